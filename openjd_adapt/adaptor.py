@@ -1,0 +1,223 @@
+"""What an author subclasses: ``Adaptor``, whose hooks do the work, and ``CommandAdaptor``: a process for each task."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from abc import ABC, abstractmethod
+
+from . import messages, output
+from .config import AdaptorConfiguration, Configuration, ConfigurationManager, for_adaptor
+from .paths import map_path, rules_from_document
+from .task import Task
+from .versions import SemanticVersion
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import threading
+    from typing import Any, Sequence
+
+    from .paths import PathMappingRule
+    from .process import ManagedProcess
+
+_logger = logging.getLogger(__name__)
+
+
+class AdaptorConfigurationOptions:
+    """Where an adaptor's configuration comes from, where it is not ``NAME.json`` beside the adaptor's module.
+
+    ``config_cls``: a subclass of :class:`AdaptorConfiguration`; ``config_path``: the adaptor's own file;
+    ``schema_path``: the JSON Schema, or several, that every layer must fulfil.
+    """
+
+    def __init__(
+        self,
+        config_cls: type[AdaptorConfiguration] | None = None,
+        config_path: str | None = None,
+        schema_path: str | list[str] | None = None,
+    ) -> None:
+        self.config_cls = config_cls
+        self.config_path = config_path
+        self.schema_path = schema_path
+
+
+class BaseAdaptor(ABC):
+    """What every adaptor has: data, configuration, messages to the scheduler, path mapping and cancel."""
+
+    def __init__(
+        self,
+        init_data: dict[str, Any],
+        *,
+        config_opts: AdaptorConfigurationOptions | None = None,
+        path_mapping_data: dict[str, Any] | None = None,
+    ) -> None:
+        #: The session's data, as ``--init-data`` gave it.
+        self.init_data = init_data
+        self._config_opts = config_opts or AdaptorConfigurationOptions()
+        self._config_manager: ConfigurationManager | None = None
+        self._config: Configuration | None = None
+        self._path_mapping_rules = rules_from_document(path_mapping_data or {})
+        self._task = Task()
+
+    # What the lifecycle calls; an adaptor overrides the on_ hooks instead.
+
+    def _start(self) -> None:
+        """Once, before the first task."""
+
+    @abstractmethod
+    def _run(self, run_data: dict[str, Any]) -> None:
+        """Once a task."""
+
+    def _stop(self) -> None:
+        """Once, after the last task."""
+
+    def _cleanup(self) -> None:
+        """Once, at the very end, whatever happened before."""
+
+    def on_cancel(self) -> None:
+        """The running task was canceled. Called once a task, on a thread of its own while the task goes on.
+
+        :attr:`cancelled` is set already, and :meth:`sleep` and the waits for processes end by themselves.
+        """
+
+    def cancel(self) -> None:
+        """Cancel the running task, as a scheduler does."""
+        if self._task.cancel():
+            self.on_cancel()
+
+    @property
+    def cancelled(self) -> threading.Event:
+        """Set while a canceled task winds up; clear again for the next one."""
+        return self._task.cancelled
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep; a cancel ends it early with :class:`Canceled`."""
+        self._task.sleep(seconds)
+
+    @property
+    def integration_data_interface_version(self) -> SemanticVersion:
+        """The version of the form of init data and run data."""
+        return SemanticVersion(0, 1)
+
+    @property
+    def config_manager(self) -> ConfigurationManager:
+        """The layers of the adaptor's configuration."""
+        if self._config_manager is None:
+            self._config_manager = for_adaptor(
+                type(self).__name__,
+                getattr(sys.modules.get(type(self).__module__), "__file__", None),
+                config_cls=self._config_opts.config_cls or AdaptorConfiguration,
+                config_path=self._config_opts.config_path,
+                schema_path=self._config_opts.schema_path,
+            )
+        return self._config_manager
+
+    @property
+    def config(self) -> Any:
+        """The adaptor's configuration, all layers applied; an :class:`AdaptorConfiguration` or what the options name.
+
+        Raises :class:`InputError` if a layer cannot be read.
+        """
+        if self._config is None:
+            self._config = self.config_manager.build_config()
+        return self._config
+
+    @classmethod
+    def update_status(cls, *, progress: float | None = None, status_message: str | None = None) -> None:
+        """Tell the scheduler how far the task is: ``progress`` in percent (0 to 100), and a line of text."""
+        if progress is None and status_message is None:
+            _logger.warning("update_status was called with neither progress nor status_message")
+        if progress is not None:
+            line = messages.progress(progress)
+            if line:
+                output.say(line)
+            else:
+                _logger.warning("Progress %r is no number from 0 to 100; it is not reported", progress)
+        if status_message is not None:
+            line = messages.status(status_message)
+            if line:
+                output.say(line)
+
+    def set_env(self, name: str, value: str) -> None:
+        """Set a variable for the session's later actions; only while starting.
+
+        Raises :class:`ValueError` for a name or value that the environment cannot hold, :class:`RuntimeError` later on.
+        """
+        self._say_env(messages.set_env(name, value))
+
+    def redact_env(self, name: str, value: str) -> None:
+        """As :meth:`set_env`, and the scheduler shows the value nowhere (the extension REDACTED_ENV_VARS)."""
+        self._say_env(messages.redact_env(name, value))
+
+    def unset_env(self, name: str) -> None:
+        """Remove a variable for the session's later actions; as :meth:`set_env`."""
+        self._say_env(messages.unset_env(name))
+
+    #: Whether the scheduler takes environment variables now; the lifecycle sets it.
+    _may_set_env = False
+
+    def _say_env(self, line: str) -> None:
+        if not self._may_set_env:
+            raise RuntimeError("environment variables can only be set while the adaptor starts")
+        output.say(line)
+
+    @property
+    def path_mapping_rules(self) -> Sequence[PathMappingRule]:
+        """The rules, in the order of the document."""
+        return self._path_mapping_rules.copy()
+
+    def map_path(self, path: str) -> str:
+        """Where ``path`` lies on this host: mapped once, by the matching rule with the longest source path."""
+        return map_path(self._path_mapping_rules, path)
+
+
+class Adaptor(BaseAdaptor):
+    """An adaptor that keeps something open between its tasks.
+
+    ``on_start`` opens it, ``on_run`` runs one task in it, ``on_stop`` closes it, ``on_cleanup`` makes sure. An
+    exception in one of them fails the phase.
+    """
+
+    def on_start(self) -> None:
+        """Once, before the first task."""
+
+    @abstractmethod
+    def on_run(self, run_data: dict[str, Any]) -> None:
+        """One task."""
+
+    def on_stop(self) -> None:
+        """Once, after the last task, also after a failed one or a failed start."""
+
+    def on_cleanup(self) -> None:
+        """Once, at the very end, whatever happened before."""
+
+    def _start(self) -> None:
+        self.on_start()
+
+    def _run(self, run_data: dict[str, Any]) -> None:
+        self.on_run(run_data)
+
+    def _stop(self) -> None:
+        self.on_stop()
+
+    def _cleanup(self) -> None:
+        self.on_cleanup()
+
+
+class CommandAdaptor(BaseAdaptor):
+    """An adaptor that runs one process a task; a cancel terminates the process and all below it."""
+
+    @abstractmethod
+    def get_managed_process(self, run_data: dict[str, Any]) -> ManagedProcess:
+        """The process of this task."""
+
+    def on_prerun(self) -> None:
+        """Before :meth:`get_managed_process`."""
+
+    def on_postrun(self) -> None:
+        """After the process has ended with success."""
+
+    def _run(self, run_data: dict[str, Any]) -> None:
+        self.on_prerun()
+        self.get_managed_process(run_data).run()
+        self.on_postrun()

@@ -1,0 +1,143 @@
+"""For authors, not for farms: play a whole session with an adaptor, as a scheduler would."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from . import ranges
+from .errors import DONE, InputError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+_BAR_WIDTH = 30
+
+
+def rehearse(command: list[str], init: dict[str, str], run_data: list[dict[str, Any]], each: list[str]) -> int:
+    """``daemon start``, one ``daemon run`` for each task, ``daemon stop``: real commands, one after the other.
+
+    Prints what they print and a summary; returns the exit code of the first that failed. A signal cancels the running
+    command, after which the daemon is stopped.
+    """
+    tasks = list(expand(run_data, each))
+    show = _Show(sys.stdout.isatty(), len(tasks))
+    with tempfile.TemporaryDirectory(prefix="openjd_adapt-") as folder:
+        daemon = ["--connection-file", os.path.join(folder, "connection.json")]
+        options = [item for pair in init.items() for item in pair]
+        code = show.phase("start", [*command, "daemon", "start", *daemon, *options])
+        for number, data in enumerate(tasks, 1):
+            if code == DONE and not show.canceled:
+                passed = _passed(folder, data)
+                code = show.phase("task %d" % number, [*command, "daemon", "run", *daemon, "--run-data", passed])
+        stopped = show.phase("stop", [*command, "daemon", "stop", *daemon])
+    show.summary()
+    return code or stopped
+
+
+def expand(run_data: list[dict[str, Any]], each: list[str]) -> Iterator[dict[str, Any]]:
+    """The tasks' run data: every given one, for every combination of the numbers of ``each`` (``NAME=RANGE``).
+
+    Raises :class:`InputError`.
+    """
+    axes = []
+    for text in each:
+        name, _, numbers = text.partition("=")
+        try:
+            if not name:
+                raise ValueError("it must be NAME=RANGE")
+            axes.append((name, ranges.parse(numbers)))
+        except ValueError as error:
+            raise InputError("--each %s: %s" % (text, error)) from None
+    for data in run_data:
+        yield from _expand(data, axes)
+
+
+def _expand(data: dict[str, Any], axes: list[tuple[str, list[range]]]) -> Iterator[dict[str, Any]]:
+    if not axes:
+        yield data
+        return
+    (name, parts), rest = axes[0], axes[1:]
+    for part in parts:
+        for number in part:
+            yield from _expand({**data, name: number}, rest)
+
+
+def _passed(folder: str, data: dict[str, Any]) -> str:
+    """Run data as a scheduler passes it: in a file."""
+    path = os.path.join(folder, "run-data.json")
+    with open(path, "w", encoding="utf-8") as stream:
+        json.dump(data, stream)
+    return "file://" + path
+
+
+class _Show:
+    """Runs the commands of a session and shows what they print: as it is, or above a progress line on a terminal."""
+
+    def __init__(self, terminal: bool, tasks: int) -> None:
+        self._terminal = terminal
+        self._tasks = tasks
+        self._rows: list[tuple[str, float, int, int]] = []
+        self._percent = 0.0
+        self._status = ""
+        self.canceled = False
+
+    def phase(self, name: str, command: list[str]) -> int:
+        """Run one command to its end; returns its exit code."""
+        begin = time.monotonic()
+        lines = 0
+        self._percent, self._status = 0.0, ""
+        with subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        ) as process:
+            previous = {
+                number: signal.signal(number, lambda number, frame: self._cancel(process))
+                for number in (signal.SIGINT, signal.SIGTERM)
+            }
+            assert process.stdout is not None
+            for line in process.stdout:
+                lines += 1
+                self._print(name, line.decode("utf-8", "backslashreplace"))
+            code = process.wait()
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+        self._erase()
+        self._rows.append((name, time.monotonic() - begin, lines, code))
+        return code
+
+    def _cancel(self, process: subprocess.Popen[bytes]) -> None:
+        """As a scheduler's NOTIFY_THEN_TERMINATE begins."""
+        self.canceled = True
+        process.send_signal(signal.SIGTERM)
+
+    def _print(self, name: str, line: str) -> None:
+        self._erase()
+        if line.startswith("openjd_progress: "):
+            self._percent = float(line.split()[1])
+        elif line.startswith("openjd_status: "):
+            self._status = line.partition(": ")[2].strip()
+        if not self._terminal or not line.startswith(("openjd_progress: ", "openjd_status: ")):
+            sys.stdout.write(line)
+        if self._terminal:
+            bar = "#" * int(self._percent * _BAR_WIDTH / 100)
+            text = "%s of %d [%-*s] %3.0f %% %s" % (name, self._tasks, _BAR_WIDTH, bar, self._percent, self._status)
+            sys.stdout.write(text[:100])
+        sys.stdout.flush()
+
+    def _erase(self) -> None:
+        if self._terminal:
+            sys.stdout.write("\r\033[K")
+
+    def summary(self) -> None:
+        """A row a phase: its name, seconds, lines of output and exit code."""
+        print("%-10s %9s %8s %6s" % ("phase", "seconds", "lines", "exit"))
+        for name, seconds, lines, code in self._rows:
+            print("%-10s %9.3f %8d %6d" % (name, seconds, lines, code))
+        print("%-10s %9.3f" % ("all", sum(row[1] for row in self._rows)))

@@ -1,0 +1,216 @@
+"""Layered JSON configuration: top-level keys of a later layer override those of the ones before. Nothing is written."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+from . import data, system
+from .errors import InputError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    Self = TypeVar("Self", bound="Configuration")
+
+_logger = logging.getLogger(__name__)
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+#: Where a value comes from that no file has set.
+BUILT_IN = "built in"
+
+
+class Configuration:
+    """Keys and values from one layer or several, over the class's defaults."""
+
+    #: The values of keys that no layer has.
+    DEFAULTS: dict[str, Any] = {}
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._given = dict(config)
+
+    @classmethod
+    def from_file(cls: type[Self], config_path: str, schema_path: str | list[str] | None = None) -> Self:
+        """The configuration that a JSON file holds.
+
+        Raises :class:`InputError` with file, line and column. ``schema_path`` is looked up, not checked yet.
+        """
+        where = "configuration %s" % config_path
+        config = data.parse(where, data.read_text(where, config_path))
+        if not isinstance(config, dict):
+            raise InputError("%s: must be an object" % where)
+        level = config.get("log_level", "INFO")
+        if level not in LOG_LEVELS:
+            raise InputError("%s: log_level is %r; known are %s" % (where, level, ", ".join(LOG_LEVELS)))
+        return cls(config)
+
+    def override(self: Self, other: Self) -> Self:
+        """This configuration with the keys of ``other`` put over it."""
+        return type(self)({**self._given, **other._given})
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """All keys and values, defaults included."""
+        return {**self.DEFAULTS, **self._given}
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The keys and values that layers have set."""
+        return dict(self._given)
+
+
+class RuntimeConfiguration(Configuration):
+    """The toolkit's own configuration, for every adaptor on the host."""
+
+    DEFAULTS = {"log_level": "INFO", "deactivate_telemetry": False}
+
+    @property
+    def log_level(self) -> str:
+        """``DEBUG``, ``INFO``, ``WARNING``, ``ERROR`` or ``CRITICAL``; an adaptor's own log level comes before it."""
+        return str(self.config["log_level"])
+
+    @property
+    def deactivate_telemetry(self) -> bool:
+        """Read for the sake of existing files; there is no telemetry."""
+        return bool(self.config["deactivate_telemetry"])
+
+
+class AdaptorConfiguration(Configuration):
+    """An adaptor's configuration; a subclass may add properties and ``DEFAULTS``."""
+
+    DEFAULTS = {"log_level": "INFO"}
+
+    @property
+    def log_level(self) -> str:
+        """``DEBUG``, ``INFO``, ``WARNING``, ``ERROR`` or ``CRITICAL``."""
+        return str(self.config["log_level"])
+
+
+class ConfigurationManager:
+    """The files of a configuration, from the weakest to the strongest: its own, the system's, the user's, more."""
+
+    def __init__(
+        self,
+        *,
+        config_cls: type[Configuration],
+        default_config_path: str,
+        system_config_path: str,
+        user_config_rel_path: str,
+        schema_path: str | list[str] | None = None,
+        additional_config_paths: list[str] | None = None,
+    ) -> None:
+        self.config_cls = config_cls
+        self.default_config_path = default_config_path
+        self.system_config_path = system_config_path
+        self.user_config_rel_path = user_config_rel_path
+        self.schema_path = schema_path
+        self.additional_config_paths = list(additional_config_paths or [])
+
+    def _read(self, path: str) -> Configuration | None:
+        if not path or not os.path.exists(path):
+            return None
+        return self.config_cls.from_file(path, self.schema_path)
+
+    def get_default_config(self) -> Configuration:
+        """The adaptor's own file, or what is built in where it has none."""
+        return self._read(self.default_config_path) or self.config_cls({})
+
+    def get_system_config_path(self) -> str:
+        """The file for all users of the host."""
+        return self.system_config_path
+
+    def get_system_config(self) -> Configuration | None:
+        """What the system's file holds; None if there is none."""
+        return self._read(self.system_config_path)
+
+    def get_user_config_path(self, username: str | None = None) -> str:
+        """The file of ``username``, or of this user; empty for a user without a home."""
+        home = os.path.expanduser("~" + (username or ""))
+        return "" if home.startswith("~") else os.path.join(home, self.user_config_rel_path)
+
+    def get_user_config(self, username: str | None = None) -> Configuration | None:
+        """What the user's file holds; None if there is none."""
+        return self._read(self.get_user_config_path(username))
+
+    def layers(self, username: str | None = None) -> list[tuple[str, Configuration]]:
+        """The files that exist, weakest first, and what each holds. A missing additional file is warned of."""
+        found = []
+        own = (self.default_config_path, self.system_config_path, self.get_user_config_path(username))
+        for path in (*own, *self.additional_config_paths):
+            layer = self._read(path)
+            if layer is not None:
+                found.append((path, layer))
+            elif path in self.additional_config_paths:
+                _logger.warning("The configuration file %s does not exist; going on without it", path)
+        return found
+
+    def build_config(self, username: str | None = None) -> Configuration:
+        """All layers, one over the other. Raises :class:`InputError` if one cannot be read."""
+        config = self.config_cls({})
+        for _, layer in self.layers(username):
+            config = config.override(layer)
+        return config
+
+    def origins(self, username: str | None = None) -> dict[str, str]:
+        """For each key the file that set it, or ``built in``."""
+        origins = dict.fromkeys(self.config_cls.DEFAULTS, BUILT_IN)
+        for path, layer in self.layers(username):
+            origins.update(dict.fromkeys(layer.given, path))
+        return origins
+
+
+#: What ``--config`` names: the strongest layer of the adaptor's configuration in this process.
+command_line_files: list[str] = []
+
+
+def for_adaptor(
+    name: str,
+    module_file: str | None,
+    *,
+    config_cls: type[AdaptorConfiguration],
+    config_path: str | None = None,
+    schema_path: str | list[str] | None = None,
+) -> ConfigurationManager:
+    """The layers for the adaptor class ``name``, whose module was loaded from ``module_file``."""
+    folder = os.path.dirname(os.path.abspath(module_file)) if module_file else ""
+    file_name = name + ".json"
+    named = os.environ.get(name.upper() + "_CONFIG_PATH")
+    return ConfigurationManager(
+        config_cls=config_cls,
+        default_config_path=config_path or (folder and os.path.join(folder, file_name)),
+        system_config_path=os.path.join(system.configuration_folder(), "openjd", "adaptors", name, file_name),
+        user_config_rel_path=os.path.join(".openjd", "adaptors", name, file_name),
+        schema_path=schema_path or _schema(name, folder),
+        additional_config_paths=([named] if named else []) + command_line_files,
+    )
+
+
+def _schema(name: str, folder: str) -> str | None:
+    """``NAME.schema.json`` beside the adaptor or in the folder that ``ADAPTOR_CONFIG_SCHEMA_PATH`` names."""
+    for place in (os.environ.get("ADAPTOR_CONFIG_SCHEMA_PATH"), folder):
+        path = os.path.join(place, name + ".schema.json") if place else ""
+        if path and os.path.exists(path):
+            return path
+    return None
+
+
+def for_runtime() -> ConfigurationManager:
+    """The layers of the toolkit's own configuration."""
+    named = os.environ.get("RUNTIME_CONFIG_PATH")
+    place = ("adaptors", "runtime", "configuration.json")
+    return ConfigurationManager(
+        config_cls=RuntimeConfiguration,
+        default_config_path="",
+        system_config_path=os.path.join(system.configuration_folder(), "openjd", *place),
+        user_config_rel_path=os.path.join(".openjd", *place),
+        additional_config_paths=[named] if named else [],
+    )
+
+
+def log_level(adaptor: ConfigurationManager) -> str:
+    """The level that takes effect: the adaptor's if a file sets it, else the runtime's."""
+    config = adaptor.build_config()
+    if "log_level" in config.given:
+        return str(config.given["log_level"])
+    return str(for_runtime().build_config().config["log_level"])

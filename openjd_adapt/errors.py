@@ -1,0 +1,67 @@
+"""What can go wrong, as classes and as exit codes."""
+
+from __future__ import annotations
+
+DONE = 0  #: the command did what it was asked
+FAILED = 1  #: the adaptor or its application failed
+BAD_INPUT = 2  #: bad usage or bad input: nothing was tried
+NO_DAEMON = 3  #: there is no daemon to talk to
+CANCELED = 4  #: the task was canceled
+
+
+class AdaptError(Exception):
+    """The root of the toolkit's errors; its text is one line for the person who reads a farm's log."""
+
+    exit_code = FAILED
+
+
+class InputError(AdaptError, ValueError):
+    """Bad usage or bad input: an option, a file or a document that cannot be used as it is."""
+
+    exit_code = BAD_INPUT
+
+
+class NoDaemonError(AdaptError, ConnectionError):
+    """No living daemon stands behind the connection file."""
+
+    exit_code = NO_DAEMON
+
+
+class WireError(AdaptError, ConnectionError):
+    """The other end said something that the wire does not allow."""
+
+
+class ProcessFailed(AdaptError):
+    """A managed process ended with a code that is no success, or by a signal.
+
+    ``returncode`` is negative for a signal, as in :attr:`subprocess.Popen.returncode`.
+    """
+
+    def __init__(self, message: str, returncode: int) -> None:
+        super().__init__(message)
+        self.returncode = returncode
+
+
+class Canceled(BaseException):
+    """The running task was canceled.
+
+    A ``BaseException``, so that ``except Exception`` in an adaptor does not swallow it.
+    """
+
+
+def one_line(text: object) -> str:
+    """``text`` with every run of white space, line breaks included, made one blank."""
+    return " ".join(str(text).split())
+
+
+def describe_exit(returncode: int) -> str:
+    """How a process ended, in words: ``exited with code 3``, ``was killed by SIGSEGV``."""
+    if returncode >= 0:
+        return "exited with code %d" % returncode
+    import signal
+
+    try:
+        name = signal.Signals(-returncode).name
+    except ValueError:
+        name = "signal %d" % -returncode
+    return "was killed by %s" % name

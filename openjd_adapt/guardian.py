@@ -1,0 +1,100 @@
+"""The process above the keeper: it only watches, and sees to it that nothing outlives the keeper.
+
+For a daemon it is a process of its own; for ``run`` it is the command itself, in which the front works. Both are forked
+without exec, before any thread exists.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+
+from . import system
+from .channel import Peer
+from .keeper import keep
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Iterable
+
+    from .keeper import Plan
+
+
+def start_daemon(plan: Plan) -> Peer:
+    """Start a guardian, its keeper and the worker; returns the connection of the front that starts them.
+
+    The address of ``plan`` is theirs from then on: its lock is free when all of them are dead.
+    """
+    assert plan.address is not None
+    address = plan.address
+    ours, theirs = socket.socketpair()
+    shared = (theirs.fileno(), address.listener.fileno(), address.descriptor)
+    _fork(lambda: _guard(plan, theirs), shared, "guardian of " + plan.adaptor)
+    theirs.close()
+    address.listener.close()
+    os.close(address.descriptor)
+    return Peer(ours)
+
+
+def start_below(plan: Plan) -> Peer:
+    """Start a keeper and the worker below this process, which is their guardian; returns the connection to the keeper.
+
+    The caller ends with ``system.kill_children()``.
+    """
+    system.become_subreaper()
+    ours, theirs = socket.socketpair()
+    _fork_keeper(plan, theirs)
+    theirs.close()
+    return Peer(ours)
+
+
+def _guard(plan: Plan, starter: socket.socket) -> None:
+    """Watch over a keeper until it has ended, then end everything that it has left."""
+    assert plan.address is not None
+    system.become_subreaper()
+    keeper = _fork_keeper(plan, starter)
+    starter.close()
+    plan.address.listener.close()
+    signal.signal(signal.SIGTERM, lambda number, frame: os.kill(keeper, number))
+    pid, status = os.waitpid(-1, 0)
+    while pid != keeper:
+        pid, status = os.waitpid(-1, 0)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    system.kill_children()
+    if status:
+        plan.address.note_end("its keeper ended with wait status %d" % status, b"")
+        plan.address.remove_socket()
+
+
+def _fork_keeper(plan: Plan, starter: socket.socket) -> int:
+    lifeline, our_end = os.pipe()
+    shared = [starter.fileno(), lifeline]
+    if plan.address:
+        shared += [plan.address.listener.fileno(), plan.address.descriptor]
+    pid = _fork(lambda: keep(plan, Peer(starter), lifeline), shared, "keeper of " + plan.adaptor)
+    os.close(lifeline)
+    return pid  # our_end stays open as long as this process lives
+
+
+def _fork(run: Callable[[], None], shared: Iterable[int], title: str) -> int:
+    """Fork a process that calls ``run`` in a session of its own, with ``shared`` as its only descriptors."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        os.setsid()
+        system.silence()
+        system.close_inherited([0, 1, 2, *shared])
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        system.set_title("openjd_adapt " + title)
+        run()
+        code = 0
+    finally:
+        system.leave(code)

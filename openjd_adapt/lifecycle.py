@@ -1,0 +1,168 @@
+"""start -> run ... -> stop -> cleanup, and cancel: the states as a table, and the one place that moves them."""
+
+from __future__ import annotations
+
+import enum
+import logging
+import traceback
+
+from . import output, task
+from .errors import CANCELED, DONE, FAILED, AdaptError, Canceled, one_line
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any, Callable
+
+    from .adaptor import BaseAdaptor
+
+_logger = logging.getLogger(__name__)
+
+
+class AdaptorState(str, enum.Enum):
+    """Where an adaptor is in its life."""
+
+    NOT_STARTED = "not_started"
+    START = "start"
+    RUN = "run"
+    STOP = "stop"
+    CLEANUP = "cleanup"
+    CANCELED = "canceled"
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+_S = AdaptorState
+
+#: The states that each state may be entered from.
+ENTERED_FROM: dict[AdaptorState, frozenset[AdaptorState]] = {
+    _S.START: frozenset({_S.NOT_STARTED}),
+    _S.RUN: frozenset({_S.START, _S.RUN, _S.CANCELED}),
+    _S.CANCELED: frozenset({_S.START, _S.RUN, _S.STOP, _S.CANCELED}),
+    _S.STOP: frozenset({_S.START, _S.RUN, _S.CANCELED}),
+    _S.CLEANUP: frozenset({_S.NOT_STARTED, _S.START, _S.RUN, _S.STOP, _S.CANCELED}),
+}
+
+
+class AdaptorRunner:
+    """Moves one adaptor through its life. A phase that may not follow raises :class:`AdaptError` and is not called."""
+
+    def __init__(self, *, adaptor: BaseAdaptor) -> None:
+        self.adaptor = adaptor
+        self.state = AdaptorState.NOT_STARTED
+
+    def _enter(self, state: AdaptorState) -> None:
+        if self.state not in ENTERED_FROM[state]:
+            raise AdaptError("an adaptor cannot go from %s to %s" % (self.state, state))
+        self.state = state
+
+    def _start(self) -> None:
+        self._enter(AdaptorState.START)
+        self.adaptor._may_set_env = True
+        try:
+            self._as_task(self.adaptor._start)
+        finally:
+            self.adaptor._may_set_env = False
+
+    def _run(self, run_data: dict[str, Any]) -> None:
+        self._enter(AdaptorState.RUN)
+        self._as_task(self.adaptor._run, run_data)
+
+    def _stop(self) -> None:
+        self._enter(AdaptorState.STOP)
+        self._as_task(self.adaptor._stop)
+
+    def _cleanup(self) -> None:
+        if self.state is not AdaptorState.CLEANUP:
+            self._enter(AdaptorState.CLEANUP)
+            self._as_task(self.adaptor._cleanup)
+
+    def _cancel(self, within: float | None = None) -> None:
+        """Cancel the running phase, from another thread; ``within`` seconds at the most."""
+        if self.adaptor._task.cancel(within):
+            self.adaptor.on_cancel()
+
+    def _as_task(self, phase: Callable[..., None], *arguments: Any) -> None:
+        """Call a hook as a task that can be canceled, and that a callback's exception fails.
+
+        Whatever a canceled hook does in the end, it ends as :class:`Canceled`.
+        """
+        current = self.adaptor._task
+        task.enter(current)
+        try:
+            current.check()
+            phase(*arguments)
+            current.check()
+        except BaseException:
+            if not current.cancelled.is_set():
+                raise
+            self.state = AdaptorState.CANCELED
+            raise Canceled("the %s was canceled" % _phase_name(phase)) from None
+        finally:
+            current.wind_up()
+            task.leave()
+
+
+def _phase_name(phase: Callable[..., None]) -> str:
+    return phase.__name__.lstrip("_")
+
+
+class Result:
+    """How a task ended, as the last frame of a task carries it."""
+
+    def __init__(self, outcome: str, message: str = "", code: int = DONE) -> None:
+        self.outcome = outcome
+        self.message = message
+        self.code = code
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"outcome": self.outcome, "message": self.message, "code": self.code}
+
+
+def attempt(*phases: Callable[[], None]) -> Result:
+    """Call ``phases`` one after the other, each whatever came before; the result is that of the first that went wrong.
+
+    An author's traceback is printed once, the others' failures only there.
+    """
+    first = Result("done")
+    for phase in phases:
+        result = _attempt(phase)
+        if first.outcome == "done":
+            first = result
+    return first
+
+
+#: Whether the toolkit's own errors are reported with a traceback, too (``--debug``).
+debug = False
+
+
+def _attempt(phase: Callable[[], None]) -> Result:
+    try:
+        phase()
+    except Canceled as canceled:
+        return Result("canceled", str(canceled), CANCELED)
+    except AdaptError as error:
+        if debug:
+            report_traceback(error)
+        return Result("failed", one_line(error), error.exit_code)
+    except BaseException as error:
+        report_traceback(error)
+        return Result("failed", _describe(error), FAILED)
+    return Result("done")
+
+
+def _describe(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return "the adaptor called sys.exit(%r)" % (error.code,)
+    return one_line("%s: %s" % (type(error).__name__, error)).rstrip(": ")
+
+
+def report_traceback(error: BaseException) -> None:
+    """Print the traceback from the author's first frame on, each line marked, so that none can be a directive."""
+    place: TracebackType | None = error.__traceback__
+    own = __name__.rpartition(".")[0]
+    while place and place.tb_frame.f_globals.get("__name__", "").rpartition(".")[0] == own:
+        place = place.tb_next
+    text = "".join(traceback.format_exception(type(error), error, place or error.__traceback__))
+    output.write(output.prefixed(b"ERROR: ", text.encode("utf-8", "backslashreplace").replace(b"\r", b"\n")))

@@ -1,0 +1,78 @@
+"""Finds the adaptor that ``--adaptor`` names: ``package.module`` or a path to a .py file, and perhaps ``:Class``."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .errors import InputError, one_line
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from .adaptor import BaseAdaptor
+
+
+def _split(text: str) -> tuple[str, str]:
+    """The module and the class; no class if none is named (a drive's colon is no separator)."""
+    module, _, name = text.rpartition(":")
+    return (module, name) if module and name.isidentifier() else (text, "")
+
+
+def adaptor_name(text: str) -> str:
+    """A name for what ``text`` names, without loading it."""
+    module, name = _split(text)
+    return name or os.path.splitext(os.path.basename(module))[0].rpartition(".")[2]
+
+
+def load_adaptor(text: str) -> type[BaseAdaptor]:
+    """The adaptor's class. Raises :class:`InputError` if it cannot be imported or is no adaptor."""
+    import inspect
+
+    from .adaptor import BaseAdaptor
+
+    where = "--adaptor %s" % text
+    module_name, name = _split(text)
+    module = _import(where, module_name)
+    if name:
+        adaptor = getattr(module, name, None)
+        if not (inspect.isclass(adaptor) and issubclass(adaptor, BaseAdaptor)):
+            raise InputError("%s: %s is no adaptor (no subclass of Adaptor or CommandAdaptor)" % (where, name))
+    else:
+        classes = [
+            item for item in vars(module).values() if inspect.isclass(item) and item.__module__ == module.__name__
+        ]
+        found = [item for item in classes if issubclass(item, BaseAdaptor)]
+        if len(found) != 1:
+            raise InputError("%s: has %d adaptors; name one as %s:Class" % (where, len(found), module_name))
+        adaptor = found[0]
+    lacking = sorted(getattr(adaptor, "__abstractmethods__", ()))
+    if lacking:
+        raise InputError("%s: %s does not define %s" % (where, adaptor.__name__, ", ".join(lacking)))
+    return adaptor
+
+
+def _import(where: str, name: str) -> ModuleType:
+    from importlib import import_module, util
+
+    try:
+        if not name.endswith(".py"):
+            return import_module(name)
+        path = os.path.abspath(name)
+        stem = os.path.splitext(os.path.basename(path))[0]
+        spec = util.spec_from_file_location(stem, path)
+        if spec is None or spec.loader is None:
+            raise InputError("%s: is no Python file" % where)
+        sys.path.insert(0, os.path.dirname(path))
+        module = sys.modules[stem] = util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+    except Exception as error:
+        raise InputError("%s: cannot be imported: %s" % (where, _reason(error))) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    return one_line("%s: %s" % (type(error).__name__, error))

@@ -1,0 +1,268 @@
+"""Child processes: their output, their end, and the end of their whole tree."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import threading
+import time
+from abc import ABC, abstractmethod
+
+from . import output, system, task
+from .errors import AdaptError, ProcessFailed, describe_exit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import IO, Any, Mapping, Sequence
+
+_logger = logging.getLogger(__name__)
+
+#: How long, in seconds, a process may take to end after it was asked, unless told otherwise.
+GRACE_SECONDS = 60.0
+#: How long, in seconds, output is waited for when a process has ended but a descendant holds its pipe.
+DRAIN_SECONDS = 1.0
+
+
+class StreamLogger(threading.Thread):
+    """A thread that passes a stream on, line by line, until it ends: to the output, to ``handlers`` and to ``loggers``.
+
+    ``stream`` may be of bytes (``encoding`` is the application's) or of text. Loggers are only asked if a handler
+    of the author's own is attached to them.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        stream: IO[Any],
+        loggers: Sequence[logging.Logger],
+        level: int = logging.INFO,
+        handlers: Sequence[logging.Handler] = (),
+        encoding: str = "utf-8",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._stream = stream
+        self._forwarder = output.LineForwarder(level, loggers, handlers, encoding)
+
+    def run(self) -> None:
+        """Read until the stream ends."""
+        try:
+            read = getattr(self._stream, "read1", None)
+            if read:
+                for chunk in iter(lambda: read(output.READ_BYTES), b""):
+                    self._forwarder.feed(chunk)
+            else:
+                for line in self._stream:
+                    self._forwarder.feed(line.encode("utf-8", "backslashreplace"))
+        finally:
+            self._forwarder.close()
+
+
+class LoggingSubprocess:
+    """A child process in a group of its own, whose output is passed on as it appears.
+
+    ``args``: the program and its arguments. ``env``: its whole environment; None gives it a copy of this one's.
+    Its standard input is an open pipe, :attr:`stdin`, that is closed with the process. As a context manager it
+    waits for the process, or terminates it if the body raises.
+
+    Raises :class:`AdaptError` if the program cannot be started.
+    """
+
+    def __init__(
+        self,
+        *,
+        args: Sequence[str],
+        startup_directory: str | None = None,
+        logger: logging.Logger = _logger,
+        stdout_handler: output.RegexHandler | None = None,
+        stderr_handler: output.RegexHandler | None = None,
+        encoding: str = "utf-8",
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        command = [os.fspath(argument) for argument in args]
+        logger.info("Running: %s", subprocess.list2cmdline(command))
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=startup_directory,
+                env=None if env is None else dict(env),
+                **system.GROUP_OPTIONS,
+            )
+        except (OSError, ValueError) as error:
+            raise AdaptError("cannot start %s: %s" % (command[0], error)) from error
+        self.args = command
+        self._logger = logger
+        self._end = threading.Event()
+        self._returncode: int | None = None
+        self._reaped = False
+        self._readers = [
+            StreamLogger(
+                name="%s of %s" % (logging.getLevelName(level), command[0]),
+                daemon=True,
+                stream=stream,
+                loggers=[logger],
+                level=level,
+                handlers=[handler] if handler else [],
+                encoding=encoding,
+            )
+            for stream, level, handler in (
+                (self._process.stdout, output.STDOUT, stdout_handler),
+                (self._process.stderr, output.STDERR, stderr_handler),
+            )
+            if stream is not None
+        ]
+        for reader in self._readers:
+            reader.start()
+        threading.Thread(target=self._watch, name="end of %s" % command[0], daemon=True).start()
+
+    def _watch(self) -> None:
+        """Tell the waits that the process has ended. It stays a zombie, so that its group can still be killed."""
+        self._returncode = system.wait_unreaped(self._process)
+        self._end.set()
+        task.current().changed()
+
+    @property
+    def pid(self) -> int:
+        """The process's id, which is its group's, too."""
+        return self._process.pid
+
+    @property
+    def stdin(self) -> IO[bytes] | None:
+        """The pipe to the process's standard input."""
+        return self._process.stdin
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code, negative for a signal; None while the process runs."""
+        return self._returncode
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process has not ended yet."""
+        return not self._end.is_set()
+
+    def __enter__(self) -> LoggingSubprocess:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self.terminate()
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait for the process's end and for all that it has written.
+
+        A cancel of the running task ends the wait with :class:`Canceled`, and an exception of one of the callbacks with
+        that exception; the process goes on in both cases. A descendant that holds the pipes is waited for one second at
+        the most.
+        """
+        current = task.current()
+        current.wait_for(self._end.is_set)
+        self._drain()
+        current.check()
+
+    def terminate(self, grace_time_s: float = GRACE_SECONDS) -> None:
+        """End the process and all below it: ask its group, wait ``grace_time_s`` seconds at the most, kill.
+
+        The time that a canceled task has left shortens the wait. What a process that has ended by itself left in its
+        group is killed, too. Returns when the process has ended.
+        """
+        if self._reaped:
+            return
+        remaining = task.current().remaining()
+        if remaining is not None:
+            # A tenth is left for the adaptor's own cleanup.
+            grace_time_s = max(0.0, min(grace_time_s, remaining - max(0.5, remaining / 10)))
+        tree = system.Tree(self.pid)
+        if self.is_running and grace_time_s > 0:
+            self._logger.info("Asking process %d to end; waiting up to %.3g s for it", self.pid, grace_time_s)
+            tree.ask()
+            self._end.wait(grace_time_s)
+        if self.is_running:
+            self._logger.info("Killing process %d and all below it", self.pid)
+        tree.kill()
+        self._end.wait()
+        self._process.wait()
+        self._reaped = True
+        self._drain()
+
+    def _drain(self) -> None:
+        """Wait for what the process has written; a descendant that holds its pipes is not waited for long."""
+        if self._process.stdin:
+            try:
+                self._process.stdin.close()
+            except BrokenPipeError:
+                pass  # what the process did not read is nobody's loss
+        end = time.monotonic() + DRAIN_SECONDS
+        for reader in self._readers:
+            reader.join(max(0.0, end - time.monotonic()))
+
+
+class ManagedProcess(ABC):
+    """The process that a :class:`~openjd_adapt.CommandAdaptor` runs for one task."""
+
+    #: The exit codes that are a success.
+    success_exit_codes: Sequence[int] = (0,)
+    #: Seconds between asking the process to end and killing it.
+    grace_seconds: float = GRACE_SECONDS
+
+    def __init__(
+        self,
+        run_data: dict[str, Any],
+        *,
+        stdout_handler: output.RegexHandler | None = None,
+        stderr_handler: output.RegexHandler | None = None,
+    ) -> None:
+        self.run_data = run_data
+        self.stdout_handler = stdout_handler
+        self.stderr_handler = stderr_handler
+
+    @abstractmethod
+    def get_executable(self) -> str:
+        """The program to run."""
+
+    def get_arguments(self) -> list[str]:
+        """Its arguments."""
+        return []
+
+    def get_startup_directory(self) -> str | None:
+        """The folder to run it in; None for the session's."""
+        return None
+
+    def get_environment(self) -> dict[str, str] | None:
+        """Its whole environment; None for a copy of the daemon's."""
+        return None
+
+    def run(self) -> None:
+        """Run the process to its end; leaves nothing of its tree, whatever ends the wait.
+
+        Raises :class:`ProcessFailed` if it ends with a code that is no success, or by a signal.
+        """
+        process = LoggingSubprocess(
+            args=[self.get_executable(), *self.get_arguments()],
+            startup_directory=self.get_startup_directory(),
+            stdout_handler=self.stdout_handler,
+            stderr_handler=self.stderr_handler,
+            env=self.get_environment(),
+        )
+        if process.stdin:
+            process.stdin.close()
+        try:
+            process.wait()
+        except BaseException:
+            process.terminate(self.grace_seconds)
+            raise
+        process.terminate(0)
+        returncode = process.returncode or 0
+        if returncode not in self.success_exit_codes:
+            raise ProcessFailed("%s %s" % (os.path.basename(process.args[0]), describe_exit(returncode)), returncode)

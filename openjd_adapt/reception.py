@@ -1,0 +1,105 @@
+"""Who talks to the keeper: connections are accepted, must make themselves known, and are heard until they are gone."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from . import system
+from .channel import PACKAGE, stranger
+from .errors import BAD_INPUT, WireError
+from .wire import STRANGER_SECONDS, check_hello, hello
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from typing import Any, Callable
+
+    from .channel import Peer
+    from .loop import Loop
+    from .wire import Message
+
+
+class Reception:
+    """The connections of a keeper. No silent, slow or unruly one holds up another."""
+
+    def __init__(
+        self, loop: Loop, on_message: Callable[[Peer, Message], None], on_gone: Callable[[Peer], None]
+    ) -> None:
+        """``on_message`` gets what known fronts say; ``on_gone`` the fronts that have left."""
+        self._loop = loop
+        self._on_message = on_message
+        self._on_gone = on_gone
+        self._peers: set[Peer] = set()
+        self._strangers: set[Peer] = set()
+
+    def listen(self, listener: socket.socket) -> None:
+        """Accept connections from now on."""
+        self._loop.watch(listener, partial(self._accept, listener))
+
+    def add(self, peer: Peer) -> None:
+        """Hear a front that is known already."""
+        self._peers.add(peer)
+        self._loop.watch_peer(peer, partial(self.read, peer))
+
+    def read(self, peer: Peer) -> None:
+        """Take in what lies in the connection of ``peer``."""
+        if peer.closed:
+            return
+        try:
+            for message, _ in peer.receive():
+                self._hear(peer, message)
+        except WireError as error:
+            self.refuse(peer, str(error), BAD_INPUT)
+            peer.closed = True
+
+    def refuse(self, peer: Peer, reason: str, code: int) -> None:
+        """Answer with an error; ``code`` is the exit code that the front is to leave with."""
+        peer.send({"error": reason, "code": code})
+
+    def drop_closed(self) -> None:
+        """Forget the connections that have closed."""
+        for peer in [peer for peer in self._peers if peer.closed]:
+            self._peers.discard(peer)
+            self._strangers.discard(peer)
+            self._loop.forget(peer)
+            self._loop.cancel_timer(_timer(peer))
+            peer.close()
+            self._on_gone(peer)
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return  # it has gone away again
+        if not system.peer_is_me(connection):
+            connection.close()
+            return
+        peer = stranger(connection)
+        self._strangers.add(peer)
+        self.add(peer)
+        self._loop.set_timer(_timer(peer), STRANGER_SECONDS, partial(self._expire, peer))
+
+    def _expire(self, peer: Peer) -> None:
+        self.refuse(peer, "the peer did not make itself known within %g s" % STRANGER_SECONDS, BAD_INPUT)
+        peer.closed = True
+
+    def _hear(self, peer: Peer, message: Message) -> None:
+        if peer not in self._strangers:
+            self._on_message(peer, message)
+            return
+        check_hello(message, PACKAGE)
+        self._strangers.discard(peer)
+        self._loop.cancel_timer(_timer(peer))
+        peer.trust()
+        peer.send(hello(PACKAGE))
+
+
+def _timer(peer: Peer) -> str:
+    return "stranger %d" % id(peer)
+
+
+def seconds(value: Any) -> float | None:
+    """A number of seconds from a message; None for anything else."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e9:
+        return float(value)
+    return None

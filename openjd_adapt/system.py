@@ -1,0 +1,34 @@
+"""The few things that differ between operating systems, one name each; the only place that picks between them.
+
+===============================  ====================================================================================
+``GROUP_OPTIONS``                the arguments of ``subprocess.Popen`` that give a child a process group of its own
+``Tree``                         a child and all below it: ask them to end, kill them
+``Wakeup``                       a descriptor that becomes readable when a signal arrives
+``become_subreaper``             make orphaned descendants this process's children; False where that cannot be had
+``close_inherited``              close every descriptor but a few
+``configuration_folder``         where the host's configuration lies
+``ensure_standard_descriptors``  leave none of standard input, output and error closed
+``kill_children``                kill and reap every child, and what becomes a child by that, until none is left
+``leave``                        end this process at once, without what its parent registered for its own end
+``lock``                         take the lock that tells that a daemon lives
+``make_pipe``                    a pipe that holds much
+``wait_for_lock``                block until nobody holds that lock
+``peer_is_me``                   whether the other end of a local socket runs as this user
+``set_title``                    what ``ps`` shows for this process
+``silence``                      leave nothing of the command's standard input, output and error open
+``spawn``                        start a program with one descriptor as its output and one as its control
+``start_time``                   when a process started, in the host's own units; 0 where it cannot be told
+``wait_unreaped``                wait for a child's end, leaving its pid in place
+===============================  ====================================================================================
+"""
+
+from __future__ import annotations
+
+import os
+
+from .errors import AdaptError
+
+if os.name != "posix":
+    raise AdaptError("openjd_adapt works on Linux and macOS so far, not on %s" % os.name)
+
+from .posix import *  # noqa: E402,F403

@@ -1,0 +1,109 @@
+"""The running task, as an adaptor's waits see it: whether it was canceled, has failed, and until when it may go on."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from .errors import Canceled
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable
+
+
+class Task:
+    """What may end a wait early: a cancel, or a failure that another thread met.
+
+    One object serves an adaptor for all of its tasks; :meth:`begin` makes it new.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._changed = threading.Condition()
+        #: Set by a cancel, clear again for the next task.
+        self.cancelled = threading.Event()
+        self._deadline: float | None = None
+        self._failure: BaseException | None = None
+
+    def begin(self, within: float | None = None) -> None:
+        """A new task: neither canceled nor failed; ``within`` seconds are left for it if a cancel brought it about."""
+        with self._changed:
+            self.cancelled.clear()
+            self._failure = None
+            self._deadline = None if within is None else self._clock() + within
+
+    def wind_up(self) -> None:
+        """The canceled or failed part of the task is over: what cleans up after it may wait, but for its deadline."""
+        with self._changed:
+            self.cancelled.clear()
+            self._failure = None
+
+    def cancel(self, within: float | None = None) -> bool:
+        """Cancel; ``within`` seconds are left, which a further call can only shorten. False if it is not the first."""
+        with self._changed:
+            if within is not None:
+                end = self._clock() + within
+                self._deadline = end if self._deadline is None else min(end, self._deadline)
+            first = not self.cancelled.is_set()
+            self.cancelled.set()
+            self._changed.notify_all()
+        return first
+
+    def fail(self, failure: BaseException) -> None:
+        """Fail the task from another thread; the first failure counts."""
+        with self._changed:
+            self._failure = self._failure or failure
+            self._changed.notify_all()
+
+    def changed(self) -> None:
+        """Wake the waits, whose conditions another thread may have made true."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def remaining(self) -> float | None:
+        """Seconds until the deadline of the cancel, not below 0; None without one."""
+        return None if self._deadline is None else max(0.0, self._deadline - self._clock())
+
+    def check(self) -> None:
+        """Raise what has ended the task, if anything has: its failure, or :class:`Canceled`."""
+        if self._failure is not None:
+            raise self._failure
+        if self.cancelled.is_set():
+            raise Canceled("the task was canceled")
+
+    def wait_for(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Wait until ``condition()`` holds, for ``timeout`` seconds at the most; whether it held.
+
+        Raises what :meth:`check` raises as soon as that comes first.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: condition() or self._failure or self.cancelled.is_set(), timeout)
+            if condition():
+                return True
+            self.check()
+            return False
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep; ends early as :meth:`wait_for` does."""
+        self.wait_for(lambda: False, seconds)
+
+
+#: The task of a process that runs no adaptor: nothing cancels it.
+_IDLE = Task()
+_current = [_IDLE]
+
+
+def current() -> Task:
+    """The task that this process is running, which the waits of child processes end with."""
+    return _current[-1]
+
+
+def enter(task: Task) -> None:
+    """Make ``task`` the current one until :func:`leave`."""
+    _current.append(task)
+
+
+def leave() -> None:
+    """Go back to the task before the last :func:`enter`."""
+    _current.pop()

@@ -1,0 +1,142 @@
+"""Frames and handshake: what the processes of a session say to one another, as bytes. No I/O.
+
+A frame is two 4-byte big-endian lengths, a JSON object (UTF-8) of the first, and a raw body of the second. Only output
+has a body. The first frame of either end is its hello; unknown fields are ignored, unknown requests answered with an
+error.
+
+What fronts and keeper say (a front's first frame is its hello, its second one request):
+
+    front   {"do": "start"} {"do": "run", "data": {}} {"do": "stop", "within": s} {"do": "cancel", "within": s}
+            {"do": "status"}, then while its task runs {"cancel": seconds or null} and {"ack": offset}
+    keeper  {"output": offset of the body's end} with a body, {"note": text}, {"error": text, "code": exit code},
+            {"status": {}}, and as the last of a task {"result": {"outcome": done | failed | canceled, "message": text}}
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+
+from .errors import WireError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Tuple
+
+    Message = Dict[str, Any]
+    Frame = Tuple[Message, bytes]
+
+VERSION = 1
+#: The largest frame, in bytes; and the largest before the peer is known, which has no body.
+FRAME_LIMIT = 64 * 1024 * 1024
+STRANGER_LIMIT = 4096
+#: How long, in seconds, a peer may take to make itself known.
+STRANGER_SECONDS = 5.0
+
+_HEAD = struct.Struct(">II")
+
+
+def encode(message: Message, body: bytes = b"") -> bytes:
+    """One frame. Raises :class:`WireError` if it would be larger than the wire allows."""
+    text = json.dumps(message, separators=(",", ":")).encode("ascii")
+    if len(text) + len(body) > FRAME_LIMIT:
+        raise WireError("a message of %d bytes is over the limit of %d" % (len(text) + len(body), FRAME_LIMIT))
+    return _HEAD.pack(len(text), len(body)) + text + body
+
+
+class Decoder:
+    """Bytes in, frames out, however the bytes were cut."""
+
+    def __init__(self, limit: int = FRAME_LIMIT) -> None:
+        #: Raise it to :data:`FRAME_LIMIT` when the peer is known.
+        self.limit = limit
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """The frames that ``data`` completes. Raises :class:`WireError`, after which the stream has no meaning."""
+        self._buffer += data
+        frames = []
+        while len(self._buffer) >= _HEAD.size:
+            text_size, body_size = _HEAD.unpack_from(self._buffer)
+            if text_size + body_size > self.limit or (body_size and self.limit == STRANGER_LIMIT):
+                raise WireError("a frame of %d bytes is over the limit of %d" % (text_size + body_size, self.limit))
+            end = _HEAD.size + text_size + body_size
+            if len(self._buffer) < end:
+                break
+            text = bytes(self._buffer[_HEAD.size : _HEAD.size + text_size])
+            body = bytes(self._buffer[_HEAD.size + text_size : end])
+            del self._buffer[:end]
+            frames.append((_message(text), body))
+        return frames
+
+
+def _message(text: bytes) -> Message:
+    try:
+        message = json.loads(text.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise WireError("a frame is not JSON: %s" % error) from None
+    if not isinstance(message, dict):
+        raise WireError("a frame is %s, not an object" % type(message).__name__)
+    return message
+
+
+def hello(package: str) -> Message:
+    """The first message of either end: the wire's version, and the folder of the package that speaks it."""
+    return {"hello": VERSION, "package": package[-1024:]}
+
+
+def check_hello(message: Message, package: str) -> None:
+    """Raise :class:`WireError` unless ``message`` is the hello of a version that works together with this one."""
+    version = message.get("hello")
+    if not isinstance(version, int):
+        raise WireError("the peer did not say hello")
+    if abs(version - VERSION) > 1:
+        raise WireError(
+            "wire version %d of %s and wire version %d of %s do not work together"
+            % (VERSION, package, version, str(message.get("package"))[:1024])
+        )
+
+
+def encode_marker(token: str, result: Message, limit: int) -> bytes:
+    """The end of a task, for the worker's output: a NUL, the secret ``token``, the result as JSON, a line break.
+
+    At most ``limit`` bytes, so that one write puts it down unmixed; a message that is too long for that is cut.
+    """
+    while True:
+        marker = b"\0%s%s\n" % (token.encode("ascii"), json.dumps(result).encode("ascii"))
+        if len(marker) <= limit:
+            return marker
+        result = {**result, "message": result["message"][: len(result["message"]) * 3 // 4]}
+
+
+class MarkerFilter:
+    """The worker's output in, output and results out, however the bytes were cut."""
+
+    def __init__(self, token: str) -> None:
+        self._mark = b"\0" + token.encode("ascii")
+        self._held = b""
+
+    def feed(self, data: bytes) -> list[bytes | Message]:
+        """What ``data`` adds: bytes that are output, and a dict for each result, in the order of the stream."""
+        data = self._held + data
+        found: list[bytes | Message] = []
+        begin = data.find(self._mark)
+        while begin >= 0:
+            end = data.find(b"\n", begin)
+            if end < 0:
+                break
+            found += [data[:begin], json.loads(data[begin + len(self._mark) : end].decode("ascii"))]
+            data = data[end + 1 :]
+            begin = data.find(self._mark)
+        if begin < 0:
+            begin = data.rfind(b"\0", max(0, len(data) - len(self._mark)))
+            if begin < 0 or not self._mark.startswith(data[begin:]):
+                begin = len(data)
+        self._held = data[begin:]
+        found.append(data[:begin])
+        return found
+
+    def rest(self) -> bytes:
+        """What was held back because it might have become a marker; the stream has ended."""
+        held, self._held = self._held, b""
+        return held

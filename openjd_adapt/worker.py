@@ -1,0 +1,134 @@
+"""The daemon's hands: one adaptor, its phases on the main thread, in a process of its own.
+
+The keeper's commands come as frames over descriptor 3: ``{"init": {...}}`` once, then ``{"do": "start"}``,
+``{"do": "run", "data": {}}`` and ``{"do": "stop"}`` one at a time, and ``{"cancel": seconds}`` at any moment. The answer
+goes the way of all output, behind the task's last line, as a marker (see ``wire``).
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import queue
+import socket
+import sys
+import threading
+
+from . import config, lifecycle, output
+from .task import Task
+from .wire import Decoder, encode_marker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Iterator
+
+    from .adaptor import BaseAdaptor
+    from .wire import Message
+
+CONTROL_DESCRIPTOR = 3
+#: A write of this many bytes to a pipe is never mixed with another's (PIPE_BUF: on Linux, and the least elsewhere).
+_MARKER_BYTES = 4096 if sys.platform.startswith("linux") else 512
+
+
+def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Callable[[], None] | None = None) -> None:
+    """Be the worker until the adaptor has stopped. ``load`` gives the class, or raises :class:`InputError`."""
+    output.install_pipe()
+    output.install_logging()
+    control = socket.socket(fileno=CONTROL_DESCRIPTOR)
+    control.set_inheritable(False)
+    messages = _messages(control)
+    init = next(messages)["init"]
+    lifecycle.debug = init["debug"]
+    tasks: queue.SimpleQueue[Message] = queue.SimpleQueue()
+    worker = _Worker(load, init, on_bootstrap_complete)
+    threading.Thread(target=_listen, args=(messages, tasks, worker), name="control", daemon=True).start()
+    while not worker.ended:
+        message = tasks.get()
+        result = worker.perform(message)
+        output.flush()
+        output.write(encode_marker(init["token"], result.to_dict(), _MARKER_BYTES), column_0=False)
+
+
+def _messages(control: socket.socket) -> Iterator[Message]:
+    decoder = Decoder()
+    while True:
+        data = control.recv(256 * 1024)
+        if not data:
+            return
+        for message, _ in decoder.feed(data):
+            yield message
+
+
+def _listen(messages: Iterator[Message], tasks: queue.SimpleQueue[Message], worker: _Worker) -> None:
+    """The control thread: hand tasks to the main thread, and cancel beside it."""
+    for message in messages:
+        if "cancel" in message:
+            worker.cancel(message["cancel"])
+        else:
+            worker.expect(message)
+            tasks.put(message)
+    os._exit(1)  # the keeper is dead; the guardian is about to kill this process, too
+
+
+class _Worker:
+    """One adaptor and its tasks."""
+
+    def __init__(
+        self,
+        load: Callable[[], type[BaseAdaptor]],
+        init: dict[str, Any],
+        on_bootstrap_complete: Callable[[], None] | None,
+    ) -> None:
+        self._load = load
+        self._init = init
+        self._on_bootstrap_complete = on_bootstrap_complete
+        self._runner: lifecycle.AdaptorRunner | None = None
+        self._task = Task()
+        #: The adaptor's life is over.
+        self.ended = False
+
+    def expect(self, message: Message) -> None:
+        """A task has arrived: from now on a cancel is this task's. Called on the control thread."""
+        self._task.begin(message.get("within"))
+
+    def cancel(self, within: float | None) -> None:
+        """Cancel the task; on_cancel runs on this thread, the control thread."""
+        try:
+            if self._task.cancel(within) and self._runner:
+                self._runner.adaptor.on_cancel()
+        except BaseException as error:
+            lifecycle.report_traceback(error)
+
+    def perform(self, message: Message) -> lifecycle.Result:
+        """One task: start, run or stop."""
+        if message["do"] == "start":
+            return self._start()
+        assert self._runner is not None
+        if message["do"] == "run":
+            return lifecycle.attempt(functools.partial(self._runner._run, message["data"]))
+        self.ended = True
+        return lifecycle.attempt(self._runner._stop, self._runner._cleanup)
+
+    def _start(self) -> lifecycle.Result:
+        """Make the adaptor and start it; if that fails, stop and clean up what there is."""
+        result = lifecycle.attempt(self._make)
+        left = [] if self._runner is None else [self._runner._cleanup]
+        if self._runner and result.outcome == "done":
+            result = lifecycle.attempt(self._runner._start)
+            left.insert(0, self._runner._stop)
+        if result.outcome != "done":
+            self.ended = True
+            lifecycle.attempt(*left)
+        return result
+
+    def _make(self) -> None:
+        """Load the class and make the adaptor, unless a cancel comes before it is to start."""
+        config.command_line_files[:] = self._init["config"]
+        adaptor = self._load()(self._init["init_data"], path_mapping_data=self._init["path_mapping"])
+        adaptor._task = self._task
+        self._runner = lifecycle.AdaptorRunner(adaptor=adaptor)
+        logging.getLogger().setLevel(config.log_level(adaptor.config_manager))
+        if self._on_bootstrap_complete:
+            self._on_bootstrap_complete()
+        self._task.check()
