@@ -127,8 +127,7 @@ def run(app: App, arguments: list[str]) -> int:
     except AdaptError as error:
         if "--debug" in arguments:
             raise
-        sys.stdout.flush()
-        sys.stderr.write("ERROR: %s\n" % one_line(error))
+        print("ERROR: %s" % one_line(error), file=sys.stderr, flush=True)
         return error.exit_code
 
 

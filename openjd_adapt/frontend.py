@@ -236,7 +236,10 @@ def run(plan: Plan, run_data: dict[str, Any]) -> int:
             return code
         code = CANCELED
         if not front.canceled:
-            code = conclude(front, front.ask({"do": "run", "data": run_data})["result"])
+            result = front.ask({"do": "run", "data": run_data})["result"]
+            code = conclude(front, result)
+            if result.get("gone"):
+                return code
         stop = {"do": "stop"} if front.remaining() is None else {"do": "stop", "within": front.remaining()}
         result = front.ask(stop)["result"]
         if code != DONE:

@@ -80,8 +80,8 @@ def _fork_keeper(plan: Plan, starter: socket.socket) -> int:
 
 def _fork(run: Callable[[], None], shared: Iterable[int], title: str) -> int:
     """Fork a process that calls ``run`` in a session of its own, with ``shared`` as its only descriptors."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.flush()
     pid = os.fork()
     if pid:
         return pid

@@ -296,7 +296,7 @@ class Keeper:
             return
         complete = task.result is not None and not (task.ends_worker and self._how_ended is None)
         shown = self._delivery.push(task.end if task.result else self._delivery.end, complete)
-        if shown:
+        if shown or task.front is None:
             self._finish_if_due(task)
 
     def _finish_if_due(self, task: _Task) -> None:
@@ -379,7 +379,8 @@ class Keeper:
             canceled = task.canceled and task.kind != "stop"
             message = "the adaptor is gone: " + self._how_ended
             code = CANCELED if canceled else FAILED
-            task.result = {"outcome": "canceled" if canceled else "failed", "message": message, "code": code}
+            outcome = "canceled" if canceled else "failed"
+            task.result = {"outcome": outcome, "message": message, "code": code, "gone": True}
         elif not self._kill_reason:
             stopped = task.kind == "stop"
             self._how_ended = "it was stopped" if stopped else "the start failed: " + task.result["message"]

@@ -1,8 +1,8 @@
 """The daemon's hands: one adaptor, its phases on the main thread, in a process of its own.
 
 The keeper's commands come as frames over descriptor 3: ``{"init": {...}}`` once, then ``{"do": "start"}``,
-``{"do": "run", "data": {}}`` and ``{"do": "stop"}`` one at a time, and ``{"cancel": seconds}`` at any moment. The answer
-goes the way of all output, behind the task's last line, as a marker (see ``wire``).
+``{"do": "run", "data": {}}`` and ``{"do": "stop"}`` one at a time, and ``{"cancel": seconds}`` at any moment. The
+answer goes the way of all output, behind the task's last line, as a marker (see ``wire``).
 """
 
 from __future__ import annotations

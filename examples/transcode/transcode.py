@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 
@@ -9,7 +10,7 @@ from openjd_adapt import AdaptError, CommandAdaptor, InputError, ManagedProcess,
 
 
 class Transcode(CommandAdaptor):
-    """Init data: ``input``, ``input_format`` (ffmpeg's name, for what is no file), ``output`` (``####`` becomes the part),
+    """Init data: ``input``, ``input_format`` (where the input is no file), ``output`` (``####`` becomes the part),
     ``part_seconds``. Run data: ``part``, from 1 on."""
 
     def on_prerun(self) -> None:
@@ -20,6 +21,8 @@ class Transcode(CommandAdaptor):
             raise AdaptError("cannot use ffmpeg: %s" % error) from error
         version = re.match(r"ffmpeg version n?(\d+)\.(\d+)", banner)
         self.version = (int(version.group(1)), int(version.group(2))) if version else (0, 0)
+        folder = os.path.dirname(self.map_path(self.init_data["output"]))
+        os.makedirs(folder or ".", exist_ok=True)
         self.update_status(status_message="using " + banner.split(" Copyright")[0])
 
     def on_postrun(self) -> None:

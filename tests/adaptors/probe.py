@@ -1,0 +1,157 @@
+"""An adaptor that does what its data say, for tests: ``{"do": name, ...}`` calls the method ``do_name`` with the rest."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+from openjd_adapt import Adaptor, LoggingSubprocess
+
+log = logging.getLogger("probe")
+
+# Forks twice into sessions of their own, ignores SIGTERM, and stays.
+ORPHAN = """
+import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+for _ in range(2):
+    if os.fork(): os._exit(0)
+    os.setsid()
+time.sleep(300)
+"""
+
+
+class Probe(Adaptor):
+    def on_start(self):
+        log.info("on_start")
+        self.obey(self.init_data.get("on_start", {}))
+
+    def on_run(self, run_data):
+        self.obey(run_data)
+
+    def on_stop(self):
+        log.info("on_stop")
+        self.obey(self.init_data.get("on_stop", {}))
+
+    def on_cleanup(self):
+        log.info("on_cleanup")
+        self.obey(self.init_data.get("on_cleanup", {}))
+
+    def on_cancel(self):
+        log.info("on_cancel on %s", threading.current_thread().name)
+        self.obey(self.init_data.get("on_cancel", {}))
+
+    def obey(self, data):
+        data = dict(data)
+        name = data.pop("do", None)
+        if name:
+            getattr(self, "do_" + name)(**data)
+
+    def do_say(self, text):
+        log.info(text)
+
+    def do_fail(self, text="it went wrong"):
+        raise RuntimeError(text)
+
+    def do_exit(self, code):
+        sys.exit(code)
+
+    def do_vanish(self, code):
+        os._exit(code)
+
+    def do_signal(self, number):
+        os.kill(os.getpid(), number)
+
+    def do_lines(self, how, count, fail=False):
+        """``count`` numbered lines, all in one way."""
+        if how == "log":
+            for number in range(count):
+                log.info("line %d", number)
+        elif how == "print":
+            for number in range(count):
+                print("line %d" % number)
+        elif how == "write":
+            for number in range(count):
+                os.write(1, b"line %d\n" % number)
+        elif how == "child":
+            program = "for n in range(%d): print('line %%d' %% n)" % count
+            with LoggingSubprocess(args=[sys.executable, "-c", program]):
+                pass
+        if fail:
+            raise RuntimeError("after the lines")
+
+    def do_interleave(self, count):
+        libc = ctypes.CDLL(None)
+        for number in range(count):
+            log.info("log %d", number)
+            print("print %d" % number)
+            os.write(1, b"write %d\n" % number)
+            libc.printf(b"printf %d\n", ctypes.c_int(number))
+            subprocess.check_call(["/bin/echo", "echo %d" % number])
+            self.update_status(progress=number % 101)
+
+    def do_hold_gil(self, seconds=0, size=0):
+        """C code that never gives the GIL back: a sleep, or one large write."""
+        libc = ctypes.PyDLL(None)
+        print("holding")
+        if size:
+            line = b"x" * 99 + b"\n"
+            data = line * (size // len(line))
+            written = 0
+            while written < len(data):
+                written += libc.write(1, data[written:], len(data) - written)
+        if seconds:
+            libc.sleep(seconds)
+
+    def do_sleep(self, seconds):
+        print("sleeping")
+        self.sleep(seconds)
+        print("slept")
+
+    def do_poll(self):
+        print("polling")
+        self.cancelled.wait(60)
+        print("done polling")
+
+    def do_raise_on_cancel(self):
+        print("waiting")
+        self.cancelled.wait(60)
+        raise RuntimeError("because of the cancel")
+
+    def do_ignore_cancel(self, seconds):
+        print("ignoring")
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            time.sleep(0.05)
+
+    def do_tree(self, seconds=300):
+        """A child, its orphan in a session of its own, and a wait."""
+        subprocess.Popen([sys.executable, "-c", ORPHAN])
+        subprocess.Popen(["sleep", "300"])
+        time.sleep(0.3)
+        print("tree is up")
+        self.sleep(seconds)
+
+    def do_environment(self, name, value):
+        self.set_env(name, value)
+
+    def do_where(self):
+        print("cwd %s, FLAVOUR %s" % (os.getcwd(), os.environ.get("FLAVOUR")))
+
+    def do_late(self, text):
+        """Output from a thread of the adaptor's after the task has ended."""
+        threading.Thread(target=lambda: (time.sleep(0.3), print(text)), daemon=True).start()
+
+    def do_size(self):
+        print("init data has %d bytes" % len(self.init_data.get("blob", "")))
+
+    def do_map(self, path):
+        print("mapped to " + self.map_path(path))
+
+    def do_signals(self):
+        print("SIGINT %s, SIGTERM %s" % (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)))

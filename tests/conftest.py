@@ -1,0 +1,141 @@
+"""What the tests share: a farm that runs commands, and the check that nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ADAPTORS = ROOT / "tests" / "adaptors"
+_MARK = "OPENJD_ADAPT_TEST"
+
+
+class Done:
+    """A command that has ended: exit code, standard output and error, seconds."""
+
+    def __init__(self, code: int, out: str, err: str, seconds: float) -> None:
+        self.code = code
+        self.out = out
+        self.err = err
+        self.seconds = seconds
+
+    def __repr__(self) -> str:
+        return "exit code %d after %.2f s\n--- out\n%s--- err\n%s" % (self.code, self.seconds, self.out, self.err)
+
+    @property
+    def lines(self) -> list:
+        return self.out.splitlines()
+
+
+class Farm:
+    """Runs an adaptor's commands in a folder of its own, as a scheduler does: each leads a session."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.token = uuid.uuid4().hex
+        self.adaptor = str(ADAPTORS / "probe.py")
+        self.file = folder / "connection.json"
+        self.python = [sys.executable]
+        self.env = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("OPENJD_", "PYTHON"))},
+            "PYTHONPATH": str(ROOT),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "HOME": str(folder),
+            _MARK: self.token,
+        }
+
+    def command(self, *arguments: str) -> list:
+        return [*self.python, "-m", "openjd_adapt", "--adaptor", self.adaptor, *arguments]
+
+    def popen(self, *arguments: str, **options) -> subprocess.Popen:
+        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        return subprocess.Popen(
+            self.command(*arguments), cwd=str(self.folder), env=self.env, bufsize=0, start_new_session=True, **options
+        )
+
+    def finish(self, process: subprocess.Popen, timeout: float = 60) -> Done:
+        begin = time.monotonic()
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            raise
+        seconds = time.monotonic() - begin
+        return Done(process.returncode, *(text.decode("utf-8", "backslashreplace") for text in (out, err)), seconds)
+
+    def __call__(self, *arguments: str, timeout: float = 60) -> Done:
+        return self.finish(self.popen(*arguments), timeout)
+
+    def daemon(self, word: str, *arguments: str, timeout: float = 60) -> Done:
+        return self("daemon", word, "--connection-file", str(self.file), *arguments, timeout=timeout)
+
+    def daemon_popen(self, word: str, *arguments: str, **options) -> subprocess.Popen:
+        return self.popen("daemon", word, "--connection-file", str(self.file), *arguments, **options)
+
+    def pids(self) -> list:
+        """The living processes that one of these commands has started, whoever their parent is now."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and int(entry.name) != os.getpid():
+                try:
+                    if ("%s=%s" % (_MARK, self.token)).encode() in (entry / "environ").read_bytes():
+                        found.append(int(entry.name))
+                except OSError:
+                    continue
+        return found
+
+    def wait_until_nothing_is_left(self, seconds: float = 2.0) -> None:
+        end = time.monotonic() + seconds
+        while self.pids():
+            if time.monotonic() > end:
+                left = [Path("/proc/%d/cmdline" % pid).read_bytes().replace(b"\0", b" ") for pid in self.pids()]
+                for pid in self.pids():
+                    os.kill(pid, signal.SIGKILL)
+                pytest.fail("left behind: %r" % left)
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def farm(tmp_path):
+    """A farm; afterwards no process of its commands may live."""
+    farm = Farm(tmp_path)
+    yield farm
+    farm.wait_until_nothing_is_left()
+
+
+@pytest.fixture
+def started(farm):
+    """A farm with a daemon that has started; it is stopped afterwards."""
+    done = farm.daemon("start")
+    assert done.code == 0, done
+    yield farm
+    done = farm.daemon("stop", "--timeout", "20")
+    assert done.code == 0, done
+
+
+def read_until(stream, text: str) -> str:
+    """Read lines up to the first that contains ``text``; returns what was read."""
+    read = ""
+    for line in iter(stream.readline, b""):
+        read += line.decode("utf-8", "backslashreplace")
+        if text in read:
+            return read
+    pytest.fail("%r did not appear in:\n%s" % (text, read))
+
+
+def tool(name: str) -> str:
+    """The path of a program that may be absent; where it is, the test is skipped with that reason."""
+    import shutil
+
+    path = shutil.which(name) or shutil.which(name, path=os.path.dirname(sys.executable))
+    if path is None:
+        pytest.skip("%s is not installed" % name)
+    return path

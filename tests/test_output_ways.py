@@ -1,0 +1,204 @@
+"""Every line's way from an adaptor to the scheduler: nothing lost, nothing twice, in order, whoever reads how slowly."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from .conftest import ADAPTORS, read_until
+
+# How often the longest of these tests is repeated; CI says 20.
+ROUNDS = int(os.environ.get("OPENJD_ADAPT_ROUNDS", "1"))
+LINES = 200_000
+
+
+def task(farm, data, **options):
+    return farm.daemon("run", "--run-data", json.dumps(data), **options)
+
+
+@pytest.mark.timeout(60 + 60 * ROUNDS)
+@pytest.mark.parametrize("how, prefix", [("log", "INFO: "), ("print", ""), ("write", ""), ("child", "STDOUT: ")])
+def test_every_line_and_then_the_failure_arrive_in_that_very_run(started, how, prefix):
+    expected = ["%sline %d" % (prefix, number) for number in range(LINES)]
+    for _ in range(ROUNDS):
+        done = task(started, {"do": "lines", "how": how, "count": LINES, "fail": True}, timeout=110)
+        assert done.code == 1
+        lines = [line for line in done.lines if not line.startswith("INFO: Running: ")]
+        assert lines[:LINES] == expected
+        assert lines[-1] == "openjd_fail: RuntimeError: after the lines"
+        assert sum("Traceback" in line for line in lines) == 1
+
+
+@pytest.mark.parametrize("word", ["run", "daemon"])
+def test_all_ways_of_output_keep_the_order_in_which_they_were_made(farm, word):
+    count = 200
+    data = json.dumps({"do": "interleave", "count": count})
+    if word == "run":
+        done = farm("run", "--run-data", data)
+        lines = done.lines[1:-2]
+    else:
+        farm.daemon("start")
+        done = farm.daemon("run", "--run-data", data)
+        lines = done.lines
+        farm.daemon("stop")
+    expected = []
+    for n in range(count):
+        expected += ["INFO: log %d" % n, "print %d" % n, "write %d" % n, "printf %d" % n, "echo %d" % n]
+        expected.append("openjd_progress: %d" % (n % 101))
+    assert lines == expected
+
+
+def test_with_unbuffered_python_and_a_slow_reader_nothing_is_lost(farm):
+    farm.env["PYTHONUNBUFFERED"] = "1"
+    farm.daemon("start")
+    process = farm.daemon_popen("run", "--run-data", json.dumps({"do": "lines", "how": "print", "count": 60_000}))
+    data = b""
+    while True:
+        chunk = os.read(process.stdout.fileno(), 20_000)
+        if not chunk:
+            break
+        data += chunk
+        time.sleep(0.01)  # the slowness is what is tested
+    assert farm.finish(process).code == 0
+    assert data.split() == b" ".join(b"line %d" % n for n in range(60_000)).split()
+    farm.daemon("stop")
+
+
+def test_c_code_that_holds_the_gil_gets_8_mb_out_in_one_call(started):
+    done = task(started, {"do": "hold_gil", "size": 8_000_000})
+    assert done.code == 0
+    assert done.out == "holding\n" + ("x" * 99 + "\n") * 80_000
+
+
+def test_while_c_code_holds_the_gil_status_answers_and_a_cancel_ends_it_at_its_deadline(farm):
+    farm.daemon("start")
+    process = farm.daemon_popen("run", "--run-data", json.dumps({"do": "hold_gil", "seconds": 10}))
+    read_until(process.stdout, "holding")
+    status = farm.daemon("status")
+    assert status.out.startswith("running") and status.seconds < 2
+    begin = time.monotonic()
+    farm.daemon("cancel", "--timeout", "1")
+    assert farm.finish(process, 20).code == 4
+    assert 0.9 < time.monotonic() - begin < 5
+    assert farm.daemon("stop").code == 0
+
+
+@pytest.mark.parametrize("text", ["openjd_fail: x", "openjd_progress: 7", "a\nopenjd_fail: x", "openjd_env: A=B", "a\ropenjd_fail: x"])
+def test_a_log_line_is_no_directive_and_fails_no_healthy_task(started, text):
+    done = task(started, {"do": "say", "text": text})
+    assert done.code == 0
+    assert all(line.startswith("INFO: ") for line in done.lines)
+
+
+def test_an_exceptions_text_is_no_directive(started):
+    done = task(started, {"do": "fail", "text": "a\nopenjd_env: A=B"})
+    assert done.code == 1
+    assert done.lines[-1] == "openjd_fail: RuntimeError: a openjd_env: A=B"
+    assert not any(line.startswith("openjd_env") for line in done.lines)
+
+
+def test_bytes_that_are_not_utf8_arrive_as_they_are(farm):
+    farm.daemon("start")
+    farm.daemon("run", "--run-data", "{}")
+    program = r"import os; os.write(1, b'\xff\xfe caf\xc3\xa9 \0 nul\n')"
+    farm.adaptor = str(ADAPTORS / "command.py")
+    process = farm.popen("run", "--run-data", json.dumps({"args": [sys.executable, "-c", program]}))
+    out, _ = process.communicate(timeout=30)
+    assert b"STDOUT: \xff\xfe caf\xc3\xa9 \0 nul\n" in out
+    farm.daemon("stop")
+
+
+def test_a_line_of_5_mb_arrives_in_pieces_that_a_scheduler_can_read(farm):
+    farm.adaptor = str(ADAPTORS / "command.py")
+    program = "import sys; sys.stdout.write('0123456789' * 500_000 + chr(10))"
+    done = farm("run", "--run-data", json.dumps({"args": [sys.executable, "-c", program]}))
+    pieces = [line for line in done.lines if line.startswith("STDOUT: ")]
+    assert max(map(len, pieces)) < 64_000
+    assert "".join(piece[len("STDOUT: ") :] for piece in pieces) == "0123456789" * 500_000
+
+
+def test_an_applications_own_messages_pass_and_other_directives_do_not(farm):
+    farm.adaptor = str(ADAPTORS / "command.py")
+    text = "openjd_progress: 5\nopenjd_status: s\nopenjd_fail: f\nopenjd_env: A=B\n  OPENJD_ENV: A=B\nx openjd_fail: y\n"
+    done = farm("run", "--run-data", json.dumps({"args": ["/bin/sh", "-c", "printf '%s'" % text]}))
+    assert done.code == 0
+    assert [line for line in done.lines if "openjd" in line.lower() and not line.startswith("INFO: ")] == [
+        "openjd_progress: 5",
+        "openjd_status: s",
+        "openjd_fail: f",
+        "STDOUT: openjd_env: A=B",
+        "STDOUT:   OPENJD_ENV: A=B",
+        "STDOUT: x openjd_fail: y",
+    ]
+
+
+def test_progress_bars_that_end_lines_with_carriage_returns_become_lines(farm):
+    farm.adaptor = str(ADAPTORS / "command.py")
+    done = farm("run", "--run-data", json.dumps({"args": ["/bin/sh", "-c", r"printf 'done 1\rdone 2\r\ndone 3\n'"]}))
+    assert [line for line in done.lines if "done" in line and "Running" not in line] == [
+        "STDOUT: done %d" % n for n in (1, 2, 3)
+    ]
+    assert [line for line in done.lines if line.startswith("openjd")] == ["openjd_progress: %d" % n for n in (1, 2, 3)]
+
+
+def test_a_grandchild_that_holds_the_pipe_blocks_nobody(farm):
+    farm.adaptor = str(ADAPTORS / "command.py")
+    done = farm("run", "--run-data", json.dumps({"args": ["/bin/sh", "-c", "sleep 300 & echo out"]}), timeout=20)
+    assert done.code == 0
+    assert "STDOUT: out" in done.lines
+    assert farm.pids() == []
+
+
+def test_each_record_comes_once_though_the_authors_main_set_up_a_console(farm):
+    farm.env["LOG_FILE"] = str(farm.folder / "log.txt")
+    process = subprocess.run(
+        [sys.executable, str(ADAPTORS / "basic_config.py"), "run"], env=farm.env, stdout=subprocess.PIPE, timeout=30
+    )
+    assert process.returncode == 0
+    assert process.stdout == b"INFO: once\nWARNING: from a library\n"
+    assert (farm.folder / "log.txt").read_text() == "once\nfrom a library\n"  # the author's handlers go on
+
+
+def test_log_level_takes_effect(farm):
+    config = farm.folder / "main.json"
+    for level, expected in (("DEBUG", ["INFO: once", "DEBUG: too quiet to be heard"]), ("WARNING", [])):
+        config.write_text(json.dumps({"log_level": level}))
+        farm.env["MAIN_CONFIG_PATH"] = str(config)
+        process = subprocess.run(
+            [sys.executable, str(ADAPTORS / "basic_config.py"), "run"], env=farm.env, stdout=subprocess.PIPE, timeout=30
+        )
+        lines = [line for line in process.stdout.decode().splitlines() if re.search("once|quiet", line)]
+        assert lines == expected
+
+
+def test_output_that_nobody_reads_takes_little_memory_and_all_of_it_arrives(farm):
+    farm.daemon("start")
+    process = farm.daemon_popen("run", "--run-data", json.dumps({"do": "lines", "how": "write", "count": 1_500_000}))
+    read_until(process.stdout, "line 0")
+    keeper = json.loads(farm.daemon("status", "--json").out)["pid"]
+    end = time.monotonic() + 60
+    while json.loads(farm.daemon("status", "--json").out)["unread_bytes"] < 16_000_000 and time.monotonic() < end:
+        time.sleep(0.1)
+    with open("/proc/%d/status" % keeper) as stream:
+        resident = int(re.search(r"VmRSS:\s+(\d+) kB", stream.read()).group(1))
+    assert resident < 60_000
+    done = farm.finish(process, 60)
+    assert done.code == 0
+    assert done.lines == ["line %d" % number for number in range(1, 1_500_000)]
+    farm.daemon("stop")
+
+
+def test_a_stopped_front_holds_up_neither_the_task_nor_the_stop(farm):
+    farm.daemon("start")
+    process = farm.daemon_popen("run", "--run-data", json.dumps({"do": "lines", "how": "write", "count": 50_000}))
+    process.send_signal(signal.SIGSTOP)
+    assert farm.daemon("stop", timeout=30).code == 0
+    process.send_signal(signal.SIGKILL)
+    process.communicate()

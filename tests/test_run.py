@@ -1,0 +1,200 @@
+"""``run``: one adaptor's whole life in the foreground."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+
+import pytest
+
+from .conftest import ADAPTORS, read_until
+
+
+def run(farm, data, init=None, **options):
+    return farm("run", "--run-data", json.dumps(data), "--init-data", json.dumps(init or {}), **options)
+
+
+def test_the_phases_follow_one_another(farm):
+    done = run(farm, {"do": "say", "text": "on_run"})
+    assert (done.code, done.err) == (0, "")
+    assert done.lines == ["INFO: on_start", "INFO: on_run", "INFO: on_stop", "INFO: on_cleanup"]
+
+
+def test_a_failed_task_exits_1_with_one_fail_line_and_the_authors_traceback_once(farm):
+    done = run(farm, {"do": "fail"})
+    assert done.code == 1
+    assert done.out.count("openjd_fail: ") == 1
+    assert "openjd_fail: RuntimeError: it went wrong" in done.lines
+    assert done.out.count("Traceback (most recent call last)") == 1
+    assert "lifecycle.py" not in done.out  # it begins with the author's frames
+    assert "ERROR:     raise RuntimeError(text)" in done.lines
+    assert done.lines[-2:] == ["INFO: on_stop", "INFO: on_cleanup"]
+
+
+@pytest.mark.parametrize(
+    "data, message",
+    [
+        ({"do": "exit", "code": 0}, "the adaptor called sys.exit(0)"),
+        ({"do": "vanish", "code": 3}, "the adaptor is gone: the adaptor's process exited with code 3"),
+        ({"do": "vanish", "code": 0}, "the adaptor is gone: the adaptor's process exited with code 0"),
+        ({"do": "signal", "number": int(signal.SIGSEGV)}, "the adaptor is gone: the adaptor's process was killed by SIGSEGV"),
+    ],
+)
+def test_an_adaptor_that_leaves_fails_the_task(farm, data, message):
+    done = run(farm, data)
+    assert done.code == 1
+    assert [line for line in done.lines if line.startswith("openjd_fail")] == ["openjd_fail: " + message]
+
+
+@pytest.mark.parametrize(
+    "program, how",
+    [
+        ("import sys; sys.exit(3)", "exited with code 3"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "was killed by SIGSEGV"),
+    ],
+)
+def test_a_failed_command_fails_the_task(farm, program, how):
+    farm.adaptor = str(ADAPTORS / "command.py")
+    done = run(farm, {"args": [sys.executable, "-c", program]})
+    assert done.code == 1
+    name = os.path.basename(sys.executable)
+    assert [line for line in done.lines if line.startswith("openjd_fail")] == ["openjd_fail: %s %s" % (name, how)]
+    assert "on_postrun" not in done.out and "Traceback" not in done.out
+
+
+def test_a_command_that_succeeds_calls_the_hooks_in_order(farm):
+    farm.adaptor = str(ADAPTORS / "command.py")
+    done = run(farm, {"args": ["/bin/echo", "done 70"]})
+    assert done.code == 0
+    assert done.lines == [
+        "on_prerun",
+        "get_managed_process",
+        'INFO: Running: /bin/echo "done 70"',
+        "STDOUT: done 70",
+        "openjd_progress: 70",
+        "on_postrun",
+    ]
+
+
+def test_a_command_that_cannot_be_started_is_one_line(farm):
+    farm.adaptor = str(ADAPTORS / "command.py")
+    done = run(farm, {"args": ["/nowhere/blender"]})
+    assert done.code == 1
+    assert "Traceback" not in done.out
+    assert done.lines[-1].startswith("openjd_fail: cannot start /nowhere/blender: ")
+
+
+def test_an_exception_of_a_callback_fails_the_task_and_the_reading_goes_on(farm):
+    farm.adaptor = str(ADAPTORS / "command.py")
+    program = "print('callback: boom', flush=True); [print('line', n, flush=True) for n in range(5)]"
+    done = run(farm, {"args": [sys.executable, "-c", program]})
+    assert done.code == 1
+    assert "openjd_fail: ValueError: the callback said callback: boom" in done.lines
+    assert done.out.count("Traceback") == 1
+
+
+def test_the_environment_of_a_process_is_what_get_environment_gives(farm):
+    farm.adaptor = str(ADAPTORS / "command.py")
+    done = run(farm, {"args": ["/usr/bin/env"], "env": {"ONLY": "this"}})
+    assert [line for line in done.lines if line.startswith("STDOUT: ")] == ["STDOUT: ONLY=this"]
+
+
+def test_a_failure_in_stop_or_cleanup_is_a_failure(farm):
+    for hook in ("on_stop", "on_cleanup"):
+        done = run(farm, {}, {hook: {"do": "fail", "text": "in " + hook}})
+        assert done.code == 1
+        assert "openjd_fail: RuntimeError: in " + hook in done.lines
+        assert "INFO: on_cleanup" in done.lines
+
+
+def test_a_failure_in_cleanup_never_hides_the_one_before(farm):
+    done = run(farm, {"do": "fail", "text": "first"}, {"on_cleanup": {"do": "fail", "text": "second"}})
+    assert done.code == 1
+    assert [line for line in done.lines if "openjd_fail" in line] == ["openjd_fail: RuntimeError: first"]
+    assert "ERROR: RuntimeError: second" in done.lines  # it is told all the same
+
+
+def test_a_failed_start_stops_and_cleans_up(farm):
+    done = run(farm, {}, {"on_start": {"do": "fail", "text": "no licence"}})
+    assert done.code == 1
+    assert "openjd_fail: RuntimeError: no licence" in done.lines
+    assert done.out.count("INFO: on_stop") == done.out.count("INFO: on_cleanup") == 1
+
+
+def test_sigterm_cancels_and_exits_4_without_a_failure(farm):
+    process = farm.popen("run", "--run-data", '{"do": "sleep", "seconds": 60}')
+    read_until(process.stdout, "sleeping")
+    process.send_signal(signal.SIGTERM)
+    done = farm.finish(process, 20)
+    assert done.code == 4
+    assert "INFO: on_cancel on control" in done.lines
+    assert done.lines[-2:] == ["INFO: on_stop", "INFO: on_cleanup"]
+    assert "openjd_fail" not in done.out and "Traceback" not in done.out and "slept" not in done.out
+
+
+@pytest.mark.parametrize("do", ["poll", "raise_on_cancel"])
+def test_whatever_a_canceled_task_does_in_the_end_it_is_canceled(farm, do):
+    process = farm.popen("run", "--run-data", json.dumps({"do": do}))
+    read_until(process.stdout, "ing\n")
+    process.send_signal(signal.SIGTERM)
+    done = farm.finish(process, 20)
+    assert done.code == 4
+    assert "openjd_fail" not in done.out and "Traceback" not in done.out
+
+
+def test_a_second_interrupt_leaves_at_once_and_leaves_nothing(farm):
+    process = farm.popen("run", "--run-data", '{"do": "ignore_cancel", "seconds": 60}')
+    read_until(process.stdout, "ignoring")
+    process.send_signal(signal.SIGINT)
+    read_until(process.stderr, "canceling")
+    process.send_signal(signal.SIGINT)
+    assert farm.finish(process, 10).code == 4
+
+
+def test_a_closed_standard_output_cancels(farm):
+    process = farm.popen("run", "--run-data", '{"do": "sleep", "seconds": 60}')
+    read_until(process.stdout, "sleeping")
+    process.stdout.close()
+    assert process.wait(20) == 4
+    process.stderr.close()
+
+
+def test_sigkill_to_the_process_group_leaves_nothing(farm):
+    process = farm.popen("run", "--run-data", '{"do": "tree"}')
+    read_until(process.stdout, "tree is up")
+    assert len(farm.pids()) >= 5
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    farm.wait_until_nothing_is_left(2)
+
+
+def test_what_an_adaptor_leaves_running_ends_with_it(farm):
+    process = farm.popen("run", "--run-data", '{"do": "tree", "seconds": 0}')
+    assert farm.finish(process, 20).code == 0
+    assert farm.pids() == []
+
+
+def test_cancel_ends_a_commands_whole_tree(farm):
+    farm.adaptor = str(ADAPTORS / "command.py")
+    stubborn = "trap '' TERM; (trap '' TERM; setsid sleep 300 & sleep 300) & echo up; wait; sleep 300"
+    process = farm.popen("run", "--run-data", json.dumps({"args": ["/bin/sh", "-c", stubborn], "grace": 0.5}))
+    read_until(process.stdout, "up")
+    begin = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    done = farm.finish(process, 20)
+    assert done.code == 4, done
+    assert time.monotonic() - begin < 10
+    assert farm.pids() == []
+
+
+def test_a_runs_without_a_home_or_a_known_user(farm):
+    del farm.env["HOME"]
+    assert run(farm, {}).code == 0
+
+
+def test_no_descriptor_is_needed(farm):
+    process = farm.popen("run", stdin=None, stdout=None, stderr=None, preexec_fn=lambda: os.closerange(0, 3))
+    assert process.wait(30) == 0
