@@ -139,3 +139,16 @@ def tool(name: str) -> str:
     if path is None:
         pytest.skip("%s is not installed" % name)
     return path
+
+
+def pytest_terminal_summary(terminalreporter):
+    """In CI everything is installed, and a skipped test is a failure."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if os.environ.get("OPENJD_ADAPT_NO_SKIP") and skipped:
+        terminalreporter.section("%d tests were skipped, and none may be here" % len(skipped))
+
+
+def pytest_sessionfinish(session):
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("OPENJD_ADAPT_NO_SKIP") and reporter and reporter.stats.get("skipped"):
+        session.exitstatus = 1

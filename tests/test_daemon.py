@@ -321,7 +321,9 @@ def test_start_over_a_dead_daemons_file_replaces_it_with_one_line(farm):
     assert farm.daemon("stop").code == 0
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"wire": 1, "pid": 1', "[]\n", "null\n", '{"socket": "/tmp/x"}\n', "\0\xff\n"])
+@pytest.mark.parametrize(
+    "text", ["", "{", '{"wire": 1, "pid": 1', "[]\n", "null\n", '{"socket": "/tmp/x"}\n', "\0\xff\n"]
+)
 @pytest.mark.parametrize("word", ["start", "run", "stop", "status", "cancel"])
 def test_a_file_that_is_no_connection_file_is_one_line_and_is_not_touched(farm, word, text):
     farm.file.write_text(text)

@@ -1,4 +1,4 @@
-"""Every line's way from an adaptor to the scheduler: nothing lost, nothing twice, in order, whoever reads how slowly."""
+"""Every line's way from an adaptor to the scheduler: nothing lost, nothing twice, in order, however slow the reader."""
 
 from __future__ import annotations
 
@@ -90,7 +90,9 @@ def test_while_c_code_holds_the_gil_status_answers_and_a_cancel_ends_it_at_its_d
     assert farm.daemon("stop").code == 0
 
 
-@pytest.mark.parametrize("text", ["openjd_fail: x", "openjd_progress: 7", "a\nopenjd_fail: x", "openjd_env: A=B", "a\ropenjd_fail: x"])
+@pytest.mark.parametrize(
+    "text", ["openjd_fail: x", "openjd_progress: 7", "a\nopenjd_fail: x", "openjd_env: A=B", "a\ropenjd_fail: x"]
+)
 def test_a_log_line_is_no_directive_and_fails_no_healthy_task(started, text):
     done = task(started, {"do": "say", "text": text})
     assert done.code == 0
@@ -126,7 +128,9 @@ def test_a_line_of_5_mb_arrives_in_pieces_that_a_scheduler_can_read(farm):
 
 def test_an_applications_own_messages_pass_and_other_directives_do_not(farm):
     farm.adaptor = str(ADAPTORS / "command.py")
-    text = "openjd_progress: 5\nopenjd_status: s\nopenjd_fail: f\nopenjd_env: A=B\n  OPENJD_ENV: A=B\nx openjd_fail: y\n"
+    text = (
+        "openjd_progress: 5\nopenjd_status: s\nopenjd_fail: f\nopenjd_env: A=B\n  OPENJD_ENV: A=B\nx openjd_fail: y\n"
+    )
     done = farm("run", "--run-data", json.dumps({"args": ["/bin/sh", "-c", "printf '%s'" % text]}))
     assert done.code == 0
     assert [line for line in done.lines if "openjd" in line.lower() and not line.startswith("INFO: ")] == [

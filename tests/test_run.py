@@ -40,7 +40,10 @@ def test_a_failed_task_exits_1_with_one_fail_line_and_the_authors_traceback_once
         ({"do": "exit", "code": 0}, "the adaptor called sys.exit(0)"),
         ({"do": "vanish", "code": 3}, "the adaptor is gone: the adaptor's process exited with code 3"),
         ({"do": "vanish", "code": 0}, "the adaptor is gone: the adaptor's process exited with code 0"),
-        ({"do": "signal", "number": int(signal.SIGSEGV)}, "the adaptor is gone: the adaptor's process was killed by SIGSEGV"),
+        (
+            {"do": "signal", "number": int(signal.SIGSEGV)},
+            "the adaptor is gone: the adaptor's process was killed by SIGSEGV",
+        ),
     ],
 )
 def test_an_adaptor_that_leaves_fails_the_task(farm, data, message):

@@ -1,4 +1,4 @@
-"""An adaptor that does what its data say, for tests: ``{"do": name, ...}`` calls the method ``do_name`` with the rest."""
+"""An adaptor for tests that does what its data say: ``{"do": name, ...}`` calls ``do_name`` with the rest."""
 
 from __future__ import annotations
 

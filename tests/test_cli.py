@@ -1,0 +1,266 @@
+"""The command line: what it refuses, in one line, at once; and what it tells."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from .conftest import ADAPTORS, ROOT, read_until
+
+AT_ONCE = 5  # seconds, on a loaded machine; every one of these takes some 50 ms
+
+
+def refused(done, text, code=2):
+    assert done.code == code, done
+    assert done.out == "" and done.err.count("\n") == 1, done
+    assert done.err.startswith("ERROR: ") and text in done.err, done
+    assert "Traceback" not in done.err
+    assert done.seconds < AT_ONCE
+
+
+BAD_DATA = [
+    ("{", "is not JSON: line 1, column 2"),
+    ("[1]", "must be an object, not a list"),
+    ('"x"', "must be an object, not a string"),
+    ("null", "must be an object, not null"),
+    ('{"a": NaN}', "NaN is no number of JSON"),
+    ("[" * 100_000, "nested too deeply"),
+    ("file:///no/such/file.json", "/no/such/file.json: No such file or directory"),
+    ("file:///", "/: Is a directory"),
+]
+
+
+@pytest.mark.parametrize("value, text", BAD_DATA)
+@pytest.mark.parametrize(
+    "words, option",
+    [
+        (["run"], "--init-data"),
+        (["run"], "--run-data"),
+        (["run"], "--path-mapping-rules"),
+        (["daemon", "start"], "--init-data"),
+        (["daemon", "run"], "--run-data"),
+    ],
+)
+def test_bad_data_is_refused_by_option_and_place(farm, words, option, value, text):
+    if words[0] == "daemon":
+        words = [*words, "--connection-file", str(farm.file)]
+    done = farm(*words, option, value)
+    refused(done, text)
+    assert option in done.err
+    assert list(farm.folder.iterdir()) == []
+
+
+def test_a_broken_file_is_named_with_line_and_column(farm):
+    path = farm.folder / "init.json"
+    path.write_text('{\n  "a": 1,\n  b\n}')
+    refused(farm("run", "--init-data", "file://%s" % path), "%s: is not JSON: line 3, column 3" % path)
+
+
+def test_an_unreadable_file_is_named(farm):
+    refused(farm("run", "--init-data", "file:///proc/self/mem"), "/proc/self/mem: Input/output error")
+
+
+@pytest.mark.parametrize(
+    "arguments, text",
+    [
+        ([], "required: COMMAND"),
+        (["dance"], "invalid choice: 'dance'"),
+        (["daemon"], "required: COMMAND"),
+        (["daemon", "dance"], "invalid choice: 'dance'"),
+        (["run", "--frame", "1"], "unrecognized arguments: --frame 1"),
+        (["run", "--run-data"], "--run-data: expected one argument"),
+        (["run", "extra"], "unrecognized arguments: extra"),
+        (["daemon", "run"], "give --connection-file or set OPENJD_ADAPTOR_SOCKET"),
+        (["daemon", "stop", "--connection-file", "x", "--timeout", "soon"], "'soon' is no number of seconds"),
+        (["daemon", "stop", "--connection-file", "x", "--timeout", "-1"], "'-1' is no number of seconds"),
+        (["run", "--config", "/no/such.json"], "--config: /no/such.json: there is no such file"),
+        (["run", "--path-mapping-rules", '{"version": "2"}'], "version is '2'"),
+        (["run", "--path-mapping-rules", '{"path_mapping_rules": [{}]}'], "lacks source_path_format"),
+        (["is-compatible"], "needs --openjd-adaptor-cli-version"),
+        (["session", "--each", "frame=1-x"], "--each frame=1-x: "),
+    ],
+)
+def test_bad_usage_is_one_line(farm, arguments, text):
+    refused(farm(*arguments), text)
+
+
+@pytest.mark.parametrize(
+    "adaptor, text",
+    [
+        ("no.such.module:Class", "cannot be imported: ModuleNotFoundError: No module named 'no'"),
+        ("/no/such/file.py", "cannot be imported: there is no such file"),
+        ("json:JSONDecoder", "JSONDecoder is no adaptor"),
+        ("json:Missing", "Missing is no adaptor"),
+        ("json", "has 0 adaptors; name one as json:Class"),
+        ("openjd_adapt.adaptor:Adaptor", "Adaptor does not define on_run"),
+    ],
+)
+def test_what_is_no_adaptor_is_one_line_whatever_the_command(farm, adaptor, text):
+    farm.adaptor = adaptor
+    for words in (["run"], ["daemon", "start", "--connection-file", str(farm.file)], ["show-config"]):
+        done = farm(*words)
+        assert done.code == 2 and text in done.err and "Traceback" not in done.err + done.out, done
+        assert "openjd_fail" not in done.out
+        assert len([line for line in done.err.splitlines() if line]) == 1, done
+    assert farm.pids() == []
+
+
+def test_an_adaptor_with_a_syntax_error_is_one_line_and_debug_shows_more(farm):
+    path = farm.folder / "broken.py"
+    path.write_text("def on_run(:\n")
+    farm.adaptor = str(path)
+    done = farm("run")
+    assert done.code == 2 and "SyntaxError" in done.err and "Traceback" not in done.err + done.out
+    assert "Traceback" in farm("run", "--debug").out
+
+
+def test_a_broken_configuration_is_one_line(farm):
+    path = farm.folder / "config.json"
+    path.write_text('{"log_level": "LOUD"}')
+    done = farm("run", "--config", str(path))
+    assert done.code == 2 and "log_level is 'LOUD'; known are DEBUG" in done.err and "Traceback" not in done.out
+
+
+def test_options_may_be_joined_to_their_values_and_values_may_begin_with_a_dash(farm):
+    assert farm("run", "--run-data={}", "--init-data={}").code == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["", "run", "daemon", "daemon start", "daemon run", "daemon stop", "daemon cancel", "daemon status", "session"],
+)
+def test_help_of_every_command_ends_with_an_example_or_the_exit_codes(farm, words):
+    done = farm(*words.split(), "--help")
+    assert done.code == 0 and done.err == ""
+    if words not in ("", "daemon"):
+        assert done.lines[-1].startswith("Example: ")
+
+
+def test_version_info_and_is_compatible(farm):
+    done = farm("version-info")
+    assert done.lines == ["OpenJD Adaptor CLI Version: 0.1", "probe Data Interface Version: 0.1"]
+    for cli, data, code in (("0.1", "0.1", 0), ("0.2", "0.1", 2), ("0.1", "1.0", 2)):
+        done = farm("is-compatible", "--openjd-adaptor-cli-version", cli, "--integration-data-interface-version", data)
+        assert done.code == code
+        assert "0.1 is installed, %s is expected" % cli in done.out
+    done = farm("is-compatible", "--openjd-adaptor-cli-version", "one", "--integration-data-interface-version", "1.0")
+    refused(done, "'one' is not a version")
+
+
+def test_show_config_tells_which_file_set_each_key(farm):
+    own = farm.folder / "more.json"
+    own.write_text('{"quality": 3}')
+    shown = json.loads(farm("show-config", "--config", str(own)).out)
+    assert shown["adaptor"]["config"] == {"log_level": "INFO", "quality": 3}
+    assert shown["adaptor"]["origins"] == {"log_level": "built in", "quality": str(own)}
+    assert shown["runtime"]["config"]["deactivate_telemetry"] is False
+
+
+def test_an_adaptor_by_module_and_class(farm):
+    farm.adaptor = "tests.adaptors.command:Command"
+    assert farm("run", "--run-data", '{"args": ["/bin/true"]}').code == 0
+
+
+@pytest.mark.parametrize("how", ["module", "script", "relative script"])
+def test_an_authors_own_main_leads_to_its_worker_again(farm, how):
+    main = {
+        "module": ["-m", "tests.adaptors.basic_config"],
+        "script": [str(ADAPTORS / "basic_config.py")],
+        "relative script": [os.path.relpath(str(ADAPTORS / "basic_config.py"), str(farm.folder))],
+    }[how]
+    for words in (["start"], ["run"], ["stop"]):
+        command = [sys.executable, *main, "daemon", *words, "--connection-file", str(farm.file)]
+        done = subprocess.run(command, env=farm.env, cwd=str(farm.folder), stdout=subprocess.PIPE, timeout=30)
+        assert done.returncode == 0, done
+
+
+def test_reentry_exe_leads_to_the_worker(farm):
+    wrapper = farm.folder / "adaptor"
+    wrapper.write_text('#!/bin/sh\nexec "%s" -u "%s" "$@"\n' % (sys.executable, farm.folder / "main.py"))
+    wrapper.chmod(0o755)
+    (farm.folder / "main.py").write_text(
+        "import sys; sys.path.insert(0, %r)\n"
+        "from tests.adaptors.basic_config import Main\n"
+        "from openjd_adapt import EntryPoint\n"
+        "EntryPoint(Main).start(reentry_exe=%r)\n" % (str(ROOT), str(wrapper))
+    )
+    done = subprocess.run([str(wrapper), "run"], env=farm.env, stdout=subprocess.PIPE, timeout=30)
+    assert done.returncode == 0 and b"INFO: once\n" in done.stdout
+
+
+def test_on_bootstrap_complete_is_called_before_the_adaptor_starts(farm):
+    (farm.folder / "main.py").write_text(
+        "from openjd_adapt import Adaptor, EntryPoint\n"
+        "class A(Adaptor):\n"
+        "    def on_start(self): print('on_start')\n"
+        "    def on_run(self, run_data): pass\n"
+        "entry = EntryPoint(A)\n"
+        "entry.on_bootstrap_complete.add(lambda: print('bootstrapped'))\n"
+        "entry.start()\n"
+    )
+    command = [sys.executable, str(farm.folder / "main.py"), "run"]
+    out = subprocess.run(command, env=farm.env, stdout=subprocess.PIPE, timeout=30).stdout
+    assert out == b"bootstrapped\non_start\n"
+
+
+def test_start_returns_none_on_success_and_raises_systemexit_otherwise(farm):
+    program = (
+        "import sys\n"
+        "from openjd_adapt import Adaptor, EntryPoint\n"
+        "class A(Adaptor):\n"
+        "    def on_run(self, run_data): pass\n"
+        "sys.argv[1:] = sys.argv[2:]\n"
+        "print(EntryPoint(A).start())\n"
+    )
+    for arguments, out, code in ((["version-info"], b"None\n", 0), (["dance"], b"", 2)):
+        command = [sys.executable, "-c", program, "-", *arguments]
+        done = subprocess.run(command, env=farm.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30)
+        assert done.returncode == code and done.stdout.endswith(out)
+
+
+def test_environment_variables_are_set_while_starting_only(farm):
+    init = json.dumps({"on_start": {"do": "environment", "name": "LICENCE", "value": "a\nb"}})
+    done = farm("run", "--init-data", init, "--run-data", '{"do": "environment", "name": "A", "value": "b"}')
+    assert 'openjd_env: "LICENCE=a\\nb"' in done.lines
+    assert done.code == 1
+    assert "openjd_fail: RuntimeError: environment variables can only be set while the adaptor starts" in done.lines
+
+
+def test_path_mapping_rules_reach_the_adaptor(farm):
+    rules = {
+        "version": "pathmapping-1.0",
+        "path_mapping_rules": [
+            {"source_path_format": "POSIX", "source_path": "/a", "destination_path": "/wrong"},
+            {"source_path_format": "POSIX", "source_path": "/a/b", "destination_path": "/right"},
+        ],
+    }
+    done = farm("run", "--path-mapping-rules", json.dumps(rules), "--run-data", '{"do": "map", "path": "/a/b/c/"}')
+    assert "mapped to /right/c/" in done.lines
+
+
+def test_a_session_plays_every_task_and_stops_at_the_first_failure(farm):
+    tasks = ['{"do": "say", "text": "x"}', '{"do": "sleep", "seconds": 0.1}', '{"do": "fail"}', "{}"]
+    done = farm("session", *(word for task in tasks for word in ("--run-data", task)))
+    assert done.code == 1
+    rows = [line.rsplit(None, 3) for line in done.lines[-6:-1]]
+    assert [(row[0], row[-1]) for row in rows] == [
+        ("start", "0"),
+        ("task 1", "0"),
+        ("task 2", "0"),
+        ("task 3", "1"),
+        ("stop", "0"),
+    ]
+
+
+def test_an_interrupted_session_cancels_its_task_and_stops(farm):
+    process = farm.popen("session", "--run-data", '{"do": "sleep", "seconds": 60}')
+    read_until(process.stdout, "sleeping")
+    process.send_signal(signal.SIGINT)
+    done = farm.finish(process, 20)
+    assert done.code == 4
+    assert "INFO: on_cancel on control" in done.lines and "INFO: on_cleanup" in done.lines

@@ -1,0 +1,151 @@
+"""The examples, by the README's command, and their job templates under ``openjd run`` (openjd-cli from PyPI)."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import time
+import zlib
+
+import pytest
+
+from .conftest import ROOT, tool
+
+EXAMPLES = ROOT / "examples"
+
+
+def read_png(path):
+    """Width, height and the pixels' bytes of an 8-bit RGB picture; every checksum is tested."""
+    data = path.read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    position, packed, head = 8, b"", b""
+    while position < len(data):
+        size = struct.unpack(">I", data[position : position + 4])[0]
+        chunk = data[position + 4 : position + 8 + size]
+        assert struct.unpack(">I", data[position + 8 + size : position + 12 + size])[0] == zlib.crc32(chunk)
+        head = chunk[4:] if chunk[:4] == b"IHDR" else head
+        packed += chunk[4:] if chunk[:4] == b"IDAT" else b""
+        position += 12 + size
+    width, height = struct.unpack(">II", head[:8])
+    pixels = zlib.decompress(packed)
+    assert len(pixels) == height * (1 + 3 * width)
+    return width, height, pixels
+
+
+def test_the_mandelbrot_session_renders_pictures_through_a_daemon(farm):
+    farm.adaptor = str(EXAMPLES / "mandelbrot" / "mandelbrot.py")
+    done = farm("session", "--init-data", "file://%s/mandelbrot/init_data.json" % EXAMPLES, "--each", "frame=1-3")
+    assert done.code == 0, done
+    pictures = [read_png(farm.folder / "renders" / ("mandelbrot_%04d.png" % frame)) for frame in (1, 2, 3)]
+    assert all(picture[:2] == (160, 100) for picture in pictures)
+    assert len({picture[2] for picture in pictures}) == 3
+    assert done.out.count("Mandelbrot renderer is ready") == 1  # opened once
+    assert re.search(r"\nphase +seconds.*\nstart .*\ntask 1 .*\ntask 2 .*\ntask 3 .*\nstop .*\nall ", done.out)
+
+
+def test_the_transcode_session_encodes_parts_with_the_real_ffmpeg(farm):
+    tool("ffmpeg")
+    farm.adaptor = str(EXAMPLES / "transcode" / "transcode.py")
+    done = farm("session", "--init-data", "file://%s/transcode/init_data.json" % EXAMPLES, "--each", "part=1-3")
+    assert done.code == 0, done
+    assert done.out.count("openjd_progress: 100") == 3
+    for part in (1, 2, 3):
+        path = str(farm.folder / "renders" / ("part_%04d.mp4" % part))
+        command = ["ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", path]
+        assert abs(float(subprocess.check_output(command)) - 2) < 0.2
+
+
+def test_transcode_fails_on_ffmpegs_error_lines(farm):
+    tool("ffmpeg")
+    farm.adaptor = str(EXAMPLES / "transcode" / "transcode.py")
+    done = farm(
+        "run",
+        "--init-data",
+        '{"input": "/no/film.mov", "output": "x.mp4", "part_seconds": 1}',
+        "--run-data",
+        '{"part": 1}',
+    )
+    assert done.code == 1
+    assert "openjd_fail: ffmpeg: /no/film.mov: No such file or directory" in done.lines
+    assert "Traceback" not in done.out
+
+
+class Scheduler:
+    """``openjd run`` with an example's job template."""
+
+    def __init__(self, farm, example, **parameters):
+        self.farm = farm
+        self.template = EXAMPLES / example / (example + ".template.yaml")
+        self.parameters = {"OutputDir": farm.folder / "out", "Python": sys.executable, **parameters}
+        self.openjd = tool("openjd")
+
+    def popen(self):
+        self.log = self.farm.folder / "openjd.log"
+        command = [self.openjd, "run", str(self.template)]
+        for name, value in self.parameters.items():
+            command += ["-p", "%s=%s" % (name, value)]
+        environment = {**self.farm.env, "PYTHONUNBUFFERED": "1"}
+        with self.log.open("wb") as stream:
+            return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
+
+    def wait_for(self, text, seconds=30):
+        end = time.monotonic() + seconds
+        while text not in self.log.read_text():
+            assert time.monotonic() < end, self.log.read_text()
+            time.sleep(0.02)
+
+    def terminate_without_notice(self):
+        """Use the template's default cancelation, TERMINATE: SIGKILL to the command's process group."""
+        text = re.sub(r" +cancelation:\n +mode: .*\n +notifyPeriodInSeconds: .*\n", "", self.template.read_text())
+        assert "cancelation" not in text
+        folder = self.farm.folder / "example"
+        shutil.copytree(str(self.template.parent), str(folder))
+        self.template = folder / self.template.name
+        self.template.write_text(text)
+
+
+@pytest.mark.parametrize("example, pattern", [("mandelbrot", "mandelbrot_*.png"), ("transcode", "part_*.mp4")])
+def test_openjd_run_starts_runs_three_tasks_and_stops(farm, example, pattern):
+    if example == "transcode":
+        tool("ffmpeg")
+    scheduler = Scheduler(farm, example)
+    assert scheduler.popen().wait(90) == 0, scheduler.log.read_text()
+    log = scheduler.log.read_text()
+    assert "Chunks run: 3" in log and "openjd_fail" not in log
+    assert len(list((farm.folder / "out").glob(pattern))) == 3
+    assert farm.pids() == []
+
+
+SLOW = {
+    "mandelbrot": {"Width": 4000, "Height": 3000},
+    "transcode": {"Input": "testsrc2=size=1920x1080:rate=60:duration=3600", "PartSeconds": 600},
+}
+
+
+@pytest.mark.parametrize("example", ["mandelbrot", "transcode"])
+@pytest.mark.parametrize("notify", [True, False])
+def test_after_a_cancel_in_mid_task_no_process_is_left_once_on_exit_is_done(farm, example, notify):
+    if example == "transcode":
+        tool("ffmpeg")
+    scheduler = Scheduler(farm, example, **SLOW[example])
+    if not notify:
+        scheduler.terminate_without_notice()
+    process = scheduler.popen()
+    scheduler.wait_for("openjd_progress: ")
+    assert len(farm.pids()) >= 4
+    begin = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    process.wait(60)
+    seconds = time.monotonic() - begin
+    log = scheduler.log.read_text()
+    assert "Exiting Environment" in log, log
+    assert ("INFO: canceling; " in log) == notify, log
+    assert "openjd_fail" not in log, log
+    # openjd itself may be about to exit; none of ours may be left the moment that it has.
+    assert [pid for pid in farm.pids() if os.path.exists("/proc/%d" % pid)] == []
+    assert seconds < 30, log

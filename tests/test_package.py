@@ -1,0 +1,214 @@
+"""What must stay true of the package as a whole: layers, imports, size, what is loaded when."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+import openjd_adapt
+
+from .conftest import ROOT
+
+PACKAGE = ROOT / "openjd_adapt"
+MODULES = sorted(path for path in PACKAGE.glob("*.py"))
+
+# The house, from the roof down; a module imports only from lines below its own.
+LAYERS = """
+    __main__
+    cli
+    authoring
+    frontend
+    guardian
+    keeper
+    worker
+    lifecycle
+    loader
+    adaptor
+    process
+    output
+    config
+    data
+    reception
+    loop
+    spool
+    channel
+    wire
+    task
+    messages paths versions ranges
+    system
+    posix
+    errors
+    __init__
+"""
+RANK = {name: -rank for rank, line in enumerate(LAYERS.split("\n")) for name in line.split()}
+
+# Each costs 3 to 16 ms of an interpreter start of 11; DESIGN keeps them off the path of ``daemon run``.
+COSTLY = {"argparse", "hmac", "logging", "subprocess", "typing", "tempfile", "dataclasses"}
+
+
+def imports(path):
+    """(level, module or name) of every import that is executed, wherever it stands."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for_types = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            for_types.update(id(inner) for inner in ast.walk(node))
+    for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield 0, alias.name
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.level, node.module
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                yield node.level, alias.name
+
+
+def test_every_module_has_its_place():
+    assert {path.stem for path in MODULES} == set(RANK)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_a_module_imports_relatively_and_downward(path):
+    for level, name in imports(path):
+        if level:
+            assert level == 1 and RANK[name] < RANK[path.stem], "%s imports %s" % (path.stem, name)
+        else:
+            assert name.split(".")[0] != "openjd_adapt"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="sys.stdlib_module_names is of Python 3.10")
+def test_only_the_standard_library_is_imported():
+    for path in MODULES:
+        for level, name in imports(path):
+            assert level or name.split(".")[0] in sys.stdlib_module_names, "%s imports %s" % (path.stem, name)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_a_module_says_in_one_sentence_what_it_is(path):
+    assert re.match(r"[^\n]{20,118}[.:]\n?", ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "")
+
+
+def test_only_the_system_modules_know_the_operating_system():
+    for path in MODULES:
+        if path.stem not in ("posix", "windows", "system"):
+            assert not re.search(r"os\.name\b|win32|\bnt\b", path.read_text(encoding="utf-8")), path
+
+
+def test_public_names_have_docstrings_and_are_loaded_on_first_use():
+    for name in openjd_adapt.__all__:
+        value = getattr(openjd_adapt, name)
+        assert isinstance(value, int) or value.__doc__, name
+    assert set(openjd_adapt.__all__) <= set(dir(openjd_adapt))
+    with pytest.raises(AttributeError, match="has no attribute 'Missing'"):
+        _ = openjd_adapt.Missing
+
+
+def test_importing_the_package_imports_nothing_else_and_does_nothing():
+    program = (
+        "import sys, signal; before = set(sys.modules); import openjd_adapt; "
+        "print(sorted(set(sys.modules) - before), signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)"
+    )
+    out = subprocess.check_output([sys.executable, "-c", program], cwd=str(ROOT))
+    assert out.decode().split("]")[0].replace("'__future__', ", "") == "['openjd_adapt'"
+    assert b"True" in out
+
+
+def test_daemon_run_loads_none_of_the_costly_modules(started):
+    command = started.command("daemon", "run", "--connection-file", str(started.file))
+    command[1:1] = ["-X", "importtime"]
+    done = subprocess.run(command, env=started.env, stderr=subprocess.PIPE, timeout=30, check=True)
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.decode().splitlines()}
+    bare = subprocess.run([sys.executable, "-X", "importtime", "-c", ""], stderr=subprocess.PIPE, check=True)
+    site = {line.rpartition("|")[2].strip() for line in bare.stderr.decode().splitlines()}
+    assert loaded & (COSTLY - site) == set()
+    assert "probe" not in loaded  # the adaptor is the worker's
+
+
+def test_the_top_level_is_the_cards():
+    out = subprocess.check_output(["git", "ls-files"], cwd=str(ROOT)).decode()
+    top = {line.split("/")[0] for line in out.splitlines()}
+    assert {name for name in top if not name.startswith(".")} == {
+        "pyproject.toml",
+        "openjd_adapt",
+        "tests",
+        "examples",
+        "README.md",
+    }
+
+
+def test_the_package_works_under_another_name_and_parent(farm):
+    import shutil
+
+    target = farm.folder / "studio" / "_vendor" / "toolkit"
+    shutil.copytree(str(PACKAGE), str(target), ignore=shutil.ignore_patterns("__pycache__"))
+    (farm.folder / "mine.py").write_text(
+        "from studio._vendor.toolkit import Adaptor\n"
+        "class Mine(Adaptor):\n"
+        "    def on_run(self, run_data): print('vendored')\n"
+    )
+    farm.env["PYTHONPATH"] = str(farm.folder)
+    for words in (["start"], ["run"], ["stop"]):
+        command = [sys.executable, "-m", "studio._vendor.toolkit", "--adaptor", "mine:Mine", "daemon", *words]
+        done = subprocess.run(
+            [*command, "--connection-file", str(farm.file)],
+            env=farm.env,
+            cwd=str(farm.folder),
+            stdout=subprocess.PIPE,
+            timeout=30,
+        )
+        assert done.returncode == 0
+        assert words != ["run"] or done.stdout == b"vendored\n"
+
+
+def readme_commands():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.S)
+    return [re.sub(r"\\\n\s*", "", block).strip() for block in blocks]
+
+
+def test_the_readmes_first_command_is_the_one_that_is_tested():
+    first = readme_commands()[0]
+    assert first.startswith("python -m openjd_adapt --adaptor examples/mandelbrot/mandelbrot.py session")
+
+
+def test_the_readmes_first_command_works(farm):
+    command = readme_commands()[0].replace("python ", sys.executable + " ", 1)
+    out = subprocess.check_output(["sh", "-c", command], cwd=str(farm.folder), env=_from_a_copy(farm), timeout=60)
+    assert b"openjd_status: wrote" in out
+
+
+def _from_a_copy(farm):
+    import shutil
+
+    for name in ("openjd_adapt", "examples"):
+        shutil.copytree(str(ROOT / name), str(farm.folder / name), ignore=shutil.ignore_patterns("__pycache__"))
+    return {name: value for name, value in farm.env.items() if name != "PYTHONPATH"}
+
+
+def test_every_option_and_command_stands_in_the_readme():
+    from openjd_adapt import cli
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for option in cli._OPTIONS:
+        assert "`%s" % option in text, option
+    for command in cli._COMMANDS:
+        assert "`%s" % command in text, command
+
+
+@pytest.mark.skipif(sys.version_info < (3, 9), reason="the README's Python code is checked once")
+def test_the_readmes_adaptor_runs(farm):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    code = re.search(r"```python\n(.*?)```", text, re.S).group(1)
+    (farm.folder / "hello.py").write_text(code, encoding="utf-8")
+    farm.adaptor = str(farm.folder / "hello.py")
+    done = farm("session", "--init-data", '{"scene": "a.blend"}', "--each", "frame=1-2")
+    assert done.code == 0, done
+    assert os.path.exists(str(farm.folder / "hello.py"))
