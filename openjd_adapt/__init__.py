@@ -11,30 +11,39 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .adaptor import Adaptor as Adaptor
-    from .adaptor import AdaptorConfigurationOptions as AdaptorConfigurationOptions
-    from .adaptor import BaseAdaptor as BaseAdaptor
-    from .adaptor import CommandAdaptor as CommandAdaptor
+    from .adaptor import (
+        Adaptor as Adaptor,
+        AdaptorConfigurationOptions as AdaptorConfigurationOptions,
+        BaseAdaptor as BaseAdaptor,
+        CommandAdaptor as CommandAdaptor,
+    )
     from .cli import EntryPoint as EntryPoint
-    from .config import AdaptorConfiguration as AdaptorConfiguration
-    from .config import Configuration as Configuration
-    from .config import ConfigurationManager as ConfigurationManager
-    from .config import RuntimeConfiguration as RuntimeConfiguration
-    from .errors import AdaptError as AdaptError
-    from .errors import Canceled as Canceled
-    from .errors import InputError as InputError
-    from .errors import ProcessFailed as ProcessFailed
-    from .lifecycle import AdaptorRunner as AdaptorRunner
-    from .lifecycle import AdaptorState as AdaptorState
-    from .output import ADAPTOR_OUTPUT as ADAPTOR_OUTPUT
-    from .output import STDERR as STDERR
-    from .output import STDOUT as STDOUT
-    from .output import RegexCallback as RegexCallback
-    from .output import RegexHandler as RegexHandler
+    from .config import (
+        AdaptorConfiguration as AdaptorConfiguration,
+        Configuration as Configuration,
+        ConfigurationManager as ConfigurationManager,
+        RuntimeConfiguration as RuntimeConfiguration,
+    )
+    from .errors import (
+        AdaptError as AdaptError,
+        Canceled as Canceled,
+        InputError as InputError,
+        ProcessFailed as ProcessFailed,
+    )
+    from .lifecycle import AdaptorRunner as AdaptorRunner, AdaptorState as AdaptorState
+    from .output import (
+        ADAPTOR_OUTPUT as ADAPTOR_OUTPUT,
+        STDERR as STDERR,
+        STDOUT as STDOUT,
+        RegexCallback as RegexCallback,
+        RegexHandler as RegexHandler,
+    )
     from .paths import PathMappingRule as PathMappingRule
-    from .process import LoggingSubprocess as LoggingSubprocess
-    from .process import ManagedProcess as ManagedProcess
-    from .process import StreamLogger as StreamLogger
+    from .process import (
+        LoggingSubprocess as LoggingSubprocess,
+        ManagedProcess as ManagedProcess,
+        StreamLogger as StreamLogger,
+    )
     from .versions import SemanticVersion as SemanticVersion
 
 _HOMES = {

@@ -1,7 +1,7 @@
-"""The command line: what may be said, what is called for it, and the exit codes.
+"""The command line: from ``sys.argv`` to a command of the table in ``commands``, and to an exit code.
 
-Commands and options stand in one table. What is spelled exactly is read from it directly, because a farm runs millions
-of short commands; argparse, built from the same table, does the rest: help and errors.
+What is spelled exactly is read by the table directly, because a farm runs millions of short commands; argparse, built
+from the same table, does the rest: help and errors.
 """
 
 from __future__ import annotations
@@ -9,21 +9,17 @@ from __future__ import annotations
 import os
 import sys
 
-from . import data, system
-from .errors import BAD_INPUT, DONE, AdaptError, InputError, one_line
+from . import system
+from .commands import COMMANDS, FLAG, MANY, ONCE, OPTIONS, WORKER, Command
+from .errors import DONE, AdaptError, InputError, one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, NoReturn
+    from collections.abc import Callable
+    from typing import Any, NoReturn
 
     from .adaptor import BaseAdaptor
-    from .keeper import Plan
-
-    Options = Dict[str, Any]
-
-#: The version of this command line.
-CLI_VERSION = "0.1"
-_WORKER = "_worker"
+    from .commands import Options
 
 
 class App:
@@ -116,7 +112,7 @@ def _no_adaptor() -> NoReturn:
 def run(app: App, arguments: list[str]) -> int:
     """Run one command; returns its exit code. Errors of the toolkit become one line on standard error."""
     system.ensure_standard_descriptors()
-    if arguments[:1] == [_WORKER]:
+    if arguments[:1] == [WORKER]:
         from .worker import serve
 
         serve(app.load, app.bootstrapped)
@@ -131,47 +127,10 @@ def run(app: App, arguments: list[str]) -> int:
         return error.exit_code
 
 
-# Options
-
-_FLAG = "flag"
-_ONCE = "once"
-_MANY = "many"
-
-_OPTIONS: dict[str, tuple[str, str]] = {
-    "--init-data": (_ONCE, "the session's data: a JSON object, or file:// and the path of a file that holds one"),
-    "--run-data": (_ONCE, "the task's data: a JSON object, or file:// and the path of a file that holds one"),
-    "--path-mapping-rules": (_ONCE, "a pathmapping-1.0 document: JSON, or file:// and the path of a file"),
-    "--connection-file": (_ONCE, "where the daemon can be reached; else OPENJD_ADAPTOR_SOCKET says it"),
-    "--config": (_ONCE, "a JSON file whose keys go over all other configuration of the adaptor"),
-    "--timeout": (_ONCE, "seconds: how long it may take"),
-    "--each": (_MANY, "NAME=RANGE: one task for each number, as NAME in its run data; RANGE is such as 1-10:3"),
-    "--debug": (_FLAG, "show the toolkit's own tracebacks"),
-    "--json": (_FLAG, "print JSON"),
-    "--openjd-adaptor-cli-version": (_ONCE, "the expected version of the command line, Major.Minor"),
-    "--integration-data-interface-version": (_ONCE, "the expected version of init data and run data, Major.Minor"),
-}
-
-
-class Command:
-    """A command: what it calls, the options it takes, and its help. Options in ``many`` may be repeated here."""
-
-    def __init__(
-        self, act: Callable[[App, Options], int], options: str, text: str, example: str, many: tuple[str, ...] = ()
-    ) -> None:
-        self.act = act
-        self.options = ["--" + option for option in options.split()]
-        self.text = text
-        self.example = example
-        self._many = many
-
-    def kind(self, option: str) -> str:
-        return _MANY if option in self._many else _OPTIONS[option][0]
-
-
 def _read(app: App, arguments: list[str]) -> tuple[Command, Options]:
     """The command and its options by name; asks argparse where something is not spelled exactly."""
     words = 2 if arguments[:1] == ["daemon"] else 1
-    command = _COMMANDS.get(" ".join(arguments[:words]))
+    command = COMMANDS.get(" ".join(arguments[:words]))
     if command is None:
         return _ask_argparse(app, arguments)
     options: Options = {}
@@ -181,13 +140,13 @@ def _read(app: App, arguments: list[str]) -> tuple[Command, Options]:
         if name not in command.options:
             return _ask_argparse(app, arguments)
         kind = command.kind(name)
-        if kind == _FLAG and not separator:
+        if kind == FLAG and not separator:
             options[name] = True
             continue
         following = value if separator else next(rest, None)
-        if kind == _FLAG or following is None or (not separator and following.startswith("--")):
+        if kind == FLAG or following is None or (not separator and following.startswith("--")):
             return _ask_argparse(app, arguments)
-        if kind == _MANY:
+        if kind == MANY:
             options.setdefault(name, []).append(following)
         else:
             options[name] = following
@@ -209,7 +168,7 @@ def _ask_argparse(app: App, arguments: list[str]) -> tuple[Command, Options]:
         allow_abbrev=False,
     )
     groups = {"": parser.add_subparsers(metavar="COMMAND", required=True)}
-    for name, command in _COMMANDS.items():
+    for name, command in COMMANDS.items():
         group, _, word = name.rpartition(" ")
         if group not in groups:
             text = "keep the adaptor open between tasks"
@@ -226,225 +185,8 @@ def _ask_argparse(app: App, arguments: list[str]) -> tuple[Command, Options]:
         sub.set_defaults(command=command)
         for option in command.options:
             kind = command.kind(option)
-            action = {_FLAG: "store_true", _ONCE: "store", _MANY: "append"}[kind]
-            extra: Options = {} if kind == _FLAG else {"metavar": option[2:].upper().replace("-", "_")}
-            sub.add_argument(option, action=action, help=_OPTIONS[option][1], default=argparse.SUPPRESS, **extra)
+            action = {FLAG: "store_true", ONCE: "store", MANY: "append"}[kind]
+            extra: Options = {} if kind == FLAG else {"metavar": option[2:].upper().replace("-", "_")}
+            sub.add_argument(option, action=action, help=OPTIONS[option][1], default=argparse.SUPPRESS, **extra)
     found = vars(parser.parse_args(arguments))
     return found.pop("command"), {"--" + name.replace("_", "-"): value for name, value in found.items()}
-
-
-def _timeout(options: Options, default: float | None) -> float | None:
-    if "--timeout" not in options:
-        return default
-    try:
-        seconds = float(options["--timeout"])
-    except ValueError:
-        seconds = -1.0
-    if not 0 < seconds < 1e9:
-        raise InputError("--timeout: %r is no number of seconds above 0" % options["--timeout"])
-    return seconds
-
-
-def _connection_path(options: Options) -> str:
-    from .frontend import SOCKET_VARIABLE
-
-    path = options.get("--connection-file") or os.environ.get(SOCKET_VARIABLE)
-    if not path:
-        raise InputError("no daemon named: give --connection-file or set %s" % SOCKET_VARIABLE)
-    return os.path.abspath(path)
-
-
-# Commands
-
-
-def _plan(app: App, options: Options, address: Any) -> Plan:
-    """What the keeper is to do; all that the options hold is checked here, before anything is started."""
-    import binascii
-
-    from .keeper import Plan
-    from .paths import rules_from_document
-
-    init_data = data.load("--init-data", options.get("--init-data", "{}"))
-    mapping = data.load("--path-mapping-rules", options.get("--path-mapping-rules", "{}"))
-    rules_from_document(mapping)
-    config = options.get("--config")
-    if config is not None and not os.path.isfile(config):
-        raise InputError("--config: %s: there is no such file" % config)
-    init = {
-        "init_data": init_data,
-        "path_mapping": mapping,
-        "config": [os.path.abspath(config)] if config else [],
-        "debug": "--debug" in options,
-        "token": binascii.hexlify(os.urandom(16)).decode("ascii"),
-    }
-    return Plan(app.name, [*app.command(), _WORKER], init, address)
-
-
-def _run(app: App, options: Options) -> int:
-    from . import frontend
-
-    run_data = data.load("--run-data", options.get("--run-data", "{}"))
-    return frontend.run(_plan(app, options, None), run_data)
-
-
-def _daemon_start(app: App, options: Options) -> int:
-    from . import channel, frontend
-
-    timeout = _timeout(options, app.start_timeout)
-    plan = _plan(app, options, None)
-    path = options.get("--connection-file")
-    folder = os.environ.get(frontend.SESSION_FOLDER_VARIABLE)
-    private = False
-    if path:
-        path = os.path.abspath(path)
-    elif folder:
-        path = os.path.join(os.path.abspath(folder), "openjd_adapt-%s-%d.json" % (app.name, os.getpid()))
-    else:
-        import tempfile
-
-        private = True
-        path = os.path.join(tempfile.mkdtemp(prefix="openjd_adapt-"), "connection.json")
-    replaced = channel.clear_for_start(path)
-    plan.address = channel.Address(path, private)
-    return frontend.start(plan, timeout, replaced)
-
-
-def _daemon_run(app: App, options: Options) -> int:
-    from . import frontend
-
-    run_data = data.load("--run-data", options.get("--run-data", "{}"))
-    return frontend.run_task(_connection_path(options), run_data)
-
-
-def _daemon_stop(app: App, options: Options) -> int:
-    from . import frontend
-
-    return frontend.stop(_connection_path(options), _timeout(options, 60.0) or 60.0)
-
-
-def _daemon_cancel(app: App, options: Options) -> int:
-    from . import frontend
-
-    return frontend.cancel(_connection_path(options), _timeout(options, None))
-
-
-def _daemon_status(app: App, options: Options) -> int:
-    from . import frontend
-
-    return frontend.status(_connection_path(options), "--json" in options)
-
-
-def _session(app: App, options: Options) -> int:
-    from .authoring import rehearse
-
-    return rehearse(
-        app.command(),
-        {name: options[name] for name in ("--init-data", "--path-mapping-rules", "--config") if name in options},
-        [data.load("--run-data", value) for value in options.get("--run-data", ["{}"])],
-        options.get("--each", []),
-    )
-
-
-def _show_config(app: App, options: Options) -> int:
-    import json
-
-    from . import config
-
-    if "--config" in options:
-        config.command_line_files[:] = [os.path.abspath(options["--config"])]
-    managers = {"runtime": config.for_runtime(), "adaptor": app.load()({}).config_manager}
-    shown = {
-        name: {"config": manager.build_config().config, "origins": manager.origins()}
-        for name, manager in managers.items()
-    }
-    print(json.dumps({"name": app.name, **shown}, indent=2))
-    return DONE
-
-
-def _versions(app: App) -> dict[str, Any]:
-    from .versions import SemanticVersion
-
-    return {
-        "OpenJD Adaptor CLI Version": SemanticVersion.parse(CLI_VERSION),
-        "%s Data Interface Version" % app.name: app.load()({}).integration_data_interface_version,
-    }
-
-
-def _version_info(app: App, options: Options) -> int:
-    for name, version in _versions(app).items():
-        print("%s: %s" % (name, version))
-    return DONE
-
-
-def _is_compatible(app: App, options: Options) -> int:
-    from .versions import SemanticVersion
-
-    names = ("--openjd-adaptor-cli-version", "--integration-data-interface-version")
-    code = DONE
-    for option, (name, installed) in zip(names, _versions(app).items()):
-        if option not in options:
-            raise InputError("is-compatible needs %s" % " and ".join(names))
-        try:
-            expected = SemanticVersion.parse(options[option])
-        except ValueError as error:
-            raise InputError("%s: %s" % (option, error)) from None
-        fits = installed.has_compatibility_with(expected)
-        code = code if fits else BAD_INPUT
-        print("%s: %s is installed, %s is expected: %s" % (name, installed, expected, "ok" if fits else "incompatible"))
-    return code
-
-
-_DATA = "init-data path-mapping-rules config"
-_FILE = "--connection-file connection.json"
-_COMMANDS: dict[str, Command] = {
-    "run": Command(
-        _run,
-        _DATA + " run-data debug",
-        "start, run one task, stop, all in the foreground",
-        "run --init-data '{}' --run-data '{\"frame\": 1}'",
-    ),
-    "daemon start": Command(
-        _daemon_start,
-        _DATA + " connection-file timeout debug",
-        "start the adaptor in the background; returns when it is ready for tasks",
-        "daemon start %s --init-data file://init.json" % _FILE,
-    ),
-    "daemon run": Command(
-        _daemon_run,
-        "run-data connection-file debug",
-        "run one task on the daemon",
-        "daemon run %s --run-data '{\"frame\": 1}'" % _FILE,
-    ),
-    "daemon stop": Command(
-        _daemon_stop,
-        "connection-file timeout debug",
-        "stop the daemon, whatever state it is in; kills it after --timeout (60 seconds)",
-        "daemon stop %s" % _FILE,
-    ),
-    "daemon cancel": Command(
-        _daemon_cancel,
-        "connection-file timeout debug",
-        "cancel the running task, which is killed after --timeout (120 seconds)",
-        "daemon cancel %s --timeout 30" % _FILE,
-    ),
-    "daemon status": Command(
-        _daemon_status, "connection-file json debug", "tell what the daemon is doing", "daemon status --json %s" % _FILE
-    ),
-    "session": Command(
-        _session,
-        _DATA + " run-data each debug",
-        "play a whole session as a scheduler would: daemon start, every task, daemon stop",
-        "session --init-data '{}' --each frame=1-10:3",
-        many=("--run-data",),
-    ),
-    "show-config": Command(
-        _show_config, "config debug", "print the configuration, and the file that set each key", "show-config"
-    ),
-    "version-info": Command(_version_info, "debug", "print the versions of the interfaces", "version-info"),
-    "is-compatible": Command(
-        _is_compatible,
-        "openjd-adaptor-cli-version integration-data-interface-version debug",
-        "tell whether the installed interfaces serve the expected versions (exit code 0 or 2)",
-        "is-compatible --openjd-adaptor-cli-version 0.1 --integration-data-interface-version 0.1",
-    ),
-}

@@ -208,9 +208,8 @@ def for_runtime() -> ConfigurationManager:
     )
 
 
-def log_level(adaptor: ConfigurationManager) -> str:
-    """The level that takes effect: the adaptor's if a file sets it, else the runtime's."""
-    config = adaptor.build_config()
-    if "log_level" in config.given:
-        return str(config.given["log_level"])
+def log_level(adaptor: Configuration) -> str:
+    """The level that takes effect: that of the adaptor's configuration if a file sets it, else the runtime's."""
+    if "log_level" in adaptor.given:
+        return str(adaptor.given["log_level"])
     return str(for_runtime().build_config().config["log_level"])

@@ -12,8 +12,8 @@ import socket
 import sys
 
 from . import system
-from .channel import Peer
 from .keeper import keep
+from .peer import Peer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ import time
 from functools import partial
 
 from . import system
-from .channel import Peer
 from .errors import BAD_INPUT, CANCELED, DONE, FAILED, NO_DAEMON, InputError, describe_exit
 from .loop import Loop
+from .peer import Peer
 from .reception import Reception, seconds
 from .spool import Delivery, Spool
 from .wire import MarkerFilter

@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable
 
-    from .channel import Peer
+    from .peer import Peer
 
 
 class Loop:

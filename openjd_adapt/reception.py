@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from . import system
-from .channel import PACKAGE, stranger
 from .errors import BAD_INPUT, WireError
+from .peer import PACKAGE, stranger
 from .wire import STRANGER_SECONDS, check_hello, hello
 
 TYPE_CHECKING = False
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import socket
     from typing import Any, Callable
 
-    from .channel import Peer
     from .loop import Loop
+    from .peer import Peer
     from .wire import Message
 
 

@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import IO
 
-    from .channel import Peer
+    from .peer import Peer
 
 #: What is kept in memory, in bytes; what is more goes to a private temporary file.
 MEMORY_LIMIT = 8 * 1024 * 1024

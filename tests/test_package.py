@@ -21,8 +21,10 @@ MODULES = sorted(path for path in PACKAGE.glob("*.py"))
 LAYERS = """
     __main__
     cli
+    commands
     authoring
     frontend
+    front
     guardian
     keeper
     worker
@@ -37,6 +39,7 @@ LAYERS = """
     loop
     spool
     channel
+    peer
     wire
     task
     messages paths versions ranges
@@ -194,12 +197,12 @@ def _from_a_copy(farm):
 
 
 def test_every_option_and_command_stands_in_the_readme():
-    from openjd_adapt import cli
+    from openjd_adapt import commands
 
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for option in cli._OPTIONS:
+    for option in commands.OPTIONS:
         assert "`%s" % option in text, option
-    for command in cli._COMMANDS:
+    for command in commands.COMMANDS:
         assert "`%s" % command in text, command
 
 

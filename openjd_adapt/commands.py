@@ -1,0 +1,275 @@
+"""Every command and option, in one table, and what each command does."""
+
+from __future__ import annotations
+
+import os
+
+from . import data
+from .errors import BAD_INPUT, DONE, InputError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .cli import App
+    from .keeper import Plan
+
+    Options = dict[str, Any]
+
+#: The version of this command line.
+CLI_VERSION = "0.1"
+#: The command of the daemon's own second start.
+WORKER = "_worker"
+
+FLAG = "flag"
+ONCE = "once"
+MANY = "many"
+
+OPTIONS: dict[str, tuple[str, str]] = {
+    "--init-data": (ONCE, "the session's data: a JSON object, or file:// and the path of a file that holds one"),
+    "--run-data": (ONCE, "the task's data: a JSON object, or file:// and the path of a file that holds one"),
+    "--path-mapping-rules": (ONCE, "a pathmapping-1.0 document: JSON, or file:// and the path of a file"),
+    "--connection-file": (ONCE, "where the daemon can be reached; else OPENJD_ADAPTOR_SOCKET says it"),
+    "--config": (ONCE, "a JSON file whose keys go over all other configuration of the adaptor"),
+    "--timeout": (ONCE, "seconds: how long it may take"),
+    "--each": (MANY, "NAME=RANGE: one task for each number, as NAME in its run data; RANGE is such as 1-10:3"),
+    "--debug": (FLAG, "show the toolkit's own tracebacks"),
+    "--json": (FLAG, "print JSON"),
+    "--openjd-adaptor-cli-version": (ONCE, "the expected version of the command line, Major.Minor"),
+    "--integration-data-interface-version": (ONCE, "the expected version of init data and run data, Major.Minor"),
+}
+
+
+class Command:
+    """A command: what it calls, the options it takes, and its help. Options in ``many`` may be repeated here."""
+
+    def __init__(
+        self, act: Callable[[App, Options], int], options: str, text: str, example: str, many: tuple[str, ...] = ()
+    ) -> None:
+        self.act = act
+        self.options = ["--" + option for option in options.split()]
+        self.text = text
+        self.example = example
+        self._many = many
+
+    def kind(self, option: str) -> str:
+        return MANY if option in self._many else OPTIONS[option][0]
+
+
+def _timeout(options: Options, default: float | None) -> float | None:
+    if "--timeout" not in options:
+        return default
+    try:
+        seconds = float(options["--timeout"])
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < 1e9:
+        raise InputError("--timeout: %r is no number of seconds above 0" % options["--timeout"])
+    return seconds
+
+
+def _connection_path(options: Options) -> str:
+    from .frontend import SOCKET_VARIABLE
+
+    path = options.get("--connection-file") or os.environ.get(SOCKET_VARIABLE)
+    if not path:
+        raise InputError("no daemon named: give --connection-file or set %s" % SOCKET_VARIABLE)
+    return os.path.abspath(path)
+
+
+# Commands
+
+
+def _plan(app: App, options: Options, address: Any) -> Plan:
+    """What the keeper is to do; all that the options hold is checked here, before anything is started."""
+    import binascii
+
+    from .keeper import Plan
+    from .paths import rules_from_document
+
+    init_data = data.load("--init-data", options.get("--init-data", "{}"))
+    mapping = data.load("--path-mapping-rules", options.get("--path-mapping-rules", "{}"))
+    rules_from_document(mapping)
+    config = options.get("--config")
+    if config is not None and not os.path.isfile(config):
+        raise InputError("--config: %s: there is no such file" % config)
+    init = {
+        "init_data": init_data,
+        "path_mapping": mapping,
+        "config": [os.path.abspath(config)] if config else [],
+        "debug": "--debug" in options,
+        "token": binascii.hexlify(os.urandom(16)).decode("ascii"),
+    }
+    return Plan(app.name, [*app.command(), WORKER], init, address)
+
+
+def _run(app: App, options: Options) -> int:
+    from . import frontend
+
+    run_data = data.load("--run-data", options.get("--run-data", "{}"))
+    return frontend.run(_plan(app, options, None), run_data)
+
+
+def _daemon_start(app: App, options: Options) -> int:
+    from . import channel, frontend
+    from .front import SESSION_FOLDER_VARIABLE
+
+    timeout = _timeout(options, app.start_timeout)
+    plan = _plan(app, options, None)
+    path = options.get("--connection-file")
+    folder = os.environ.get(SESSION_FOLDER_VARIABLE)
+    private = False
+    if path:
+        path = os.path.abspath(path)
+    elif folder:
+        path = os.path.join(os.path.abspath(folder), "openjd_adapt-%s-%d.json" % (app.name, os.getpid()))
+    else:
+        import tempfile
+
+        private = True
+        path = os.path.join(tempfile.mkdtemp(prefix="openjd_adapt-"), "connection.json")
+    replaced = channel.clear_for_start(path)
+    plan.address = channel.Address(path, private)
+    return frontend.start(plan, timeout, replaced)
+
+
+def _daemon_run(app: App, options: Options) -> int:
+    from . import frontend
+
+    run_data = data.load("--run-data", options.get("--run-data", "{}"))
+    return frontend.run_task(_connection_path(options), run_data)
+
+
+def _daemon_stop(app: App, options: Options) -> int:
+    from . import frontend
+
+    return frontend.stop(_connection_path(options), _timeout(options, 60.0) or 60.0)
+
+
+def _daemon_cancel(app: App, options: Options) -> int:
+    from . import frontend
+
+    return frontend.cancel(_connection_path(options), _timeout(options, None))
+
+
+def _daemon_status(app: App, options: Options) -> int:
+    from . import frontend
+
+    return frontend.status(_connection_path(options), "--json" in options)
+
+
+def _session(app: App, options: Options) -> int:
+    from .authoring import rehearse
+
+    return rehearse(
+        app.command(),
+        {name: options[name] for name in ("--init-data", "--path-mapping-rules", "--config") if name in options},
+        [data.load("--run-data", value) for value in options.get("--run-data", ["{}"])],
+        options.get("--each", []),
+    )
+
+
+def _show_config(app: App, options: Options) -> int:
+    import json
+
+    from . import config
+
+    if "--config" in options:
+        config.command_line_files[:] = [os.path.abspath(options["--config"])]
+    managers = {"runtime": config.for_runtime(), "adaptor": app.load()({}).config_manager}
+    shown = {
+        name: {"config": manager.build_config().config, "origins": manager.origins()}
+        for name, manager in managers.items()
+    }
+    print(json.dumps({"name": app.name, **shown}, indent=2))
+    return DONE
+
+
+def _versions(app: App) -> dict[str, Any]:
+    from .versions import SemanticVersion
+
+    return {
+        "OpenJD Adaptor CLI Version": SemanticVersion.parse(CLI_VERSION),
+        "%s Data Interface Version" % app.name: app.load()({}).integration_data_interface_version,
+    }
+
+
+def _version_info(app: App, options: Options) -> int:
+    for name, version in _versions(app).items():
+        print("%s: %s" % (name, version))
+    return DONE
+
+
+def _is_compatible(app: App, options: Options) -> int:
+    from .versions import SemanticVersion
+
+    names = ("--openjd-adaptor-cli-version", "--integration-data-interface-version")
+    code = DONE
+    for option, (name, installed) in zip(names, _versions(app).items()):
+        if option not in options:
+            raise InputError("is-compatible needs %s" % " and ".join(names))
+        try:
+            expected = SemanticVersion.parse(options[option])
+        except ValueError as error:
+            raise InputError("%s: %s" % (option, error)) from None
+        fits = installed.has_compatibility_with(expected)
+        code = code if fits else BAD_INPUT
+        print("%s: %s is installed, %s is expected: %s" % (name, installed, expected, "ok" if fits else "incompatible"))
+    return code
+
+
+_DATA = "init-data path-mapping-rules config"
+_FILE = "--connection-file connection.json"
+COMMANDS: dict[str, Command] = {
+    "run": Command(
+        _run,
+        _DATA + " run-data debug",
+        "start, run one task, stop, all in the foreground",
+        "run --init-data '{}' --run-data '{\"frame\": 1}'",
+    ),
+    "daemon start": Command(
+        _daemon_start,
+        _DATA + " connection-file timeout debug",
+        "start the adaptor in the background; returns when it is ready for tasks",
+        "daemon start %s --init-data file://init.json" % _FILE,
+    ),
+    "daemon run": Command(
+        _daemon_run,
+        "run-data connection-file debug",
+        "run one task on the daemon",
+        "daemon run %s --run-data '{\"frame\": 1}'" % _FILE,
+    ),
+    "daemon stop": Command(
+        _daemon_stop,
+        "connection-file timeout debug",
+        "stop the daemon, whatever state it is in; kills it after --timeout (60 seconds)",
+        "daemon stop %s" % _FILE,
+    ),
+    "daemon cancel": Command(
+        _daemon_cancel,
+        "connection-file timeout debug",
+        "cancel the running task, which is killed after --timeout (120 seconds)",
+        "daemon cancel %s --timeout 30" % _FILE,
+    ),
+    "daemon status": Command(
+        _daemon_status, "connection-file json debug", "tell what the daemon is doing", "daemon status --json %s" % _FILE
+    ),
+    "session": Command(
+        _session,
+        _DATA + " run-data each debug",
+        "play a whole session as a scheduler would: daemon start, every task, daemon stop",
+        "session --init-data '{}' --each frame=1-10:3",
+        many=("--run-data",),
+    ),
+    "show-config": Command(
+        _show_config, "config debug", "print the configuration, and the file that set each key", "show-config"
+    ),
+    "version-info": Command(_version_info, "debug", "print the versions of the interfaces", "version-info"),
+    "is-compatible": Command(
+        _is_compatible,
+        "openjd-adaptor-cli-version integration-data-interface-version debug",
+        "tell whether the installed interfaces serve the expected versions (exit code 0 or 2)",
+        "is-compatible --openjd-adaptor-cli-version 0.1 --integration-data-interface-version 0.1",
+    ),
+}

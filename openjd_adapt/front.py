@@ -1,0 +1,210 @@
+"""A command's end of a connection to a keeper: what it asks and shows, and how signals become cancels."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import time
+
+from . import system
+from .errors import AdaptError
+from .peer import PACKAGE
+from .wire import check_hello, hello
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .peer import Peer
+    from .wire import Frame, Message
+
+SESSION_FOLDER_VARIABLE = "OPENJD_SESSION_WORKING_DIR"
+#: What a task whose time is over gets for its cancel, in seconds.
+LATE_SECONDS = 10.0
+#: A pipe that poll() calls writable takes this much without blocking (POSIX, PIPE_BUF).
+_WRITE_BYTES = 4096
+
+
+class Left(Exception):
+    """The user or the reader of the output has gone; the keeper takes that for a cancel."""
+
+
+class Front:
+    """A command's end of a connection: what it asks, what it shows, and what cancels it.
+
+    ``foreground``: everything ends with this process, so that nobody else will show output that it cannot.
+    """
+
+    def __init__(self, peer: Peer, foreground: bool = False) -> None:
+        self._peer = peer
+        self._foreground = foreground
+        self._inbox: list[Frame] = []
+        self._wakeup = system.Wakeup(signal.SIGTERM, signal.SIGINT)
+        self._interrupts = 0
+        self._column_0 = True
+        self._muted = False
+        self._alarm: float | None = None
+        #: A signal, or the end of standard output, has canceled the command; when its task will be killed, if known.
+        self.canceled = False
+        self.deadline: float | None = None
+        #: The time of :meth:`ask` was over.
+        self.late = False
+
+    def greet(self) -> None:
+        """Say hello to a keeper that does not know this command yet."""
+        self._peer.send(hello(PACKAGE))
+
+    def ask(self, request: Message, timeout: float | None = None) -> Message:
+        """Send a request; show output and notes until its answer comes, and return that.
+
+        After ``timeout`` seconds the task is canceled, and :attr:`late` set. Raises :class:`AdaptError` with the
+        keeper's exit code if it refuses, :class:`ConnectionError` if it is gone.
+        """
+        self._peer.send(request)
+        if self.canceled:
+            self._peer.send({"cancel": self.remaining()})
+        self._alarm = None if timeout is None else time.monotonic() + timeout
+        return self.listen()
+
+    def listen(self) -> Message:
+        """Show output and notes until another message comes, and return that."""
+        while True:
+            message, body = self._next_frame()
+            if "output" in message:
+                self._show(body)
+                if not self._muted or self._foreground:
+                    self._peer.send({"ack": message["output"]})
+            elif "note" in message:
+                self.tell("INFO: " + message["note"])
+            elif "hello" in message:
+                check_hello(message, PACKAGE)
+            elif "error" in message:
+                error = AdaptError(message["error"])
+                error.exit_code = message["code"]
+                raise error
+            else:
+                return message
+
+    def close(self) -> None:
+        """Leave; done before the process ends, so that the keeper knows that all was shown."""
+        self._peer.close()
+
+    def remaining(self) -> float | None:
+        """Seconds until the scheduler kills the task, if it said so."""
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+
+    def tell(self, line: str) -> None:
+        """A line for people, on standard error."""
+        self._start_line()
+        write_all(2, line.encode("utf-8", "backslashreplace") + b"\n")
+
+    def say(self, line: str) -> None:
+        """A line for the scheduler, on standard output."""
+        self._start_line()
+        self._show(line.encode("utf-8", "backslashreplace") + b"\n")
+
+    def _start_line(self) -> None:
+        if not self._column_0:
+            self._show(b"\n")
+
+    def _next_frame(self) -> Frame:
+        while not self._inbox:
+            if self._peer.closed:
+                raise ConnectionResetError("the daemon is gone")
+            if self._wait(False):
+                self._inbox += self._peer.receive()
+        return self._inbox.pop(0)
+
+    def _show(self, data: bytes) -> None:
+        """Write to standard output, ready for signals all the while."""
+        view = memoryview(data)
+        while view and not self._muted:
+            if self._wait(True):
+                try:
+                    view = view[os.write(1, view[:_WRITE_BYTES]) :]
+                except OSError:
+                    self._lose_reader()
+        self._column_0 = data[-1:] == b"\n"
+
+    def _wait(self, writing: bool) -> bool:
+        """Wait for the peer, or if ``writing`` for standard output; True if that is ready. Signals are acted on."""
+        watched = {self._wakeup.fileno(): select.POLLIN}
+        if not self._muted:
+            watched[1] = select.POLLOUT if writing else 0
+        if not self._peer.closed and (not writing or self._peer.backlog):
+            events = (0 if writing else select.POLLIN) | (select.POLLOUT if self._peer.backlog else 0)
+            watched[self._peer.fileno()] = events
+        poll = select.poll()
+        for descriptor, events in watched.items():
+            poll.register(descriptor, events)
+        ready = dict(poll.poll(self._patience()))
+        if self._alarm is not None and time.monotonic() >= self._alarm:
+            self._alarm = None
+            self.late = True
+            self._cancel(LATE_SECONDS)
+        for number in self._wakeup.arrived():
+            self._on_signal(number)
+        if self._peer.backlog and ready.get(self._peer.fileno(), 0) & select.POLLOUT:
+            self._peer.flush()
+        if ready.get(1, 0) & (select.POLLERR | select.POLLHUP | select.POLLNVAL):
+            self._lose_reader()
+        if writing:
+            return bool(ready.get(1, 0))
+        return not self._peer.closed and bool(ready.get(self._peer.fileno(), 0) & ~select.POLLOUT)
+
+    def _patience(self) -> float | None:
+        return None if self._alarm is None else max(0.0, self._alarm - time.monotonic()) * 1000
+
+    def _on_signal(self, number: int) -> None:
+        if number == signal.SIGINT:
+            self._interrupts += 1
+            if self._interrupts > 1:
+                raise Left("interrupted twice")
+        within = notify_end()
+        if within is not None:
+            self.tell("INFO: canceling; the task has %.1f s to end" % within)
+        elif not self.canceled:
+            self.tell("INFO: canceling; waiting for the task to end")
+        self._cancel(within)
+
+    def _cancel(self, within: float | None) -> None:
+        self.canceled = True
+        if within is not None:
+            end = time.monotonic() + within
+            self.deadline = end if self.deadline is None else min(end, self.deadline)
+        self._peer.send({"cancel": within})
+
+    def _lose_reader(self) -> None:
+        """Nobody reads standard output any more: that is a cancel."""
+        if not self._muted:
+            self._muted = True
+            if not self._foreground:
+                raise Left("standard output is closed")
+            self._cancel(None)
+
+
+def notify_end() -> float | None:
+    """Seconds until the scheduler kills what it has just asked to end; None if it did not say, or said it long ago.
+
+    Source: "Canceling" in the Open Job Description's "How Jobs Are Run" (``cancel_info.json``, ``NotifyEnd``).
+    """
+    import calendar
+
+    folder = os.environ.get(SESSION_FOLDER_VARIABLE) or os.curdir
+    try:
+        with open(os.path.join(folder, "cancel_info.json"), "rb") as stream:
+            end = time.strptime(json.loads(stream.read().decode("utf-8"))["NotifyEnd"], "%Y-%m-%dT%H:%M:%SZ")
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    # A time in the past is an earlier cancel's, whose file has stayed.
+    remaining = calendar.timegm(end) - time.time()
+    return remaining if remaining > 0 else None
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    try:
+        while view:
+            view = view[os.write(descriptor, view) :]
+    except OSError:
+        return  # nobody reads it

@@ -1,0 +1,85 @@
+"""A connection that never blocks: frames in and out, whatever the pace of the other end."""
+
+from __future__ import annotations
+
+import os
+
+from .wire import FRAME_LIMIT, STRANGER_LIMIT, Decoder, encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from .wire import Frame, Message
+
+#: The folder of the package, which a peer of another version is told.
+PACKAGE = os.path.dirname(os.path.abspath(__file__))
+
+_RECEIVE_BYTES = 256 * 1024
+
+
+class Peer:
+    """One end of a connection that never blocks: frames in and out, whatever the pace of the other end."""
+
+    def __init__(self, connection: socket.socket, limit: int = FRAME_LIMIT) -> None:
+        connection.setblocking(False)
+        self._socket = connection
+        self._decoder = Decoder(limit)
+        self._outgoing = bytearray()
+        #: The other end is gone, or this end was closed.
+        self.closed = False
+        #: Called when something begins to wait until the socket takes more.
+        self.on_backlog: Callable[[], object] = bool
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that wait until the socket takes more."""
+        return len(self._outgoing)
+
+    def trust(self) -> None:
+        """The peer made itself known: allow frames of full size."""
+        self._decoder.limit = FRAME_LIMIT
+
+    def send(self, message: Message, body: bytes = b"") -> None:
+        """Queue a frame and send what the socket takes now."""
+        waiting = self.backlog
+        self._outgoing += encode(message, body)
+        self.flush()
+        if self.backlog and not waiting:
+            self.on_backlog()
+
+    def flush(self) -> None:
+        """Send what the socket takes now."""
+        try:
+            while self._outgoing:
+                sent = self._socket.send(self._outgoing)
+                del self._outgoing[:sent]
+        except BlockingIOError:
+            return
+        except OSError:
+            self.closed = True
+            self._outgoing.clear()
+
+    def receive(self) -> list[Frame]:
+        """The frames that one read completes; the end of the stream sets :attr:`closed`. Raises :class:`WireError`."""
+        try:
+            data = self._socket.recv(_RECEIVE_BYTES)
+        except BlockingIOError:
+            return []
+        except OSError:
+            data = b""
+        self.closed = not data
+        return self._decoder.feed(data)
+
+    def close(self) -> None:
+        self.closed = True
+        self._socket.close()
+
+
+def stranger(connection: socket.socket) -> Peer:
+    """A peer that has not made itself known."""
+    return Peer(connection, STRANGER_LIMIT)
