@@ -10,6 +10,7 @@ import os
 import sys
 
 from . import system
+from .app import App, adaptor_name, load_adaptor
 from .commands import COMMANDS, FLAG, MANY, ONCE, OPTIONS, WORKER, Command
 from .errors import DONE, AdaptError, InputError, one_line
 
@@ -20,45 +21,6 @@ if TYPE_CHECKING:
 
     from .adaptor import BaseAdaptor
     from .commands import Options
-
-
-class App:
-    """An adaptor as the command line knows it: not loaded until somebody needs the class."""
-
-    def __init__(
-        self,
-        name: str,
-        load: Callable[[], type[BaseAdaptor]],
-        arguments: list[str],
-        reentry_exe: str | None = None,
-        start_timeout: float | None = None,
-        bootstrapped: Callable[[], None] | None = None,
-    ) -> None:
-        self.name = name
-        self.load = load
-        #: What stands before the command on the command line.
-        self.arguments = arguments
-        self.start_timeout = start_timeout
-        self.bootstrapped = bootstrapped
-        self._reentry_exe = reentry_exe
-
-    def command(self) -> list[str]:
-        """The command line that leads to this adaptor again, without a command of it.
-
-        The module that was run with ``-m``, else the script; with the interpreter's flags.
-        """
-        if self._reentry_exe:
-            return [self._reentry_exe, *self.arguments]
-        import subprocess
-
-        flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
-        spec = getattr(sys.modules["__main__"], "__spec__", None)
-        name = spec.name if spec else "__main__"
-        if name == "__main__":
-            program = [os.path.abspath(sys.argv[0])]
-        else:
-            program = ["-m", name[: -len(".__main__")] if name.endswith(".__main__") else name]
-        return [sys.executable, *flags, "-u", *program, *self.arguments]
 
 
 class EntryPoint:
@@ -100,8 +62,6 @@ def main() -> None:
         sys.exit(run(App("ADAPTOR", _no_adaptor, []), arguments))
     used = 1 if separator else 2
     value = value if separator else "".join(arguments[1:2])
-    from .loader import adaptor_name, load_adaptor
-
     sys.exit(run(App(adaptor_name(value), lambda: load_adaptor(value), ["--adaptor", value]), arguments[used:]))
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from .cli import App
+    from .app import App
     from .keeper import Plan
 
     Options = dict[str, Any]

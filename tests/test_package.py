@@ -22,6 +22,7 @@ LAYERS = """
     __main__
     cli
     commands
+    app
     authoring
     frontend
     front
@@ -29,7 +30,6 @@ LAYERS = """
     keeper
     worker
     lifecycle
-    loader
     adaptor
     process
     output

@@ -1,4 +1,4 @@
-"""Finds the adaptor that ``--adaptor`` names: ``package.module`` or a path to a .py file, and perhaps ``:Class``."""
+"""The adaptor that a command line is about: where its class is, and the command that leads to it again."""
 
 from __future__ import annotations
 
@@ -9,9 +9,49 @@ from .errors import InputError, one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
     from .adaptor import BaseAdaptor
+
+
+class App:
+    """An adaptor as the command line knows it: not loaded until somebody needs the class."""
+
+    def __init__(
+        self,
+        name: str,
+        load: Callable[[], type[BaseAdaptor]],
+        arguments: list[str],
+        reentry_exe: str | None = None,
+        start_timeout: float | None = None,
+        bootstrapped: Callable[[], None] | None = None,
+    ) -> None:
+        self.name = name
+        self.load = load
+        #: What stands before the command on the command line.
+        self.arguments = arguments
+        self.start_timeout = start_timeout
+        self.bootstrapped = bootstrapped
+        self._reentry_exe = reentry_exe
+
+    def command(self) -> list[str]:
+        """The command line that leads to this adaptor again, without a command of it.
+
+        The module that was run with ``-m``, else the script; with the interpreter's flags.
+        """
+        if self._reentry_exe:
+            return [self._reentry_exe, *self.arguments]
+        import subprocess
+
+        flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+        spec = getattr(sys.modules["__main__"], "__spec__", None)
+        name = spec.name if spec else "__main__"
+        if name == "__main__":
+            program = [os.path.abspath(sys.argv[0])]
+        else:
+            program = ["-m", name[: -len(".__main__")] if name.endswith(".__main__") else name]
+        return [sys.executable, *flags, "-u", *program, *self.arguments]
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -27,7 +67,10 @@ def adaptor_name(text: str) -> str:
 
 
 def load_adaptor(text: str) -> type[BaseAdaptor]:
-    """The adaptor's class. Raises :class:`InputError` if it cannot be imported or is no adaptor."""
+    """The class that ``text`` names: ``package.module`` or a path to a .py file, and perhaps ``:Class``.
+
+    Raises :class:`InputError` if it cannot be imported or is no adaptor.
+    """
     import inspect
 
     from .adaptor import BaseAdaptor
