@@ -137,7 +137,10 @@ class ConnectionFile:
             except FileNotFoundError:
                 continue
         if self._private_folder:
-            os.rmdir(os.path.dirname(self.path))
+            try:
+                os.rmdir(os.path.dirname(self.path))
+            except OSError:
+                return  # somebody has put something there
 
     def close(self) -> None:
         os.close(self._descriptor)
@@ -154,17 +157,17 @@ class Address:
         self.path = path
         self._private_folder = private_folder
         self._draft = "%s.%d" % (path, os.getpid())
+        self.listener = socket.socket(socket.AF_UNIX)
         try:
             self.descriptor = os.open(self._draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise InputError("connection file %s: %s" % (path, error.strerror)) from None
-        system.lock(self.descriptor)
-        self.listener = socket.socket(socket.AF_UNIX)
         try:
+            system.lock(self.descriptor)
             self.socket_path = self._bind()
         except OSError as error:
             os.unlink(self._draft)
-            raise InputError("connection file %s: cannot make its socket: %s" % (path, error.strerror)) from None
+            raise InputError("connection file %s: cannot make its lock and socket: %s" % (path, error)) from None
         self.listener.listen(128)
         self.listener.setblocking(False)
 
@@ -204,13 +207,23 @@ class Address:
         }
         try:
             self._append(record)
-            os.link(self._draft, self.path)
+            self._give_name()
         except FileExistsError:
             raise InputError("connection file %s: another daemon has just been started with it" % self.path) from None
         except OSError as error:
             raise InputError("connection file %s: %s" % (self.path, error.strerror)) from None
         finally:
-            os.unlink(self._draft)
+            if os.path.exists(self._draft):
+                os.unlink(self._draft)
+
+    def _give_name(self) -> None:
+        """Unlike a rename, a link never replaces what another daemon has put there."""
+        try:
+            os.link(self._draft, self.path)
+        except (PermissionError, NotImplementedError):  # a file system without links
+            if os.path.exists(self.path):
+                raise FileExistsError from None
+            os.rename(self._draft, self.path)
 
     def note_end(self, how: str, output: bytes) -> None:
         """Write how the daemon ended, unless that stands there already."""

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from .wire import Frame, Message
 
 SESSION_FOLDER_VARIABLE = "OPENJD_SESSION_WORKING_DIR"
-#: What a task whose time is over gets for its cancel, in seconds.
-LATE_SECONDS = 10.0
 #: A pipe that poll() calls writable takes this much without blocking (POSIX, PIPE_BUF).
 _WRITE_BYTES = 4096
+
+
+class Late(Exception):
+    """The time that was given to a request is over."""
 
 
 class Left(Exception):
@@ -47,8 +49,6 @@ class Front:
         #: A signal, or the end of standard output, has canceled the command; when its task will be killed, if known.
         self.canceled = False
         self.deadline: float | None = None
-        #: The time of :meth:`ask` was over.
-        self.late = False
 
     def greet(self) -> None:
         """Say hello to a keeper that does not know this command yet."""
@@ -57,8 +57,8 @@ class Front:
     def ask(self, request: Message, timeout: float | None = None) -> Message:
         """Send a request; show output and notes until its answer comes, and return that.
 
-        After ``timeout`` seconds the task is canceled, and :attr:`late` set. Raises :class:`AdaptError` with the
-        keeper's exit code if it refuses, :class:`ConnectionError` if it is gone.
+        Raises :class:`Late` after ``timeout`` seconds, :class:`AdaptError` with the keeper's exit code if it refuses,
+        :class:`ConnectionError` if it is gone, and :class:`Left` if the user leaves.
         """
         self._peer.send(request)
         if self.canceled:
@@ -140,8 +140,7 @@ class Front:
         ready = dict(poll.poll(self._patience()))
         if self._alarm is not None and time.monotonic() >= self._alarm:
             self._alarm = None
-            self.late = True
-            self._cancel(LATE_SECONDS)
+            raise Late
         for number in self._wakeup.arrived():
             self._on_signal(number)
         if self._peer.backlog and ready.get(self._peer.fileno(), 0) & select.POLLOUT:
@@ -165,9 +164,10 @@ class Front:
             self.tell("INFO: canceling; the task has %.1f s to end" % within)
         elif not self.canceled:
             self.tell("INFO: canceling; waiting for the task to end")
-        self._cancel(within)
+        self.cancel(within)
 
-    def _cancel(self, within: float | None) -> None:
+    def cancel(self, within: float | None) -> None:
+        """Cancel the task, which is killed after ``within`` seconds, or when the keeper finds it right."""
         self.canceled = True
         if within is not None:
             end = time.monotonic() + within
@@ -180,7 +180,7 @@ class Front:
             self._muted = True
             if not self._foreground:
                 raise Left("standard output is closed")
-            self._cancel(None)
+            self.cancel(None)
 
 
 def notify_end() -> float | None:

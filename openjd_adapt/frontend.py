@@ -9,7 +9,7 @@ import signal
 from . import messages, system
 from .channel import ConnectionFile
 from .errors import CANCELED, DONE, FAILED, NoDaemonError
-from .front import Front, Left, write_all
+from .front import Front, Late, Left, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .wire import Message
 
 SOCKET_VARIABLE = "OPENJD_ADAPTOR_SOCKET"
+#: What a start that is not ready in time gets for its cancel, in seconds.
+LATE_SECONDS = 10.0
 #: How long after its own deadline a daemon that does not stop is killed from here, in seconds.
 KILL_MARGIN_SECONDS = 5.0
 #: A wait of more than this many seconds is explained.
@@ -76,13 +78,19 @@ def start(plan: Plan, timeout: float | None, replaced: str | None) -> int:
     assert plan.address is not None
     path = plan.address.path
     front = Front(start_daemon(plan))
+    late = False
     try:
         if replaced:
             front.tell("INFO: " + replaced)
         _warn_if_uncontained(front, front.listen())
         front.say(messages.set_env(SOCKET_VARIABLE, path))
-        result = front.ask({"do": "start"}, timeout)["result"]
-        if front.late and result["code"] == CANCELED:
+        try:
+            result = front.ask({"do": "start"}, timeout)["result"]
+        except Late:
+            late = True
+            front.cancel(LATE_SECONDS)
+            result = front.listen()["result"]
+        if late and result["code"] == CANCELED:
             result.update(outcome="failed", code=FAILED, message="the start took longer than %g s" % (timeout or 0))
         code = conclude(front, result)
     except Left:
@@ -93,7 +101,10 @@ def start(plan: Plan, timeout: float | None, replaced: str | None) -> int:
     finally:
         front.close()
     if code != DONE:
-        _await_end(ConnectionFile(path))
+        try:
+            _await_end(ConnectionFile(path))
+        except NoDaemonError:
+            return code  # somebody has stopped it meanwhile
     return code
 
 
@@ -146,12 +157,14 @@ def _stop_living(file: ConnectionFile, timeout: float) -> int:
         return conclude(front, front.ask({"do": "stop", "within": timeout}, timeout + KILL_MARGIN_SECONDS)["result"])
     except Left:
         return CANCELED
+    except Late:
+        front.tell("WARNING: the daemon does not answer; killing it")
+        _kill(file)
+        return FAILED
     except ConnectionError:
         return DONE  # it has ended by itself meanwhile
     finally:
         front.close()
-        if front.late:
-            _kill(file)
 
 
 def _kill(file: ConnectionFile) -> None:

@@ -14,7 +14,7 @@ import time
 from functools import partial
 
 from . import system
-from .errors import BAD_INPUT, CANCELED, DONE, FAILED, NO_DAEMON, InputError, describe_exit
+from .errors import BAD_INPUT, CANCELED, DONE, FAILED, NO_DAEMON, AdaptError, describe_exit
 from .loop import Loop
 from .peer import Peer
 from .reception import Reception, seconds
@@ -397,8 +397,8 @@ def keep(plan: Plan, starter: Peer, lifeline: int) -> None:
     contained = system.become_subreaper()
     try:
         Keeper(plan, starter, lifeline, contained).serve()
-    except InputError as error:
-        starter.send({"error": str(error), "code": BAD_INPUT})
+    except AdaptError as error:
+        starter.send({"error": str(error), "code": error.exit_code})
     except Exception as error:
         _report_fault(plan, starter, error)
     finally:

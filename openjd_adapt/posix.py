@@ -145,7 +145,7 @@ def kill_children(leader: int = 0) -> None:
 
     Only its own unreaped children are signalled, so no pid can have been reused: what stands below them becomes a
     child when its parent dies (if this process is a subreaper), and is met in the next round. Without /proc only the
-    group of ``leader``, a child, is killed.
+    group of ``leader`` is killed, and nothing is waited for.
     """
     own = os.getpid()
     while True:
@@ -155,10 +155,12 @@ def kill_children(leader: int = 0) -> None:
         except ChildProcessError:
             return
         parents = _parents()
+        if not parents:
+            if leader:
+                _send(os.killpg, leader, signal.SIGKILL)
+            return
         for pid in [child for child, parent in parents.items() if parent == own]:
             os.kill(pid, signal.SIGKILL)
-        if not parents and leader:
-            os.killpg(leader, signal.SIGKILL)
         time.sleep(_ROUND_SECONDS)
 
 

@@ -157,7 +157,8 @@ class LoggingSubprocess:
     ) -> None:
         if error is not None:
             self.terminate()
-        self.wait()
+        else:
+            self.wait()
 
     def wait(self) -> None:
         """Wait for the process's end and for all that it has written.
@@ -166,16 +167,25 @@ class LoggingSubprocess:
         that exception; the process goes on in both cases. A descendant that holds the pipes is waited for one second at
         the most.
         """
+        self._wait_for_end()
+        self._reap()
+
+    def _wait_for_end(self) -> None:
         current = task.current()
         current.wait_for(self._end.is_set)
         self._drain()
         current.check()
 
+    def _reap(self) -> None:
+        """Give the pid back: from now on it may be anybody's."""
+        self._process.wait()
+        self._reaped = True
+
     def terminate(self, grace_time_s: float = GRACE_SECONDS) -> None:
         """End the process and all below it: ask its group, wait ``grace_time_s`` seconds at the most, kill.
 
-        The time that a canceled task has left shortens the wait. What a process that has ended by itself left in its
-        group is killed, too. Returns when the process has ended.
+        The time that a canceled task has left shortens the wait. Returns when the process has ended. Does nothing
+        after a successful :meth:`wait`.
         """
         if self._reaped:
             return
@@ -192,8 +202,7 @@ class LoggingSubprocess:
             self._logger.info("Killing process %d and all below it", self.pid)
         tree.kill()
         self._end.wait()
-        self._process.wait()
-        self._reaped = True
+        self._reap()
         self._drain()
 
     def _drain(self) -> None:
@@ -258,11 +267,11 @@ class ManagedProcess(ABC):
         if process.stdin:
             process.stdin.close()
         try:
-            process.wait()
+            process._wait_for_end()
         except BaseException:
             process.terminate(self.grace_seconds)
             raise
-        process.terminate(0)
+        process.terminate(0)  # what it has left in its group
         returncode = process.returncode or 0
         if returncode not in self.success_exit_codes:
             raise ProcessFailed("%s %s" % (os.path.basename(process.args[0]), describe_exit(returncode)), returncode)

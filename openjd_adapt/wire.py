@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import struct
 
-from .errors import WireError
+from .errors import InputError, WireError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ _HEAD = struct.Struct(">II")
 
 
 def encode(message: Message, body: bytes = b"") -> bytes:
-    """One frame. Raises :class:`WireError` if it would be larger than the wire allows."""
+    """One frame. Raises :class:`InputError` if it would be larger than the wire allows."""
     text = json.dumps(message, separators=(",", ":")).encode("ascii")
     if len(text) + len(body) > FRAME_LIMIT:
-        raise WireError("a message of %d bytes is over the limit of %d" % (len(text) + len(body), FRAME_LIMIT))
+        raise InputError("data of %d bytes are over the limit of %d bytes" % (len(text) + len(body), FRAME_LIMIT))
     return _HEAD.pack(len(text), len(body)) + text + body
 
 

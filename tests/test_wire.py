@@ -90,7 +90,9 @@ def test_what_is_no_object_is_refused(text, complaint):
         wire.Decoder().feed(head(len(text)) + text)
 
 
-@pytest.mark.parametrize("package", ["/opt/openjd_adapt", "/long" * 800, ("/" + "画" * 85) * 15])
+@pytest.mark.parametrize(
+    "package", ["/opt/openjd_adapt", "/long" * 800, ("/" + "画" * 85) * 15], ids=["short", "long", "long and wide"]
+)
 def test_a_hello_is_short_enough_for_a_stranger_and_understood(package):
     frame = wire.encode(wire.hello(package))
     [(message, _)] = wire.Decoder(wire.STRANGER_LIMIT).feed(frame)

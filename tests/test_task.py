@@ -1,0 +1,177 @@
+"""The running task: what ends its waits, what ends first, and how much time is left. The clock is handed in."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from openjd_adapt import Canceled, task
+from openjd_adapt.task import Task
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def from_another_thread(act):
+    """Call ``act`` as soon as a wait asks its condition for the first time, which the returned function does."""
+    thread = threading.Thread(target=act, daemon=True)
+
+    def condition():
+        if thread.ident is None:
+            thread.start()
+        return False
+
+    return condition
+
+
+def test_a_new_task_is_neither_canceled_nor_failed_and_has_no_deadline(clock):
+    new = Task(clock)
+    new.check()
+    assert (new.cancelled.is_set(), new.remaining()) == (False, None)
+
+
+def test_only_the_first_cancel_says_so(clock):
+    new = Task(clock)
+    assert [new.cancel(), new.cancel(5), new.cancel()] == [True, False, False]
+    assert new.cancelled.is_set()
+    with pytest.raises(Canceled):
+        new.check()
+
+
+@pytest.mark.parametrize(
+    "cancels, remaining",
+    [
+        ([None], None),
+        ([10], 10),
+        ([10, 20], 10),
+        ([20, 10], 10),
+        ([10, None], 10),
+        ([None, 10], 10),
+        ([10, 0], 0),
+        ([-5], 0),
+    ],
+)
+def test_a_further_cancel_can_only_shorten_the_deadline(clock, cancels, remaining):
+    new = Task(clock)
+    for within in cancels:
+        new.cancel(within)
+    assert new.remaining() == remaining
+
+
+def test_the_time_that_is_left_runs_out_and_not_below_zero(clock):
+    new = Task(clock)
+    new.cancel(10)
+    for passed, left in [(4, 6), (5, 1), (1, 0), (100, 0)]:
+        clock.now += passed
+        assert new.remaining() == left
+    new.cancel(10)
+    assert new.remaining() == 0
+
+
+@pytest.mark.parametrize("within", [None, 30])
+def test_the_next_task_begins_anew(clock, within):
+    new = Task(clock)
+    new.cancel(10)
+    new.fail(ValueError())
+    new.begin(within)
+    new.check()
+    assert (new.cancelled.is_set(), new.remaining()) == (False, within)
+
+
+def test_what_winds_up_may_wait_again_but_keeps_the_deadline(clock):
+    new = Task(clock)
+    new.fail(ValueError())
+    new.cancel(10)
+    new.wind_up()
+    new.check()
+    assert (new.cancelled.is_set(), new.remaining()) == (False, 10)
+    assert new.cancel(5)
+
+
+def test_the_first_failure_counts_and_comes_before_a_cancel():
+    new = Task()
+    first = ValueError("first")
+    new.fail(first)
+    new.fail(KeyError("second"))
+    new.cancel()
+    for wait in (new.check, lambda: new.sleep(60), lambda: new.wait_for(lambda: False)):
+        with pytest.raises(ValueError) as caught:
+            wait()
+        assert caught.value is first
+
+
+def test_a_wait_tells_whether_its_condition_held():
+    new = Task()
+    assert new.wait_for(lambda: True) is True
+    assert new.wait_for(lambda: True, 0) is True
+    assert new.wait_for(lambda: False, 0) is False
+    assert new.wait_for(lambda: False, 0.01) is False
+
+
+def test_a_wait_whose_condition_holds_is_done_even_when_canceled():
+    new = Task()
+    new.cancel()
+    assert new.wait_for(lambda: True)
+
+
+def test_a_sleep_lasts_as_long_as_it_should():
+    begin = time.monotonic()
+    Task().sleep(0.05)
+    assert 0.05 <= time.monotonic() - begin < 5
+
+
+@pytest.mark.parametrize("how, kind", [("cancel", Canceled), ("fail", ZeroDivisionError)])
+def test_another_thread_ends_a_wait_at_once(how, kind):
+    new = Task()
+    act = new.cancel if how == "cancel" else lambda: new.fail(ZeroDivisionError())
+    with pytest.raises(kind):
+        new.wait_for(from_another_thread(act), 60)
+
+
+def test_another_thread_ends_a_sleep_at_once():
+    new = Task()
+    asleep = threading.Thread(target=lambda: ended.append(pytest.raises(Canceled, new.sleep, 600)), daemon=True)
+    ended = []
+    asleep.start()
+    new.cancel()
+    asleep.join(30)
+    assert len(ended) == 1
+
+
+def test_a_change_that_another_thread_tells_of_is_seen_at_once():
+    new = Task()
+    true = threading.Event()
+    ask = from_another_thread(lambda: (true.set(), new.changed()))
+    assert new.wait_for(lambda: ask() or true.is_set(), 60)
+
+
+def test_a_canceled_wait_is_not_swallowed_by_except_exception():
+    new = Task()
+    new.cancel()
+    with pytest.raises(Canceled):
+        try:
+            new.sleep(60)
+        except Exception:
+            pytest.fail("swallowed")
+
+
+def test_the_current_task_is_the_innermost_one():
+    idle, outer, inner = task.current(), Task(), Task()
+    task.enter(outer)
+    task.enter(inner)
+    seen = [task.current()]
+    task.leave()
+    seen.append(task.current())
+    task.leave()
+    assert seen == [inner, outer] and task.current() is idle
