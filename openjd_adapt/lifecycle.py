@@ -97,7 +97,8 @@ class AdaptorRunner:
         except BaseException:
             if not current.cancelled.is_set():
                 raise
-            self.state = AdaptorState.CANCELED
+            if self.state is not AdaptorState.CLEANUP:
+                self.state = AdaptorState.CANCELED
             raise Canceled("the %s was canceled" % _phase_name(phase)) from None
         finally:
             current.wind_up()
@@ -119,17 +120,24 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         return {"outcome": self.outcome, "message": self.message, "code": self.code}
 
+    def report(self) -> None:
+        """Print a failure that is not the task's result."""
+        if self.outcome == "failed":
+            output.write(output.prefixed(b"ERROR: ", (self.message + "\n").encode("utf-8", "backslashreplace")))
+
 
 def attempt(*phases: Callable[[], None]) -> Result:
     """Call ``phases`` one after the other, each whatever came before; the result is that of the first that went wrong.
 
-    An author's traceback is printed once, the others' failures only there.
+    An author's traceback is printed once; a later failure is printed, too.
     """
     first = Result("done")
     for phase in phases:
         result = _attempt(phase)
         if first.outcome == "done":
             first = result
+        else:
+            result.report()
     return first
 
 
@@ -155,7 +163,11 @@ def _attempt(phase: Callable[[], None]) -> Result:
 def _describe(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return "the adaptor called sys.exit(%r)" % (error.code,)
-    return one_line("%s: %s" % (type(error).__name__, error)).rstrip(": ")
+    name = type(error).__name__
+    try:
+        return one_line("%s: %s" % (name, error)).rstrip(": ")
+    except Exception:
+        return name  # its text cannot be made
 
 
 def report_traceback(error: BaseException) -> None:

@@ -21,7 +21,7 @@ def progress(percent: float) -> str | None:
     """``openjd_progress: 12.5``, or None if ``percent`` is no number from 0 to 100."""
     try:
         value = float(percent)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return "openjd_progress: %g" % round(value, 4) if 0 <= value <= 100 else None
 

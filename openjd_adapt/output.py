@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 import threading
+from functools import partial
 
 from . import task
 from .messages import PASSED_ON
@@ -29,6 +30,7 @@ for _level, _name in ((STDOUT, "STDOUT"), (STDERR, "STDERR"), (ADAPTOR_OUTPUT, "
 
 #: Longer lines are passed on in pieces that stay under the 64,000 characters of a log line, prefix included.
 PIECE_BYTES = 63_900
+_CHARACTER_BYTES = 4  # the most that UTF-8 takes for one
 #: A read of this size rarely makes a block in which a line can be over :data:`PIECE_BYTES`.
 READ_BYTES = 60_000
 
@@ -142,7 +144,7 @@ def _character_end(data: bytes, size: int) -> int:
     if len(data) <= size + 1:
         return len(data)
     end = size
-    while end > size - 4 and data[end] & 0xC0 == 0x80:
+    while end > size - _CHARACTER_BYTES and data[end] & 0xC0 == 0x80:
         end -= 1
     return end
 
@@ -252,14 +254,18 @@ class LineForwarder:
         self._passed_on = passed_on
         self._task = task.current()
         self._partial = b""
+        self._continued = False
         self._after_return = False
         utf8 = codecs.lookup(encoding).name in ("utf-8", "ascii")
         self._decoder = None if utf8 else codecs.getincrementaldecoder(encoding)("backslashreplace")
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the stream."""
-        if self._decoder:
-            chunk = self._decoder.decode(chunk).encode("utf-8", "backslashreplace")
+        self._take(self._decoder.decode(chunk).encode("utf-8", "backslashreplace") if self._decoder else chunk)
+
+    def _take(self, chunk: bytes) -> None:
+        if not chunk:
+            return
         if self._after_return and chunk[:1] == b"\n":
             chunk = chunk[1:]
         self._after_return = chunk[-1:] == b"\r"
@@ -270,47 +276,59 @@ class LineForwarder:
         if end:
             self._pass_on(data[:end])
         self._partial = data[end:]
-        if len(self._partial) > 2 * PIECE_BYTES:
+        while len(self._partial) > PIECE_BYTES + _CHARACTER_BYTES:
             cut = _character_end(self._partial, PIECE_BYTES)
             self._pass_on(self._partial[:cut] + b"\n")
+            self._continued = True
             self._partial = self._partial[cut:]
 
     def close(self) -> None:
         """The stream has ended: pass on an unfinished line."""
+        if self._decoder:
+            self._take(self._decoder.decode(b"", final=True).encode("utf-8", "backslashreplace"))
         if self._partial:
             self._pass_on(self._partial + b"\n")
             self._partial = b""
 
     def _pass_on(self, block: bytes) -> None:
-        watched = self._handlers or any(_has_author_handlers(logger) for logger in self._loggers)
-        if not watched:
-            write(prefixed(self._prefix, block, self._passed_on))
+        """Pass on whole lines; the first may go on a piece that is out already, and then begins no line."""
+        if self._continued:
+            end = block.index(b"\n") + 1
+            self._show(block[:end], ())
+            block = block[end:]
+            self._continued = False
+        if block:
+            self._show(block, self._passed_on)
+
+    def _show(self, block: bytes, passed_on: Sequence[bytes]) -> None:
+        if not self._handlers and not any(_has_author_handlers(logger) for logger in self._loggers):
+            write(prefixed(self._prefix, block, passed_on))
             return
         begin = position = 0
         for line in block[:-1].split(b"\n"):
             position += len(line) + 1
-            for call in self._calls(line.decode("utf-8", "backslashreplace")):
-                if begin < position:
-                    write(prefixed(self._prefix, block[begin:position], self._passed_on))
-                    begin = position
-                try:
+            try:
+                for call in self._calls(line.decode("utf-8", "backslashreplace")):
+                    if begin < position:
+                        write(prefixed(self._prefix, block[begin:position], passed_on))
+                        begin = position
                     call()
-                except BaseException as failure:
-                    self._task.fail(failure)
+            except BaseException as failure:
+                self._task.fail(failure)
         if begin < position:
-            write(prefixed(self._prefix, block[begin:], self._passed_on))
+            write(prefixed(self._prefix, block[begin:], passed_on))
 
-    def _calls(self, line: str) -> Iterator[Callable[[], None]]:
-        """What is to be called for ``line``, after it was passed on itself."""
+    def _calls(self, line: str) -> Iterator[Callable[[], object]]:
+        """What is to be called for ``line``, after it was passed on itself: an author's logging, then callbacks."""
+        for logger in self._loggers:
+            if _has_author_handlers(logger) and logger.isEnabledFor(self._level):
+                yield partial(logger.handle, self._record(logger.name, line))
         for handler in self._handlers:
             if isinstance(handler, RegexHandler) and type(handler).emit is RegexHandler.emit:
                 for entry, match in handler.matches(line):
-                    yield lambda entry=entry, match=match: entry.callback(match)  # type: ignore[misc]
+                    yield partial(entry.callback, match)
             else:
-                yield lambda handler=handler: handler.handle(self._record("", line))  # type: ignore[misc]
-        for logger in self._loggers:
-            if _has_author_handlers(logger) and logger.isEnabledFor(self._level):
-                yield lambda logger=logger: logger.handle(self._record(logger.name, line))  # type: ignore[misc]
+                yield partial(handler.handle, self._record("", line))
 
     def _record(self, name: str, line: str) -> logging.LogRecord:
         record = logging.LogRecord(name, self._level, "", 0, line, None, None)

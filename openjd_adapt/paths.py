@@ -38,8 +38,12 @@ class PathMappingRule:
         for name in ("source_path", "destination_path"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise InputError("path mapping rule: %s must be a path, not %r" % (name, getattr(self, name)))
+        if not isinstance(destination_os, (str, type(None))):
+            raise InputError("path mapping rule: destination_os must be a name, not %r" % (destination_os,))
         self._separator = os.sep if destination_os is None else "\\" if destination_os.lower() == "windows" else "/"
         self._source = self._key(self._components(source_path))
+        #: How many components the source path has: of the rules that match, the deepest wins.
+        self.depth = len(self._source)
 
     def __repr__(self) -> str:
         return "PathMappingRule(%s %s -> %s)" % (self.source_path_format, self.source_path, self.destination_path)
@@ -72,11 +76,10 @@ class PathMappingRule:
         A trailing separator is kept; ``..`` is not collapsed.
         """
         components = self._components(path)
-        depth = len(self._source)
-        if self._key(components[:depth]) != self._source:
+        if self._key(components[: self.depth]) != self._source:
             return False, path
         mapped = self.destination_path
-        rest = components[depth:]
+        rest = components[self.depth :]
         if path[-1:] in _SEPARATORS[self.source_path_format]:
             rest.append("")
         if rest:
@@ -109,6 +112,8 @@ def rules_from_document(document: Any) -> list[PathMappingRule]:
     """The rules of a ``pathmapping-1.0`` document; ``{}`` has none. Raises :class:`InputError`."""
     if not document:
         return []
+    if not isinstance(document, dict):
+        raise InputError("path mapping rules: must be an object, not %r" % (document,))
     version = document.get("version", "pathmapping-1.0")
     if version != "pathmapping-1.0":
         raise InputError("path mapping rules: version is %r, not 'pathmapping-1.0'" % (version,))
@@ -120,7 +125,7 @@ def rules_from_document(document: Any) -> list[PathMappingRule]:
 
 def map_path(rules: Iterable[PathMappingRule], path: str) -> str:
     """``path`` mapped once, by the matching rule with the longest source path."""
-    for rule in sorted(rules, key=lambda rule: -len(rule.source_path)):
+    for rule in sorted(rules, key=lambda rule: -rule.depth):
         matched, mapped = rule.apply(path=path)
         if matched:
             return mapped

@@ -15,7 +15,7 @@ from .errors import AdaptError, ProcessFailed, describe_exit
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import IO, Any, Mapping, Sequence
+    from typing import IO, Any, Callable, Mapping, Sequence
 
 _logger = logging.getLogger(__name__)
 
@@ -99,7 +99,10 @@ class LoggingSubprocess:
         self._logger = logger
         self._end = threading.Event()
         self._returncode: int | None = None
+        #: Guards the pid: it is signalled and given back under this lock only.
+        self._pid_lock = threading.Lock()
         self._reaped = False
+        self._waiting: list[task.Task] = []
         self._readers = [
             StreamLogger(
                 name="%s of %s" % (logging.getLevelName(level), command[0]),
@@ -124,7 +127,8 @@ class LoggingSubprocess:
         """Tell the waits that the process has ended. It stays a zombie, so that its group can still be killed."""
         self._returncode = system.wait_unreaped(self._process)
         self._end.set()
-        task.current().changed()
+        for waiting in self._waiting:
+            waiting.changed()
 
     @property
     def pid(self) -> int:
@@ -157,8 +161,12 @@ class LoggingSubprocess:
     ) -> None:
         if error is not None:
             self.terminate()
-        else:
+            return
+        try:
             self.wait()
+        except BaseException:
+            self.terminate()
+            raise
 
     def wait(self) -> None:
         """Wait for the process's end and for all that it has written.
@@ -172,14 +180,21 @@ class LoggingSubprocess:
 
     def _wait_for_end(self) -> None:
         current = task.current()
+        self._waiting.append(current)
         current.wait_for(self._end.is_set)
         self._drain()
         current.check()
 
     def _reap(self) -> None:
         """Give the pid back: from now on it may be anybody's."""
-        self._process.wait()
-        self._reaped = True
+        with self._pid_lock:
+            self._process.wait()
+            self._reaped = True
+
+    def _signal(self, signal_tree: Callable[[], None]) -> None:
+        with self._pid_lock:
+            if not self._reaped:
+                signal_tree()
 
     def terminate(self, grace_time_s: float = GRACE_SECONDS) -> None:
         """End the process and all below it: ask its group, wait ``grace_time_s`` seconds at the most, kill.
@@ -196,11 +211,11 @@ class LoggingSubprocess:
         tree = system.Tree(self.pid)
         if self.is_running and grace_time_s > 0:
             self._logger.info("Asking process %d to end; waiting up to %.3g s for it", self.pid, grace_time_s)
-            tree.ask()
+            self._signal(tree.ask)
             self._end.wait(grace_time_s)
         if self.is_running:
             self._logger.info("Killing process %d and all below it", self.pid)
-        tree.kill()
+        self._signal(tree.kill)
         self._end.wait()
         self._reap()
         self._drain()

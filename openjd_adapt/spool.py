@@ -23,8 +23,8 @@ _CHUNK_BYTES = 64 * 1024
 class Spool:
     """Append at ``end``, read from any offset not below ``start``, discard up to an offset.
 
-    Layout: ``[start, _spilled)`` lies in memory, ``[_spilled, end)`` in the file. While the file holds anything, all
-    that is new goes there, so that the order is kept; what is read from it moves on to memory.
+    ``[start, _border)`` lies in memory, ``[_border, end)`` in the file. While the file holds anything unread, all
+    that is new goes there, so that the order is kept.
     """
 
     def __init__(self, memory_limit: int = MEMORY_LIMIT) -> None:
@@ -34,7 +34,7 @@ class Spool:
         self.start = 0
         #: Offset behind the newest byte.
         self.end = 0
-        self._spilled = 0
+        self._border = 0
         self._file: IO[bytes] | None = None
         self._file_start = 0
 
@@ -42,14 +42,14 @@ class Spool:
         """Add ``data`` at the end. Raises :class:`OSError` if it cannot be kept (a full disk)."""
         if not data:
             return
-        if self._spilled == self.end and self.end - self.start + len(data) <= self._limit:
+        if self._border < self.end or self.end - self.start + len(data) > self._limit:
+            self._write(data)
+        else:
             if self._chunks and len(self._chunks[-1]) + len(data) <= _CHUNK_BYTES:
                 self._chunks[-1] += data
             else:
                 self._chunks.append(data)
-            self._spilled += len(data)
-        else:
-            self._write(data)
+            self._border += len(data)
         self.end += len(data)
 
     def _write(self, data: bytes) -> None:
@@ -57,7 +57,7 @@ class Spool:
             import tempfile
 
             self._file = tempfile.TemporaryFile(prefix="openjd_adapt-", buffering=0)  # noqa: SIM115
-        if self._spilled == self.end:
+        if self._border == self.end:
             self._file.truncate(0)
             self._file_start = self.end
         self._file.seek(self.end - self._file_start)
@@ -67,24 +67,17 @@ class Spool:
 
     def read(self, offset: int, size: int) -> bytes:
         """At most ``size`` bytes from ``offset`` on; fewer where a stored piece ends, none at the end."""
-        if offset >= self._spilled:
-            self._refill(offset, size)
+        if offset >= self._border:
+            if self._file is None or offset >= self.end:
+                return b""
+            self._file.seek(offset - self._file_start)
+            return self._file.read(min(size, self.end - offset))
         position = self.start
         for chunk in self._chunks:
             if offset < position + len(chunk):
-                begin = offset - position
-                return chunk[begin : begin + size]
+                return chunk[offset - position : offset - position + size]
             position += len(chunk)
         return b""
-
-    def _refill(self, offset: int, size: int) -> None:
-        """Move a piece of the file, from its first byte that is not in memory, to memory."""
-        if self._file is None or offset >= self.end:
-            return
-        self._file.seek(self._spilled - self._file_start)
-        data = self._file.read(min(max(size, 256 * 1024), self.end - self._spilled))
-        self._chunks.append(data)
-        self._spilled += len(data)
 
     def discard(self, offset: int) -> None:
         """Forget what lies before ``offset``."""
@@ -95,15 +88,16 @@ class Spool:
                 self.start = offset
             else:
                 self.start += len(chunk)
+        self.start = max(self.start, offset)
+        self._border = max(self._border, self.start)
 
     def tail(self, size: int) -> bytes:
         """The last ``size`` bytes that are kept."""
         offset = max(self.start, self.end - size)
         pieces = []
         while offset < self.end:
-            piece = self.read(offset, size)
-            pieces.append(piece)
-            offset += len(piece)
+            pieces.append(self.read(offset, self.end - offset))
+            offset += len(pieces[-1])
         return b"".join(pieces)
 
 
@@ -153,19 +147,20 @@ class Delivery:
         Frames end with a line, unless it is longer than a frame, or ``complete`` says that ``end`` ends the output.
         """
         viewer = self.viewer
-        while viewer and not viewer.closed and self._sent - self._spool.start < WINDOW_BYTES:
-            data = self._lines(end, complete)
+        while viewer and not viewer.closed:
+            limit = min(end, self._spool.start + WINDOW_BYTES)
+            data = self._lines(limit, complete and limit == end)
             if not data:
                 break
             self._sent += len(data)
             viewer.send({"output": self._sent}, data)
         return self._sent >= end
 
-    def _lines(self, end: int, complete: bool) -> bytes:
-        """The next bytes to send; none while the only line is unfinished."""
+    def _lines(self, limit: int, complete: bool) -> bytes:
+        """The next bytes to send, all of them before ``limit``; none while the only line is unfinished."""
         data = b""
-        while self._sent + len(data) < end and len(data) < FRAME_BYTES and b"\n" not in data:
-            size = min(FRAME_BYTES - len(data), end - self._sent - len(data))
+        while self._sent + len(data) < limit and len(data) < FRAME_BYTES and b"\n" not in data:
+            size = min(FRAME_BYTES - len(data), limit - self._sent - len(data))
             data += self._spool.read(self._sent + len(data), size)
         cut = data.rfind(b"\n") + 1
         if cut:

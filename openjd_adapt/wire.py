@@ -34,6 +34,9 @@ STRANGER_LIMIT = 4096
 #: How long, in seconds, a peer may take to make itself known.
 STRANGER_SECONDS = 5.0
 
+#: The end of a path that a hello has room for, as JSON.
+_PACKAGE_BYTES = 2048
+
 _HEAD = struct.Struct(">II")
 
 
@@ -83,7 +86,9 @@ def _message(text: bytes) -> Message:
 
 def hello(package: str) -> Message:
     """The first message of either end: the wire's version, and the folder of the package that speaks it."""
-    return {"hello": VERSION, "package": package[-1024:]}
+    while len(json.dumps(package)) > _PACKAGE_BYTES:
+        package = package[len(package) // 2 :]
+    return {"hello": VERSION, "package": package}
 
 
 def check_hello(message: Message, package: str) -> None:

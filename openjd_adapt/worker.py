@@ -119,7 +119,7 @@ class _Worker:
             left.insert(0, self._runner._stop)
         if result.outcome != "done":
             self.ended = True
-            lifecycle.attempt(*left)
+            lifecycle.attempt(*left).report()
         return result
 
     def _make(self) -> None:

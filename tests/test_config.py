@@ -1,4 +1,4 @@
-"""Layered configuration: what overrides what, what is said about a layer that cannot be used, and that all is only read.
+"""Layered configuration: what overrides what, what is said about a broken layer, and that nothing is written.
 
 The layers, weakest first: the adaptor's own file, the system's, the user's, ``NAME_CONFIG_PATH``, ``--config``.
 """
@@ -12,7 +12,7 @@ import pwd
 
 import pytest
 
-from openjd_adapt import AdaptorConfiguration, InputError, RuntimeConfiguration, config, system
+from openjd_adapt import Adaptor, AdaptorConfiguration, InputError, RuntimeConfiguration, config, system
 
 LAYERS = ["default", "system", "user", "named", "command line"]
 
@@ -95,10 +95,13 @@ def test_only_a_file_that_was_named_is_missed_and_only_with_a_warning(layout, ca
     assert len(warnings) == 2
 
 
-def test_a_missing_file_is_warned_of_once_however_often_the_configuration_is_built(layout, caplog):
-    manager = layout.manager()
-    config.log_level(manager)
-    manager.build_config()
+def test_a_missing_file_is_warned_of_once_however_often_an_adaptor_looks(layout, caplog):
+    class Tool(Adaptor):
+        def on_run(self, run_data):
+            """Nothing."""
+
+    adaptor = Tool({})
+    assert config.log_level(adaptor.config) == adaptor.config.log_level == "INFO"
     assert caplog.text.count(str(layout.files["named"])) == 1
 
 
@@ -139,7 +142,7 @@ def test_the_adaptors_log_level_comes_before_the_runtimes(layout, adaptor, runti
         write(layout.files[name], {"log_level": value})
     for name, value in runtime.items():
         write(layout.runtime_files[name], {"log_level": value})
-    assert config.log_level(layout.manager()) == level
+    assert config.log_level(layout.manager().build_config()) == level
 
 
 def test_the_runtimes_own_configuration_has_defaults(layout):
@@ -183,7 +186,7 @@ def test_nothing_is_ever_written(layout):
     write(layout.files["default"], {"value": 1})
     before = {path: path.stat().st_mtime_ns for path in layout.folder.rglob("*")}
     manager = layout.manager()
-    config.log_level(manager)
+    config.log_level(manager.build_config())
     manager.origins()
     assert {path: path.stat().st_mtime_ns for path in layout.folder.rglob("*")} == before
 

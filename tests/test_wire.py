@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from openjd_adapt import wire
-from openjd_adapt.errors import WireError
+from openjd_adapt.errors import InputError, WireError
 
 TOKEN = "5ec7e7" * 5 + "42"
 FRAMES = [
@@ -49,7 +49,7 @@ def test_a_frame_of_exactly_the_limit_passes_and_a_byte_more_is_not_sent():
     text_size = len(wire.encode({"output": 1})) - len(head(0))
     body = bytes(wire.FRAME_LIMIT - text_size)
     assert wire.Decoder().feed(wire.encode({"output": 1}, body)) == [({"output": 1}, body)]
-    with pytest.raises(WireError, match="over the limit"):
+    with pytest.raises(InputError, match="%d bytes are over the limit" % (wire.FRAME_LIMIT + 1)):
         wire.encode({"output": 1}, body + b"x")
 
 

@@ -1,0 +1,232 @@
+"""An adaptor's life against the table of its states, and how each way to end one of its phases is told."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+import pytest
+
+from openjd_adapt import AdaptError, Adaptor, AdaptorRunner, AdaptorState, Canceled, InputError, ProcessFailed, task
+from openjd_adapt.lifecycle import ENTERED_FROM, Result, attempt
+
+PHASES = {
+    AdaptorState.START: "start",
+    AdaptorState.RUN: "run",
+    AdaptorState.STOP: "stop",
+    AdaptorState.CLEANUP: "cleanup",
+}
+
+
+class Life(Adaptor):
+    """Notes its hooks, and does in each what ``acts`` says."""
+
+    def __init__(self, **acts):
+        super().__init__({})
+        self.acts = acts
+        self.calls = []
+
+    def note(self, name):
+        self.calls.append(name)
+        self.acts.get(name, lambda: None)()
+
+    def on_start(self):
+        self.note("start")
+
+    def on_run(self, run_data):
+        assert run_data == {"frame": 1}
+        self.note("run")
+
+    def on_stop(self):
+        self.note("stop")
+
+    def on_cleanup(self):
+        self.note("cleanup")
+
+    def on_cancel(self):
+        self.note("cancel")
+
+
+def fail(error):
+    raise error
+
+
+def enter(runner, state):
+    arguments = [{"frame": 1}] if state is AdaptorState.RUN else []
+    getattr(runner, "_" + PHASES[state])(*arguments)
+
+
+def living(**acts):
+    runner = AdaptorRunner(adaptor=Life(**acts))
+    return runner, runner.adaptor
+
+
+@pytest.mark.parametrize("after", PHASES, ids=str)
+@pytest.mark.parametrize("before", AdaptorState, ids=str)
+def test_a_phase_follows_where_the_table_says_so_and_is_not_called_elsewhere(before, after):
+    runner, life = living()
+    runner.state = before
+    if before is after is AdaptorState.CLEANUP:
+        enter(runner, after)
+        assert life.calls == []
+    elif before in ENTERED_FROM[after]:
+        enter(runner, after)
+        assert (runner.state, life.calls) == (after, [PHASES[after]])
+    else:
+        with pytest.raises(AdaptError, match="cannot go from %s to %s" % (before, after)):
+            enter(runner, after)
+        assert (runner.state, life.calls) == (before, [])
+
+
+def test_a_whole_life_passes_through_its_phases_and_cleans_up_once():
+    runner, life = living()
+    for state in [AdaptorState.START, AdaptorState.RUN, AdaptorState.RUN, AdaptorState.STOP]:
+        enter(runner, state)
+    runner._cleanup()
+    runner._cleanup()
+    assert life.calls == ["start", "run", "run", "stop", "cleanup"]
+
+
+@pytest.mark.parametrize("how", ["failed", "canceled"])
+def test_a_cleanup_that_goes_wrong_is_not_repeated(how):
+    runner, life = living(cleanup=lambda: fail(ValueError()) if how == "failed" else runner._cancel())
+    for expected in (how, "done"):
+        assert attempt(runner._cleanup).outcome == expected
+        assert runner.state is AdaptorState.CLEANUP
+    assert life.calls.count("cleanup") == 1
+
+
+ENDINGS = {
+    "returns": lambda: None,
+    "fails": lambda: fail(ValueError("because of the cancel")),
+    "exits": lambda: sys.exit(0),
+    "is interrupted": lambda: fail(KeyboardInterrupt()),
+    "sees it": lambda: fail(Canceled()),
+    "is failed by a thread": lambda: task.current().fail(ValueError("because of the cancel")),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("state", PHASES, ids=str)
+def test_a_cancel_turns_any_ending_of_a_phase_into_canceled(state, ending, capsys):
+    def act():
+        assert task.current() is life._task
+        runner._cancel(5)
+        runner._cancel(5)
+        ENDINGS[ending]()
+
+    name = PHASES[state]
+    runner, life = living(**{name: act})
+    if state in (AdaptorState.RUN, AdaptorState.STOP):
+        enter(runner, AdaptorState.START)
+    result = attempt(lambda: enter(runner, state))
+    assert result.to_dict() == {"outcome": "canceled", "message": "the %s was canceled" % name, "code": 4}
+    if state is not AdaptorState.CLEANUP:
+        assert runner.state is AdaptorState.CANCELED
+    assert life.calls[-2:] == [name, "cancel"] and not life.cancelled.is_set()
+    assert capsys.readouterr().out == ""
+
+
+def test_the_task_after_a_canceled_one_runs_and_a_stop_may_wait():
+    runner, life = living(run=lambda: runner._cancel() if life.calls.count("run") == 1 else life.sleep(0))
+    runner._start()
+    with pytest.raises(Canceled):
+        enter(runner, AdaptorState.RUN)
+    enter(runner, AdaptorState.RUN)
+    life.acts["stop"] = lambda: life.sleep(0)
+    runner._stop()
+    assert life.calls == ["start", "run", "cancel", "run", "stop"]
+
+
+def test_a_cancel_from_another_thread_ends_a_sleep():
+    runner, life = living(run=lambda: (thread.start(), life.sleep(600)))
+    thread = threading.Thread(target=lambda: runner._cancel(), daemon=True)
+    runner._start()
+    with pytest.raises(Canceled):
+        enter(runner, AdaptorState.RUN)
+    thread.join()
+    assert life.calls == ["start", "run", "cancel"]
+
+
+def test_a_failure_of_another_thread_fails_the_phase_that_returns():
+    runner, life = living(start=lambda: task.current().fail(ProcessFailed("it exited with code 3", 3)))
+    assert attempt(runner._start).to_dict() == {"outcome": "failed", "message": "it exited with code 3", "code": 1}
+    life.sleep(0)
+
+
+def test_the_environment_can_be_set_while_starting_only(capsys):
+    runner, life = living(start=lambda: life.set_env("NAME", "value"), run=lambda: life.set_env("NAME", "value"))
+    with pytest.raises(RuntimeError, match="only be set while the adaptor starts"):
+        life.set_env("NAME", "value")
+    runner._start()
+    with pytest.raises(RuntimeError):
+        enter(runner, AdaptorState.RUN)
+    assert capsys.readouterr().out == "openjd_env: NAME=value\n"
+
+
+class Unprintable(Exception):
+    def __str__(self):
+        raise TypeError("no text")
+
+
+@pytest.mark.parametrize(
+    "error, outcome, message, code",
+    [
+        (None, "done", "", 0),
+        (ValueError("two\nlines"), "failed", "ValueError: two lines", 1),
+        (ValueError(), "failed", "ValueError", 1),
+        (AdaptError("one"), "failed", "one", 1),
+        (InputError("run data: no frame\n"), "failed", "run data: no frame", 2),
+        (ProcessFailed("tool was killed by SIGSEGV", -11), "failed", "tool was killed by SIGSEGV", 1),
+        (Canceled("the run was canceled"), "canceled", "the run was canceled", 4),
+        (SystemExit(0), "failed", "the adaptor called sys.exit(0)", 1),
+        (KeyboardInterrupt(), "failed", "KeyboardInterrupt", 1),
+        (Unprintable(), "failed", "Unprintable", 1),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
+)
+def test_an_ending_is_told_as_outcome_message_and_exit_code(error, outcome, message, code):
+    result = attempt(lambda: fail(error) if error else None)
+    assert result.outcome == outcome and result.code == code
+    assert result.message.startswith(message) and "\n" not in result.message
+
+
+def test_all_phases_are_attempted_and_the_first_failure_is_the_result():
+    calls = []
+    phases = [
+        lambda: calls.append(1),
+        lambda: fail(AdaptError("first")),
+        lambda: fail(ValueError("second")),
+        lambda: calls.append(2),
+    ]
+    assert attempt(*phases).message == "first"
+    assert calls == [1, 2]
+    assert attempt().to_dict() == Result("done").to_dict() == {"outcome": "done", "message": "", "code": 0}
+
+
+@pytest.mark.parametrize("error", [ValueError("in the cleanup"), AdaptError("in the cleanup")], ids=repr)
+def test_a_later_failure_is_not_the_result_but_said(error, capsys):
+    assert attempt(lambda: fail(AdaptError("first")), lambda: fail(error)).message == "first"
+    out = capsys.readouterr().out
+    assert "in the cleanup" in out
+    assert all(line.startswith("ERROR: ") for line in out.splitlines())
+
+
+def test_the_traceback_is_the_authors_alone_and_no_line_of_it_can_be_a_directive(capsys):
+    runner, _ = living(start=lambda: fail(ValueError("a\nopenjd_fail: b\ropenjd_fail: c")))
+    attempt(runner._start)
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.startswith("ERROR: ") for line in lines)
+    assert lines[0] == "ERROR: Traceback (most recent call last):"
+    assert "test_lifecycle.py" in lines[1]
+    assert not any("/lifecycle.py" in line for line in lines)
+
+
+def test_an_error_of_the_toolkit_has_a_traceback_in_debug_mode_only(capsys, monkeypatch):
+    from openjd_adapt import lifecycle
+
+    attempt(lambda: fail(InputError("no frame")))
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(lifecycle, "debug", True)
+    attempt(lambda: fail(InputError("no frame")))
+    assert "Traceback" in capsys.readouterr().out

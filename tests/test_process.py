@@ -1,0 +1,474 @@
+"""Child processes: how they end, what they print, and that nothing of their trees is left. All processes are real."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import re
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from openjd_adapt import (
+    AdaptError,
+    Canceled,
+    LoggingSubprocess,
+    ManagedProcess,
+    ProcessFailed,
+    RegexCallback,
+    RegexHandler,
+    StreamLogger,
+    system,
+    task,
+)
+
+# What the programs below begin with; stay() tells that it is up and blocks until a signal ends it.
+PRELUDE = """
+import os, signal, sys
+def stay(word="up"):
+    os.write(1, b"%s %d\\n" % (word.encode(), os.getpid()))
+    while True:
+        signal.pause()
+def ignore_sigterm():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+"""
+# A process, its child in the same group, one in a session of its own, and below that one in yet another session.
+FAMILY = """
+if os.fork() == 0:
+    stay()
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.setsid()
+    stay()
+stay()
+"""
+# Forks twice; in a session of its own the first ends when it is asked to, the second does not.
+ORPHAN = """
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        ignore_sigterm()
+    stay()
+stay()
+"""
+
+
+def python(program, *arguments):
+    return [sys.executable, "-S", "-c", PRELUDE + program, *arguments]
+
+
+class Watched:
+    """A process whose lines ``word pid`` are noted, and waited for without polling."""
+
+    def __init__(self, program, **options):
+        self.pids = []
+        self._changed = threading.Condition()
+        self.handler = RegexHandler([RegexCallback([re.compile(r"^up (\d+)")], self._note)])
+        self.process = LoggingSubprocess(args=python(program), stdout_handler=self.handler, **options)
+
+    def _note(self, match):
+        with self._changed:
+            self.pids.append(int(match.group(1)))
+            self._changed.notify_all()
+
+    def wait_until_up(self, count=1):
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.pids) >= count, 30)
+        return self.process
+
+
+@pytest.fixture
+def watch():
+    """Starts processes; what a failed test leaves of them is killed."""
+    made = []
+
+    def start(program, count=1, **options):
+        made.append(Watched(program, **options))
+        made[-1].wait_until_up(count)
+        return made[-1].process, made[-1].pids
+
+    yield start
+    for watched in made:
+        for pid in filter(alive, watched.pids):
+            os.kill(pid, signal.SIGKILL)
+        watched.process.terminate(0)
+
+
+class Noted(task.Task):
+    """A task that tells when somebody waits for something in it."""
+
+    def __init__(self):
+        super().__init__()
+        self.waiting = threading.Event()
+
+    def wait_for(self, condition, timeout=None):
+        return super().wait_for(lambda: self.waiting.set() or condition(), timeout)
+
+    def cancel_when_waited_for(self):
+        threading.Thread(target=lambda: self.waiting.wait(30) and self.cancel(), daemon=True).start()
+
+
+@pytest.fixture
+def current():
+    made = Noted()
+    task.enter(made)
+    yield made
+    task.leave()
+
+
+def alive(pid):
+    try:
+        return Path("/proc/%d/stat" % pid).read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def all_dead(pids, seconds=10):
+    """Whether all are dead in the end: what was killed with its tree may die a moment after its parent."""
+    end = time.monotonic() + seconds
+    while any(map(alive, pids)) and time.monotonic() < end:
+        time.sleep(0.01)
+    return not any(map(alive, pids))
+
+
+def run(program, *arguments, **options):
+    process = LoggingSubprocess(args=python(program, *arguments), **options)
+    process.wait()
+    return process
+
+
+# The end
+
+
+@pytest.mark.parametrize(
+    "program, returncode",
+    [
+        ("", 0),
+        ("sys.exit(3)", 3),
+        ("os._exit(255)", 255),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", -signal.SIGSEGV),
+        ("os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL),
+    ],
+)
+def test_the_return_code_is_the_exit_code_or_the_signal(program, returncode):
+    process = run(program)
+    assert (process.returncode, process.is_running) == (returncode, False)
+
+
+def test_a_running_process_has_no_return_code_and_leads_a_group_of_its_own(watch):
+    process, [pid] = watch("stay()")
+    assert (process.returncode, process.is_running, process.pid) == (None, True, pid)
+    assert os.getpgid(pid) == pid
+    process.terminate(0)
+    assert (process.returncode, process.is_running) == (-signal.SIGKILL, False)
+
+
+def test_terminate_asks_first_and_shows_what_the_process_says_then(watch, capsys):
+    process, _ = watch("signal.signal(signal.SIGTERM, lambda *_: (print('bye'), sys.exit(7))); stay()")
+    process.terminate(30)
+    assert process.returncode == 7
+    assert capsys.readouterr().out.splitlines()[-1] == "STDOUT: bye"
+
+
+def test_terminate_without_grace_kills_at_once(watch, capsys):
+    process, _ = watch("signal.signal(signal.SIGTERM, lambda *_: (print('bye'), sys.exit(7))); stay()")
+    process.terminate(0)
+    assert process.returncode == -signal.SIGKILL
+    assert "bye" not in capsys.readouterr().out
+
+
+def test_a_process_that_ignores_the_question_is_killed_after_its_grace(watch):
+    process, _ = watch("ignore_sigterm(); stay()")
+    begin = time.monotonic()
+    process.terminate(0.3)
+    assert process.returncode == -signal.SIGKILL
+    assert 0.3 <= time.monotonic() - begin < 10
+
+
+@pytest.mark.parametrize("within, longest", [(0, 5), (1, 5)])
+def test_the_deadline_of_a_cancel_shortens_the_grace(watch, current, within, longest):
+    process, _ = watch("ignore_sigterm(); stay()")
+    current.cancel(within)
+    begin = time.monotonic()
+    process.terminate(60)
+    assert time.monotonic() - begin < longest and process.returncode == -signal.SIGKILL
+
+
+def test_terminate_may_be_called_again_and_after_the_end(watch):
+    process, _ = watch("signal.signal(signal.SIGTERM, signal.SIG_DFL); stay()")
+    process.terminate(30)
+    process.terminate()
+    process.wait()
+    ended = run("sys.exit(3)")
+    ended.terminate()
+    assert (process.returncode, ended.returncode) == (-signal.SIGTERM, 3)
+
+
+def test_two_threads_that_terminate_never_signal_a_pid_that_was_given_back(watch, monkeypatch):
+    class Tree(system.Tree):
+        def ask(self):
+            super().ask()
+            asked.set()
+
+        def kill(self):
+            if threading.current_thread() is late:
+                done.wait(0.5)  # the other thread has ended the process by then, or waits for this one
+            given_back.append(not os.path.exists("/proc/%d" % process.pid))
+            super().kill()
+
+    monkeypatch.setattr(system, "Tree", Tree)
+    asked, done, given_back = threading.Event(), threading.Event(), []
+    process, _ = watch("stay()")
+    late = threading.Thread(target=process.terminate, args=(30,), daemon=True)
+    late.start()
+    assert asked.wait(30)
+    process.terminate(30)
+    done.set()
+    late.join(30)
+    assert given_back and not any(given_back)
+
+
+# The tree
+
+
+@pytest.mark.parametrize("grace", [0, 0.3])
+@pytest.mark.parametrize("deaf", ["", "ignore_sigterm()"])
+def test_nothing_of_the_tree_survives_in_whatever_session_it_lives(watch, grace, deaf):
+    process, pids = watch(deaf + FAMILY, count=4)
+    assert len({os.getsid(pid) for pid in pids}) == 3 and all(map(alive, pids))
+    process.terminate(grace)
+    assert all_dead(pids)
+
+
+def test_a_double_fork_that_was_seen_while_its_parent_lived_does_not_escape_by_ignoring_the_question(watch):
+    process, pids = watch(ORPHAN, count=3)
+    process.terminate(0.3)
+    assert all_dead(pids)
+
+
+def test_a_descendant_that_holds_the_pipes_delays_the_end_of_a_wait_by_a_second_at_most(watch):
+    process, pids = watch("os.fork() or (os.setsid(), stay()); os._exit(5)")
+    begin = time.monotonic()
+    process.wait()
+    assert process.returncode == 5 and time.monotonic() - begin < 5
+    assert all(map(alive, pids))
+
+
+# What a process gets
+
+
+def test_env_is_the_whole_environment_and_ours_stays_as_it_is(capsys):
+    before = dict(os.environ)
+    LoggingSubprocess(args=["/usr/bin/env"], env={"A": "b c"}).wait()
+    assert capsys.readouterr().out == "STDOUT: A=b c\n"
+    assert dict(os.environ) == before
+
+
+def test_without_env_a_process_gets_ours(capsys, monkeypatch):
+    monkeypatch.setenv("FLAVOUR", "cherry")
+    run("print(os.environ['FLAVOUR'])")
+    assert capsys.readouterr().out == "STDOUT: cherry\n"
+
+
+def test_it_runs_in_its_startup_directory_or_in_ours(tmp_path, capsys):
+    run("print(os.getcwd())", startup_directory=str(tmp_path))
+    run("print(os.getcwd())")
+    assert capsys.readouterr().out == "STDOUT: %s\nSTDOUT: %s\n" % (tmp_path.resolve(), os.getcwd())
+
+
+def test_arguments_arrive_as_they_are_given(capsys):
+    run("print(sys.argv[1:])", "a b", '"', "$HOME", "*", "", str(Path("/x")))
+    assert capsys.readouterr().out == "STDOUT: ['a b', '\"', '$HOME', '*', '', '/x']\n"
+
+
+def test_stdin_is_a_pipe_that_the_adaptor_writes_and_closes(capsys):
+    process = LoggingSubprocess(args=[Path("/bin/cat")])
+    process.stdin.write(b"one\ntwo")
+    process.stdin.close()
+    process.wait()
+    assert capsys.readouterr().out == "STDOUT: one\nSTDOUT: two\n"
+
+
+@pytest.mark.parametrize(
+    "args, options, names",
+    [
+        (["/no/such/program"], {}, "/no/such/program"),
+        (["no-such-program"], {}, "no-such-program"),
+        (["/etc/passwd"], {}, "/etc/passwd"),
+        (["/bin/true"], {"startup_directory": "/no/such/folder"}, "/no/such/folder"),
+        (["/bin/true", "a\0b"], {}, "/bin/true"),
+    ],
+)
+def test_what_cannot_be_started_is_named_in_one_line(args, options, names):
+    with pytest.raises(AdaptError) as caught:
+        LoggingSubprocess(args=args, **options)
+    assert str(caught.value).startswith("cannot start " + args[0]) and names in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+# Output
+
+
+def test_all_output_is_shown_before_a_wait_returns_though_both_streams_are_full(capsys):
+    run("for n in range(5000): print('out', n); print('err', n, file=sys.stderr)")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "out" in line] == ["STDOUT: out %d" % n for n in range(5000)]
+    assert [line for line in lines if "err" in line] == ["STDERR: err %d" % n for n in range(5000)]
+
+
+def test_each_stream_has_its_handler(capsys):
+    seen = {"out": [], "err": []}
+    handlers = {
+        "std%s_handler" % name: RegexHandler(
+            [RegexCallback([re.compile(".+")], lambda m, s=seen[name]: s.append(m[0]))]
+        )
+        for name in seen
+    }
+    run("print('one'); print('two', file=sys.stderr)", **handlers)
+    assert seen == {"out": ["one"], "err": ["two"]}
+
+
+def test_the_encoding_is_the_applications(capsys):
+    run("sys.stdout.buffer.write(b'Gr\\xf6\\xdfe\\r\\n')", encoding="cp1252")
+    assert capsys.readouterr().out == "STDOUT: Größe\n"
+
+
+@pytest.mark.parametrize("stream", [io.BytesIO(b"one\ntwo"), io.StringIO("one\ntwo")])
+def test_a_stream_of_bytes_or_text_can_be_passed_on_without_a_process(stream, capsys):
+    logger = StreamLogger(stream=stream, loggers=[], level=logging.INFO)
+    logger.start()
+    logger.join()
+    assert capsys.readouterr().out == "INFO: one\nINFO: two\n"
+
+
+# Waits and with
+
+
+def test_a_cancel_ends_a_wait_and_leaves_the_process_to_the_adaptor(watch, current):
+    process, [pid] = watch("stay()")
+    current.cancel_when_waited_for()
+    with pytest.raises(Canceled):
+        process.wait()
+    assert process.is_running and alive(pid)
+
+
+def test_an_exception_of_a_callback_ends_a_wait(current):
+    handler = RegexHandler([RegexCallback([re.compile("up")], lambda match: 1 // 0)])
+    process = LoggingSubprocess(args=python("stay()"), stdout_handler=handler)
+    with pytest.raises(ZeroDivisionError):
+        process.wait()
+    assert process.is_running
+    process.terminate(0)
+
+
+def test_an_exception_of_a_callback_is_not_lost_when_the_process_ends_at_once(current):
+    handler = RegexHandler([RegexCallback([re.compile("last")], lambda match: 1 // 0)])
+    with pytest.raises(ZeroDivisionError):
+        run("print('last')", stdout_handler=handler)
+
+
+def test_a_thread_that_waits_from_one_task_into_the_next_sees_the_end(watch):
+    first = Noted()
+    task.enter(first)
+    process, _ = watch("stay()")
+    waiter = threading.Thread(target=process.wait, daemon=True)
+    waiter.start()
+    assert first.waiting.wait(30)
+    task.leave()
+    os.kill(process.pid, signal.SIGKILL)
+    waiter.join(5)
+    assert not waiter.is_alive()
+
+
+def test_a_with_block_waits_for_the_process():
+    with LoggingSubprocess(args=python("sys.stdin.read(); sys.exit(3)")) as process:
+        process.stdin.close()
+    assert process.returncode == 3
+
+
+@pytest.mark.parametrize("error", [ValueError("in the body"), Canceled(), KeyboardInterrupt()], ids=repr)
+def test_a_with_block_that_raises_terminates_the_process_and_raises_that(watch, error):
+    process, _ = watch("stay()")
+    with pytest.raises(type(error)) as caught, process:
+        raise error
+    assert caught.value is error and process.returncode == -signal.SIGTERM
+
+
+def test_a_with_block_whose_wait_is_canceled_leaves_nothing(watch, current):
+    process, pids = watch("stay()")
+    current.cancel_when_waited_for()
+    with pytest.raises(Canceled), process:
+        assert process.is_running
+    assert all_dead(pids, 1)
+
+
+# The process of a CommandAdaptor
+
+
+class Command(ManagedProcess):
+    def __init__(self, program, **options):
+        super().__init__({}, **options)
+        self.program = program
+
+    def get_executable(self):
+        return sys.executable
+
+    def get_arguments(self):
+        return python(self.program)[1:]
+
+
+class Lenient(Command):
+    success_exit_codes = (0, 3)
+
+
+@pytest.mark.parametrize(
+    "program, how, returncode",
+    [
+        ("sys.exit(1)", "exited with code 1", 1),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "was killed by SIGSEGV", -signal.SIGSEGV),
+        ("os.kill(os.getpid(), 40)", "was killed by signal 40", -40),
+    ],
+)
+def test_a_command_that_fails_is_named_with_the_way_it_ended(program, how, returncode):
+    with pytest.raises(ProcessFailed) as caught:
+        Command(program).run()
+    assert str(caught.value) == "%s %s" % (os.path.basename(sys.executable), how)
+    assert caught.value.returncode == returncode
+
+
+def test_the_exit_codes_that_are_a_success_are_the_authors_choice():
+    Command("").run()
+    Lenient("sys.exit(3)").run()
+    with pytest.raises(ProcessFailed):
+        Lenient("sys.exit(1)").run()
+
+
+def test_a_command_has_no_input_to_wait_for(capsys):
+    Command("print(repr(sys.stdin.read()))").run()
+    assert capsys.readouterr().out == "STDOUT: ''\n"
+
+
+@pytest.mark.parametrize("ending", ["sys.exit(0)", "stay('waiting')"])
+def test_a_command_leaves_nothing_of_its_group_whether_it_ends_or_is_canceled(ending, current):
+    pids = []
+
+    def note(match):
+        pids.append(int(match.group(1)))
+        if "stay" in ending:
+            current.cancel(5)
+
+    handler = RegexHandler([RegexCallback([re.compile(r"^up (\d+)")], note)])
+    program = "reader, writer = os.pipe()\nif os.fork() == 0:\n    os.close(reader); os.write(writer, b'x'); stay()\n"
+    command = Command(program + "os.read(reader, 1); " + ending, stdout_handler=handler)
+    if "stay" in ending:
+        with pytest.raises(Canceled):
+            command.run()
+    else:
+        command.run()
+    assert len(pids) <= 1 and all_dead(pids)
