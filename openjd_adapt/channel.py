@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+#: A folder in which no socket can be made; ENOENT: a long path, and no /proc to shorten it.
+_NO_SOCKET_HERE = (errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL, errno.EACCES, errno.EROFS, errno.ENOENT)
 _SUN_PATH_BYTES = 100
 _RECORD_LIMIT = 1024 * 1024
 
@@ -75,15 +77,16 @@ class ConnectionFile:
     @property
     def alive(self) -> bool:
         """Whether anything of the daemon still lives."""
-        if system.lock(self._descriptor, shared=True):
-            self._read()
-            return False
-        return True
+        if system.is_locked(self._descriptor):
+            return True
+        self._read()
+        return False
 
     def claim(self) -> bool:
-        """Whether the daemon is dead, this is still the file of that name, and nobody else has claimed it."""
-        if not system.lock(self._descriptor):
-            return False
+        """Whether the daemon is dead and nobody else has claimed what it has left."""
+        return system.lock(self._descriptor) and self._still_has_its_name()
+
+    def _still_has_its_name(self) -> bool:
         try:
             return os.path.samestat(os.stat(self.path), os.fstat(self._descriptor))
         except FileNotFoundError:
@@ -95,7 +98,7 @@ class ConnectionFile:
         return self.host == socket.gethostname() and 0 < self.started == system.start_time(self.pid)
 
     def wait(self) -> None:
-        """Block until all of the daemon is dead."""
+        """Block until all of the daemon is dead, and claim what it has left."""
         system.wait_for_lock(self._descriptor)
         self._read()
 
@@ -125,12 +128,19 @@ class ConnectionFile:
         return "connection file %s: its daemon is no longer alive: %s" % (self.path, how)
 
     @property
+    def stop_code(self) -> int:
+        """The exit code of the stop that has ended the daemon; 0 if it ended otherwise."""
+        return int(self.ended["code"]) if self.ended else 0
+
+    @property
     def last_words(self) -> bytes:
         """What the daemon wrote last and nobody has seen."""
         return str(self.ended["output"]).encode("utf-8", "surrogateescape") if self.ended else b""
 
     def remove(self) -> None:
-        """Remove what a dead daemon left: the file and, if it was killed, its socket."""
+        """Remove what a dead daemon left, once claimed: the file and, if it was killed, its socket."""
+        if not self._still_has_its_name():
+            return  # somebody has been faster, and there may be a new daemon by that name
         for path in (self.address, self.path):
             try:
                 os.unlink(path)
@@ -179,7 +189,7 @@ class Address:
                 _at_short_path(self._draft + ".sock", self.listener.bind)
                 return self._draft + ".sock"
             except OSError as error:
-                if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL, errno.EACCES, errno.EROFS):
+                if error.errno not in _NO_SOCKET_HERE:
                     raise
             import tempfile
 
@@ -225,18 +235,23 @@ class Address:
                 raise FileExistsError from None
             os.rename(self._draft, self.path)
 
-    def note_end(self, how: str, output: bytes) -> None:
-        """Write how the daemon ended, unless that stands there already."""
+    def note_end(self, how: str, output: bytes, code: int) -> None:
+        """Write how the daemon ended, with the exit code for a stop, unless that stands there already."""
         if os.pread(self.descriptor, _RECORD_LIMIT, 0).count(b"\n") != 1:
             return
         try:
-            self._append({"how": how, "output": output.decode("utf-8", "surrogateescape")})
+            self._append({"how": how, "output": output.decode("utf-8", "surrogateescape"), "code": code})
         except OSError:
             return  # a full disk: the lock still tells that the daemon is dead
 
     def _append(self, record: dict[str, Any]) -> None:
         line = json.dumps(record).encode("ascii") + b"\n"
         os.pwrite(self.descriptor, line, os.fstat(self.descriptor).st_size)
+
+    def abandon(self) -> None:
+        """Nobody will listen here after all."""
+        os.unlink(self._draft)
+        self.remove_socket()
 
     def remove_socket(self) -> None:
         """Remove the socket, and its folder where it has one of its own."""

@@ -128,7 +128,10 @@ def _daemon_start(app: App, options: Options) -> int:
         import tempfile
 
         private = True
-        path = os.path.join(tempfile.mkdtemp(prefix="openjd_adapt-"), "connection.json")
+        try:
+            path = os.path.join(tempfile.mkdtemp(prefix="openjd_adapt-"), "connection.json")
+        except OSError as error:
+            raise InputError("no folder for the connection file: %s" % error) from None
     replaced = channel.clear_for_start(path)
     plan.address = channel.Address(path, private)
     return frontend.start(plan, timeout, replaced)

@@ -10,6 +10,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
+#: The most that one document may have, in characters; however it is escaped, it then fits into a frame.
+LIMIT = 10 * 1024 * 1024
+
 
 def load(option: str, value: str) -> dict[str, Any]:
     """The object that ``value`` is or, if it begins with ``file://``, that the file holds.
@@ -22,6 +25,8 @@ def load(option: str, value: str) -> dict[str, Any]:
         path = value[len("file://") :]
         where = "%s: %s" % (option, path)
         text = read_text(where, path)
+    if len(text) > LIMIT:
+        raise InputError("%s: has %d characters; the limit is %d" % (where, len(text), LIMIT))
     data = parse(where, text)
     if not isinstance(data, dict):
         raise InputError("%s: must be an object, not %s" % (where, _KINDS.get(type(data), type(data).__name__)))

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .wire import Frame, Message
 
 SESSION_FOLDER_VARIABLE = "OPENJD_SESSION_WORKING_DIR"
+#: How long, in seconds, a keeper may take for an answer that it has at hand.
+ANSWER_SECONDS = 10.0
 #: A pipe that poll() calls writable takes this much without blocking (POSIX, PIPE_BUF).
 _WRITE_BYTES = 4096
 
@@ -41,6 +43,7 @@ class Front:
         self._peer = peer
         self._foreground = foreground
         self._inbox: list[Frame] = []
+        system.reset_signals()
         self._wakeup = system.Wakeup(signal.SIGTERM, signal.SIGINT)
         self._interrupts = 0
         self._column_0 = True
@@ -64,7 +67,9 @@ class Front:
         if self.canceled:
             self._peer.send({"cancel": self.remaining()})
         self._alarm = None if timeout is None else time.monotonic() + timeout
-        return self.listen()
+        answer = self.listen()
+        self._alarm = None
+        return answer
 
     def listen(self) -> Message:
         """Show output and notes until another message comes, and return that."""
@@ -111,8 +116,11 @@ class Front:
         while not self._inbox:
             if self._peer.closed:
                 raise ConnectionResetError("the daemon is gone")
+            if self._alarm is not None and time.monotonic() >= self._alarm:
+                self._alarm = None
+                raise Late
             if self._wait(False):
-                self._inbox += self._peer.receive()
+                self._inbox.extend(self._peer.receive())
         return self._inbox.pop(0)
 
     def _show(self, data: bytes) -> None:
@@ -122,7 +130,10 @@ class Front:
             if self._wait(True):
                 try:
                     view = view[os.write(1, view[:_WRITE_BYTES]) :]
-                except OSError:
+                except BlockingIOError:
+                    continue
+                except OSError as error:
+                    self.tell("ERROR: standard output: %s" % error.strerror)
                     self._lose_reader()
         self._column_0 = data[-1:] == b"\n"
 
@@ -138,9 +149,6 @@ class Front:
         for descriptor, events in watched.items():
             poll.register(descriptor, events)
         ready = dict(poll.poll(self._patience()))
-        if self._alarm is not None and time.monotonic() >= self._alarm:
-            self._alarm = None
-            raise Late
         for number in self._wakeup.arrived():
             self._on_signal(number)
         if self._peer.backlog and ready.get(self._peer.fileno(), 0) & select.POLLOUT:
@@ -172,6 +180,7 @@ class Front:
         if within is not None:
             end = time.monotonic() + within
             self.deadline = end if self.deadline is None else min(end, self.deadline)
+            self._alarm = self.deadline + ANSWER_SECONDS
         self._peer.send({"cancel": within})
 
     def _lose_reader(self) -> None:

@@ -9,7 +9,7 @@ import signal
 from . import messages, system
 from .channel import ConnectionFile
 from .errors import CANCELED, DONE, FAILED, NoDaemonError
-from .front import Front, Late, Left, write_all
+from .front import ANSWER_SECONDS, Front, Late, Left, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,33 +42,37 @@ def run(plan: Plan, run_data: dict[str, Any]) -> int:
     """Start, one task, stop, all below this process; returns the exit code, that of the first phase that went wrong."""
     from .guardian import start_below
 
+    spare = frozenset(system.children())  # what the author's main or the caller has started is theirs
     front = Front(start_below(plan), foreground=True)
+    failed = DONE
     try:
         _warn_if_uncontained(front, front.listen())
-        code = conclude(front, front.ask({"do": "start"})["result"])
-        if code != DONE:
-            return code
-        code = CANCELED
-        if not front.canceled:
+        failed = conclude(front, front.ask({"do": "start"})["result"])
+        if failed != DONE:
+            return failed
+        if front.canceled:
+            failed = CANCELED
+        else:
             result = front.ask({"do": "run", "data": run_data})["result"]
-            code = conclude(front, result)
+            failed = conclude(front, result)
             if result.get("gone"):
-                return code
-        stop = {"do": "stop"} if front.remaining() is None else {"do": "stop", "within": front.remaining()}
-        result = front.ask(stop)["result"]
-        if code != DONE:
-            if result["code"] != DONE:
-                front.tell("ERROR: " + result["message"])
-            return code
-        return conclude(front, result)
-    except Left:
+                return failed
+        within = front.remaining()
+        result = front.ask({"do": "stop"} if within is None else {"do": "stop", "within": within})["result"]
+        if failed == DONE:
+            return conclude(front, result)
+        if result["code"] != DONE:
+            front.tell("ERROR: " + result["message"])
+        return failed
+    except (Left, Late):
         return CANCELED
     except ConnectionError:
-        front.say(messages.fail("the keeper of the adaptor is gone"))
-        return FAILED
+        if failed == DONE:
+            front.say(messages.fail("the keeper of the adaptor is gone"))
+        return failed or FAILED
     finally:
         front.close()
-        system.kill_children()
+        system.kill_children(spare)
 
 
 def start(plan: Plan, timeout: float | None, replaced: str | None) -> int:
@@ -87,13 +91,15 @@ def start(plan: Plan, timeout: float | None, replaced: str | None) -> int:
         try:
             result = front.ask({"do": "start"}, timeout)["result"]
         except Late:
+            if front.canceled:
+                return CANCELED
             late = True
             front.cancel(LATE_SECONDS)
             result = front.listen()["result"]
         if late and result["code"] == CANCELED:
             result.update(outcome="failed", code=FAILED, message="the start took longer than %g s" % (timeout or 0))
         code = conclude(front, result)
-    except Left:
+    except (Left, Late):
         return CANCELED
     except ConnectionError:
         front.say(messages.fail("the daemon was killed while it started"))
@@ -118,7 +124,7 @@ def run_task(path: str, run_data: dict[str, Any]) -> int:
     front = _connect(path)
     try:
         return conclude(front, front.ask({"do": "run", "data": run_data})["result"])
-    except Left:
+    except (Left, Late):
         return CANCELED
     except ConnectionError:
         front.say(messages.fail("the daemon was killed during the task"))
@@ -134,18 +140,19 @@ def stop(path: str, timeout: float) -> int:
     except NoDaemonError as error:
         write_all(2, ("INFO: nothing to stop: %s\n" % error).encode())
         return DONE
-    code = DONE
+    code: int | None = DONE
     if not file.alive:
         write_all(2, ("INFO: nothing to stop: %s\n" % file.obituary).encode())
     else:
         code = _stop_living(file, timeout)
-        _await_end(file)
-    write_all(1, file.last_words)
+    _await_end(file)
     file.remove()
-    return code
+    write_all(1, file.last_words)
+    return file.stop_code if code is None else code
 
 
-def _stop_living(file: ConnectionFile, timeout: float) -> int:
+def _stop_living(file: ConnectionFile, timeout: float) -> int | None:
+    """Ask the daemon to stop, or kill it; returns the exit code, or None if its file is to tell that."""
     try:
         front = Front(file.connect())
     except NoDaemonError as error:
@@ -162,7 +169,7 @@ def _stop_living(file: ConnectionFile, timeout: float) -> int:
         _kill(file)
         return FAILED
     except ConnectionError:
-        return DONE  # it has ended by itself meanwhile
+        return None  # it has ended meanwhile
     finally:
         front.close()
 
@@ -204,9 +211,11 @@ def status(path: str, as_json: bool) -> int:
 def _ask_briefly(path: str, request: Message) -> Message:
     front = _connect(path)
     try:
-        return front.ask(request)
-    except ConnectionError:
-        raise NoDaemonError("connection file %s: its daemon has just ended" % path) from None
+        return front.ask(request, ANSWER_SECONDS)
+    except (ConnectionError, Late):
+        raise NoDaemonError("connection file %s: its daemon does not answer" % path) from None
+    except Left:
+        raise SystemExit(CANCELED) from None
     finally:
         front.close()
 

@@ -6,12 +6,14 @@ without exec, before any thread exists.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
 import sys
 
 from . import system
+from .errors import FAILED, AdaptError, describe_exit
 from .keeper import keep
 from .peer import Peer
 
@@ -31,7 +33,11 @@ def start_daemon(plan: Plan) -> Peer:
     address = plan.address
     ours, theirs = socket.socketpair()
     shared = (theirs.fileno(), address.listener.fileno(), address.descriptor)
-    _fork(lambda: _guard(plan, theirs), shared, "guardian of " + plan.adaptor)
+    try:
+        _fork(lambda: _guard(plan, theirs), shared, "guardian of " + plan.adaptor)
+    except OSError as error:
+        address.abandon()
+        raise AdaptError("cannot start a process: %s" % error.strerror) from None
     theirs.close()
     address.listener.close()
     os.close(address.descriptor)
@@ -45,7 +51,10 @@ def start_below(plan: Plan) -> Peer:
     """
     system.become_subreaper()
     ours, theirs = socket.socketpair()
-    _fork_keeper(plan, theirs)
+    try:
+        _fork_keeper(plan, theirs)
+    except OSError as error:
+        raise AdaptError("cannot start a process: %s" % error.strerror) from None
     theirs.close()
     return Peer(ours)
 
@@ -57,15 +66,23 @@ def _guard(plan: Plan, starter: socket.socket) -> None:
     keeper = _fork_keeper(plan, starter)
     starter.close()
     plan.address.listener.close()
-    signal.signal(signal.SIGTERM, lambda number, frame: os.kill(keeper, number))
+    signal.signal(signal.SIGTERM, lambda number, frame: _pass_on(keeper, number))
     pid, status = os.waitpid(-1, 0)
     while pid != keeper:
         pid, status = os.waitpid(-1, 0)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     system.kill_children()
     if status:
-        plan.address.note_end("its keeper ended with wait status %d" % status, b"")
+        how = describe_exit(-os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status))
+        plan.address.note_end("its keeper " + how, b"", FAILED)
         plan.address.remove_socket()
+
+
+def _pass_on(keeper: int, number: int) -> None:
+    try:
+        os.kill(keeper, number)
+    except ProcessLookupError:
+        return  # it has just been reaped
 
 
 def _fork_keeper(plan: Plan, starter: socket.socket) -> int:
@@ -90,6 +107,8 @@ def _fork(run: Callable[[], None], shared: Iterable[int], title: str) -> int:
         os.setsid()
         system.silence()
         system.close_inherited([0, 1, 2, *shared])
+        gc.freeze()  # objects whose descriptors have just been closed must not be collected and close others
+        system.reset_signals()
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)

@@ -36,8 +36,9 @@ CANCEL_SECONDS = 120.0
 STOP_SECONDS = 60.0
 #: How long, in seconds, the worker may take from its last result to its end.
 EXIT_SECONDS = 10.0
-#: How long, in seconds, a front that takes nothing may hold up the daemon's end.
-LINGER_SECONDS = 1.0
+#: How long, in seconds, a front that takes nothing may hold up the daemon's end, or the stop behind its task.
+LINGER_SECONDS = 60.0
+HASTE_SECONDS = 5.0
 #: How much of the output that nobody has seen the connection file keeps when the daemon has ended, in bytes.
 LAST_WORDS_BYTES = 16 * 1024
 
@@ -87,10 +88,13 @@ class Keeper:
         #: What follows the running task: its front, and what to do.
         self._next: tuple[Peer | None, Callable[[], None]] | None = None
         self._phase = "starting"
+        self._contained = contained
+        self._stop_end = 0.0
         self._tasks = 0
         self._born = time.monotonic()
         self._kill_reason = ""
         self._how_ended: str | None = None
+        self._stop_code = DONE
         self._loop = Loop()
         self._reception = Reception(self._loop, self._on_message, self._on_gone)
         self._wakeup = system.Wakeup(signal.SIGCHLD, signal.SIGTERM)
@@ -122,7 +126,7 @@ class Keeper:
             self._loop.turn()
             self._reception.drop_closed()
         if self._plan.address:
-            self._plan.address.note_end(self._how_ended, self._delivery.last_words(LAST_WORDS_BYTES))
+            self._plan.address.note_end(self._how_ended, self._delivery.last_words(LAST_WORDS_BYTES), self._stop_code)
 
     # What fronts say
 
@@ -130,14 +134,28 @@ class Keeper:
         if "ack" in message:
             self._on_ack(front, message["ack"])
         elif "cancel" in message:
-            if self._task and self._task.front is front and self._task.result is None:
-                self._cancel(self._task, seconds(message["cancel"]))
+            self._on_cancel(front, seconds(message["cancel"]))
         else:
-            act = self._REQUESTS.get(message.get("do"))
+            request = message.get("do")
+            act = self._REQUESTS.get(request) if isinstance(request, str) else None
             if act is None:
-                self._reception.refuse(front, "unknown request %.100r" % (message.get("do"),), BAD_INPUT)
+                self._reception.refuse(front, "unknown request %.100r" % (request,), BAD_INPUT)
             else:
                 act(self, front, message)
+
+    def _on_cancel(self, front: Peer, within: float | None) -> None:
+        """A front cancels what it has asked for: its task, or what waits for the running one."""
+        task = self._task
+        if task and task.front is front:
+            if task.result is None:
+                self._cancel(task, within)
+        elif self._next and self._next[0] is front and self._phase != "stopping":
+            self._next = None
+            front.send({"result": {"outcome": "canceled", "message": "canceled before it began", "code": CANCELED}})
+        elif self._next and self._next[0] is front and within is not None:
+            self._stop_end = min(self._stop_end, time.monotonic() + within)
+            if task and task.result is None:
+                self._set_deadline(task, within / 2)
 
     def _on_ack(self, front: Peer, offset: object) -> None:
         if front is not self._delivery.viewer or not isinstance(offset, int):
@@ -151,6 +169,8 @@ class Keeper:
         """A front is gone: what it had asked for is canceled, but for a stop."""
         if self._delivery.viewer is front:
             self._delivery.viewer = None
+            if self._task is None:
+                self._go_on()
         if self._next and self._next[0] is front and self._phase != "stopping":
             self._next = None
         task = self._task
@@ -164,7 +184,9 @@ class Keeper:
             self._kill("the command that started it was gone before it had started")
 
     def _request_start(self, front: Peer, message: Message) -> None:
-        if self._phase != "starting" or self._task:
+        if self._phase == "stopping":
+            self._reception.refuse(front, "the daemon is being stopped", CANCELED)
+        elif self._phase != "starting" or self._task:
             self._reception.refuse(front, "the daemon has already started", BAD_INPUT)
         else:
             self._begin("start", front, {"do": "start"})
@@ -178,36 +200,39 @@ class Keeper:
         elif self._phase == "stopping" or self._how_ended:
             refuse("the daemon is stopping", NO_DAEMON)
         elif self._task is None:
-            self._begin("run", front, message)
+            self._begin("run", front, {"do": "run", "data": message["data"]})
         elif self._task.front is None and self._next is None:
             front.send({"note": "waiting for the canceled task of a command that is gone"})
-            self._next = (front, partial(self._begin, "run", front, message))
+            self._next = (front, partial(self._request_run, front, message))
         else:
             refuse("the daemon is busy with a task", BAD_INPUT)
 
     def _request_stop(self, front: Peer | None, message: Message) -> None:
         """Stop after the running task, which is canceled and gets half of the time."""
-        if self._phase == "stopping":
+        if self._phase == "stopping" or self._how_ended:
             if front:
                 front.send({"note": "the daemon is already stopping"})
+            if self._how_ended:
+                self._linger(HASTE_SECONDS)
             return
         if self._next and self._next[0]:
             self._reception.refuse(self._next[0], "the daemon is stopping", NO_DAEMON)
         self._phase = "stopping"
         within = seconds(message.get("within")) or STOP_SECONDS
-        self._next = (front, partial(self._begin_stop, front, time.monotonic() + within))
+        self._stop_end = time.monotonic() + within
+        self._next = (front, partial(self._begin_stop, front))
         task = self._task
         if task is None:
             self._go_on()
         elif task.result is not None:
-            self._loop.set_timer("late front", LINGER_SECONDS, partial(self._forsake, task))
+            self._hurry()
         else:
             if front:
                 front.send({"note": "canceling the running task first"})
             self._cancel(task, within / 2)
 
-    def _begin_stop(self, front: Peer | None, end: float) -> None:
-        self._begin("stop", front, {"do": "stop", "within": max(0.0, end - time.monotonic())})
+    def _begin_stop(self, front: Peer | None) -> None:
+        self._begin("stop", front, {"do": "stop", "within": max(0.0, self._stop_end - time.monotonic())})
 
     def _request_cancel(self, front: Peer, message: Message) -> None:
         task = self._task
@@ -243,7 +268,7 @@ class Keeper:
 
     def _begin(self, kind: str, front: Peer | None, command: Message) -> None:
         """Give the worker a task, and its front all output that nobody has acknowledged."""
-        if self._delivery.viewer:
+        if self._delivery.viewer and self._delivery.viewer is not front:
             self._reception.read(self._delivery.viewer)  # its last acknowledgements may still lie in the socket
         task = self._task = _Task(kind, front)
         self._delivery.attach(front)
@@ -281,13 +306,17 @@ class Keeper:
         if task.ends_worker:
             late = partial(self._kill, "it was killed: it did not exit after its end")
             self._loop.set_timer("exit", EXIT_SECONDS, late)
-        elif self._phase == "stopping":
-            self._loop.set_timer("late front", LINGER_SECONDS, partial(self._forsake, task))
+        elif self._next:
+            self._hurry()
 
-    def _forsake(self, task: _Task) -> None:
-        """Go on without the front of a finished task that takes nothing more; what it did not take is kept."""
-        if task is self._task and task.front:
-            task.front.closed = True
+    def _hurry(self) -> None:
+        """Something waits for the front of a finished task to take the rest and to leave: not for ever."""
+        self._loop.set_timer("late front", HASTE_SECONDS, self._forsake)
+
+    def _forsake(self) -> None:
+        """Go on without the viewer; what it did not take is kept for the next."""
+        if self._delivery.viewer and self._next:
+            self._delivery.viewer.closed = True
 
     def _push(self) -> None:
         """Show the running task's front what there is, then its result."""
@@ -303,16 +332,24 @@ class Keeper:
         """Deliver the result, which stands behind all of the task's output, and go on."""
         if task.result is None or (task.ends_worker and self._how_ended is None):
             return
-        if task.front:
-            task.front.send({"result": task.result})
         self._task = None
         self._tasks += task.kind == "run"
-        self._go_on()
+        note = self._delivery.lost_note()
+        if task.front:
+            if note:
+                task.front.send({"note": note})
+            task.front.send({"result": task.result})
+        if task.front is None or self._how_ended or not self._plan.address:
+            self._go_on()  # otherwise when that front has acknowledged the rest and left; in the foreground it stays
 
     def _go_on(self) -> None:
-        following, self._next = self._next, None
-        if following and self._how_ended is None:
-            following[1]()
+        """Begin what has waited for the task before it."""
+        (front, begin), self._next = self._next or (None, None), None
+        self._loop.cancel_timer("late front")
+        if begin and self._how_ended is None:
+            begin()
+        elif begin and front and self._phase != "stopping":
+            self._reception.refuse(front, "the daemon is gone: " + (self._how_ended or ""), NO_DAEMON)
 
     # What the worker says
 
@@ -366,14 +403,18 @@ class Keeper:
                 self._on_worker_end(-os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status))
 
     def _on_worker_end(self, returncode: int) -> None:
-        system.kill_children(self._worker)
-        while self._read_output():
-            pass
+        if not self._contained:
+            system.kill_group(self._worker)
+        system.kill_children()
+        patience = time.monotonic() + HASTE_SECONDS
+        while self._read_output() and time.monotonic() < patience:
+            pass  # where processes can escape, one may go on writing for ever
         self._delivery.keep(self._filter.rest())
         self._how_ended = self._kill_reason or "the adaptor's process " + describe_exit(returncode)
         self._linger()
         task = self._task
         if task is None:
+            self._go_on()
             return
         if task.result is None:
             canceled = task.canceled and task.kind != "stop"
@@ -384,12 +425,15 @@ class Keeper:
         elif not self._kill_reason:
             stopped = task.kind == "stop"
             self._how_ended = "it was stopped" if stopped else "the start failed: " + task.result["message"]
+        if task.kind == "stop":
+            self._stop_code = int(task.result["code"])
         task.end = self._delivery.end
         self._push()
 
-    def _linger(self) -> None:
-        """Wait for the viewer to take the rest and to leave, as long as it goes on taking."""
-        self._loop.set_timer("linger", LINGER_SECONDS, partial(setattr, self._delivery, "viewer", None))
+    def _linger(self, patience: float = LINGER_SECONDS) -> None:
+        """Wait for the viewer to take the rest and to leave, as long as it goes on taking; in the foreground always."""
+        if self._plan.address:
+            self._loop.set_timer("linger", patience, partial(setattr, self._delivery, "viewer", None))
 
 
 def keep(plan: Plan, starter: Peer, lifeline: int) -> None:
@@ -398,6 +442,8 @@ def keep(plan: Plan, starter: Peer, lifeline: int) -> None:
     try:
         Keeper(plan, starter, lifeline, contained).serve()
     except AdaptError as error:
+        if plan.address:
+            plan.address.note_end(str(error), b"", FAILED)
         starter.send({"error": str(error), "code": error.exit_code})
     except Exception as error:
         _report_fault(plan, starter, error)
@@ -413,5 +459,5 @@ def _report_fault(plan: Plan, starter: Peer, error: Exception) -> None:
 
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     if plan.address:
-        plan.address.note_end("its keeper failed: %r" % error, text.encode("utf-8", "backslashreplace"))
+        plan.address.note_end("its keeper failed: %r" % error, text.encode("utf-8", "backslashreplace"), FAILED)
     starter.send({"error": "the keeper failed, which is a fault of openjd_adapt: " + text, "code": FAILED})

@@ -84,29 +84,28 @@ class AdaptorRunner:
             self.adaptor.on_cancel()
 
     def _as_task(self, phase: Callable[..., None], *arguments: Any) -> None:
-        """Call a hook as a task that can be canceled, and that a callback's exception fails.
+        """Call a hook as a task, which a callback's exception fails, and which can be canceled if it starts or runs.
 
         Whatever a canceled hook does in the end, it ends as :class:`Canceled`.
         """
         current = self.adaptor._task
+        if self.state in (AdaptorState.START, AdaptorState.RUN):
+            current.activate()
+        error: BaseException | None = None
         task.enter(current)
         try:
             current.check()
             phase(*arguments)
-            current.check()
-        except BaseException:
-            if not current.cancelled.is_set():
-                raise
+        except BaseException as raised:
+            error = raised
+        task.leave()
+        ending = current.end(error)
+        if isinstance(ending, Canceled):
+            ending = Canceled("the %s was canceled" % phase.__name__.lstrip("_"))
             if self.state is not AdaptorState.CLEANUP:
                 self.state = AdaptorState.CANCELED
-            raise Canceled("the %s was canceled" % _phase_name(phase)) from None
-        finally:
-            current.wind_up()
-            task.leave()
-
-
-def _phase_name(phase: Callable[..., None]) -> str:
-    return phase.__name__.lstrip("_")
+        if ending is not None:
+            raise ending
 
 
 class Result:

@@ -10,6 +10,7 @@ import codecs
 import io
 import logging
 import os
+import select
 import sys
 import threading
 from functools import partial
@@ -52,7 +53,10 @@ class _Pipe:
             self._mid_line = data[-1:] != b"\n"
             view = memoryview(data)
             while view:
-                view = view[os.write(self._descriptor, view) :]
+                try:
+                    view = view[os.write(self._descriptor, view) :]
+                except BlockingIOError:  # a child has made the common pipe non-blocking
+                    select.select([], [self._descriptor], [])
 
 
 class _Raw(io.RawIOBase):
@@ -81,22 +85,36 @@ class _Outlet:
 
 
 def install_pipe() -> None:
-    """Send sys.stdout and sys.stderr through one pipe: line-buffered, UTF-8, in the order of the writes."""
-    pipe = _Pipe(1)
-    _Outlet.streams = tuple(
+    """Send sys.stdout and sys.stderr through one pipe: line-buffered, UTF-8, in the order of the writes.
+
+    The pipe is descriptor 1 under a number of its own, so that an adaptor may do with 1 what it likes.
+    """
+    descriptor = os.dup(1)
+    _open_streams(descriptor)
+    # A forked child must not wait for a lock that another thread held at the fork.
+    os.register_at_fork(after_in_child=partial(_open_streams, descriptor))
+
+
+def _open_streams(descriptor: int) -> None:
+    pipe = _Pipe(descriptor)
+    streams = tuple(
         io.TextIOWrapper(
-            io.BufferedWriter(_Raw(pipe, descriptor)), encoding="utf-8", errors="backslashreplace", line_buffering=True
+            io.BufferedWriter(_Raw(pipe, number)), encoding="utf-8", errors="backslashreplace", line_buffering=True
         )
-        for descriptor in (1, 2)
+        for number in (1, 2)
     )
-    sys.stdout, sys.stderr = _Outlet.streams
+    for name, stream, old in zip(("stdout", "stderr"), streams, _Outlet.streams or (sys.stdout, sys.stderr)):
+        if getattr(sys, name) is old:
+            setattr(sys, name, stream)
+    _Outlet.streams = streams
     _Outlet.pipe = pipe
 
 
 def flush() -> None:
     """Pass on what ``print`` has buffered."""
     for stream in _Outlet.streams or (sys.stdout, sys.stderr):
-        stream.flush()
+        if not stream.closed:
+            stream.flush()
 
 
 def write(data: bytes, column_0: bool = True) -> None:

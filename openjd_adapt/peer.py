@@ -9,7 +9,7 @@ from .wire import FRAME_LIMIT, STRANGER_LIMIT, Decoder, encode
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from .wire import Frame, Message
 
@@ -27,6 +27,7 @@ class Peer:
         self._socket = connection
         self._decoder = Decoder(limit)
         self._outgoing = bytearray()
+        self._deaf = False
         #: The other end is gone, or this end was closed.
         self.closed = False
         #: Called when something begins to wait until the socket takes more.
@@ -46,6 +47,8 @@ class Peer:
 
     def send(self, message: Message, body: bytes = b"") -> None:
         """Queue a frame and send what the socket takes now."""
+        if self._deaf:
+            return
         waiting = self.backlog
         self._outgoing += encode(message, body)
         self.flush()
@@ -61,15 +64,15 @@ class Peer:
         except BlockingIOError:
             return
         except OSError:
-            self.closed = True
+            self._deaf = True  # it hears nothing more, but what it said may still lie unread
             self._outgoing.clear()
 
-    def receive(self) -> list[Frame]:
+    def receive(self) -> Iterable[Frame]:
         """The frames that one read completes; the end of the stream sets :attr:`closed`. Raises :class:`WireError`."""
         try:
             data = self._socket.recv(_RECEIVE_BYTES)
         except BlockingIOError:
-            return []
+            return ()
         except OSError:
             data = b""
         self.closed = not data

@@ -17,6 +17,11 @@ __all__ = [
     "Tree",
     "Wakeup",
     "become_subreaper",
+    "children",
+    "is_locked",
+    "kill_group",
+    "kill_own_group",
+    "reset_signals",
     "close_inherited",
     "configuration_folder",
     "ensure_standard_descriptors",
@@ -33,11 +38,14 @@ __all__ = [
     "wait_unreaped",
 ]
 
+#: The exit code of a process that somebody else has reaped: not known, and so no success.
+UNKNOWN_EXIT = 255
 #: For ``subprocess.Popen``: a child leads a session, and so a process group, of its own.
 GROUP_OPTIONS: dict[str, Any] = {"start_new_session": True}
 
 #: Between two looks at children that were killed: death by SIGKILL is quick, but no event tells of a grandchild's.
-_ROUND_SECONDS = 0.002
+_FIRST_PAUSE_SECONDS = 0.002
+_LAST_PAUSE_SECONDS = 0.2
 
 _F_SETPIPE_SZ = 1031
 _PIPE_BYTES = 1024 * 1024
@@ -140,28 +148,48 @@ def _descendants(pid: int) -> list[int]:
     return found[1:]
 
 
-def kill_children(leader: int = 0) -> None:
-    """Kill and reap this process's children until none is left; blocks until they are dead.
+def children() -> set[int]:
+    """The pids of this process's children; empty without /proc."""
+    own = os.getpid()
+    return {pid for pid, parent in _parents().items() if parent == own}
+
+
+def kill_children(spare: frozenset[int] = frozenset()) -> None:
+    """Kill and reap this process's children until none but those of ``spare`` is left; blocks until they are dead.
 
     Only its own unreaped children are signalled, so no pid can have been reused: what stands below them becomes a
-    child when its parent dies (if this process is a subreaper), and is met in the next round. Without /proc only the
-    group of ``leader`` is killed, and nothing is waited for.
+    child when its parent dies (if this process is a subreaper), and is met in the next round. What may not be killed
+    (it has become another user's) is not waited for. Without /proc nothing is done.
     """
-    own = os.getpid()
+    out_of_reach = set(spare)
+    pause = _FIRST_PAUSE_SECONDS
     while True:
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
+                pause = _FIRST_PAUSE_SECONDS
         except ChildProcessError:
             return
-        parents = _parents()
-        if not parents:
-            if leader:
-                _send(os.killpg, leader, signal.SIGKILL)
+        left = children() - out_of_reach
+        if not left:
             return
-        for pid in [child for child, parent in parents.items() if parent == own]:
-            os.kill(pid, signal.SIGKILL)
-        time.sleep(_ROUND_SECONDS)
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except PermissionError:
+                out_of_reach.add(pid)
+        time.sleep(pause)
+        pause = min(2 * pause, _LAST_PAUSE_SECONDS)
+
+
+def kill_group(leader: int) -> None:
+    """Kill what is left of the group that a child has led."""
+    _send(os.killpg, leader, signal.SIGKILL)
+
+
+def kill_own_group() -> NoReturn:
+    """Kill this process and all of its group."""
+    os.killpg(0, signal.SIGKILL)
+    os._exit(1)
 
 
 class Tree:
@@ -211,7 +239,10 @@ def wait_unreaped(process: subprocess.Popen[bytes]) -> int:
     """
     if not hasattr(os, "waitid"):
         return process.wait()
-    result = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    try:
+        result = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    except ChildProcessError:
+        return UNKNOWN_EXIT  # an author's own SIGCHLD handler has reaped it
     assert result is not None
     return result.si_status if result.si_code == os.CLD_EXITED else -result.si_status
 
@@ -226,6 +257,7 @@ def spawn(argv: Sequence[str], output: int, control: int) -> int:
         return pid
     try:
         os.setsid()
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         _arrange({0: os.open(os.devnull, os.O_RDONLY), 1: output, 2: output, 3: control})
@@ -282,6 +314,14 @@ def configuration_folder() -> str:
     return "/etc"
 
 
+def reset_signals() -> None:
+    """Undo what the caller or an author's main may have set: no signal is blocked, a broken pipe and a child's end are
+    told as they are by default in Python."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
 def ensure_standard_descriptors() -> None:
     """Open /dev/null where the caller left standard input, output or error closed, lest a socket takes its place."""
     for descriptor in (0, 1, 2):
@@ -300,22 +340,34 @@ def silence() -> None:
         os.close(null)
 
 
-def lock(descriptor: int, shared: bool = False) -> bool:
+def lock(descriptor: int) -> bool:
     """Lock an open file for the life of its description, forks included. False if another holds it."""
     import fcntl
 
     try:
-        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
 
 
-def wait_for_lock(descriptor: int) -> None:
-    """Block until nobody holds the lock of an open file."""
+def is_locked(descriptor: int) -> bool:
+    """Whether another holds the lock of an open file."""
     import fcntl
 
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return False
+
+
+def wait_for_lock(descriptor: int) -> None:
+    """Block until nobody else holds the lock of an open file, and hold it."""
+    import fcntl
+
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 def peer_is_me(connection: socket.socket) -> bool:

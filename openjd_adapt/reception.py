@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from .peer import Peer
     from .wire import Message
 
+#: How long, in seconds, no connection is accepted when there are no descriptors left.
+ACCEPT_SECONDS = 1.0
+
 
 class Reception:
     """The connections of a keeper. No silent, slow or unruly one holds up another."""
@@ -69,8 +72,12 @@ class Reception:
     def _accept(self, listener: socket.socket) -> None:
         try:
             connection, _ = listener.accept()
-        except OSError:
+        except (BlockingIOError, ConnectionAbortedError):
             return  # it has gone away again
+        except OSError:  # no descriptors left: do not spin
+            self._loop.forget(listener)
+            self._loop.set_timer("accept again", ACCEPT_SECONDS, partial(self.listen, listener))
+            return
         if not system.peer_is_me(connection):
             connection.close()
             return

@@ -96,8 +96,11 @@ class Spool:
         offset = max(self.start, self.end - size)
         pieces = []
         while offset < self.end:
-            pieces.append(self.read(offset, self.end - offset))
-            offset += len(pieces[-1])
+            piece = self.read(offset, self.end - offset)
+            if not piece:
+                break  # the disk does not give back what it took
+            pieces.append(piece)
+            offset += len(piece)
         return b"".join(pieces)
 
 
@@ -130,6 +133,11 @@ class Delivery:
             self._spool.append(data)
         except OSError:
             self._lost += len(data)
+
+    def lost_note(self) -> str | None:
+        """What is to be said of output that was lost and not told yet."""
+        lost, self._lost = self._lost, 0
+        return "%d bytes of output are lost: the disk is full" % lost if lost else None
 
     def attach(self, viewer: Peer | None) -> None:
         """Begin with ``viewer``, at the first byte that nobody has acknowledged."""

@@ -5,15 +5,20 @@
 ``Tree``                         a child and all below it: ask them to end, kill them
 ``Wakeup``                       a descriptor that becomes readable when a signal arrives
 ``become_subreaper``             make orphaned descendants this process's children; False where that cannot be had
+``children``                     the pids of this process's children
 ``close_inherited``              close every descriptor but a few
 ``configuration_folder``         where the host's configuration lies
 ``ensure_standard_descriptors``  leave none of standard input, output and error closed
 ``kill_children``                kill and reap every child, and what becomes a child by that, until none is left
+``kill_group``                   kill what is left of a child's process group
+``kill_own_group``               kill this process and its group
 ``leave``                        end this process at once, without what its parent registered for its own end
 ``lock``                         take the lock that tells that a daemon lives
 ``make_pipe``                    a pipe that holds much
-``wait_for_lock``                block until nobody holds that lock
+``is_locked``                    whether a daemon holds that lock
+``wait_for_lock``                block until nobody else holds that lock, and hold it
 ``peer_is_me``                   whether the other end of a local socket runs as this user
+``reset_signals``                undo the signal settings that a caller has left
 ``set_title``                    what ``ps`` shows for this process
 ``silence``                      leave nothing of the command's standard input, output and error open
 ``spawn``                        start a program with one descriptor as its output and one as its control

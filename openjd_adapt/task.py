@@ -21,6 +21,7 @@ class Task:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._changed = threading.Condition()
+        self._active = True
         #: Set by a cancel, clear again for the next task.
         self.cancelled = threading.Event()
         self._deadline: float | None = None
@@ -29,25 +30,41 @@ class Task:
     def begin(self, within: float | None = None) -> None:
         """A new task: neither canceled nor failed; ``within`` seconds are left for it if a cancel brought it about."""
         with self._changed:
+            self._active = True
             self.cancelled.clear()
             self._failure = None
             self._deadline = None if within is None else self._clock() + within
 
-    def wind_up(self) -> None:
-        """The canceled or failed part of the task is over: what cleans up after it may wait, but for its deadline."""
+    def activate(self) -> None:
+        """Let a task be canceled, if :meth:`begin` has not done so already."""
         with self._changed:
+            self._active = True
+
+    def end(self, error: BaseException | None = None) -> BaseException | None:
+        """The task is over, with ``error`` of its hook or without; returns what it ends with, None for success.
+
+        From now on a cancel only sets the deadline, and the waits of what cleans up are not ended by it.
+        """
+        with self._changed:
+            ending = Canceled("canceled") if self.cancelled.is_set() else error or self._failure
+            self._active = False
             self.cancelled.clear()
             self._failure = None
+        return ending
 
     def cancel(self, within: float | None = None) -> bool:
-        """Cancel; ``within`` seconds are left, which a further call can only shorten. False if it is not the first."""
+        """Cancel; ``within`` seconds are left, which a further call can only shorten.
+
+        False if the task is over or canceled already: then there is nobody else to tell.
+        """
         with self._changed:
             if within is not None:
                 end = self._clock() + within
                 self._deadline = end if self._deadline is None else min(end, self._deadline)
-            first = not self.cancelled.is_set()
-            self.cancelled.set()
-            self._changed.notify_all()
+            first = self._active and not self.cancelled.is_set()
+            if first:
+                self.cancelled.set()
+                self._changed.notify_all()
         return first
 
     def fail(self, failure: BaseException) -> None:

@@ -22,6 +22,7 @@ from .errors import InputError, WireError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any, Dict, Tuple
 
     Message = Dict[str, Any]
@@ -56,22 +57,23 @@ class Decoder:
         self.limit = limit
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> list[Frame]:
-        """The frames that ``data`` completes. Raises :class:`WireError`, after which the stream has no meaning."""
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """The frames that ``data`` completes, each judged when it is asked for, so that one may raise :attr:`limit`.
+
+        Raises :class:`WireError`, after which the stream has no meaning.
+        """
         self._buffer += data
-        frames = []
         while len(self._buffer) >= _HEAD.size:
             text_size, body_size = _HEAD.unpack_from(self._buffer)
             if text_size + body_size > self.limit or (body_size and self.limit == STRANGER_LIMIT):
                 raise WireError("a frame of %d bytes is over the limit of %d" % (text_size + body_size, self.limit))
             end = _HEAD.size + text_size + body_size
             if len(self._buffer) < end:
-                break
+                return
             text = bytes(self._buffer[_HEAD.size : _HEAD.size + text_size])
             body = bytes(self._buffer[_HEAD.size + text_size : end])
             del self._buffer[:end]
-            frames.append((_message(text), body))
-        return frames
+            yield _message(text), body
 
 
 def _message(text: bytes) -> Message:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 import queue
 import socket
 import sys
 import threading
 
-from . import config, lifecycle, output
+from . import config, lifecycle, output, system
 from .task import Task
 from .wire import Decoder, encode_marker
 
@@ -44,8 +43,8 @@ def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Callable
     worker = _Worker(load, init, on_bootstrap_complete)
     threading.Thread(target=_listen, args=(messages, tasks, worker), name="control", daemon=True).start()
     while not worker.ended:
-        message = tasks.get()
-        result = worker.perform(message)
+        result = worker.perform(tasks.get())
+        worker.await_on_cancel()
         output.flush()
         output.write(encode_marker(init["token"], result.to_dict(), _MARKER_BYTES), column_0=False)
 
@@ -68,7 +67,7 @@ def _listen(messages: Iterator[Message], tasks: queue.SimpleQueue[Message], work
         else:
             worker.expect(message)
             tasks.put(message)
-    os._exit(1)  # the keeper is dead; the guardian is about to kill this process, too
+    system.kill_own_group()  # the keeper is dead; where nobody else sees to this process, it does
 
 
 class _Worker:
@@ -85,6 +84,8 @@ class _Worker:
         self._on_bootstrap_complete = on_bootstrap_complete
         self._runner: lifecycle.AdaptorRunner | None = None
         self._task = Task()
+        self._cancel_lock = threading.Lock()
+        self._canceling: threading.Thread | None = None
         #: The adaptor's life is over.
         self.ended = False
 
@@ -93,22 +94,35 @@ class _Worker:
         self._task.begin(message.get("within"))
 
     def cancel(self, within: float | None) -> None:
-        """Cancel the task; on_cancel runs on this thread, the control thread."""
-        try:
+        """Cancel the task; its on_cancel runs on a thread of its own, so that a further cancel is heard."""
+        with self._cancel_lock:
             if self._task.cancel(within) and self._runner:
-                self._runner.adaptor.on_cancel()
+                self._canceling = threading.Thread(target=self._call_on_cancel, name="cancel", daemon=True)
+                self._canceling.start()
+
+    def _call_on_cancel(self) -> None:
+        assert self._runner is not None
+        try:
+            self._runner.adaptor.on_cancel()
         except BaseException as error:
             lifecycle.report_traceback(error)
+
+    def await_on_cancel(self) -> None:
+        """Wait for the task's on_cancel: what it prints is the task's."""
+        with self._cancel_lock:
+            canceling, self._canceling = self._canceling, None
+        if canceling:
+            canceling.join()
 
     def perform(self, message: Message) -> lifecycle.Result:
         """One task: start, run or stop."""
         if message["do"] == "start":
             return self._start()
-        assert self._runner is not None
         if message["do"] == "run":
+            assert self._runner is not None
             return lifecycle.attempt(functools.partial(self._runner._run, message["data"]))
         self.ended = True
-        return lifecycle.attempt(self._runner._stop, self._runner._cleanup)
+        return lifecycle.attempt(*([self._runner._stop, self._runner._cleanup] if self._runner else []))
 
     def _start(self) -> lifecycle.Result:
         """Make the adaptor and start it; if that fails, stop and clean up what there is."""
@@ -119,6 +133,7 @@ class _Worker:
             left.insert(0, self._runner._stop)
         if result.outcome != "done":
             self.ended = True
+            self._task.end()
             lifecycle.attempt(*left).report()
         return result
 

@@ -263,4 +263,4 @@ def test_an_interrupted_session_cancels_its_task_and_stops(farm):
     process.send_signal(signal.SIGINT)
     done = farm.finish(process, 20)
     assert done.code == 4
-    assert "INFO: on_cancel on control" in done.lines and "INFO: on_cleanup" in done.lines
+    assert "INFO: on_cancel on cancel" in done.lines and "INFO: on_cleanup" in done.lines

@@ -144,7 +144,7 @@ def test_sigterm_to_daemon_run_cancels_the_task_and_the_daemon_goes_on(started):
     process.send_signal(signal.SIGTERM)
     done = started.finish(process, 20)
     assert done.code == 4
-    assert "INFO: on_cancel on control" in done.lines
+    assert "INFO: on_cancel on cancel" in done.lines
     assert "openjd_fail" not in done.out and "Traceback" not in done.out
     assert task(started, {"do": "sleep", "seconds": 0.01}).out == "sleeping\nslept\n"
 
@@ -156,7 +156,7 @@ def test_sigkill_to_daemon_run_cancels_the_task_and_the_next_one_shows_what_was_
     process.communicate()
     done = task(started, {"do": "say", "text": "next"})
     assert done.code == 0
-    assert done.lines[-2:] == ["INFO: on_cancel on control", "INFO: next"]
+    assert done.lines[-2:] == ["INFO: on_cancel on cancel", "INFO: next"]
 
 
 def test_a_second_run_at_the_same_time_is_refused_at_once(started):
@@ -227,7 +227,7 @@ def test_stop_cancels_a_running_task_first(farm):
     assert "canceling the running task first" in stop.err
     done = farm.finish(process)
     assert done.code == 4, done
-    assert "INFO: on_cancel on control" in done.lines
+    assert "INFO: on_cancel on cancel" in done.lines
     assert farm.pids() == []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from openjd_adapt import InputError
-from openjd_adapt.data import load
+from openjd_adapt.data import LIMIT, load
 
 GOOD = [
     ("{}", {}),
@@ -65,6 +65,15 @@ def test_bad_data_in_a_file_name_the_file_too(tmp_path, text, expected):
     path = tmp_path / "data.json"
     path.write_text(text)
     assert complaint("--init-data", "file://%s" % path).startswith("--init-data: %s: %s" % (path, expected))
+
+
+def test_data_of_ten_million_characters_pass_and_more_are_refused(tmp_path):
+    text = '{"a": "%s"}' % ("x" * (LIMIT - 9))
+    path = tmp_path / "data.json"
+    path.write_text(text)
+    assert load("--x", "file://%s" % path) == {"a": "x" * (LIMIT - 9)}
+    path.write_text(text + " ")
+    assert complaint("--x", "file://%s" % path) == "--x: %s: has 10485761 characters; the limit is 10485760" % path
 
 
 def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path):

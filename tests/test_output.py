@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 import subprocess
@@ -14,6 +15,17 @@ from openjd_adapt.messages import PASSED_ON
 from openjd_adapt.output import PIECE_BYTES, LineForwarder, prefixed
 
 from .conftest import ROOT
+
+
+class Listener(logging.Handler):
+    """An author's own handler: keeps what it sees."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def emit(self, record):
+        self.seen.append((record.name, record.levelname, record.getMessage()))
 
 
 @pytest.fixture
@@ -118,6 +130,14 @@ def test_in_a_worker_all_ways_out_are_one_pipe(program, expected):
     assert out.decode("utf-8") == expected
 
 
+def test_only_consoles_that_a_main_has_set_up_are_taken_down(monkeypatch):
+    elsewhere = [logging.StreamHandler(io.StringIO()), Listener()]
+    monkeypatch.setattr(logging.getLogger(), "handlers", [logging.StreamHandler(sys.__stderr__), *elsewhere])
+    output.install_logging()
+    assert logging.getLogger().handlers[:-1] == elsewhere
+    assert isinstance(logging.getLogger().handlers[-1], output.ConsoleHandler)
+
+
 # The lines of applications
 
 
@@ -181,17 +201,6 @@ def test_a_directive_in_the_middle_of_an_endless_line_does_not_pass(ahead, capsy
 
 
 # What looks at lines
-
-
-class Listener(logging.Handler):
-    """An author's own handler: keeps what it sees."""
-
-    def __init__(self):
-        super().__init__()
-        self.seen = []
-
-    def emit(self, record):
-        self.seen.append((record.name, record.levelname, record.getMessage()))
 
 
 @pytest.fixture

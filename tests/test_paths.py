@@ -40,6 +40,7 @@ MAPPED = [
     ("WINDOWS", "C:\\", "C:\\Show", "/dest/Show"),
     ("WINDOWS", "\\\\Server\\Share", "//server/share/Shot", "/dest/Shot"),
     ("WINDOWS", "Show", "show\\Shot", "/dest/Shot"),
+    ("WINDOWS", "C:", "c:Show\\x", "/dest/Show/x"),
     # URI: case does not count in scheme and authority
     ("URI", "s3://bucket/Show", "s3://bucket/Show/x.exr", "/dest/x.exr"),
     ("URI", "s3://bucket/Show", "S3://BUCKET/Show/x.exr", "/dest/x.exr"),
@@ -77,6 +78,8 @@ NOT_MAPPED = [
     ("POSIX", "/", ""),
     ("WINDOWS", "C:\\Show", "Show\\x"),
     ("WINDOWS", "C:\\Show", "C:Show\\x"),
+    ("WINDOWS", "C:\\", "C:"),
+    ("WINDOWS", "C:", "C:\\Show"),
     ("WINDOWS", "C:\\Show", "\\Show\\x"),
     ("WINDOWS", "Show", "C:\\Show\\x"),
     ("WINDOWS", "\\\\server\\share", "\\server\\share\\x"),

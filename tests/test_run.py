@@ -133,7 +133,7 @@ def test_sigterm_cancels_and_exits_4_without_a_failure(farm):
     process.send_signal(signal.SIGTERM)
     done = farm.finish(process, 20)
     assert done.code == 4
-    assert "INFO: on_cancel on control" in done.lines
+    assert "INFO: on_cancel on cancel" in done.lines
     assert done.lines[-2:] == ["INFO: on_stop", "INFO: on_cleanup"]
     assert "openjd_fail" not in done.out and "Traceback" not in done.out and "slept" not in done.out
 

@@ -23,9 +23,9 @@ def read_all(spool, offset):
 @pytest.mark.parametrize("limit", [0, 10, 1000, 8 * 1024 * 1024])
 def test_what_is_appended_is_read_in_order_whether_it_lies_in_memory_or_in_the_file(limit):
     spool = Spool(limit)
-    for line in LINES[:1000]:
+    for line in LINES[:20_000]:
         spool.append(line)
-    data = b"".join(LINES[:1000])
+    data = b"".join(LINES[:20_000])
     assert (spool.start, spool.end) == (0, len(data))
     assert read_all(spool, 0) == read_all(spool, 0) == data
 
@@ -96,10 +96,10 @@ def test_the_tail_is_the_end_of_what_is_kept(limit, size):
 def test_what_lies_in_the_file_stays_there(act):
     spool = Spool(1_000_000)
     million = b"x" * 1_000_000
-    for _ in range(20):
-        spool.append(million)
     tracemalloc.start()
     try:
+        for _ in range(20):
+            spool.append(million)
         if act == "append":
             spool.append(million)
         elif act == "read":
@@ -266,3 +266,6 @@ def test_what_a_full_disk_does_not_take_is_counted_and_told():
     spool.full = False
     made.keep(b"two\n")
     assert read_all(spool, 0) == b"one\n\nWARNING: 15 bytes of output are lost: the disk is full\ntwo\n"
+    spool.full = True
+    made.keep(b"lost\n")
+    assert (made.lost_note(), made.lost_note()) == ("5 bytes of output are lost: the disk is full", None)

@@ -89,14 +89,30 @@ def test_the_next_task_begins_anew(clock, within):
     assert (new.cancelled.is_set(), new.remaining()) == (False, within)
 
 
-def test_what_winds_up_may_wait_again_but_keeps_the_deadline(clock):
+def test_what_cleans_up_after_a_task_may_wait_keeps_the_deadline_and_is_not_canceled(clock):
     new = Task(clock)
-    new.fail(ValueError())
     new.cancel(10)
-    new.wind_up()
+    assert isinstance(new.end(ValueError()), Canceled)
     new.check()
     assert (new.cancelled.is_set(), new.remaining()) == (False, 10)
-    assert new.cancel(5)
+    assert not new.cancel(5)
+    assert (new.cancelled.is_set(), new.remaining()) == (False, 5)
+
+
+@pytest.mark.parametrize("again", ["begin", "activate"])
+def test_the_next_task_can_be_canceled_again(again):
+    new = Task()
+    new.end()
+    getattr(new, again)()
+    assert new.cancel()
+
+
+def test_a_task_ends_with_its_hooks_error_or_that_of_another_thread_or_none():
+    new, error, failure = Task(), KeyError(), ValueError()
+    assert new.end(error) is error
+    assert new.end() is None
+    new.fail(failure)
+    assert new.end() is failure
 
 
 def test_the_first_failure_counts_and_comes_before_a_cancel():
@@ -105,7 +121,7 @@ def test_the_first_failure_counts_and_comes_before_a_cancel():
     new.fail(first)
     new.fail(KeyError("second"))
     new.cancel()
-    for wait in (new.check, lambda: new.sleep(60), lambda: new.wait_for(lambda: False)):
+    for wait in (new.check, lambda: new.sleep(600), lambda: new.wait_for(lambda: False)):
         with pytest.raises(ValueError) as caught:
             wait()
         assert caught.value is first
@@ -136,7 +152,7 @@ def test_another_thread_ends_a_wait_at_once(how, kind):
     new = Task()
     act = new.cancel if how == "cancel" else lambda: new.fail(ZeroDivisionError())
     with pytest.raises(kind):
-        new.wait_for(from_another_thread(act), 60)
+        new.wait_for(from_another_thread(act), 600)
 
 
 def test_another_thread_ends_a_sleep_at_once():
@@ -153,7 +169,7 @@ def test_a_change_that_another_thread_tells_of_is_seen_at_once():
     new = Task()
     true = threading.Event()
     ask = from_another_thread(lambda: (true.set(), new.changed()))
-    assert new.wait_for(lambda: ask() or true.is_set(), 60)
+    assert new.wait_for(lambda: true.is_set() or ask(), 600)
 
 
 def test_a_canceled_wait_is_not_swallowed_by_except_exception():
@@ -161,7 +177,7 @@ def test_a_canceled_wait_is_not_swallowed_by_except_exception():
     new.cancel()
     with pytest.raises(Canceled):
         try:
-            new.sleep(60)
+            new.sleep(600)
         except Exception:
             pytest.fail("swallowed")
 

@@ -28,27 +28,31 @@ def head(text_size, body_size=0):
 def test_frames_arrive_whole_wherever_the_stream_was_cut():
     for cut in range(len(STREAM) + 1):
         decoder = wire.Decoder()
-        assert decoder.feed(STREAM[:cut]) + decoder.feed(STREAM[cut:]) == FRAMES, cut
+        assert [*decoder.feed(STREAM[:cut]), *decoder.feed(STREAM[cut:])] == FRAMES, cut
 
 
 def test_frames_arrive_as_soon_as_their_last_byte_does():
     decoder = wire.Decoder()
     for message, body in FRAMES:
         frame = wire.encode(message, body)
-        found = [decoder.feed(frame[i : i + 1]) for i in range(len(frame))]
+        found = [list(decoder.feed(frame[i : i + 1])) for i in range(len(frame))]
         assert found == [[]] * (len(frame) - 1) + [[(message, body)]]
+
+
+def test_the_limits_are_those_that_every_version_knows():
+    assert (wire.FRAME_LIMIT, wire.STRANGER_LIMIT, wire.STRANGER_SECONDS) == (64 * 1024 * 1024, 4096, 5.0)
 
 
 @pytest.mark.parametrize("sizes", [(wire.FRAME_LIMIT + 1, 0), (1, wire.FRAME_LIMIT), (0xFFFFFFFF, 0xFFFFFFFF)])
 def test_a_frame_over_the_limit_is_refused_by_its_head_alone(sizes):
     with pytest.raises(WireError, match="over the limit of %d" % wire.FRAME_LIMIT):
-        wire.Decoder().feed(head(*sizes))
+        list(wire.Decoder().feed(head(*sizes)))
 
 
 def test_a_frame_of_exactly_the_limit_passes_and_a_byte_more_is_not_sent():
     text_size = len(wire.encode({"output": 1})) - len(head(0))
     body = bytes(wire.FRAME_LIMIT - text_size)
-    assert wire.Decoder().feed(wire.encode({"output": 1}, body)) == [({"output": 1}, body)]
+    assert list(wire.Decoder().feed(wire.encode({"output": 1}, body))) == [({"output": 1}, body)]
     with pytest.raises(InputError, match="%d bytes are over the limit" % (wire.FRAME_LIMIT + 1)):
         wire.encode({"output": 1}, body + b"x")
 
@@ -56,19 +60,29 @@ def test_a_frame_of_exactly_the_limit_passes_and_a_byte_more_is_not_sent():
 def test_a_stranger_may_send_4096_bytes_and_not_one_more():
     text = json.dumps({"hello": 1, "pad": ""})
     text = json.dumps({"hello": 1, "pad": "x" * (wire.STRANGER_LIMIT - len(text))}).encode()
-    assert wire.Decoder(wire.STRANGER_LIMIT).feed(head(len(text)) + text) == [(json.loads(text.decode()), b"")]
+    assert list(wire.Decoder(wire.STRANGER_LIMIT).feed(head(len(text)) + text)) == [(json.loads(text.decode()), b"")]
     with pytest.raises(WireError, match="4097 bytes is over the limit of 4096"):
-        wire.Decoder(wire.STRANGER_LIMIT).feed(head(4097))
+        list(wire.Decoder(wire.STRANGER_LIMIT).feed(head(4097)))
 
 
 def test_a_stranger_may_send_no_body_until_it_is_known():
     frame = wire.encode({"hello": 1}, b"x")
     decoder = wire.Decoder(wire.STRANGER_LIMIT)
     with pytest.raises(WireError):
-        decoder.feed(frame)
+        list(decoder.feed(frame))
     decoder = wire.Decoder(wire.STRANGER_LIMIT)
-    decoder.limit = wire.FRAME_LIMIT
-    assert decoder.feed(frame) == [({"hello": 1}, b"x")]
+    found = []
+    for message, body in decoder.feed(wire.encode({"hello": 1}) + frame + wire.encode({"pad": "x" * 5000})):
+        found.append((message, body))
+        decoder.limit = wire.FRAME_LIMIT
+    assert found == [({"hello": 1}, b""), ({"hello": 1}, b"x"), ({"pad": "x" * 5000}, b"")]
+
+
+def test_what_stands_before_a_bad_frame_arrives():
+    frames = wire.Decoder().feed(wire.encode({"ack": 1}) + head(2) + b"[]")
+    assert next(frames) == ({"ack": 1}, b"")
+    with pytest.raises(WireError):
+        next(frames)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +101,7 @@ def test_a_stranger_may_send_no_body_until_it_is_known():
 )
 def test_what_is_no_object_is_refused(text, complaint):
     with pytest.raises(WireError, match=complaint):
-        wire.Decoder().feed(head(len(text)) + text)
+        list(wire.Decoder().feed(head(len(text)) + text))
 
 
 @pytest.mark.parametrize(
