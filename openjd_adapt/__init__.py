@@ -31,13 +31,8 @@ if TYPE_CHECKING:
         ProcessFailed as ProcessFailed,
     )
     from .lifecycle import AdaptorRunner as AdaptorRunner, AdaptorState as AdaptorState
-    from .output import (
-        ADAPTOR_OUTPUT as ADAPTOR_OUTPUT,
-        STDERR as STDERR,
-        STDOUT as STDOUT,
-        RegexCallback as RegexCallback,
-        RegexHandler as RegexHandler,
-    )
+    from .lines import RegexCallback as RegexCallback, RegexHandler as RegexHandler
+    from .output import ADAPTOR_OUTPUT as ADAPTOR_OUTPUT, STDERR as STDERR, STDOUT as STDOUT
     from .paths import PathMappingRule as PathMappingRule
     from .process import (
         LoggingSubprocess as LoggingSubprocess,
@@ -52,7 +47,8 @@ _HOMES = {
     "config": ("AdaptorConfiguration", "Configuration", "ConfigurationManager", "RuntimeConfiguration"),
     "errors": ("AdaptError", "Canceled", "InputError", "ProcessFailed"),
     "lifecycle": ("AdaptorRunner", "AdaptorState"),
-    "output": ("ADAPTOR_OUTPUT", "STDERR", "STDOUT", "RegexCallback", "RegexHandler"),
+    "lines": ("RegexCallback", "RegexHandler"),
+    "output": ("ADAPTOR_OUTPUT", "STDERR", "STDOUT"),
     "paths": ("PathMappingRule",),
     "process": ("LoggingSubprocess", "ManagedProcess", "StreamLogger"),
     "versions": ("SemanticVersion",),

@@ -11,11 +11,15 @@ from abc import ABC, abstractmethod
 
 from . import output, system, task
 from .errors import AdaptError, ProcessFailed, describe_exit
+from .lines import LineForwarder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
-    from typing import IO, Any, Callable, Mapping, Sequence
+    from typing import IO, Any
+
+    from .lines import RegexHandler
 
 _logger = logging.getLogger(__name__)
 
@@ -44,7 +48,7 @@ class StreamLogger(threading.Thread):
     ) -> None:
         super().__init__(*args, **kwargs)
         self._stream = stream
-        self._forwarder = output.LineForwarder(level, loggers, handlers, encoding)
+        self._forwarder = LineForwarder(level, loggers, handlers, encoding)
 
     def run(self) -> None:
         """Read until the stream ends."""
@@ -76,8 +80,8 @@ class LoggingSubprocess:
         args: Sequence[str],
         startup_directory: str | None = None,
         logger: logging.Logger = _logger,
-        stdout_handler: output.RegexHandler | None = None,
-        stderr_handler: output.RegexHandler | None = None,
+        stdout_handler: RegexHandler | None = None,
+        stderr_handler: RegexHandler | None = None,
         encoding: str = "utf-8",
         env: Mapping[str, str] | None = None,
     ) -> None:
@@ -244,8 +248,8 @@ class ManagedProcess(ABC):
         self,
         run_data: dict[str, Any],
         *,
-        stdout_handler: output.RegexHandler | None = None,
-        stderr_handler: output.RegexHandler | None = None,
+        stdout_handler: RegexHandler | None = None,
+        stderr_handler: RegexHandler | None = None,
     ) -> None:
         self.run_data = run_data
         self.stdout_handler = stdout_handler

@@ -11,8 +11,9 @@ import sys
 import pytest
 
 from openjd_adapt import STDERR, STDOUT, Canceled, RegexCallback, RegexHandler, output, task
+from openjd_adapt.lines import LineForwarder
 from openjd_adapt.messages import PASSED_ON
-from openjd_adapt.output import PIECE_BYTES, LineForwarder, prefixed
+from openjd_adapt.output import PIECE_BYTES, prefixed
 
 from .conftest import ROOT
 

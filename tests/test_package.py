@@ -32,6 +32,7 @@ LAYERS = """
     lifecycle
     adaptor
     process
+    lines
     output
     config
     data

@@ -1,0 +1,186 @@
+"""An application's lines: passed on as they come, watched by callbacks and by an author's logging handlers.
+
+Bytes are moved as they are, chunk by chunk; they become lines and text only where somebody looks at them.
+"""
+
+from __future__ import annotations
+
+import codecs
+import logging
+from functools import partial
+
+from . import task
+from .messages import PASSED_ON
+from .output import CHARACTER_BYTES, PIECE_BYTES, ConsoleHandler, character_end, prefixed, write
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable, Iterator, Sequence
+
+
+class RegexCallback:
+    """Call ``callback(match)`` for a line in which one of ``regex_list`` is found (the first that is).
+
+    ``exit_if_matched``: the callbacks after this one are not tried on that line. ``only_run_if_first_matched``: this
+    one is tried only if none before it has matched.
+    """
+
+    def __init__(
+        self,
+        regex_list: Sequence[re.Pattern[str]],
+        callback: Callable[[re.Match[str]], None],
+        exit_if_matched: bool = False,
+        only_run_if_first_matched: bool = False,
+    ) -> None:
+        self.regex_list = regex_list
+        self.callback = callback
+        self.exit_if_matched = exit_if_matched
+        self.only_run_if_first_matched = only_run_if_first_matched
+
+    def get_match(self, msg: str) -> re.Match[str] | None:
+        """The match of the first pattern that is found in ``msg``."""
+        for regex in self.regex_list:
+            match = regex.search(msg)
+            if match:
+                return match
+        return None
+
+
+class RegexHandler(logging.Handler):
+    """The callbacks that are tried, in order, on every line; may serve both streams of a process at once."""
+
+    def __init__(self, regex_callbacks: Sequence[RegexCallback], level: int = logging.NOTSET) -> None:
+        super().__init__(level)
+        self.regex_callbacks = regex_callbacks
+
+    def matches(self, line: str) -> Iterator[tuple[RegexCallback, re.Match[str]]]:
+        """The callbacks that ``line`` calls, with their matches."""
+        matched = False
+        for entry in self.regex_callbacks:
+            if matched and entry.only_run_if_first_matched:
+                continue
+            match = entry.get_match(line)
+            if match:
+                matched = True
+                yield entry, match
+                if entry.exit_if_matched:
+                    return
+
+    def emit(self, record: logging.LogRecord) -> None:
+        for entry, match in self.matches(record.getMessage()):
+            entry.callback(match)
+
+
+class LineForwarder:
+    """Passes an application's output on, line by line as far as anyone looks at lines, chunk by chunk otherwise.
+
+    ``\\r\\n`` and ``\\r`` end a line, too (progress bars). An exception of a callback fails the running task and does
+    not stop the forwarding.
+    """
+
+    def __init__(
+        self,
+        level: int,
+        loggers: Sequence[logging.Logger] = (),
+        handlers: Sequence[logging.Handler] = (),
+        encoding: str = "utf-8",
+        passed_on: Sequence[bytes] = PASSED_ON,
+    ) -> None:
+        self._level = level
+        self._prefix = ("%s: " % logging.getLevelName(level)).encode("utf-8")
+        self._loggers = loggers
+        self._handlers = handlers
+        self._passed_on = passed_on
+        self._task = task.current()
+        self._partial = b""
+        self._continued = False
+        self._after_return = False
+        utf8 = codecs.lookup(encoding).name in ("utf-8", "ascii")
+        self._decoder = None if utf8 else codecs.getincrementaldecoder(encoding)("backslashreplace")
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes of the stream."""
+        self._take(self._decoder.decode(chunk).encode("utf-8", "backslashreplace") if self._decoder else chunk)
+
+    def _take(self, chunk: bytes) -> None:
+        if not chunk:
+            return
+        if self._after_return and chunk[:1] == b"\n":
+            chunk = chunk[1:]
+        self._after_return = chunk[-1:] == b"\r"
+        if b"\r" in chunk:
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        data = self._partial + chunk
+        end = data.rfind(b"\n") + 1
+        if end:
+            self._pass_on(data[:end])
+        self._partial = data[end:]
+        while len(self._partial) > PIECE_BYTES + CHARACTER_BYTES:
+            cut = character_end(self._partial, PIECE_BYTES)
+            self._pass_on(self._partial[:cut] + b"\n")
+            self._continued = True
+            self._partial = self._partial[cut:]
+
+    def close(self) -> None:
+        """The stream has ended: pass on an unfinished line."""
+        if self._decoder:
+            self._take(self._decoder.decode(b"", final=True).encode("utf-8", "backslashreplace"))
+        if self._partial:
+            self._pass_on(self._partial + b"\n")
+            self._partial = b""
+
+    def _pass_on(self, block: bytes) -> None:
+        """Pass on whole lines; the first may go on a piece that is out already, and then begins no line."""
+        if self._continued:
+            end = block.index(b"\n") + 1
+            self._show(block[:end], ())
+            block = block[end:]
+            self._continued = False
+        if block:
+            self._show(block, self._passed_on)
+
+    def _show(self, block: bytes, passed_on: Sequence[bytes]) -> None:
+        if not self._handlers and not any(_has_author_handlers(logger) for logger in self._loggers):
+            write(prefixed(self._prefix, block, passed_on))
+            return
+        begin = position = 0
+        for line in block[:-1].split(b"\n"):
+            position += len(line) + 1
+            try:
+                for call in self._calls(line.decode("utf-8", "backslashreplace")):
+                    if begin < position:
+                        write(prefixed(self._prefix, block[begin:position], passed_on))
+                        begin = position
+                    call()
+            except BaseException as failure:
+                self._task.fail(failure)
+        if begin < position:
+            write(prefixed(self._prefix, block[begin:], passed_on))
+
+    def _calls(self, line: str) -> Iterator[Callable[[], object]]:
+        """What is to be called for ``line``, after it was passed on itself: an author's logging, then callbacks."""
+        for logger in self._loggers:
+            if _has_author_handlers(logger) and logger.isEnabledFor(self._level):
+                yield partial(logger.handle, self._record(logger.name, line))
+        for handler in self._handlers:
+            if isinstance(handler, RegexHandler) and type(handler).emit is RegexHandler.emit:
+                for entry, match in handler.matches(line):
+                    yield partial(entry.callback, match)
+            else:
+                yield partial(handler.handle, self._record("", line))
+
+    def _record(self, name: str, line: str) -> logging.LogRecord:
+        record = logging.LogRecord(name, self._level, "", 0, line, None, None)
+        record.passed_on = True
+        return record
+
+
+def _has_author_handlers(logger: logging.Logger) -> bool:
+    """Whether a record of ``logger`` would reach a handler other than the console."""
+    place: logging.Logger | None = logger
+    while place:
+        if any(not isinstance(handler, ConsoleHandler) for handler in place.handlers):
+            return True
+        place = place.parent if place.propagate else None
+    return False
