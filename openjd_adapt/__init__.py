@@ -11,13 +11,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .actions import Action as Action, ActionsQueue as ActionsQueue
     from .adaptor import (
         Adaptor as Adaptor,
         AdaptorConfigurationOptions as AdaptorConfigurationOptions,
+        ApplicationAdaptor as ApplicationAdaptor,
         BaseAdaptor as BaseAdaptor,
         CommandAdaptor as CommandAdaptor,
     )
+    from .application import (
+        ApplicationError as ApplicationError,
+        ApplicationExited as ApplicationExited,
+        client_script as client_script,
+    )
     from .cli import EntryPoint as EntryPoint
+    from .client import Client as Client, ClientInterface as ClientInterface
     from .config import (
         AdaptorConfiguration as AdaptorConfiguration,
         Configuration as Configuration,
@@ -39,10 +47,21 @@ if TYPE_CHECKING:
         ManagedProcess as ManagedProcess,
         StreamLogger as StreamLogger,
     )
+    from .server import AdaptorServer as AdaptorServer
     from .versions import SemanticVersion as SemanticVersion
+    from .watch import (
+        Fatal as Fatal,
+        Ignore as Ignore,
+        Progress as Progress,
+        Status as Status,
+        Warn as Warn,
+    )
 
 _HOMES = {
-    "adaptor": ("Adaptor", "AdaptorConfigurationOptions", "BaseAdaptor", "CommandAdaptor"),
+    "actions": ("Action", "ActionsQueue"),
+    "adaptor": ("Adaptor", "AdaptorConfigurationOptions", "ApplicationAdaptor", "BaseAdaptor", "CommandAdaptor"),
+    "application": ("ApplicationError", "ApplicationExited", "client_script"),
+    "client": ("Client", "ClientInterface"),
     "cli": ("EntryPoint",),
     "config": ("AdaptorConfiguration", "Configuration", "ConfigurationManager", "RuntimeConfiguration"),
     "errors": ("AdaptError", "Canceled", "InputError", "ProcessFailed"),
@@ -50,6 +69,8 @@ _HOMES = {
     "lines": ("RegexCallback", "RegexHandler"),
     "output": ("ADAPTOR_OUTPUT", "STDERR", "STDOUT"),
     "paths": ("PathMappingRule",),
+    "server": ("AdaptorServer",),
+    "watch": ("Fatal", "Ignore", "Progress", "Status", "Warn"),
     "process": ("LoggingSubprocess", "ManagedProcess", "StreamLogger"),
     "versions": ("SemanticVersion",),
 }

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 
-from . import messages, output
+from . import __version__, messages, output
 from .config import AdaptorConfiguration, Configuration, ConfigurationManager, for_adaptor
+from .errors import AdaptError
 from .paths import map_path, rules_from_document
+from .peer import PACKAGE
 from .task import Task
 from .versions import SemanticVersion
+from .watch import Meter, Watcher
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
-    from typing import Any, Sequence
+    from collections.abc import Iterator, Sequence
+    from typing import Any
 
+    from .application import Application
+    from .lines import RegexHandler
     from .paths import PathMappingRule
     from .process import ManagedProcess
+    from .watch import Watch
 
 _logger = logging.getLogger(__name__)
 
@@ -44,6 +53,9 @@ class AdaptorConfigurationOptions:
 class BaseAdaptor(ABC):
     """What every adaptor has: data, configuration, messages to the scheduler, path mapping and cancel."""
 
+    #: What is looked for in the lines of applications.
+    watch: Sequence[Watch] = ()
+
     def __init__(
         self,
         init_data: dict[str, Any],
@@ -58,6 +70,7 @@ class BaseAdaptor(ABC):
         self._config: Configuration | None = None
         self._path_mapping_rules = rules_from_document(path_mapping_data or {})
         self._task = Task()
+        self._meter = Meter()
 
     # What the lifecycle calls; an adaptor overrides the on_ hooks instead.
 
@@ -137,6 +150,27 @@ class BaseAdaptor(ABC):
             line = messages.status(status_message)
             if line:
                 output.say(line)
+
+    def report_progress(self, percent: float) -> None:
+        """Report progress as often as it comes: about ten lines a second are made of it, and the last is never lost.
+
+        ``percent`` is of the part of the task that :meth:`progress_span` has begun, or of all of it.
+        """
+        self._meter.report(percent)
+
+    @contextmanager
+    def progress_span(self, begin: float, end: float) -> Iterator[None]:
+        """Within this block, 0 to 100 percent of progress stand for ``begin`` to ``end`` percent of the task."""
+        before, self._meter.span = self._meter.span, (begin, end)
+        try:
+            yield
+        finally:
+            self._meter.span = before
+
+    @property
+    def line_handler(self) -> RegexHandler | None:
+        """What looks at an application's lines as :attr:`watch` says, for ``LoggingSubprocess``; None without any."""
+        return Watcher(self, self.watch) if self.watch else None
 
     def set_env(self, name: str, value: str) -> None:
         """Set a variable for the session's later actions; only while starting.
@@ -219,5 +253,109 @@ class CommandAdaptor(BaseAdaptor):
 
     def _run(self, run_data: dict[str, Any]) -> None:
         self.on_prerun()
-        self.get_managed_process(run_data).run()
+        process = self.get_managed_process(run_data)
+        if self.watch and process.stdout_handler is None and process.stderr_handler is None:
+            process.stdout_handler = process.stderr_handler = self.line_handler
+        process.run()
         self.on_postrun()
+
+
+class ApplicationAdaptor(Adaptor):
+    """An adaptor that opens one application, calls its functions task by task, and closes it.
+
+    ``self.app`` is the :class:`~openjd_adapt.application.Application`: ``self.app.call("render", frame=3)``. The order
+    is ``on_start``, the application's start, ``on_ready``, ``on_run`` many times, ``on_stop``, the application's end,
+    ``on_cleanup``.
+    """
+
+    #: A Python file that runs in the application when that runs ``openjd_adapt.client_script``.
+    client: str | None = None
+    #: Whether the application connects with a client; one that is driven by its standard input does not.
+    connects = True
+    #: Whether the application's standard input is a pipe for ``self.app.write_line``, instead of closed.
+    stdin = False
+    #: The encoding of the application's output.
+    encoding = "utf-8"
+    #: Seconds: for start and ``on_ready``, for each task, and for the application's end; None is for ever.
+    start_timeout: float | None = None
+    run_timeout: float | None = None
+    stop_timeout: float = 60.0
+    #: Seconds that the application may be silent while it is waited for; None is for ever.
+    no_output_timeout: float | None = None
+
+    _app: Application | None = None
+
+    @abstractmethod
+    def get_command(self) -> Sequence[str]:
+        """The application and its arguments."""
+
+    def get_environment(self) -> dict[str, str] | None:
+        """The application's whole environment, to which the server's address is added; None for the daemon's."""
+        return None
+
+    def get_startup_directory(self) -> str | None:
+        """The folder to run the application in; None for the session's."""
+        return None
+
+    def on_ready(self) -> None:
+        """Once, when the application is up and connected: load the scene."""
+
+    @property
+    def app(self) -> Application:
+        """The running application."""
+        if self._app is None:
+            raise AdaptError("the application is not running yet")
+        return self._app
+
+    def _start(self) -> None:
+        self.on_start()
+        command = list(self.get_command())
+        import platform
+        import shutil
+
+        from .application import Application
+
+        _logger.info(
+            "openjd_adapt %s (%s), adaptor %s (%s), Python %s (%s), application %s",
+            *(__version__, PACKAGE, type(self).__name__, getattr(sys.modules.get(self.__module__), "__file__", "?")),
+            *(platform.python_version(), sys.executable, shutil.which(command[0]) or command[0]),
+        )
+        self._app = Application(
+            self,
+            command=command,
+            environment=self.get_environment(),
+            startup_directory=self.get_startup_directory(),
+            handler=self.line_handler,
+            encoding=self.encoding,
+            stdin=self.stdin,
+            no_output_timeout=self.no_output_timeout,
+            client=self.client,
+        )
+        self._limit("start", self.start_timeout)
+        if self.connects:
+            self._app.wait_until_connected()
+        self.on_ready()
+
+    def _run(self, run_data: dict[str, Any]) -> None:
+        self._limit("run", self.run_timeout)
+        self.on_run(run_data)
+
+    def _stop(self) -> None:
+        self._limit("stop", self.stop_timeout)
+        try:
+            self.on_stop()
+        finally:
+            if self._app:
+                self._app.close(self.stop_timeout)
+
+    def _cleanup(self) -> None:
+        try:
+            self.on_cleanup()
+        finally:
+            if self._app:
+                self._app.end()
+
+    def _limit(self, phase: str, seconds: float | None) -> None:
+        if self._app:
+            end = None if seconds is None else (time.monotonic() + seconds, "the %s's %g s" % (phase, seconds))
+            self._app.phase_limit = end

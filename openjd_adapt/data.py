@@ -47,7 +47,7 @@ def read_text(where: str, path: str) -> str:
 def parse(where: str, text: str) -> Any:
     """The value of a JSON text. Raises :class:`InputError` with line and column."""
     try:
-        return json.loads(text, parse_constant=_refuse)
+        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except json.JSONDecodeError as error:
         raise InputError(
             "%s: is not JSON: line %d, column %d: %s" % (where, error.lineno, error.colno, error.msg)
@@ -66,6 +66,13 @@ _KINDS = {
     bool: "true or false",
     type(None): "null",
 }
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError("%s is out of range" % text)
+    return number
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -13,6 +13,8 @@ class AdaptError(Exception):
     """The root of the toolkit's errors; its text is one line for the person who reads a farm's log."""
 
     exit_code = FAILED
+    #: More for the log, in lines, such as a traceback from elsewhere.
+    detail = ""
 
 
 class InputError(AdaptError, ValueError):

@@ -11,7 +11,7 @@ import time
 from . import system
 from .errors import AdaptError
 from .peer import PACKAGE
-from .wire import check_hello, hello
+from .wire import WINDOW_BYTES, check_hello, hello
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Front:
         self._peer = peer
         self._foreground = foreground
         self._inbox: list[Frame] = []
+        self._acknowledged = 0
         system.reset_signals()
         self._wakeup = system.Wakeup(signal.SIGTERM, signal.SIGINT)
         self._interrupts = 0
@@ -77,8 +78,7 @@ class Front:
             message, body = self._next_frame()
             if "output" in message:
                 self._show(body)
-                if not self._muted or self._foreground:
-                    self._peer.send({"ack": message["output"]})
+                self._acknowledge(message["output"])
             elif "note" in message:
                 self.tell("INFO: " + message["note"])
             elif "hello" in message:
@@ -90,8 +90,23 @@ class Front:
             else:
                 return message
 
+    def _acknowledge(self, offset: int) -> None:
+        """Tell what was shown: once for all frames that are here, or for as much as half a window of them."""
+        if self._muted and not self._foreground:
+            return
+        following = self._inbox and "output" in self._inbox[0][0]
+        if not following or offset - self._acknowledged >= WINDOW_BYTES // 2:
+            self._acknowledged = offset
+            self._peer.send({"ack": offset})
+
     def close(self) -> None:
-        """Leave; done before the process ends, so that the keeper knows that all was shown."""
+        """Leave, before the process ends, and not before the keeper was told all that was shown."""
+        poll = select.poll()
+        poll.register(self._peer, select.POLLOUT)
+        end = time.monotonic() + ANSWER_SECONDS
+        while self._peer.backlog and time.monotonic() < end:
+            poll.poll((end - time.monotonic()) * 1000)
+            self._peer.flush()
         self._peer.close()
 
     def remaining(self) -> float | None:

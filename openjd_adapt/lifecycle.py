@@ -99,6 +99,7 @@ class AdaptorRunner:
         except BaseException as raised:
             error = raised
         task.leave()
+        self.adaptor._meter.flush()
         ending = current.end(error)
         if isinstance(ending, Canceled):
             ending = Canceled("the %s was canceled" % phase.__name__.lstrip("_"))
@@ -122,7 +123,7 @@ class Result:
     def report(self) -> None:
         """Print a failure that is not the task's result."""
         if self.outcome == "failed":
-            output.write(output.prefixed(b"ERROR: ", (self.message + "\n").encode("utf-8", "backslashreplace")))
+            _print(self.message)
 
 
 def attempt(*phases: Callable[[], None]) -> Result:
@@ -152,6 +153,8 @@ def _attempt(phase: Callable[[], None]) -> Result:
     except AdaptError as error:
         if debug:
             report_traceback(error)
+        if error.detail:
+            _print(error.detail)
         return Result("failed", one_line(error), error.exit_code)
     except BaseException as error:
         report_traceback(error)
@@ -170,10 +173,16 @@ def _describe(error: BaseException) -> str:
 
 
 def report_traceback(error: BaseException) -> None:
-    """Print the traceback from the author's first frame on, each line marked, so that none can be a directive."""
+    """Print the traceback from the author's first frame on."""
     place: TracebackType | None = error.__traceback__
     own = __name__.rpartition(".")[0]
     while place and place.tb_frame.f_globals.get("__name__", "").rpartition(".")[0] == own:
         place = place.tb_next
     text = "".join(traceback.format_exception(type(error), error, place or error.__traceback__))
-    output.write(output.prefixed(b"ERROR: ", text.encode("utf-8", "backslashreplace").replace(b"\r", b"\n")))
+    _print(text)
+
+
+def _print(text: str) -> None:
+    """Print lines, each marked, so that none can be a directive."""
+    lines = text.rstrip("\n").replace("\r", "\n") + "\n"
+    output.write(output.prefixed(b"ERROR: ", lines.encode("utf-8", "backslashreplace")))

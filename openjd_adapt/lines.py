@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 
+#: How much of the end of a stream is kept for the case that the application dies.
+TAIL_BYTES = 2048
+
+
 class RegexCallback:
     """Call ``callback(match)`` for a line in which one of ``regex_list`` is found (the first that is).
 
@@ -67,6 +71,10 @@ class RegexHandler(logging.Handler):
                 if entry.exit_if_matched:
                     return
 
+    def hides(self, line: str) -> bool:
+        """Whether the line is not to be passed on."""
+        return False
+
     def emit(self, record: logging.LogRecord) -> None:
         for entry, match in self.matches(record.getMessage()):
             entry.callback(match)
@@ -93,6 +101,8 @@ class LineForwarder:
         self._handlers = handlers
         self._passed_on = passed_on
         self._task = task.current()
+        #: The end of what was passed on.
+        self.tail = b""
         self._partial = b""
         self._continued = False
         self._after_return = False
@@ -128,10 +138,11 @@ class LineForwarder:
             self._take(self._decoder.decode(b"", final=True).encode("utf-8", "backslashreplace"))
         if self._partial:
             self._pass_on(self._partial + b"\n")
-            self._partial = b""
+        self._partial = b""
 
     def _pass_on(self, block: bytes) -> None:
         """Pass on whole lines; the first may go on a piece that is out already, and then begins no line."""
+        self.tail = (self.tail + block[-TAIL_BYTES:])[-TAIL_BYTES:]
         if self._continued:
             end = block.index(b"\n") + 1
             self._show(block[:end], ())
@@ -147,8 +158,14 @@ class LineForwarder:
         begin = position = 0
         for line in block[:-1].split(b"\n"):
             position += len(line) + 1
+            text = line.decode("utf-8", "backslashreplace")
+            if any(handler.hides(text) for handler in self._handlers if isinstance(handler, RegexHandler)):
+                end = position - len(line) - 1
+                if begin < end:
+                    write(prefixed(self._prefix, block[begin:end], passed_on))
+                begin = position
             try:
-                for call in self._calls(line.decode("utf-8", "backslashreplace")):
+                for call in self._calls(text):
                     if begin < position:
                         write(prefixed(self._prefix, block[begin:position], passed_on))
                         begin = position

@@ -49,6 +49,8 @@ class StreamLogger(threading.Thread):
         super().__init__(*args, **kwargs)
         self._stream = stream
         self._forwarder = LineForwarder(level, loggers, handlers, encoding)
+        #: When the stream has brought something last, on the clock of :func:`time.monotonic`.
+        self.last_output = time.monotonic()
 
     def run(self) -> None:
         """Read until the stream ends."""
@@ -56,12 +58,17 @@ class StreamLogger(threading.Thread):
             read = getattr(self._stream, "read1", None)
             if read:
                 for chunk in iter(lambda: read(output.READ_BYTES), b""):
+                    self.last_output = time.monotonic()
                     self._forwarder.feed(chunk)
             else:
                 for line in self._stream:
                     self._forwarder.feed(line.encode("utf-8", "backslashreplace"))
         finally:
             self._forwarder.close()
+
+    def last_lines(self, count: int) -> list[str]:
+        """The last ``count`` lines that were passed on."""
+        return self._forwarder.tail.decode("utf-8", "backslashreplace").splitlines()[-count:]
 
 
 class LoggingSubprocess:
@@ -184,7 +191,7 @@ class LoggingSubprocess:
 
     def _wait_for_end(self) -> None:
         current = task.current()
-        self._waiting.append(current)
+        self.tell(current)
         current.wait_for(self._end.is_set)
         self._drain()
         current.check()
@@ -199,6 +206,27 @@ class LoggingSubprocess:
         with self._pid_lock:
             if not self._reaped:
                 signal_tree()
+
+    def tell(self, waiting: task.Task) -> None:
+        """Wake the waits of a task when the process ends."""
+        if waiting not in self._waiting:
+            self._waiting.append(waiting)
+
+    def wait_quietly(self, timeout: float) -> bool:
+        """Wait for the end alone, whatever becomes of the task; whether the process has ended in time."""
+        ended = self._end.wait(timeout)
+        if ended:
+            self._drain()
+        return ended
+
+    @property
+    def last_output(self) -> float:
+        """When the process has written last, on the clock of :func:`time.monotonic`."""
+        return max(reader.last_output for reader in self._readers)
+
+    def last_lines(self, count: int) -> list[str]:
+        """The last lines that were written to standard output, and then those to standard error."""
+        return [line for reader in self._readers for line in reader.last_lines(count)][-count:]
 
     def terminate(self, grace_time_s: float = GRACE_SECONDS) -> None:
         """End the process and all below it: ask its group, wait ``grace_time_s`` seconds at the most, kill.

@@ -22,13 +22,22 @@ if TYPE_CHECKING:
 ACCEPT_SECONDS = 1.0
 
 
+def _hello() -> Message:
+    return hello(PACKAGE)
+
+
 class Reception:
     """The connections of a keeper. No silent, slow or unruly one holds up another."""
 
     def __init__(
-        self, loop: Loop, on_message: Callable[[Peer, Message], None], on_gone: Callable[[Peer], None]
+        self,
+        loop: Loop,
+        on_message: Callable[[Peer, Message], None],
+        on_gone: Callable[[Peer], None],
+        greeting: Callable[[], Message] = _hello,
     ) -> None:
-        """``on_message`` gets what known fronts say; ``on_gone`` the fronts that have left."""
+        """``on_message`` gets what known peers say; ``on_gone`` those that have left; ``greeting`` gives the hello."""
+        self._greeting = greeting
         self._loop = loop
         self._on_message = on_message
         self._on_gone = on_gone
@@ -69,6 +78,12 @@ class Reception:
             peer.close()
             self._on_gone(peer)
 
+    def close(self) -> None:
+        """Close every connection."""
+        for peer in self._peers:
+            self._loop.forget(peer)
+            peer.close()
+
     def _accept(self, listener: socket.socket) -> None:
         try:
             connection, _ = listener.accept()
@@ -98,7 +113,7 @@ class Reception:
         self._strangers.discard(peer)
         self._loop.cancel_timer(_timer(peer))
         peer.trust()
-        peer.send(hello(PACKAGE))
+        peer.send(self._greeting())
 
 
 def _timer(peer: Peer) -> str:

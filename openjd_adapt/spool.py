@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
+from .wire import WINDOW_BYTES
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import IO
@@ -13,8 +15,7 @@ if TYPE_CHECKING:
 #: What is kept in memory, in bytes; what is more goes to a private temporary file.
 MEMORY_LIMIT = 8 * 1024 * 1024
 
-#: What a front may have unacknowledged, and the most that one frame carries, in bytes.
-WINDOW_BYTES = 256 * 1024
+#: The most output that one frame carries, in bytes.
 FRAME_BYTES = 64 * 1024
 #: Small pieces are joined up to this size, so that a reader is not served line by line.
 _CHUNK_BYTES = 64 * 1024

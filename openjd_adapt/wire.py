@@ -32,6 +32,8 @@ VERSION = 1
 #: The largest frame, in bytes; and the largest before the peer is known, which has no body.
 FRAME_LIMIT = 64 * 1024 * 1024
 STRANGER_LIMIT = 4096
+#: The most output that a front may have unacknowledged, in bytes.
+WINDOW_BYTES = 256 * 1024
 #: How long, in seconds, a peer may take to make itself known.
 STRANGER_SECONDS = 5.0
 

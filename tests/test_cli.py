@@ -29,6 +29,7 @@ BAD_DATA = [
     ('"x"', "must be an object, not a string"),
     ("null", "must be an object, not null"),
     ('{"a": NaN}', "NaN is no number of JSON"),
+    ('{"a": 1e999}', "1e999 is out of range"),
     ("[" * 100_000, "nested too deeply"),
     ("file:///no/such/file.json", "/no/such/file.json: No such file or directory"),
     ("file:///", "/: Is a directory"),

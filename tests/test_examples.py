@@ -14,7 +14,7 @@ import zlib
 
 import pytest
 
-from .conftest import ROOT, tool
+from .conftest import ROOT, read_until, tool
 
 EXAMPLES = ROOT / "examples"
 
@@ -149,3 +149,95 @@ def test_after_a_cancel_in_mid_task_no_process_is_left_once_on_exit_is_done(farm
     # openjd itself may be about to exit; none of ours may be left the moment that it has.
     assert [pid for pid in farm.pids() if os.path.exists("/proc/%d" % pid)] == []
     assert seconds < 30, log
+
+
+# Blender
+
+
+@pytest.fixture
+def blender(farm):
+    """A farm with Blender's adaptor, and a scene that Blender has made."""
+    blender = tool("blender")
+    farm.adaptor = str(EXAMPLES / "blender" / "blender_adaptor.py")
+    farm.scene = farm.folder / "scene.blend"
+    make = [blender, "--background", "--factory-startup", "--python", str(EXAMPLES / "blender" / "make_scene.py")]
+    subprocess.run([*make, "--", str(farm.scene)], env=farm.env, stdout=subprocess.DEVNULL, timeout=60, check=True)
+    return farm
+
+
+def rgb(path):
+    """A PNG's pixels as the file holds them, and its size; whatever its kind."""
+    data = path.read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n" and data[-8:-4] == b"IEND"
+    return struct.unpack(">II", data[16:24]), data
+
+
+def test_openjd_run_renders_five_frames_in_one_blender(blender):
+    scheduler = Scheduler(blender, "blender", SceneFile=blender.scene)
+    assert scheduler.popen().wait(100) == 0, scheduler.log.read_text()
+    log = scheduler.log.read_text()
+    assert log.count("openjd_status: Blender ") == 1 and "Chunks run: 5" in log
+    assert re.search(r"openjd_progress: [1-9]", log)
+    pictures = [rgb(path) for path in sorted((blender.folder / "out").glob("blender_*.png"))]
+    assert [size for size, _ in pictures] == [(160, 120)] * 5
+    assert len({data for _, data in pictures}) == 5
+    assert blender.pids() == []
+
+
+def test_a_missing_scene_fails_the_start_and_names_the_file(blender):
+    scheduler = Scheduler(blender, "blender", SceneFile=blender.folder / "nowhere.blend")
+    assert scheduler.popen().wait(60) != 0
+    log = scheduler.log.read_text()
+    assert re.search(r"openjd_fail: .*the scene %s/nowhere.blend is missing" % blender.folder, log)
+    assert blender.pids() == []
+
+
+def test_a_missing_texture_fails_the_start_and_names_the_file(blender):
+    make = ["blender", "--background", "--factory-startup", "--python", str(EXAMPLES / "blender" / "make_scene.py")]
+    subprocess.run([*make, "--", str(blender.scene), "/no/wood.png"], stdout=subprocess.DEVNULL, timeout=60, check=True)
+    done = blender("run", "--init-data", '{"scene_file": "%s", "output": "x"}' % blender.scene)
+    assert done.code == 1 and re.search(r"openjd_fail: .*the texture /no/wood.png of texture is missing", done.out)
+
+
+def test_paths_are_mapped_for_blender(blender):
+    rules = (
+        '{"path_mapping_rules": [{"source_path_format": "WINDOWS", "source_path": "S:\\\\", "destination_path": "%s"}]}'
+    )
+    done = blender(
+        *("run", "--path-mapping-rules", rules % blender.folder, "--run-data", '{"frame": 1}'),
+        *("--init-data", r'{"scene_file": "S:\\scene.blend", "output": "S:\\frame_####.png", "samples": 1}'),
+    )
+    assert done.code == 0, done
+    assert (blender.folder / "frame_0001.png").exists()
+
+
+@pytest.mark.parametrize("notify", [True, False])
+def test_a_cancel_in_mid_frame_leaves_no_blender(blender, notify):
+    scheduler = Scheduler(blender, "blender", SceneFile=blender.scene, Samples=100_000)
+    if not notify:
+        scheduler.terminate_without_notice()
+    process = scheduler.popen()
+    scheduler.wait_for("| Sample ")
+    process.send_signal(signal.SIGINT)
+    process.wait(60)
+    assert "Exiting Environment" in scheduler.log.read_text()
+    assert blender.pids() == []
+
+
+def test_sigkill_of_blender_fails_the_task_at_once(blender):
+    blender.daemon("start", "--init-data", '{"scene_file": "%s", "output": "x", "samples": 100000}' % blender.scene)
+    process = blender.daemon_popen("run", "--run-data", '{"frame": 1}')
+    read_until(process.stdout, "| Sample ")
+    begin = time.monotonic()
+    [pid] = [pid for pid in blender.pids() if b"--background" in open_cmdline(pid)]
+    os.kill(pid, signal.SIGKILL)
+    done = blender.finish(process, 20)
+    assert time.monotonic() - begin < 4
+    assert done.code == 1
+    assert re.search(r"openjd_fail: blender was killed by SIGKILL while .* its last lines: .*Sample", done.out)
+    assert blender.daemon("stop").code == 0
+
+
+def open_cmdline(pid):
+    with open("/proc/%d/cmdline" % pid, "rb") as stream:
+        return stream.read()

@@ -31,7 +31,11 @@ LAYERS = """
     worker
     lifecycle
     adaptor
+    application
+    watch
     process
+    server
+    client
     lines
     output
     config
@@ -42,7 +46,7 @@ LAYERS = """
     channel
     peer
     wire
-    task
+    task actions bootstrap
     messages paths versions ranges
     system
     posix

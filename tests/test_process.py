@@ -158,7 +158,8 @@ def run(program, *arguments, **options):
 )
 def test_the_return_code_is_the_exit_code_or_the_signal(program, returncode):
     process = run(program)
-    assert (process.returncode, process.is_running) == (returncode, False)
+    assert (process.returncode, process.is_running, process.stdin.closed) == (returncode, False, True)
+    assert not os.path.exists("/proc/%d" % process.pid)
 
 
 def test_a_running_process_has_no_return_code_and_leads_a_group_of_its_own(watch):
@@ -166,14 +167,15 @@ def test_a_running_process_has_no_return_code_and_leads_a_group_of_its_own(watch
     assert (process.returncode, process.is_running, process.pid) == (None, True, pid)
     assert os.getpgid(pid) == pid
     process.terminate(0)
-    assert (process.returncode, process.is_running) == (-signal.SIGKILL, False)
+    assert (process.returncode, process.is_running, process.stdin.closed) == (-signal.SIGKILL, False, True)
+    assert not os.path.exists("/proc/%d" % pid)
 
 
-def test_terminate_asks_first_and_shows_what_the_process_says_then(watch, capsys):
-    process, _ = watch("signal.signal(signal.SIGTERM, lambda *_: (print('bye'), sys.exit(7))); stay()")
+def test_terminate_asks_first_and_shows_all_that_the_process_says_then(watch, capsys):
+    process, _ = watch("signal.signal(signal.SIGTERM, lambda *_: (print('bye ' * 12000), sys.exit(7))); stay()")
     process.terminate(30)
     assert process.returncode == 7
-    assert capsys.readouterr().out.splitlines()[-1] == "STDOUT: bye"
+    assert capsys.readouterr().out.count("bye") == 12000
 
 
 def test_terminate_without_grace_kills_at_once(watch, capsys):
@@ -367,10 +369,17 @@ def test_an_exception_of_a_callback_ends_a_wait(current):
     process.terminate(0)
 
 
-def test_an_exception_of_a_callback_is_not_lost_when_the_process_ends_at_once(current):
-    handler = RegexHandler([RegexCallback([re.compile("last")], lambda match: 1 // 0)])
+def test_an_exception_of_a_callback_after_the_end_of_the_process_is_not_lost(current):
+    def fail_when_it_has_ended(match):
+        while process.is_running:
+            time.sleep(0.01)
+        raise ZeroDivisionError
+
+    handler = RegexHandler([RegexCallback([re.compile("last")], fail_when_it_has_ended)])
+    process = LoggingSubprocess(args=python("sys.stdin.read(); print('last')"), stdout_handler=handler)
+    process.stdin.close()
     with pytest.raises(ZeroDivisionError):
-        run("print('last')", stdout_handler=handler)
+        process.wait()
 
 
 def test_a_thread_that_waits_from_one_task_into_the_next_sees_the_end(watch):

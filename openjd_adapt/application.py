@@ -1,0 +1,235 @@
+"""The adaptor's end of a kept-open application: its process, and calls of its functions."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import os
+import threading
+import time
+
+from . import task
+from .actions import Action, ActionsQueue
+from .client import SERVER_VARIABLE
+from .errors import AdaptError, InputError, describe_exit, one_line
+from .peer import PACKAGE
+from .process import GRACE_SECONDS, LoggingSubprocess
+from .server import AdaptorServer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    from .adaptor import BaseAdaptor
+    from .lines import RegexHandler
+    from .wire import Message
+
+_logger = logging.getLogger(__name__)
+
+#: How long, in seconds, an application may take to exit when its connection has closed.
+EXIT_SECONDS = 2.0
+#: How many of an application's last lines are told when it has died.
+LAST_LINES = 5
+#: The script that an application's Python runs to become a client; it finds this package by itself.
+client_script = os.path.join(PACKAGE, "bootstrap.py")
+
+
+class ApplicationError(AdaptError):
+    """A function of the application has failed there; ``detail`` is its traceback."""
+
+
+class ApplicationExited(AdaptError):
+    """The application has ended, or has closed its connection, while something was asked of it.
+
+    ``returncode`` is negative for a signal, and None if the process has not ended.
+    """
+
+    def __init__(self, message: str, returncode: int | None) -> None:
+        super().__init__(message)
+        self.returncode = returncode
+
+
+class Application:
+    """One application of an adaptor's, from its start to its end."""
+
+    def __init__(
+        self,
+        adaptor: BaseAdaptor,
+        *,
+        command: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        startup_directory: str | None = None,
+        handler: RegexHandler | None = None,
+        encoding: str = "utf-8",
+        stdin: bool = False,
+        no_output_timeout: float | None = None,
+        client: str | None = None,
+    ) -> None:
+        """Start ``command`` with the server's address in its environment; for the rest see ``ApplicationAdaptor``."""
+        self._adaptor = adaptor
+        self._queue = ActionsQueue()
+        self._server = AdaptorServer(self._queue, adaptor)
+        self._server.on_message = self._hear
+        self._server.on_gone = self._lose
+        self._numbers = itertools.count(1)
+        self._waiting: set[int] = set()
+        self._answers: dict[int, Message] = {}
+        #: The calls that the application is still busy with though nobody waits for them any more.
+        self._given_up: set[int] = set()
+        self._about = ""
+        self._gone = False
+        self._no_output_timeout = no_output_timeout
+        #: Until when, on the clock of :func:`time.monotonic`, the running phase may wait, and that in words.
+        self.phase_limit: tuple[float, str] | None = None
+        threading.Thread(target=self._server.serve_forever, name="application server", daemon=True).start()
+        self.name = os.path.basename(command[0])
+        try:
+            self.process = LoggingSubprocess(
+                args=command,
+                startup_directory=startup_directory,
+                stdout_handler=handler,
+                stderr_handler=handler,
+                encoding=encoding,
+                env={
+                    **(os.environ if environment is None else environment),
+                    SERVER_VARIABLE: self.server_path,
+                    "OPENJD_ADAPT_PATH": os.path.dirname(PACKAGE),
+                    **({"OPENJD_ADAPT_CLIENT": os.path.abspath(client)} if client else {}),
+                },
+            )
+        except BaseException:
+            self._server.shutdown()
+            raise
+        if not stdin and self.process.stdin:
+            self.process.stdin.close()
+
+    @property
+    def server_path(self) -> str:
+        """What the application's client is told in the environment."""
+        return self._server.server_path
+
+    def call(self, name: str, timeout: float | None = None, **args: Any) -> Any:
+        """Call a function of the application and return its result; arguments and result are JSON values.
+
+        Raises :class:`ApplicationError` if the function raises, :class:`ApplicationExited` as soon as the application
+        is gone, :class:`AdaptError` after ``timeout`` seconds or ``no_output_timeout`` seconds without output, and
+        :class:`Canceled`. An answer that comes later is dropped.
+        """
+        number = next(self._numbers)
+        self._waiting.add(number)
+        try:
+            self._enqueue(name, args, number)
+            self._wait(lambda: number in self._answers, timeout, "the answer to %s" % name)
+            answer = self._answers[number]
+        except BaseException:
+            if not self._queue.withdraw(number):
+                self._given_up.add(number)
+            raise
+        finally:
+            self._waiting.discard(number)
+            self._answers.pop(number, None)
+        if "error" in answer:
+            error = ApplicationError("%s failed in the application: %s" % (name, answer["error"]))
+            error.detail = str(answer.get("traceback") or "")
+            raise error
+        return answer.get("result")
+
+    def cast(self, name: str, **args: Any) -> None:
+        """Call a function of the application without waiting for it; what it returns or raises stays there."""
+        self._enqueue(name, args, None)
+
+    def wait_until_connected(self, timeout: float | None = None) -> None:
+        """Wait until the application's client has connected; raises as :meth:`call`."""
+        self._wait(lambda: bool(self._about), timeout, "its client to connect")
+        _logger.info("%s is connected: %s", self.name, self._about)
+
+    def write_line(self, text: str) -> None:
+        """Write a line to the application's standard input, if that was asked for."""
+        if self.process.stdin is None or self.process.stdin.closed:
+            raise AdaptError("%s has no standard input; set stdin = True" % self.name)
+        try:
+            self.process.stdin.write(text.encode("utf-8") + b"\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            raise self._exited("a line was written to it") from None
+
+    def close(self, grace_seconds: float = GRACE_SECONDS) -> None:
+        """Ask the application to end over its connection, or by closing its input, then end it with all below it.
+
+        Each of the two ways gets half of ``grace_seconds``; one that is busy with a canceled call is not asked.
+        """
+        begin = time.monotonic()
+        if self.process.stdin and not self.process.stdin.closed:
+            self.process.stdin.close()
+        if self.process.is_running and self._about and not self._gone and not self._given_up:
+            self._server.close_application()
+            self.process.wait_quietly(grace_seconds / 2)
+        self.process.terminate(max(0.0, grace_seconds - (time.monotonic() - begin)))
+
+    def end(self) -> None:
+        """Kill what is left of the application and close its server."""
+        self.process.terminate(0)
+        self._server.shutdown()
+
+    def _enqueue(self, name: str, args: dict[str, Any], number: int | None) -> None:
+        try:
+            json.dumps(args)
+        except (TypeError, ValueError) as error:
+            raise InputError("the arguments of %s are not JSON: %s" % (name, error)) from None
+        action = Action(name, args)
+        action.call = number
+        self._queue.enqueue_action(action)
+
+    def _wait(self, condition: Callable[[], bool], timeout: float | None, what: str) -> None:
+        """Wait for ``condition`` as long as the application lives, ``timeout`` allows, and output comes."""
+        current = task.current()
+        self.process.tell(current)
+        began = time.monotonic()
+        while not condition():
+            if not self.process.is_running or self._gone:
+                self._raise_exited(what)
+            now = time.monotonic()
+            limits = [] if self.phase_limit is None else [self.phase_limit]
+            if timeout is not None:
+                limits.append((began + timeout, "%g s" % timeout))
+            if self._no_output_timeout is not None:
+                silent = "%g s without output" % self._no_output_timeout
+                limits.append((max(self.process.last_output, began) + self._no_output_timeout, silent))
+            if limits and min(limits)[0] <= now:
+                raise AdaptError("%s: waited %s for %s" % (self.name, min(limits)[1], what))
+            current.wait_for(
+                lambda: condition() or not self.process.is_running or self._gone,
+                min(limits)[0] - now if limits else None,
+            )
+
+    def _raise_exited(self, what: str) -> None:
+        """The application is gone: give its exit a moment, so that its code can be told."""
+        self.process.wait_quietly(EXIT_SECONDS)
+        raise self._exited("waiting for " + what)
+
+    def _exited(self, while_doing: str) -> ApplicationExited:
+        code = self.process.returncode
+        how = "has closed its connection" if code is None else describe_exit(code)
+        lines = " | ".join(one_line(line) for line in self.process.last_lines(LAST_LINES))
+        tail = "; its last lines: " + lines if lines else ""
+        return ApplicationExited("%s %s while %s%s" % (self.name, how, while_doing, tail), code)
+
+    def _hear(self, message: Message) -> None:
+        """What the application says, on the server's thread."""
+        if "about" in message:
+            self._about = one_line(message["about"])
+        elif "answer" in message:
+            self._given_up.discard(message["answer"])
+            if message["answer"] in self._waiting:
+                self._answers[message["answer"]] = message
+        elif "progress" in message:
+            self._adaptor.report_progress(message["progress"])
+        elif "status" in message:
+            self._adaptor.update_status(status_message=message["status"])
+        self._adaptor._task.changed()
+
+    def _lose(self) -> None:
+        self._gone = True
+        self._adaptor._task.changed()

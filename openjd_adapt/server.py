@@ -1,0 +1,136 @@
+"""Hands actions to an application and takes its answers: the adaptor's end of the wire that applications speak.
+
+After the hellos (the server's has ``rules``, the path mapping rules) they say:
+
+    application  {"about": text}, {"next": true} when it can take an action, {"progress": percent}, {"status": text},
+                 {"answer": call, "result": value} or {"answer": call, "error": text, "traceback": text}
+    server       {"action": name, "args": {}, "call": number, or null where no answer is wanted}, {"close": true},
+                 {"error": text, "code": exit code}
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+
+from .actions import ActionsQueue
+from .channel import Address
+from .errors import BAD_INPUT
+from .loop import Loop
+from .peer import PACKAGE
+from .reception import Reception
+from .wire import hello
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .peer import Peer
+    from .wire import Message
+
+
+class AdaptorServer:
+    """Serves one application, which takes the actions of a queue one by one.
+
+    ``adaptor`` is asked for its ``path_mapping_rules``. A second application, another user's, or one with a wire of an
+    unknown version is refused.
+    """
+
+    def __init__(self, actions_queue: ActionsQueue, adaptor: Any) -> None:
+        self.actions_queue = actions_queue
+        #: Called on the server's thread with what the application says beside taking actions.
+        self.on_message: Callable[[Message], object] = bool
+        #: Called on the server's thread when the application has closed its connection.
+        self.on_gone: Callable[[], object] = bool
+        self._adaptor = adaptor
+        folder = tempfile.mkdtemp(prefix="openjd_adapt-")
+        self._address = Address(os.path.join(folder, "application.json"), private_folder=True)
+        self._address.publish(type(adaptor).__name__)
+        self._loop = Loop()
+        self._reception = Reception(self._loop, self._hear, self._lose, self._greeting)
+        self._reception.listen(self._address.listener)
+        self._application: Peer | None = None
+        self._asked = False
+        self._closing = False
+        self._stopping = False
+        self._stopped = threading.Event()
+        self._bell, self._rope = os.pipe()
+        os.set_blocking(self._bell, False)
+        os.set_blocking(self._rope, False)
+        self._loop.watch(self._bell, self._wake)
+        actions_queue.on_enqueue = self._ring
+
+    @property
+    def server_path(self) -> str:
+        """The path of the connection file, which the application's client is told."""
+        return self._address.path
+
+    def serve_forever(self) -> None:
+        """Serve on this thread until :meth:`shutdown`."""
+        while not self._stopping:
+            self._loop.turn()
+            self._reception.drop_closed()
+        self._reception.close()
+        self._address.listener.close()
+        self._address.remove_socket()
+        os.unlink(self._address.path)
+        os.rmdir(os.path.dirname(self._address.path))
+        os.close(self._address.descriptor)
+        self._stopped.set()
+
+    def shutdown(self) -> None:
+        """End :meth:`serve_forever`, which runs on another thread, and wait for that."""
+        self._stopping = True
+        self._ring()
+        self._stopped.wait()
+
+    def close_application(self) -> None:
+        """Ask the application to end when it is done with what it has taken."""
+        self._closing = True
+        self._ring()
+
+    def _ring(self) -> None:
+        """Have the server's thread look after the queue; from any thread."""
+        try:
+            os.write(self._rope, b"!")
+        except BlockingIOError:
+            return  # it has been rung often enough
+
+    def _wake(self) -> None:
+        os.read(self._bell, 4096)
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Give the application the next action, if it waits for one and there is one."""
+        if self._application is None or not self._asked:
+            return
+        action = self.actions_queue.dequeue_action()
+        if action:
+            self._asked = False
+            self._application.send({"action": action.name, "args": action.args, "call": action.call})
+        elif self._closing:
+            self._asked = False
+            self._application.send({"close": True})
+
+    def _greeting(self) -> Message:
+        rules = [rule.to_dict() for rule in self._adaptor.path_mapping_rules]
+        return {**hello(PACKAGE), "rules": rules}
+
+    def _hear(self, peer: Peer, message: Message) -> None:
+        if self._application not in (None, peer):
+            self._reception.refuse(peer, "another application is connected to this adaptor already", BAD_INPUT)
+            return
+        self._application = peer
+        if "next" in message:
+            self._asked = True
+            self._hand_over()
+        else:
+            self.on_message(message)
+
+    def _lose(self, peer: Peer) -> None:
+        if peer is self._application:
+            self._application = None
+            self._asked = False
+            self.on_gone()

@@ -1,0 +1,292 @@
+"""Applications kept open: call and answer, their ends, and what is looked for in their lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import openjd_adapt
+
+from .conftest import ADAPTORS, ROOT, read_until
+from .test_daemon import task
+
+
+@pytest.fixture
+def kept(farm):
+    """A farm whose adaptor keeps a stand-in application open."""
+    farm.adaptor = str(ADAPTORS / "kept_open.py")
+    return farm
+
+
+def run(farm, data, **init):
+    return farm("run", "--run-data", json.dumps(data), "--init-data", json.dumps(init))
+
+
+@pytest.fixture
+def open_daemon(kept):
+    done = kept.daemon("start")
+    assert done.code == 0, done
+    kept.application = int(re.search(r"ready, pid (\d+)", done.out).group(1))
+    yield kept
+    assert kept.daemon("stop", "--timeout", "20").code == 0
+
+
+@pytest.mark.parametrize("value", [None, True, 1, 1.5, "é\n\0", [1, [2]], {"a": {"b": []}}])
+def test_a_call_returns_the_functions_result(open_daemon, value):
+    done = task(open_daemon, {"call": "echo", "args": {"value": value}})
+    assert (done.code, done.out) == (0, "result %r\n" % (value,))
+
+
+def test_one_application_serves_all_tasks(open_daemon):
+    pids = {task(open_daemon, {"call": "pid"}).out for _ in range(3)}
+    assert pids == {"result %d\n" % open_daemon.application}
+
+
+def test_the_first_line_of_a_session_names_who_is_who_and_where(kept):
+    first, running, connected = run(kept, {"call": "pid"}).lines[:3]
+    assert re.match(
+        r"INFO: openjd_adapt \S+ \(.*\), adaptor KeptOpen \(.*kept_open.py\), Python \S+ \(.*\), application ",
+        first,
+    )
+    assert connected.startswith("INFO: python") and " is connected: Python " in connected
+
+
+def test_an_exception_of_the_application_shows_its_traceback_once(open_daemon):
+    done = task(open_daemon, {"call": "fail"})
+    assert done.code == 1
+    assert done.out.count("Traceback") == 1
+    assert "application_client.py" in done.out and 'client.py", line' not in done.out.replace(
+        "application_client.py", ""
+    )
+    assert done.lines[-1] == "openjd_fail: fail failed in the application: RuntimeError: no such object"
+    assert task(open_daemon, {"call": "pid"}).code == 0
+
+
+@pytest.mark.parametrize(
+    "data, message",
+    [
+        ({"call": "dance"}, "the application has no action 'dance'; it has: echo, fail, "),
+        ({"call": "echo", "args": {"valeu": 1}}, "unexpected keyword argument 'valeu'"),
+        ({"call": "not_json"}, "the result of not_json is not JSON: "),
+    ],
+)
+def test_a_call_that_does_not_fit_is_a_clear_error_and_the_daemon_goes_on(open_daemon, data, message):
+    done = task(open_daemon, data)
+    assert done.code == 1 and message in done.lines[-1]
+    assert task(open_daemon, {"call": "pid"}).code == 0
+
+
+def test_sigkill_of_the_application_fails_its_call_at_once_with_exit_code_and_last_lines(kept):
+    kept.daemon("start")
+    process = kept.daemon_popen("run", "--run-data", '{"call": "sleep", "args": {"seconds": 60}}')
+    read_until(process.stdout, "STDOUT: sleeping")
+    worker = json.loads(kept.daemon("status", "--json").out)["worker_pid"]
+    application = int(Path("/proc/%d/task/%d/children" % (worker, worker)).read_text())
+    begin = time.monotonic()
+    os.kill(application, signal.SIGKILL)
+    done = kept.finish(process, 10)
+    assert time.monotonic() - begin < 3
+    assert done.code == 1
+    assert re.match(
+        r"openjd_fail: \S+ was killed by SIGKILL while waiting for the answer to sleep; its last lines: sleeping$",
+        done.lines[-1],
+    )
+    assert kept.daemon("stop").code == 0
+
+
+def test_an_application_that_leaves_in_a_call_is_told_with_its_exit_code(kept):
+    done = run(kept, {"call": "leave"})
+    assert done.code == 1 and " exited with code 5 while waiting for the answer to leave" in done.out
+
+
+def test_an_application_that_dies_before_it_connects_fails_the_start(kept):
+    done = run(kept, {}, act="die")
+    assert done.code == 1
+    fail = [line for line in done.lines if line.startswith("openjd_fail: ")]
+    assert len(fail) == 1 and "exited with code 9 while waiting for its client to connect" in fail[0]
+    assert "cannot get a licence" in fail[0]
+
+
+@pytest.mark.parametrize(
+    "init, message",
+    [
+        ({"start_timeout": 1}, "waited the start's 1 s for its client to connect"),
+        ({"no_output_timeout": 1}, "waited 1 s without output for its client to connect"),
+    ],
+)
+def test_a_wait_that_is_too_long_says_what_was_waited_for(kept, init, message):
+    done = run(kept, {}, act="never connect", **init)
+    assert done.code == 1 and message in done.out, done
+    assert kept.pids() == []
+
+
+@pytest.mark.parametrize(
+    "data, init, message",
+    [
+        ({"timeout": 0.5}, {}, "waited 0.5 s for the answer to sleep"),
+        ({}, {"run_timeout": 0.5}, "waited the run's 0.5 s for the answer to sleep"),
+        ({}, {"no_output_timeout": 0.5}, "waited 0.5 s without output for the answer to sleep"),
+    ],
+)
+def test_a_call_that_takes_too_long_fails_and_says_so(kept, data, init, message):
+    done = run(kept, {"call": "sleep", "args": {"seconds": 60}, **data}, **init)
+    assert done.code == 1 and message in done.out, done
+    assert kept.pids() == []
+
+
+def test_a_cancel_ends_a_call_and_a_late_answer_is_dropped(open_daemon):
+    process = open_daemon.daemon_popen("run", "--run-data", '{"call": "sleep", "args": {"seconds": 1}}')
+    read_until(process.stdout, "sleeping")
+    process.send_signal(signal.SIGTERM)
+    assert open_daemon.finish(process, 10).code == 4
+    assert task(open_daemon, {"call": "echo", "args": {"value": "new"}}).lines[-1] == "result 'new'"
+
+
+def test_a_stop_after_a_canceled_call_does_not_wait_for_it(kept):
+    kept.daemon("start")
+    process = kept.daemon_popen("run", "--run-data", '{"call": "sleep", "args": {"seconds": 60}}')
+    read_until(process.stdout, "sleeping")
+    process.send_signal(signal.SIGTERM)
+    assert kept.finish(process, 10).code == 4
+    done = kept.daemon("stop")
+    assert done.code == 0 and done.seconds < 5
+    assert kept.pids() == []
+
+
+def test_a_cast_is_not_waited_for(open_daemon):
+    begin = time.monotonic()
+    assert task(open_daemon, {"cast": "sleep", "args": {"seconds": 1}}).code == 0
+    assert time.monotonic() - begin < 1
+    assert task(open_daemon, {"call": "echo", "args": {"value": 1}}).lines[-1] == "result 1"
+
+
+def test_an_application_with_its_own_event_loop(kept):
+    assert "result 'x'" in run(kept, {"call": "echo", "args": {"value": "x"}}, act="own loop").lines
+
+
+def test_an_application_is_asked_to_end_over_its_connection(kept):
+    assert "STDOUT: application ends" in run(kept, {"call": "pid"}).lines
+
+
+def test_a_client_in_a_python_without_site_and_environment(kept):
+    assert run(kept, {"call": "pid"}, flags=["-I", "-S"]).code == 0
+
+
+def test_the_bootstrap_can_be_execed(tmp_path):
+    script = "exec(open(%r).read())" % openjd_adapt.client_script
+    program = "import os; os.environ.update(OPENJD_ADAPT_PATH=%r, OPENJD_ADAPT_CLIENT=%r); %s"
+    (tmp_path / "client.py").write_text("import openjd_adapt; print(openjd_adapt.__version__)")
+    command = [sys.executable, "-I", "-S", "-c", program % (str(ROOT), str(tmp_path / "client.py"), script)]
+    assert subprocess.check_output(command, timeout=20).decode().strip() == openjd_adapt.__version__
+
+
+def test_paths_are_mapped_in_the_application_by_the_adaptors_rules(kept):
+    rules = {
+        "path_mapping_rules": [{"source_path_format": "WINDOWS", "source_path": "Z:\\", "destination_path": "/mnt/z"}]
+    }
+    data = json.dumps({"call": "map_path", "args": {"path": "z:\\a\\b"}})
+    assert "result '/mnt/z/a/b'" in kept("run", "--path-mapping-rules", json.dumps(rules), "--run-data", data).lines
+
+
+def test_lines_are_watched_as_declared(open_daemon):
+    lines = ["Sample 1/4", "now compositing", "noise 1", "Careful: low memory", "Sample 4/4"]
+    done = task(open_daemon, {"call": "lines", "args": {"lines": lines}})
+    assert done.code == 0
+    assert "noise" not in done.out
+    assert "openjd_status: compositing" in done.lines and "WARNING: low memory" in done.lines
+    assert [line for line in done.lines if line.startswith("openjd_progress")] == [
+        "openjd_progress: 25",
+        "openjd_progress: 100",
+    ]
+
+
+def test_a_fatal_line_fails_the_running_task_with_its_text(open_daemon):
+    done = task(open_daemon, {"call": "lines", "args": {"lines": ["Fatal: texture wood.png is missing"]}})
+    assert done.code == 1 and done.lines[-1] == "openjd_fail: texture wood.png is missing"
+    assert "Traceback" not in done.out
+    assert task(open_daemon, {"call": "pid"}).code == 0
+
+
+def test_progress_of_the_client_is_limited_and_its_last_value_never_lost(open_daemon):
+    percents = [n / 10 for n in range(1001)]
+    done = task(open_daemon, {"call": "report", "args": {"percents": percents}})
+    reported = [line for line in done.lines if line.startswith("openjd_progress")]
+    assert len(reported) <= 2 + done.seconds * 11
+    assert reported[-1] == "openjd_progress: 100" and "openjd_status: reported" in done.lines
+
+
+def test_10000_calls_in_a_row_cost_no_memory_threads_or_descriptors(open_daemon):
+    def facts():
+        worker = json.loads(open_daemon.daemon("status", "--json").out)["worker_pid"]
+        found = []
+        for pid in (worker, open_daemon.application):
+            status = Path("/proc/%d/status" % pid).read_text()
+            resident, threads = (
+                int(re.search(r"%s:\s+(\d+)" % name, status).group(1)) for name in ("VmRSS", "Threads")
+            )
+            found.append((resident, threads, len(os.listdir("/proc/%d/fd" % pid))))
+        return found
+
+    assert task(open_daemon, {"times": 1000}).code == 0
+    before = facts()
+    assert task(open_daemon, {"times": 10_000}, timeout=110).code == 0
+    for (resident, *rest), (later, *later_rest) in zip(before, facts()):
+        assert later - resident < 1024 and later_rest == rest
+
+
+# Other clients
+
+
+def server(farm):
+    """A connection to the adaptor's server for applications, as any program of this user may make it."""
+    environ = Path("/proc/%d/environ" % farm.application).read_bytes().split(b"\0")
+    [path] = [value.partition(b"=")[2].decode() for value in environ if value.startswith(b"OPENJD_ADAPT_SERVER=")]
+    record = json.loads(Path(path).read_text().splitlines()[0])
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(os.path.join(os.path.dirname(path), record["address"]))
+    return connection
+
+
+def say(connection, message):
+    text = json.dumps(message).encode()
+    connection.sendall(len(text).to_bytes(4, "big") + b"\0\0\0\0" + text)
+
+
+def test_a_second_client_is_refused(open_daemon):
+    connection = server(open_daemon)
+    say(connection, {"hello": 1})
+    assert b'"rules"' in connection.recv(4096)
+    say(connection, {"next": True})
+    assert b"another application is connected" in connection.recv(4096)
+    connection.close()
+    assert task(open_daemon, {"call": "pid"}).code == 0
+
+
+@pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\n\r\n", b"\0\0\0\x20\0\0\0\0{"])
+def test_a_client_that_talks_nonsense_or_dies_in_a_frame_does_no_harm(open_daemon, data):
+    connection = server(open_daemon)
+    connection.sendall(data)
+    connection.close()
+    assert task(open_daemon, {"call": "pid"}).code == 0
+
+
+def test_a_client_of_another_wire_version_is_told_both(open_daemon):
+    connection = server(open_daemon)
+    say(connection, {"hello": 7, "package": "/app/openjd_adapt"})
+    assert b"wire version 1 of" in connection.recv(4096)
+    connection.close()
+
+
+def test_a_client_without_an_adaptor_says_so():
+    command = [sys.executable, "-c", "from openjd_adapt import Client; Client()"]
+    done = subprocess.run(command, cwd=str(ROOT), stderr=subprocess.PIPE, timeout=20)
+    assert b"OPENJD_ADAPT_SERVER is not set; was this application started by one?" in done.stderr

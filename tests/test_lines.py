@@ -1,0 +1,205 @@
+"""An application's lines: where they end, what they are made of, and what looks at them on their way."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+import pytest
+
+from openjd_adapt import STDERR, STDOUT, Canceled, RegexCallback, RegexHandler, output, task
+from openjd_adapt.lines import LineForwarder
+from openjd_adapt.output import PIECE_BYTES
+
+
+class Listener(logging.Handler):
+    """An author's own handler: keeps what it sees."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def emit(self, record):
+        self.seen.append((record.name, record.levelname, record.getMessage()))
+
+
+@pytest.fixture
+def current():
+    """A running task, which a callback's exception fails."""
+    made = task.Task()
+    task.enter(made)
+    yield made
+    task.leave()
+
+
+def forward(chunks, level=STDOUT, **options):
+    forwarder = LineForwarder(level, **options)
+    for chunk in chunks:
+        forwarder.feed(chunk)
+    forwarder.close()
+
+
+def every_cut(data):
+    return [[data[:cut], data[cut:]] for cut in range(len(data) + 1)]
+
+
+@pytest.mark.parametrize(
+    "data, expected",
+    [
+        (b"one\ntwo\n", "one|two"),
+        (b"one\r\ntwo\r\n", "one|two"),
+        (b"one\rtwo\r", "one|two"),
+        (b"one\r\rtwo\n\nthree", "one||two||three"),
+        (b"\r\n\r\n\n\r", "|||"),
+        (b"no end", "no end"),
+        ("Grüße, 画\n".encode(), "Grüße, 画"),
+        (b"a\xffb\n", "a\\xffb"),
+    ],
+)
+def test_every_kind_of_line_end_ends_one_line_wherever_the_stream_was_cut(data, expected, capsys):
+    for chunks in [*every_cut(data), [data[i : i + 1] for i in range(len(data))]]:
+        forward(chunks)
+        assert capsys.readouterr().out == "".join("STDOUT: %s\n" % line for line in expected.split("|")), chunks
+
+
+@pytest.mark.parametrize(
+    "encoding", ["cp1252", "latin-1", "utf-8", "utf-16-le", "utf-16", "shift_jis", "cp437", "utf-32"]
+)
+def test_an_applications_encoding_is_shown_as_utf_8_wherever_the_stream_was_cut(encoding, capsys):
+    text = "Ende\r\n画\r\n" if encoding == "shift_jis" else "Größe\r\nEnde\r\n"
+    expected = "".join("STDERR: %s\n" % line for line in text.splitlines())
+    data = text.encode(encoding)
+    for chunks in [*every_cut(data), [data[i : i + 1] for i in range(len(data))]]:
+        forward(chunks, level=STDERR, encoding=encoding)
+        assert capsys.readouterr().out == expected, chunks
+
+
+def test_half_a_character_at_the_end_of_the_stream_is_not_lost(capsys):
+    forward([b"a\x83"], encoding="shift_jis")
+    forward([b"a\xe7\x94"])
+    assert capsys.readouterr().out == "STDOUT: a\\x83\nSTDOUT: a\\xe7\\x94\n"
+
+
+@pytest.mark.parametrize("encoding, letter, size", [("utf-8", b"x", 300_000), ("cp1252", b"\x80", 60_000)])
+def test_a_line_without_an_end_is_passed_on_while_it_grows(encoding, letter, size, capsys):
+    chunk = letter * size
+    forwarder = LineForwarder(STDOUT, encoding=encoding)
+    shown = fed = 0
+    for _ in range(5):
+        forwarder.feed(chunk)
+        fed += len(chunk.decode(encoding).encode())
+        lines = capsys.readouterr().out.splitlines()
+        assert all(len(line.encode()) < 64_000 for line in lines)
+        shown += sum(len(line.encode()) - len("STDOUT: ") for line in lines)
+        assert fed - shown <= 3 * PIECE_BYTES
+
+
+@pytest.mark.parametrize("ahead", [PIECE_BYTES - 1, PIECE_BYTES, 2 * PIECE_BYTES])
+def test_a_directive_in_the_middle_of_an_endless_line_does_not_pass(ahead, capsys):
+    line = b"x" * ahead + b"openjd_fail: no\xc3\xa9" + b"y" * 3 * PIECE_BYTES
+    forward([line[i : i + 1000] for i in range(0, len(line), 1000)] + [b"\nopenjd_status: yes\n"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [text[:20] for text in lines if not text.startswith("STDOUT: ")] == ["openjd_status: yes"]
+
+
+# What looks at lines
+
+
+@pytest.fixture
+def logger():
+    made = logging.getLogger("application")
+    made.propagate = False
+    yield made
+    made.propagate = True
+    made.handlers[:] = []
+
+
+def test_an_authors_logging_handler_sees_every_line_once_and_the_console_shows_it_once(logger, capsys):
+    listener = Listener()
+    logger.handlers[:] = [listener, output.ConsoleHandler()]
+    forward([b"one %s\nopenjd_sta", b"tus: two\r\n\nfour"], loggers=[logger])
+    assert listener.seen == [("application", "STDOUT", text) for text in ("one %s", "openjd_status: two", "", "four")]
+    assert capsys.readouterr().out == "STDOUT: one %s\nopenjd_status: two\nSTDOUT: \nSTDOUT: four\n"
+
+
+def test_a_handler_of_a_parent_sees_the_lines_that_propagate(logger):
+    listener = Listener()
+    logger.handlers[:] = [listener]
+    forward([b"one\n"], loggers=[logging.getLogger("application.child")])
+    assert listener.seen == [("application.child", "STDOUT", "one")]
+
+
+def test_a_line_is_shown_before_its_callback_speaks(capsys):
+    say = RegexCallback([re.compile(r"(\d+)%")], lambda match: output.say("openjd_progress: " + match.group(1)))
+    forward([b"zero\n10%\ntwo\n20%\n"], handlers=[RegexHandler([say])])
+    assert capsys.readouterr().out.splitlines() == [
+        "STDOUT: zero",
+        "STDOUT: 10%",
+        "openjd_progress: 10",
+        "STDOUT: two",
+        "STDOUT: 20%",
+        "openjd_progress: 20",
+    ]
+
+
+@pytest.mark.parametrize("how", ["forwarded", "logged"])
+@pytest.mark.parametrize(
+    "options, expected",
+    [
+        (({}, {}), "A B"),
+        (({"exit_if_matched": True}, {}), "A"),
+        (({}, {"exit_if_matched": True}), "A B"),
+        (({}, {"only_run_if_first_matched": True}), "A"),
+        (({"only_run_if_first_matched": True}, {}), "A B"),
+    ],
+)
+def test_callbacks_are_tried_in_order_and_may_leave_out_those_behind(options, expected, how):
+    called = []
+    entries = [
+        RegexCallback([re.compile(text)], lambda match, name=name: called.append(name), **given)
+        for text, name, given in zip(["a", "."], "AB", options)
+    ]
+    for line, names in [("a", expected.split()), ("b", ["B"]), ("", [])]:
+        del called[:]
+        if how == "forwarded":
+            forward([line.encode() + b"\n"], handlers=[RegexHandler(entries)])
+        else:
+            RegexHandler(entries).handle(logging.LogRecord("", STDOUT, "", 0, line, None, None))
+        assert called == names
+
+
+def test_the_first_pattern_that_is_found_gives_the_match():
+    entry = RegexCallback([re.compile("x(.)"), re.compile("(b)"), re.compile("(a)")], lambda match: None)
+    assert entry.get_match("a b").group(1) == "b"
+    assert entry.get_match("c") is None
+
+
+@pytest.mark.parametrize("failure", [ValueError("in a callback"), Canceled(), SystemExit(3)], ids=repr)
+def test_an_exception_of_a_callback_fails_the_task_and_the_reading_goes_on(failure, current, capsys):
+    def callback(match):
+        called.append(match.group())
+        raise failure
+
+    called = []
+    forward([b"one\ntwo\n", b"three"], handlers=[RegexHandler([RegexCallback([re.compile("t.*")], callback)])])
+    assert called == ["two", "three"]
+    assert capsys.readouterr().out == "STDOUT: one\nSTDOUT: two\nSTDOUT: three\n"
+    with pytest.raises(type(failure)):
+        current.check()
+
+
+def test_a_pattern_that_cannot_be_searched_for_fails_the_task_and_the_reading_goes_on(current, capsys):
+    forward([b"one\ntwo\n"], handlers=[RegexHandler([RegexCallback(["one"], lambda match: None)])])
+    assert capsys.readouterr().out == "STDOUT: one\nSTDOUT: two\n"
+    with pytest.raises(AttributeError):
+        current.check()
+
+
+def test_an_exception_of_a_logging_handler_fails_the_task_and_the_reading_goes_on(current, logger, capsys):
+    listener = Listener()
+    listener.emit = lambda record: 1 // 0
+    logger.handlers[:] = [listener]
+    forward([b"one\ntwo\n"], loggers=[logger])
+    assert capsys.readouterr().out == "STDOUT: one\nSTDOUT: two\n"
+    with pytest.raises(ZeroDivisionError):
+        current.check()
