@@ -6,6 +6,7 @@ import itertools
 import json
 import logging
 import os
+import re
 import threading
 import time
 
@@ -13,6 +14,7 @@ from . import task
 from .actions import Action, ActionsQueue
 from .client import SERVER_VARIABLE
 from .errors import AdaptError, InputError, describe_exit, one_line
+from .lines import RegexCallback, RegexHandler
 from .peer import PACKAGE
 from .process import GRACE_SECONDS, LoggingSubprocess
 from .server import AdaptorServer
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .adaptor import BaseAdaptor
-    from .lines import RegexHandler
     from .wire import Message
 
 _logger = logging.getLogger(__name__)
@@ -78,9 +79,12 @@ class Application:
         self._answers: dict[int, Message] = {}
         #: The calls that the application is still busy with though nobody waits for them any more.
         self._given_up: set[int] = set()
+        #: The tasks that have waited for the application, and are woken by what it says.
+        self._tasks: set[task.Task] = set()
         self._about = ""
         self._gone = False
         self._no_output_timeout = no_output_timeout
+        self._handler = handler or RegexHandler([])
         #: Until when, on the clock of :func:`time.monotonic`, the running phase may wait, and that in words.
         self.phase_limit: tuple[float, str] | None = None
         threading.Thread(target=self._server.serve_forever, name="application server", daemon=True).start()
@@ -89,8 +93,8 @@ class Application:
             self.process = LoggingSubprocess(
                 args=command,
                 startup_directory=startup_directory,
-                stdout_handler=handler,
-                stderr_handler=handler,
+                stdout_handler=self._handler,
+                stderr_handler=self._handler,
                 encoding=encoding,
                 env={
                     **(os.environ if environment is None else environment),
@@ -155,6 +159,25 @@ class Application:
         except BrokenPipeError:
             raise self._exited("a line was written to it") from None
 
+    def ask(self, text: str, pattern: str, timeout: float | None = None) -> re.Match[str]:
+        """Write a line to the standard input and wait for one in which ``pattern`` is found; raises as :meth:`call`."""
+        found: list[re.Match[str]] = []
+        current = task.current()
+
+        def notice(match: re.Match[str]) -> None:
+            found.append(match)
+            current.changed()
+
+        expected = RegexCallback([re.compile(pattern)], notice)
+        before = self._handler.regex_callbacks
+        self._handler.regex_callbacks = [*before, expected]
+        try:
+            self.write_line(text)
+            self._wait(lambda: bool(found), timeout, "a line with %r" % pattern)
+        finally:
+            self._handler.regex_callbacks = before
+        return found[0]
+
     def close(self, grace_seconds: float = GRACE_SECONDS) -> None:
         """Ask the application to end over its connection, or by closing its input, then end it with all below it.
 
@@ -186,6 +209,7 @@ class Application:
         """Wait for ``condition`` as long as the application lives, ``timeout`` allows, and output comes."""
         current = task.current()
         self.process.tell(current)
+        self._tasks.add(current)
         began = time.monotonic()
         while not condition():
             if not self.process.is_running or self._gone:
@@ -228,8 +252,12 @@ class Application:
             self._adaptor.report_progress(message["progress"])
         elif "status" in message:
             self._adaptor.update_status(status_message=message["status"])
-        self._adaptor._task.changed()
+        self._wake()
 
     def _lose(self) -> None:
         self._gone = True
-        self._adaptor._task.changed()
+        self._wake()
+
+    def _wake(self) -> None:
+        for waiting in tuple(self._tasks):
+            waiting.changed()

@@ -241,3 +241,12 @@ def test_sigkill_of_blender_fails_the_task_at_once(blender):
 def open_cmdline(pid):
     with open("/proc/%d/cmdline" % pid, "rb") as stream:
         return stream.read()
+
+
+def test_blender_needs_no_pythonpath(blender):
+    environment = {name: value for name, value in blender.env.items() if name != "PYTHONPATH"}
+    init = '{"scene_file": "%s", "output": "%s/x_####.png", "samples": 1}' % (blender.scene, blender.folder)
+    command = blender.command("run", "--init-data", init, "--run-data", '{"frame": 1}')
+    done = subprocess.run(command, cwd=str(ROOT), env=environment, stdout=subprocess.PIPE, timeout=60)
+    assert done.returncode == 0, done.stdout
+    assert (blender.folder / "x_0001.png").exists()

@@ -9,6 +9,7 @@ maximum of each, the ratio of the medians, and the floor (a bare start of the in
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -20,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 REFERENCE = "openjd-adaptor-runtime==0.9.6"
 LINES = 40
+ACTIONS = 100
 
 ADAPTOR = """
 import logging, time
@@ -47,6 +49,7 @@ class Side:
     """One of the two packages: the same adaptor, the same commands."""
 
     def __init__(self, name: str, python: str, folder: Path) -> None:
+        self.name = name
         self.python = python
         self.home = folder / name
         package = self.home / "Noop"
@@ -88,6 +91,8 @@ class Side:
         for seconds in self.latencies(file):
             self.note("latency of a log line", seconds)
         self.note("daemon stop", self.call("daemon", "stop", *file))
+        for what, times in self.actions().items():
+            self.times.setdefault(what, []).extend(times)
         if self.file.exists():
             self.file.unlink()
 
@@ -102,6 +107,12 @@ class Side:
         assert process.returncode == 0 and len(found) == LINES, (process.returncode, len(found))
         return found
 
+    def actions(self) -> dict:
+        script = str(ROOT / "tests" / "benchmarks" / "actions.py")
+        command = [self.python, script, self.name, str(ACTIONS)]
+        out = subprocess.check_output(command, env=self.env, stderr=subprocess.DEVNULL)
+        return json.loads(out.decode().splitlines()[-1])
+
 
 def make_reference(folder: Path) -> str:
     """A virtual environment with the reference; returns its Python."""
@@ -112,11 +123,17 @@ def make_reference(folder: Path) -> str:
 
 
 def show(ours: Side, reference: Side) -> None:
-    print("%-26s %25s %25s %7s" % ("milliseconds", "ours: median min max", "reference: median min max", "ratio"))
+    print("%-36s %26s %26s %7s" % ("milliseconds", "ours: median min max", "reference: median min max", "ratio"))
     for what, mine in ours.times.items():
-        theirs = reference.times[what]
-        cells = ["%8.1f %8.1f %8.1f" % (1e3 * statistics.median(t), 1e3 * min(t), 1e3 * max(t)) for t in (mine, theirs)]
-        print("%-26s %s %s %6.1fx" % (what, *cells, statistics.median(theirs) / statistics.median(mine)))
+        theirs = reference.times.get(what)
+        row = "%-36s %s" % (what, _cell(mine))
+        if theirs:
+            row += " %s %6.1fx" % (_cell(theirs), statistics.median(theirs) / statistics.median(mine))
+        print(row)
+
+
+def _cell(times: list) -> str:
+    return "%8.2f %8.2f %8.2f" % (1e3 * statistics.median(times), 1e3 * min(times), 1e3 * max(times))
 
 
 def main() -> None:

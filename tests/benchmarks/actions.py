@@ -1,0 +1,130 @@
+"""How long an action takes to reach a waiting application, here and in the reference; and the whole way of a call.
+
+Run by ``python -m tests.benchmarks``, once with the Python of each side: ``actions.py ours|reference COUNT`` prints a
+line of JSON with lists of seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+CLIENT = """
+import sys, time
+if sys.argv[1] == "ours":
+    from openjd_adapt.client import ClientInterface as Base
+else:
+    from openjd.adaptor_runtime_client import ClientInterface as Base
+class Client(Base):
+    def __init__(self, path):
+        super().__init__(path)
+        self.actions.update({"ping": self.ping})
+    def ping(self, args):
+        print("at %.6f" % time.time(), flush=True)
+    def close(self, args=None):
+        sys.exit(0)
+    def graceful_shutdown(self, signum, frame):
+        sys.exit(0)
+Client(sys.argv[2]).poll()
+"""
+
+
+class Adaptor:
+    """All that a server asks of one."""
+
+    path_mapping_rules: list = []
+
+
+def one_way(side: str, count: int) -> list:
+    """Seconds from ``enqueue_action`` to the function in the application."""
+    if side == "ours":
+        from openjd_adapt import Action, ActionsQueue, AdaptorServer
+    else:
+        from openjd.adaptor_runtime.application_ipc import ActionsQueue, AdaptorServer
+        from openjd.adaptor_runtime_client import Action
+    queue = ActionsQueue()
+    server = AdaptorServer(queue, Adaptor())
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    path = getattr(server, "server_path", None) or server.socket_path
+    command = [sys.executable, "-c", CLIENT, side, path]
+    found = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        try:
+            for number in range(count + 5):
+                time.sleep(0.01)  # the application is waiting
+                begin = time.time()
+                queue.enqueue_action(Action("ping", {"number": number}))
+                line = b""
+                while not line.startswith(b"at "):  # the reference's client prints more
+                    line = process.stdout.readline()
+                    assert line, "the client has ended"
+                found.append(float(line[3:]) - begin)
+        finally:
+            process.kill()  # the reference's client does not end by itself
+    return found[5:]
+
+
+def floor(count: int) -> list:
+    """Seconds of a JSON ping-pong over a socket pair between two processes."""
+    ours, theirs = socket.socketpair()
+    code = (
+        "import json, socket; s = socket.socket(fileno=%d)\n"
+        "while True:\n"
+        "    data = s.recv(65536)\n"
+        "    if not data: break\n"
+        "    s.send(json.dumps({'result': json.loads(data)['n']}).encode())" % theirs.fileno()
+    )
+    with subprocess.Popen([sys.executable, "-c", code], pass_fds=[theirs.fileno()]) as process:
+        theirs.close()
+        found = []
+        for number in range(count + 5):
+            begin = time.perf_counter()
+            ours.send(json.dumps({"n": number}).encode())
+            json.loads(ours.recv(65536))
+            found.append(time.perf_counter() - begin)
+        ours.close()
+        process.wait(20)
+    return found[5:]
+
+
+def calls(count: int) -> list:
+    """Seconds of a whole call and answer, as an adaptor makes it."""
+    from openjd_adapt import ApplicationAdaptor
+
+    class Kept(ApplicationAdaptor):
+        def get_command(self) -> list:
+            code = (
+                "from openjd_adapt.client import Client\nclient = Client()\n"
+                "@client.action\ndef echo(n): return n\nclient.serve_forever()"
+            )
+            return [sys.executable, "-c", code]
+
+        def on_run(self, run_data: dict) -> None:
+            for number in range(count):
+                begin = time.perf_counter()
+                self.app.call("echo", n=number)
+                found.append(time.perf_counter() - begin)
+
+    found: list = []
+    adaptor = Kept({})
+    adaptor._start()
+    adaptor._run({})
+    adaptor._stop()
+    adaptor._cleanup()
+    return found
+
+
+if __name__ == "__main__":
+    side, count = sys.argv[1], int(sys.argv[2])
+    result = {"an action to a waiting application": one_way(side, count)}
+    if side == "ours":
+        result["a call and its answer"] = calls(count)
+        result["(floor) JSON ping-pong"] = floor(count)
+    print("\n" + json.dumps(result), flush=True)
+    os._exit(0)  # whatever server still runs

@@ -1,0 +1,125 @@
+"""Actions, their queue, the server that hands them out, and the reference's way of taking them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from openjd_adapt import Action, ActionsQueue, AdaptorServer, InputError, PathMappingRule
+from openjd_adapt.watch import Meter
+
+from .conftest import ADAPTORS, ROOT
+
+
+def test_an_action_survives_its_text():
+    action = Action("render", {"frame": 1, "name": "é"})
+    assert Action.from_json_string(str(action)) == action == Action.from_bytes(str(action).encode())
+    assert Action.from_json_string(str(Action("close"))) == Action("close", None)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"name": "x"}', "null"])
+def test_what_is_no_action_is_refused(text):
+    with pytest.raises(InputError, match="not an action"):
+        Action.from_json_string(text)
+
+
+def test_the_queue_is_first_come_first_served_but_for_its_front():
+    queue = ActionsQueue()
+    assert not queue and queue.dequeue_action() is None
+    for name in "ab":
+        queue.enqueue_action(Action(name))
+    queue.enqueue_action(Action("front"), front=True)
+    assert len(queue) == 3 and queue
+    assert [queue.dequeue_action().name for _ in range(3)] == ["front", "a", "b"]
+
+
+class RulesOnly:
+    """All that a server asks of an adaptor."""
+
+    path_mapping_rules = [PathMappingRule(source_path_format="POSIX", source_path="/a", destination_path="/b")]
+
+
+CLIENT = """
+import sys, threading
+from openjd_adapt.client import ClientInterface
+
+class Mine(ClientInterface):
+    def __init__(self, path):
+        super().__init__(path)
+        self.actions.update({"hello": self.hello, "map": self.map})
+    def hello(self, args):
+        print("hello", args)
+    def map(self, args):
+        print(self.map_path(args["path"]), self.map_path(args["path"]), len(self.path_mapping_rules()))
+
+def drive():
+    Mine(sys.argv[1]).poll()
+    print("left")
+
+if sys.argv[2] == "thread":
+    thread = threading.Thread(target=drive)
+    thread.start()
+    thread.join()
+else:
+    drive()
+"""
+
+
+@pytest.mark.parametrize("where", ["main", "thread"])
+def test_the_references_client_takes_the_actions_of_a_queue_until_it_is_closed(where):
+    queue = ActionsQueue()
+    server = AdaptorServer(queue, RulesOnly())
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    queue.enqueue_action(Action("hello", {"frame": 1}))
+    queue.enqueue_action(Action("hello"))
+    queue.enqueue_action(Action("map", {"path": "/a/x"}))
+    queue.enqueue_action(Action("close"))
+    command = [sys.executable, "-c", CLIENT, server.server_path, where]
+    out = subprocess.check_output(command, cwd=str(ROOT), timeout=20).decode()
+    assert out.splitlines() == [
+        "hello {'frame': 1}",
+        "hello None",
+        "Mapped the path /a/x to /b/x",
+        "/b/x /b/x 1",
+        "left",
+    ]
+    assert len(queue) == 0  # the application has taken everything
+    server.shutdown()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert not os.path.exists(os.path.dirname(server.server_path))
+
+
+def test_an_application_that_is_driven_by_its_standard_input(farm):
+    farm.adaptor = str(ADAPTORS / "prompt.py")
+    farm.daemon("start")
+    for line in ("one", "two"):
+        done = farm.daemon("run", "--run-data", json.dumps({"line": line}))
+        assert done.code == 0 and done.lines[-2:] == ["STDOUT: answer to %s" % line, "matched %s" % line]
+    assert "STDOUT: end of input" in farm.daemon("stop").lines
+
+
+def test_progress_is_reported_ten_times_a_second_at_the_most_scaled_and_never_lost(capsys):
+    now = [0.0]
+    meter = Meter(lambda: now[0])
+    for step in range(100):
+        now[0] = step / 100
+        meter.report(step)
+    meter.span = (50, 100)
+    meter.report(100)
+    meter.flush()
+    meter.flush()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "openjd_progress: 0" and lines[-1] == "openjd_progress: 100"
+    assert 10 <= len(lines) <= 12
+    meter.report(float("nan"))
+    meter.span = (0, 50)
+    now[0] = 5.0
+    meter.report(50)
+    assert capsys.readouterr().out == "openjd_progress: 25\n"
