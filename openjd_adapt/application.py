@@ -127,6 +127,8 @@ class Application:
             self._enqueue(name, args, number)
             self._wait(lambda: number in self._answers, timeout, "the answer to %s" % name)
             answer = self._answers[number]
+            self.process.settle()  # what the application printed before it answered comes before what follows
+            task.current().check()
         except BaseException:
             if not self._queue.withdraw(number):
                 self._given_up.add(number)
@@ -181,13 +183,20 @@ class Application:
     def close(self, grace_seconds: float = GRACE_SECONDS) -> None:
         """Ask the application to end over its connection, or by closing its input, then end it with all below it.
 
-        Each of the two ways gets half of ``grace_seconds``; one that is busy with a canceled call is not asked.
+        Half of ``grace_seconds``, or of what a canceled task has left, is for the asking; one that is busy
+        with a canceled call is not asked over its connection.
         """
+        remaining = task.current().remaining()
+        grace_seconds = grace_seconds if remaining is None else min(grace_seconds, 0.9 * remaining)
         begin = time.monotonic()
+        asked = False
         if self.process.stdin and not self.process.stdin.closed:
             self.process.stdin.close()
-        if self.process.is_running and self._about and not self._gone and not self._given_up:
+            asked = True
+        if self._about and not self._gone and not self._given_up:
             self._server.close_application()
+            asked = True
+        if asked:
             self.process.wait_quietly(grace_seconds / 2)
         self.process.terminate(max(0.0, grace_seconds - (time.monotonic() - begin)))
 
@@ -245,9 +254,12 @@ class Application:
         if "about" in message:
             self._about = one_line(message["about"])
         elif "answer" in message:
-            self._given_up.discard(message["answer"])
-            if message["answer"] in self._waiting:
-                self._answers[message["answer"]] = message
+            call = message["answer"]
+            if call in self._waiting:
+                self._answers[call] = message
+            elif call not in self._given_up:
+                _logger.warning("%s has answered a call that nobody made: %.100r", self.name, call)
+            self._given_up.discard(call)
         elif "progress" in message:
             self._adaptor.report_progress(message["progress"])
         elif "status" in message:

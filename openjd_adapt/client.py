@@ -141,6 +141,9 @@ class Client:
             self._say({"answer": call, "error": text, "traceback": trace})
 
     def _say(self, message: Message) -> None:
+        if "answer" in message:  # what was printed comes before the answer
+            for stream in filter(None, (sys.stdout, sys.stderr)):
+                stream.flush()
         self._peer.send(message)
         while self._peer.backlog:
             select.select([], [self._peer], [])

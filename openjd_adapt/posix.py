@@ -35,6 +35,7 @@ __all__ = [
     "spawn",
     "start_time",
     "wait_for_lock",
+    "wait_readable",
     "wait_unreaped",
 ]
 
@@ -266,6 +267,15 @@ def spawn(argv: Sequence[str], output: int, control: int) -> int:
         os.write(2, ("cannot start %s: %s\n" % (argv[0], error.strerror)).encode("utf-8", "replace"))
     finally:
         os._exit(127)
+
+
+def wait_readable(descriptor: int, timeout: float | None = None) -> bool:
+    """Wait until a pipe has something to read or has ended; False after ``timeout`` seconds."""
+    import select
+
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(None if timeout is None else timeout * 1000))
 
 
 def make_pipe() -> tuple[int, int]:

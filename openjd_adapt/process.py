@@ -49,22 +49,52 @@ class StreamLogger(threading.Thread):
         super().__init__(*args, **kwargs)
         self._stream = stream
         self._forwarder = LineForwarder(level, loggers, handlers, encoding)
+        self._state = threading.Condition()
+        self._in_hand = False
+        self._ended = False
         #: When the stream has brought something last, on the clock of :func:`time.monotonic`.
         self.last_output = time.monotonic()
 
     def run(self) -> None:
         """Read until the stream ends."""
         try:
-            read = getattr(self._stream, "read1", None)
-            if read:
-                for chunk in iter(lambda: read(output.READ_BYTES), b""):
-                    self.last_output = time.monotonic()
-                    self._forwarder.feed(chunk)
+            if hasattr(self._stream, "read1"):
+                self._read_bytes()
             else:
                 for line in self._stream:
                     self._forwarder.feed(line.encode("utf-8", "backslashreplace"))
         finally:
             self._forwarder.close()
+            with self._state:
+                self._ended = True
+                self._state.notify_all()
+
+    def _read_bytes(self) -> None:
+        """Read and pass on, so that what was written is at any moment either in the stream or marked as in hand."""
+        try:
+            descriptor = self._stream.fileno()
+        except OSError:  # no file, but a buffer
+            self._forwarder.feed(self._stream.read())
+            return
+        while True:
+            system.wait_readable(descriptor)
+            with self._state:
+                self._in_hand = True
+            chunk = os.read(descriptor, output.READ_BYTES)
+            if not chunk:
+                return
+            self.last_output = time.monotonic()
+            self._forwarder.feed(chunk)
+            with self._state:
+                self._in_hand = False
+                self._state.notify_all()
+
+    def settle(self, timeout: float) -> None:
+        """Wait until what stands in the stream now is passed on, ``timeout`` seconds at the most."""
+        with self._state:
+            self._state.wait_for(
+                lambda: self._ended or not (self._in_hand or system.wait_readable(self._stream.fileno(), 0)), timeout
+            )
 
     def last_lines(self, count: int) -> list[str]:
         """The last ``count`` lines that were passed on."""
@@ -218,6 +248,11 @@ class LoggingSubprocess:
         if ended:
             self._drain()
         return ended
+
+    def settle(self) -> None:
+        """Wait until what the process has written so far is passed on; one that never pauses is not waited for long."""
+        for reader in self._readers:
+            reader.settle(DRAIN_SECONDS)
 
     @property
     def last_output(self) -> float:

@@ -23,6 +23,7 @@
 ``silence``                      leave nothing of the command's standard input, output and error open
 ``spawn``                        start a program with one descriptor as its output and one as its control
 ``start_time``                   when a process started, in the host's own units; 0 where it cannot be told
+``wait_readable``                wait until a pipe has something to read
 ``wait_unreaped``                wait for a child's end, leaving its pid in place
 ===============================  ====================================================================================
 """

@@ -10,7 +10,15 @@ import threading
 
 import pytest
 
-from openjd_adapt import Action, ActionsQueue, AdaptorServer, InputError, PathMappingRule
+from openjd_adapt import (
+    Action,
+    ActionsQueue,
+    Adaptor,
+    AdaptorRunner,
+    AdaptorServer,
+    InputError,
+    PathMappingRule,
+)
 from openjd_adapt.watch import Meter
 
 from .conftest import ADAPTORS, ROOT
@@ -103,6 +111,21 @@ def test_an_application_that_is_driven_by_its_standard_input(farm):
         done = farm.daemon("run", "--run-data", json.dumps({"line": line}))
         assert done.code == 0 and done.lines[-2:] == ["STDOUT: answer to %s" % line, "matched %s" % line]
     assert "STDOUT: end of input" in farm.daemon("stop").lines
+
+
+def test_a_span_scales_progress_to_a_part_of_the_task_and_ends_with_its_block(capsys):
+    class Any(Adaptor):
+        def on_run(self, run_data):
+            with self.progress_span(50, 100):
+                self.report_progress(50)
+            self._meter.flush()
+            self._meter = Meter()
+            self.report_progress(50)
+
+    runner = AdaptorRunner(adaptor=Any({}))
+    runner._start()
+    runner._run({})
+    assert capsys.readouterr().out.splitlines() == ["openjd_progress: 75", "openjd_progress: 50"]
 
 
 def test_progress_is_reported_ten_times_a_second_at_the_most_scaled_and_never_lost(capsys):

@@ -162,6 +162,13 @@ def test_a_stop_after_a_canceled_call_does_not_wait_for_it(kept):
     assert kept.pids() == []
 
 
+@pytest.mark.parametrize("call", [4711, "x", None])
+def test_an_answer_to_a_call_that_nobody_made_is_said_and_does_no_harm(open_daemon, call):
+    done = task(open_daemon, {"call": "lie", "args": {"call": call}})
+    assert (done.code, done.lines[-1]) == (0, "result None")
+    assert "has answered a call that nobody made: %r" % (call,) in done.out
+
+
 def test_a_cast_is_not_waited_for(open_daemon):
     begin = time.monotonic()
     assert task(open_daemon, {"cast": "sleep", "args": {"seconds": 1}}).code == 0
@@ -207,6 +214,13 @@ def test_lines_are_watched_as_declared(open_daemon):
         "openjd_progress: 25",
         "openjd_progress: 100",
     ]
+
+
+def test_what_the_application_prints_before_it_answers_comes_before_what_the_task_prints_then(open_daemon):
+    lines = ["line %d" % number for number in range(300)]
+    for _ in range(20):
+        done = task(open_daemon, {"call": "lines", "args": {"lines": lines}})
+        assert done.lines == [*("STDOUT: " + line for line in lines), "result None"]
 
 
 def test_a_fatal_line_fails_the_running_task_with_its_text(open_daemon):

@@ -62,6 +62,11 @@ def map_path(path):
 
 
 @client.action
+def lie(call):
+    client._say({"answer": call, "result": "of nothing"})
+
+
+@client.action
 def leave():
     client.close()
     time.sleep(0.2)
