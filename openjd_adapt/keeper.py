@@ -93,6 +93,7 @@ class Keeper:
         self._tasks = 0
         self._born = time.monotonic()
         self._kill_reason = ""
+        self._folders: list[str] = []
         self._how_ended: str | None = None
         self._stop_code = DONE
         self._loop = Loop()
@@ -370,8 +371,10 @@ class Keeper:
         return bool(data)
 
     def _on_control(self) -> None:
-        """The worker never speaks here: its end of the connection has closed, and SIGCHLD tells the rest."""
-        self._loop.forget(self._control)
+        """The worker tells of folders of its own; when its end closes, SIGCHLD tells the rest."""
+        self._folders += [str(message.get("folder")) for message, _ in self._control.receive()]
+        if self._control.closed:
+            self._loop.forget(self._control)
 
     # Ends
 
@@ -410,6 +413,10 @@ class Keeper:
         while self._read_output() and time.monotonic() < patience:
             pass  # where processes can escape, one may go on writing for ever
         self._delivery.keep(self._filter.rest())
+        if not self._control.closed:
+            self._on_control()
+        for folder in self._folders:
+            _remove_folder(folder)
         self._how_ended = self._kill_reason or "the adaptor's process " + describe_exit(returncode)
         self._linger()
         task = self._task
@@ -434,6 +441,16 @@ class Keeper:
         """Wait for the viewer to take the rest and to leave, as long as it goes on taking; in the foreground always."""
         if self._plan.address:
             self._loop.set_timer("linger", patience, partial(setattr, self._delivery, "viewer", None))
+
+
+def _remove_folder(folder: str) -> None:
+    """Remove a folder that the worker has made, and the files in it, unless the worker has done so."""
+    try:
+        for name in os.listdir(folder):
+            os.unlink(os.path.join(folder, name))
+        os.rmdir(folder)
+    except OSError:
+        return
 
 
 def keep(plan: Plan, starter: Peer, lifeline: int) -> None:

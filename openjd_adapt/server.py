@@ -14,6 +14,7 @@ import os
 import tempfile
 import threading
 
+from . import task
 from .actions import ActionsQueue
 from .channel import Address
 from .errors import BAD_INPUT
@@ -46,6 +47,7 @@ class AdaptorServer:
         self.on_gone: Callable[[], object] = bool
         self._adaptor = adaptor
         folder = tempfile.mkdtemp(prefix="openjd_adapt-")
+        task.on_folder(folder)
         self._address = Address(os.path.join(folder, "application.json"), private_folder=True)
         self._address.publish(type(adaptor).__name__)
         self._loop = Loop()

@@ -106,6 +106,9 @@ class Task:
         self.wait_for(lambda: False, seconds)
 
 
+#: Told of a folder that is to be removed if this process is killed; the worker passes that on to its keeper.
+on_folder: Callable[[str], object] = bool
+
 #: The task of a process that runs no adaptor: nothing cancels it.
 _IDLE = Task()
 _current = [_IDLE]

@@ -2,7 +2,8 @@
 
 The keeper's commands come as frames over descriptor 3: ``{"init": {...}}`` once, then ``{"do": "start"}``,
 ``{"do": "run", "data": {}}`` and ``{"do": "stop"}`` one at a time, and ``{"cancel": seconds}`` at any moment. The
-answer goes the way of all output, behind the task's last line, as a marker (see ``wire``).
+answer goes the way of all output, behind the task's last line, as a marker (see ``wire``). The worker says but one
+thing here: ``{"folder": path}``, which the keeper removes when the worker is dead.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import socket
 import sys
 import threading
 
-from . import config, lifecycle, output, system
+from . import config, lifecycle, output, system, task
 from .task import Task
-from .wire import Decoder, encode_marker
+from .wire import Decoder, encode, encode_marker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Callable
     output.install_logging()
     control = socket.socket(fileno=CONTROL_DESCRIPTOR)
     control.set_inheritable(False)
+    task.on_folder = lambda folder: control.sendall(encode({"folder": folder}))
     messages = _messages(control)
     init = next(messages)["init"]
     lifecycle.debug = init["debug"]

@@ -103,6 +103,17 @@ def test_sigkill_of_the_application_fails_its_call_at_once_with_exit_code_and_la
     assert kept.daemon("stop").code == 0
 
 
+def test_a_killed_worker_leaves_no_folder(kept):
+    (kept.folder / "tmp").mkdir()
+    kept.env["TMPDIR"] = str(kept.folder / "tmp")
+    kept.daemon("start")
+    assert len(os.listdir(kept.env["TMPDIR"])) == 1
+    os.kill(json.loads(kept.daemon("status", "--json").out)["worker_pid"], signal.SIGKILL)
+    kept.wait_until_nothing_is_left()
+    assert os.listdir(kept.env["TMPDIR"]) == []
+    assert kept.daemon("stop").code == 0
+
+
 def test_an_application_that_leaves_in_a_call_is_told_with_its_exit_code(kept):
     done = run(kept, {"call": "leave"})
     assert done.code == 1 and " exited with code 5 while waiting for the answer to leave" in done.out
