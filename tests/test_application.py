@@ -271,13 +271,18 @@ def test_10000_calls_in_a_row_cost_no_memory_threads_or_descriptors(open_daemon)
 # Other clients
 
 
-def server(farm):
-    """A connection to the adaptor's server for applications, as any program of this user may make it."""
+def server_socket(farm):
+    """The path of the socket on which the adaptor's server waits for the application."""
     environ = Path("/proc/%d/environ" % farm.application).read_bytes().split(b"\0")
     [path] = [value.partition(b"=")[2].decode() for value in environ if value.startswith(b"OPENJD_ADAPT_SERVER=")]
     record = json.loads(Path(path).read_text().splitlines()[0])
+    return os.path.join(os.path.dirname(path), record["address"])
+
+
+def server(farm):
+    """A connection to the adaptor's server for applications, as any program of this user may make it."""
     connection = socket.socket(socket.AF_UNIX)
-    connection.connect(os.path.join(os.path.dirname(path), record["address"]))
+    connection.connect(server_socket(farm))
     return connection
 
 
@@ -293,6 +298,27 @@ def test_a_second_client_is_refused(open_daemon):
     say(connection, {"next": True})
     assert b"another application is connected" in connection.recv(4096)
     connection.close()
+    assert task(open_daemon, {"call": "pid"}).code == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_another_users_client_is_kept_out_by_the_folder_and_by_its_uid(open_daemon):
+    path = server_socket(open_daemon)
+    program = (
+        "import os, socket, sys\n"
+        "connection = socket.socket(socket.AF_UNIX)\n"
+        "os.setuid(65534)\n"
+        "try:\n"
+        "    connection.connect(sys.argv[1])\n"
+        "    print(connection.recv(100))\n"
+        "except OSError as error:\n"
+        "    print(type(error).__name__)\n"
+    )
+    command = [sys.executable, "-c", program, path]
+    assert subprocess.check_output(command, timeout=20).strip() == b"PermissionError"
+    os.chmod(os.path.dirname(path), 0o755)
+    os.chmod(path, 0o777)
+    assert subprocess.check_output(command, timeout=20).strip() == b"b''"  # connected, and dropped for its uid
     assert task(open_daemon, {"call": "pid"}).code == 0
 
 
