@@ -8,7 +8,8 @@ What fronts and keeper say (a front's first frame is its hello, its second one r
 
     front   {"do": "start"} {"do": "run", "data": {}} {"do": "stop", "within": s} {"do": "cancel", "within": s}
             {"do": "status"}, then while its task runs {"cancel": seconds or null} and {"ack": offset}
-    keeper  {"output": offset of the body's end} with a body, {"note": text}, {"error": text, "code": exit code},
+    keeper  {"ready": path or null, "contained": bool} to the front that started it, {"canceled": bool} to a cancel,
+            {"output": offset of the body's end} with a body, {"note": text}, {"error": text, "code": exit code},
             {"status": {}}, and as the last of a task {"result": {"outcome": done | failed | canceled, "message": text,
             "code": exit code}}, with "gone": true if the adaptor is dead
 """

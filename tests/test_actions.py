@@ -113,6 +113,38 @@ def test_an_application_that_is_driven_by_its_standard_input(farm):
     assert "STDOUT: end of input" in farm.daemon("stop").lines
 
 
+WATCHING = """
+import sys
+from openjd_adapt import Adaptor, CommandAdaptor, Fatal, LoggingSubprocess, ManagedProcess, Progress
+
+LINES = "print('done 50'); print('Fatal: no licence')"
+
+class Command(CommandAdaptor):
+    watch = [Progress(r"done (.*)"), Fatal(r"^Fatal: (.*)")]
+    def get_managed_process(self, run_data):
+        return Process(run_data)
+
+class Process(ManagedProcess):
+    def get_executable(self): return sys.executable
+    def get_arguments(self): return ["-c", LINES]
+
+class Plain(Adaptor):
+    watch = Command.watch
+    def on_run(self, run_data):
+        with LoggingSubprocess(args=[sys.executable, "-c", LINES], stdout_handler=self.line_handler):
+            pass
+"""
+
+
+@pytest.mark.parametrize("name", ["Command", "Plain"])
+def test_the_lines_of_any_adaptors_processes_are_watched_as_declared(farm, name):
+    (farm.folder / "watching.py").write_text(WATCHING)
+    farm.adaptor = "%s:%s" % (farm.folder / "watching.py", name)
+    done = farm("run")
+    assert done.code == 1
+    assert "openjd_progress: 50" in done.lines and "openjd_fail: no licence" in done.lines
+
+
 def test_a_span_scales_progress_to_a_part_of_the_task_and_ends_with_its_block(capsys):
     class Any(Adaptor):
         def on_run(self, run_data):

@@ -159,6 +159,15 @@ def test_sigkill_to_daemon_run_cancels_the_task_and_the_next_one_shows_what_was_
     assert done.lines[-2:] == ["INFO: on_cancel on cancel", "INFO: next"]
 
 
+def test_a_closed_standard_output_of_daemon_run_cancels_the_task_and_the_next_one_shows_the_rest(started):
+    process = started.daemon_popen("run", "--run-data", '{"do": "sleep", "seconds": 60}')
+    read_until(process.stdout, "sleeping")
+    process.stdout.close()
+    assert process.wait(20) == 4
+    process.stderr.close()
+    assert task(started, {"do": "say", "text": "next"}).lines == ["INFO: on_cancel on cancel", "INFO: next"]
+
+
 def test_a_second_run_at_the_same_time_is_refused_at_once(started):
     process = started.daemon_popen("run", "--run-data", '{"do": "sleep", "seconds": 2}')
     read_until(process.stdout, "sleeping")

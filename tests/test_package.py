@@ -110,6 +110,12 @@ def test_only_the_system_modules_know_the_operating_system():
             assert not re.search(r"os\.name\b|win32|\bnt\b", path.read_text(encoding="utf-8")), path
 
 
+def test_the_table_of_the_system_modules_is_their_contract():
+    from openjd_adapt import posix, system
+
+    assert set(re.findall(r"^``(\w+)``", system.__doc__, re.M)) == set(posix.__all__)
+
+
 def test_public_names_have_docstrings_and_are_loaded_on_first_use():
     for name in openjd_adapt.__all__:
         value = getattr(openjd_adapt, name)
