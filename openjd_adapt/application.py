@@ -106,6 +106,7 @@ class Application:
         except BaseException:
             self._server.shutdown()
             raise
+        self.process.ask_over_channel = self._ask_to_end
         if not stdin and self.process.stdin:
             self.process.stdin.close()
 
@@ -186,9 +187,9 @@ class Application:
         Half of ``grace_seconds``, or of what a canceled task has left, is for the asking; one that is busy
         with a canceled call is not asked over its connection.
         """
-        remaining = task.current().remaining()
-        grace_seconds = grace_seconds if remaining is None else min(grace_seconds, 0.9 * remaining)
-        begin = time.monotonic()
+        self.process.terminate(grace_seconds)
+
+    def _ask_to_end(self) -> bool:
         asked = False
         if self.process.stdin and not self.process.stdin.closed:
             self.process.stdin.close()
@@ -196,14 +197,14 @@ class Application:
         if self._about and not self._gone and not self._given_up:
             self._server.close_application()
             asked = True
-        if asked:
-            self.process.wait_quietly(grace_seconds / 2)
-        self.process.terminate(max(0.0, grace_seconds - (time.monotonic() - begin)))
+        return asked
 
     def end(self) -> None:
         """Kill what is left of the application and close its server."""
-        self.process.terminate(0)
-        self._server.shutdown()
+        try:
+            self.process.terminate(0)
+        finally:
+            self._server.shutdown()
 
     def _enqueue(self, name: str, args: dict[str, Any], number: int | None) -> None:
         try:

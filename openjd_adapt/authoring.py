@@ -31,7 +31,7 @@ def rehearse(command: list[str], init: dict[str, str], run_data: list[dict[str, 
     show = _Show(sys.stdout.isatty(), len(tasks))
     with tempfile.TemporaryDirectory(prefix="openjd_adapt-") as folder:
         daemon = ["--connection-file", os.path.join(folder, "connection.json")]
-        options = [item for pair in init.items() for item in pair]
+        options = [item for name, value in init.items() for item in (name, _in_file(folder, name, value))]
         code = show.phase("start", [*command, "daemon", "start", *daemon, *options])
         for number, data in enumerate(tasks, 1):
             if code == DONE and not show.canceled:
@@ -75,6 +75,16 @@ def _passed(folder: str, data: dict[str, Any]) -> str:
     path = os.path.join(folder, "run-data.json")
     with open(path, "w", encoding="utf-8") as stream:
         json.dump(data, stream)
+    return "file://" + path
+
+
+def _in_file(folder: str, option: str, value: str) -> str:
+    """Inline data, which may hold a secret, as a file: the command lines of others can be read by everybody."""
+    if option == "--config" or value.startswith("file://"):
+        return value
+    path = os.path.join(folder, option.strip("-") + ".json")
+    with open(path, "w", encoding="utf-8") as stream:
+        stream.write(value)
     return "file://" + path
 
 

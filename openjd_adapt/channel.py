@@ -1,15 +1,17 @@
 """A private local socket, and the connection file that says how to reach it.
 
-The file is JSON lines: the first is written by the keeper before the adaptor starts, the second (how the daemon ended,
-and the last output that nobody has seen) when it ends. It is locked from before it has its name until all of the
-daemon is dead: that lock, not the file's existence, tells whether a daemon lives.
+The file has two lines of JSON: the first is written by the keeper before the adaptor starts, the second (how the daemon
+ended) when it ends; behind it stands the output that nobody has seen. It is locked from before it has its name until
+all of the daemon is dead: that lock, not the file's existence, tells whether a daemon lives.
 """
 
 from __future__ import annotations
 
+import binascii
 import errno
 import json
 import os
+import signal
 import socket
 import stat
 
@@ -20,13 +22,28 @@ from .wire import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Callable, Iterator
 
 
 #: A folder in which no socket can be made; ENOENT: a long path, and no /proc to shorten it.
 _NO_SOCKET_HERE = (errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL, errno.EACCES, errno.EROFS, errno.ENOENT)
 _SUN_PATH_BYTES = 100
 _RECORD_LIMIT = 1024 * 1024
+#: How much of the last output a file keeps if its disk has no room for all of it, in bytes.
+_LAST_WORDS_BYTES = 16 * 1024
+#: The names of what processes of a session make in its private folder.
+SOCKET_NAME = "socket"
+APPLICATION_NAME = "application-"
+
+
+def private_folder_name() -> str:
+    """A path for a private folder, which nobody can guess and whoever needs it first makes."""
+    return os.path.join(system.temporary_folder(), "openjd_adapt-" + binascii.hexlify(os.urandom(12)).decode("ascii"))
+
+
+def remove_private_folder(path: str) -> None:
+    """Remove a session's private folder, and the sockets and files that its processes have made there, if they have."""
+    system.remove_private_folder(path, (SOCKET_NAME, APPLICATION_NAME))
 
 
 class ConnectionFile:
@@ -40,11 +57,12 @@ class ConnectionFile:
         """
         self.path = path
         try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+            self._descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:
             raise NoDaemonError("connection file %s: there is none, so there is no daemon" % path) from None
         except OSError as error:
-            raise InputError("connection file %s: %s" % (path, error.strerror)) from None
+            reason = "is a symbolic link" if error.errno == errno.ELOOP else error.strerror
+            raise InputError("connection file %s: %s" % (path, reason)) from None
         try:
             self._read()
         except BaseException:
@@ -61,16 +79,19 @@ class ConnectionFile:
             raise InputError("connection file %s: others may read it; it must have mode 0600" % self.path)
         lines = os.pread(self._descriptor, _RECORD_LIMIT, 0).split(b"\n")
         try:
-            records = [json.loads(line.decode("utf-8")) for line in lines[:-1]]
-            record: dict[str, Any] = records[0]
+            record: dict[str, Any] = json.loads(lines[0].decode("utf-8")) if len(lines) > 1 else {}
             self.pid: int = record["pid"]
             self.host: str = record["host"]
             self.started: int = record["started"]
             self._private_folder: bool = record["private_folder"]
+            self._folder: str = record.get("folder", "")
+            guardian = record.get("guardian", [0, 0])
+            self._guardian: tuple[int, int] = (guardian[0], guardian[1])
             self.adaptor: str = record["adaptor"]
             self.address: str = os.path.join(os.path.dirname(self.path), record["address"])
-            #: How the daemon ended, and the end of its output that nobody has seen; None while it lives.
-            self.ended: dict[str, Any] | None = records[1] if len(records) > 1 else None
+            #: How the daemon ended, and how many bytes of output that nobody has seen follow; None while it lives.
+            self.ended: dict[str, Any] | None = json.loads(lines[1].decode("utf-8")) if len(lines) > 2 else None
+            self._output_begin = sum(len(line) + 1 for line in lines[:2])
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             raise InputError("connection file %s: is truncated or no connection file" % self.path) from None
 
@@ -88,25 +109,38 @@ class ConnectionFile:
 
     def _still_has_its_name(self) -> bool:
         try:
-            return os.path.samestat(os.stat(self.path), os.fstat(self._descriptor))
+            return os.path.samestat(os.lstat(self.path), os.fstat(self._descriptor))
         except FileNotFoundError:
             return False
 
     @property
-    def owner_is_here(self) -> bool:
-        """Whether the pid may be signalled: same host, and still the process that wrote the file."""
-        return self.host == socket.gethostname() and 0 < self.started == system.start_time(self.pid)
+    def _is_here(self) -> bool:
+        return self.host == socket.gethostname()
 
-    def wait(self) -> None:
-        """Block until all of the daemon is dead, and claim what it has left."""
-        system.wait_for_lock(self._descriptor)
+    def kill(self) -> bool:
+        """Kill the keeper, if the file still means it; the guardian then ends the rest. False if it does not."""
+        if not self._is_here:
+            return False
+        system.send_signal(*self._guardian, signal.SIGCONT)  # one that was stopped would end nothing
+        return system.send_signal(self.pid, self.started, signal.SIGKILL)
+
+    def left(self) -> list[int]:
+        """The pids of what is still below the guardian."""
+        pid, started = self._guardian
+        return system.descendants(pid) if self._is_here and 0 < started == system.start_time(pid) else []
+
+    def wait(self, timeout: float) -> bool:
+        """Block until all of the daemon is dead, and claim what it has left; False after ``timeout`` seconds."""
+        if not system.wait_for_lock(self._descriptor, timeout):
+            return False
         self._read()
+        return True
 
     def connect(self) -> Peer:
         """A connection to the living daemon. Raises :class:`NoDaemonError` or :class:`InputError`."""
         if not self.alive:
             raise NoDaemonError(self.obituary)
-        if self.host != socket.gethostname():
+        if not self._is_here:
             raise NoDaemonError("connection file %s: its daemon runs on the host %s" % (self.path, self.host))
         connection = socket.socket(socket.AF_UNIX)
         try:
@@ -128,24 +162,45 @@ class ConnectionFile:
         return "connection file %s: its daemon is no longer alive: %s" % (self.path, how)
 
     @property
+    def was_stopped(self) -> bool:
+        """Whether a command or a signal has stopped it."""
+        return bool(self.ended and self.ended["how"].startswith("it was stopped"))
+
+    @property
     def stop_code(self) -> int:
         """The exit code of the stop that has ended the daemon; 0 if it ended otherwise."""
         return int(self.ended["code"]) if self.ended else 0
 
-    @property
-    def last_words(self) -> bytes:
-        """What the daemon wrote last and nobody has seen."""
-        return str(self.ended["output"]).encode("utf-8", "surrogateescape") if self.ended else b""
+    def show_last_words(self, show: Callable[[bytes], object]) -> None:
+        """Hand what the daemon wrote last and nobody has seen to ``show``, once: then it is taken out of the file.
+
+        The caller has claimed the file.
+        """
+        if not self.ended:
+            return
+        if self.ended["lost"]:
+            show(b"WARNING: %d bytes of output are lost: the disk was full\n" % self.ended["lost"])
+        offset = self._output_begin
+        data = os.pread(self._descriptor, _RECORD_LIMIT, offset)
+        while data:
+            show(data)
+            offset += len(data)
+            data = os.pread(self._descriptor, _RECORD_LIMIT, offset)
+        os.ftruncate(self._descriptor, self._output_begin)
 
     def remove(self) -> None:
         """Remove what a dead daemon left, once claimed: the file and, if it was killed, its socket."""
         if not self._still_has_its_name():
             return  # somebody has been faster, and there may be a new daemon by that name
-        for path in (self.address, self.path):
-            try:
-                os.unlink(path)
-            except FileNotFoundError:
-                continue
+        try:
+            os.unlink(self.address)
+        except OSError:
+            pass  # it is gone, or somebody has put something there
+        try:
+            os.unlink(self.path)
+        except OSError as error:
+            raise InputError("connection file %s: cannot be removed: %s" % (self.path, error.strerror)) from None
+        remove_private_folder(self._folder)
         if self._private_folder:
             try:
                 os.rmdir(os.path.dirname(self.path))
@@ -159,13 +214,15 @@ class ConnectionFile:
 class Address:
     """The listening end: a locked connection file without a name yet, and the socket beside it."""
 
-    def __init__(self, path: str, private_folder: bool = False) -> None:
+    def __init__(self, path: str, folder: str, private_folder: bool = False) -> None:
         """Bind the socket of a daemon whose file will be ``path``, in a folder made just for it or not.
 
-        Raises :class:`InputError`.
+        ``folder``: the session's private one, for a socket that cannot lie beside the file. Raises :class:`InputError`.
         """
         self.path = path
+        self._folder = folder
         self._private_folder = private_folder
+        self._record = b""
         self._draft = "%s.%d" % (path, os.getpid())
         self.listener = socket.socket(socket.AF_UNIX)
         try:
@@ -191,10 +248,9 @@ class Address:
             except OSError as error:
                 if error.errno not in _NO_SOCKET_HERE:
                     raise
-            import tempfile
-
-            path = os.path.join(tempfile.mkdtemp(prefix="openjd_adapt-"), "socket")
-            self.listener.bind(path)
+            system.make_private_folder(self._folder)
+            path = os.path.join(self._folder, SOCKET_NAME)
+            _at_short_path(path, self.listener.bind)
             return path
         finally:
             os.umask(mask)
@@ -212,11 +268,14 @@ class Address:
             "pid": os.getpid(),
             "host": socket.gethostname(),
             "started": system.start_time(os.getpid()),
+            "guardian": [os.getppid(), system.start_time(os.getppid())],
             "private_folder": self._private_folder,
+            "folder": self._folder,
             "address": os.path.basename(self.socket_path) if beside else self.socket_path,
         }
         try:
-            self._append(record)
+            self._record = _line(record)
+            self._append(self._record)
             self._give_name()
         except FileExistsError:
             raise InputError("connection file %s: another daemon has just been started with it" % self.path) from None
@@ -235,18 +294,44 @@ class Address:
                 raise FileExistsError from None
             os.rename(self._draft, self.path)
 
-    def note_end(self, how: str, output: bytes, code: int) -> None:
-        """Write how the daemon ended, with the exit code for a stop, unless that stands there already."""
+    def is_gone(self) -> bool:
+        """Whether the file is no longer there, or another daemon's stands in its place.
+
+        Only a clear answer counts: a file system that is late or fails tells nothing.
+        """
+        try:
+            with open(self.path, "rb") as stream:
+                line = stream.readline(_RECORD_LIMIT)
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:
+            return False
+        return line.endswith(b"\n") and line != self._record
+
+    def note_end(
+        self, how: str, code: int, unseen: int = 0, last_words: Callable[[int], Iterator[bytes]] = lambda size: iter(())
+    ) -> None:
+        """Write how the daemon ended, with the exit code for a stop, unless that stands there already.
+
+        Behind it goes the output that nobody has seen, ``unseen`` bytes, of which ``last_words(size)`` gives the end;
+        on a full disk as much as there is room for.
+        """
         if os.pread(self.descriptor, _RECORD_LIMIT, 0).count(b"\n") != 1:
             return
-        try:
-            self._append({"how": how, "output": output.decode("utf-8", "surrogateescape"), "code": code})
-        except OSError:
-            return  # a full disk: the lock still tells that the daemon is dead
+        begin = os.fstat(self.descriptor).st_size
+        for size in (unseen, min(unseen, _LAST_WORDS_BYTES), 0):
+            try:
+                self._append(_line({"how": how, "code": code, "lost": unseen - size}))
+                for piece in last_words(size):
+                    self._append(piece)
+                return
+            except OSError:
+                os.ftruncate(self.descriptor, begin)  # without any of it, the lock still tells that the daemon is dead
 
-    def _append(self, record: dict[str, Any]) -> None:
-        line = json.dumps(record).encode("ascii") + b"\n"
-        os.pwrite(self.descriptor, line, os.fstat(self.descriptor).st_size)
+    def _append(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.pwrite(self.descriptor, view, os.fstat(self.descriptor).st_size) :]
 
     def abandon(self) -> None:
         """Nobody will listen here after all."""
@@ -254,19 +339,22 @@ class Address:
         self.remove_socket()
 
     def remove_socket(self) -> None:
-        """Remove the socket, and its folder where it has one of its own."""
+        """Remove the socket, unless somebody has done so."""
         try:
             os.unlink(self.socket_path)
-            if os.path.dirname(self.socket_path) != os.path.dirname(self.path):
-                os.rmdir(os.path.dirname(self.socket_path))
         except OSError:
             return
 
 
-def clear_for_start(path: str) -> str | None:
+def _line(record: dict[str, Any]) -> bytes:
+    return json.dumps(record).encode("ascii") + b"\n"
+
+
+def clear_for_start(path: str, show: Callable[[bytes], object]) -> str | None:
     """Make room for a new daemon's connection file at ``path``; what was replaced, in words, or None.
 
-    Raises :class:`InputError` if a living daemon's file, or something else, stands there.
+    What a dead daemon wrote last goes to ``show``. Raises :class:`InputError` if a living daemon's file, or something
+    else, stands there.
     """
     try:
         old = ConnectionFile(path)
@@ -275,6 +363,7 @@ def clear_for_start(path: str) -> str | None:
     try:
         if not old.claim():
             raise InputError("connection file %s: a daemon is already running (pid %d)" % (path, old.pid))
+        old.show_last_words(show)
         old.remove()
     finally:
         old.close()

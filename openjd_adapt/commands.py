@@ -33,6 +33,7 @@ OPTIONS: dict[str, tuple[str, str]] = {
     "--connection-file": (ONCE, "where the daemon can be reached; else OPENJD_ADAPTOR_SOCKET says it"),
     "--config": (ONCE, "a JSON file whose keys go over all other configuration of the adaptor"),
     "--timeout": (ONCE, "seconds: how long it may take"),
+    "--idle-timeout": (ONCE, "seconds: stop the daemon when it has had no task for so long (default: never)"),
     "--each": (MANY, "NAME=RANGE: one task for each number, as NAME in its run data; RANGE is such as 1-10:3"),
     "--debug": (FLAG, "show the toolkit's own tracebacks"),
     "--json": (FLAG, "print JSON"),
@@ -57,15 +58,15 @@ class Command:
         return MANY if option in self._many else OPTIONS[option][0]
 
 
-def _timeout(options: Options, default: float | None) -> float | None:
-    if "--timeout" not in options:
+def _timeout(options: Options, default: float | None, option: str = "--timeout") -> float | None:
+    if option not in options:
         return default
     try:
-        seconds = float(options["--timeout"])
+        seconds = float(options[option])
     except ValueError:
         seconds = -1.0
     if not 0 < seconds < 1e9:
-        raise InputError("--timeout: %r is no number of seconds above 0" % options["--timeout"])
+        raise InputError("%s: %r is no number of seconds above 0" % (option, options[option]))
     return seconds
 
 
@@ -81,10 +82,12 @@ def _connection_path(options: Options) -> str:
 # Commands
 
 
-def _plan(app: App, options: Options, address: Any) -> Plan:
+def _plan(app: App, options: Options) -> Plan:
     """What the keeper is to do; all that the options hold is checked here, before anything is started."""
     import binascii
 
+    from .channel import private_folder_name
+    from .config import for_runtime
     from .keeper import Plan
     from .paths import rules_from_document
 
@@ -94,46 +97,51 @@ def _plan(app: App, options: Options, address: Any) -> Plan:
     config = options.get("--config")
     if config is not None and not os.path.isfile(config):
         raise InputError("--config: %s: there is no such file" % config)
+    folder = private_folder_name()
     init = {
+        "folder": folder,
         "init_data": init_data,
         "path_mapping": mapping,
         "config": [os.path.abspath(config)] if config else [],
         "debug": "--debug" in options,
         "token": binascii.hexlify(os.urandom(16)).decode("ascii"),
     }
-    return Plan(app.name, [*app.command(), WORKER], init, address)
+    plan = Plan(app.name, [*app.command(), WORKER], init, folder)
+    runtime = for_runtime().build_config().config
+    plan.memory_bytes, plan.limit_bytes = runtime["output_memory_bytes"], runtime["output_limit_bytes"]
+    return plan
 
 
 def _run(app: App, options: Options) -> int:
     from . import frontend
 
     run_data = data.load("--run-data", options.get("--run-data", "{}"))
-    return frontend.run(_plan(app, options, None), run_data)
+    return frontend.run(_plan(app, options), run_data)
 
 
 def _daemon_start(app: App, options: Options) -> int:
-    from . import channel, frontend
-    from .front import SESSION_FOLDER_VARIABLE
+    from . import channel, frontend, session, system
 
     timeout = _timeout(options, app.start_timeout)
-    plan = _plan(app, options, None)
+    plan = _plan(app, options)
+    plan.idle_seconds = _timeout(options, None, "--idle-timeout")
     path = options.get("--connection-file")
-    folder = os.environ.get(SESSION_FOLDER_VARIABLE)
+    folder = session.folder()
     private = False
     if path:
         path = os.path.abspath(path)
     elif folder:
         path = os.path.join(os.path.abspath(folder), "openjd_adapt-%s-%d.json" % (app.name, os.getpid()))
     else:
-        import tempfile
-
         private = True
         try:
-            path = os.path.join(tempfile.mkdtemp(prefix="openjd_adapt-"), "connection.json")
+            place = channel.private_folder_name()
+            system.make_private_folder(place)
         except OSError as error:
             raise InputError("no folder for the connection file: %s" % error) from None
-    replaced = channel.clear_for_start(path)
-    plan.address = channel.Address(path, private)
+        path = os.path.join(place, "connection.json")
+    replaced = channel.clear_for_start(path, frontend.show)
+    plan.address = channel.Address(path, plan.folder, private)
     return frontend.start(plan, timeout, replaced)
 
 
@@ -233,7 +241,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "daemon start": Command(
         _daemon_start,
-        _DATA + " connection-file timeout debug",
+        _DATA + " connection-file timeout idle-timeout debug",
         "start the adaptor in the background; returns when it is ready for tasks",
         "daemon start %s --init-data file://init.json" % _FILE,
     ),

@@ -7,6 +7,7 @@ import os
 
 from . import data, system
 from .errors import InputError
+from .spool import LIMIT, MEMORY_LIMIT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+#: The least that may be set as a bound of the output, in bytes.
+LEAST_OUTPUT_BYTES = 64 * 1024
 #: Where a value comes from that no file has set.
 BUILT_IN = "built in"
 
@@ -40,10 +43,15 @@ class Configuration:
         config = data.parse(where, data.read_text(where, config_path))
         if not isinstance(config, dict):
             raise InputError("%s: must be an object" % where)
+        cls.check(where, config)
+        return cls(config)
+
+    @staticmethod
+    def check(where: str, config: dict[str, Any]) -> None:
+        """Raise :class:`InputError` if a value that the toolkit itself takes is not one that it can take."""
         level = config.get("log_level", "INFO")
         if level not in LOG_LEVELS:
             raise InputError("%s: log_level is %r; known are %s" % (where, level, ", ".join(LOG_LEVELS)))
-        return cls(config)
 
     def override(self: Self, other: Self) -> Self:
         """This configuration with the keys of ``other`` put over it."""
@@ -63,7 +71,30 @@ class Configuration:
 class RuntimeConfiguration(Configuration):
     """The toolkit's own configuration, for every adaptor on the host."""
 
-    DEFAULTS = {"log_level": "INFO", "deactivate_telemetry": False}
+    DEFAULTS = {
+        "log_level": "INFO",
+        "deactivate_telemetry": False,
+        "output_memory_bytes": MEMORY_LIMIT,
+        "output_limit_bytes": LIMIT,
+    }
+
+    @staticmethod
+    def check(where: str, config: dict[str, Any]) -> None:
+        Configuration.check(where, config)
+        for key in ("output_memory_bytes", "output_limit_bytes"):
+            value = config.get(key, LIMIT)
+            if not isinstance(value, int) or value < LEAST_OUTPUT_BYTES:
+                raise InputError("%s: %s is %r; it must be %d or more" % (where, key, value, LEAST_OUTPUT_BYTES))
+
+    @property
+    def output_memory_bytes(self) -> int:
+        """How much of the output that nobody has read a daemon keeps in memory, in bytes; more goes to files."""
+        return int(self.config["output_memory_bytes"])
+
+    @property
+    def output_limit_bytes(self) -> int:
+        """How much of it a daemon keeps in all, in bytes; if more comes, the oldest goes."""
+        return int(self.config["output_limit_bytes"])
 
     @property
     def log_level(self) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
 import time
 
-from . import system
+from . import session, system
 from .errors import AdaptError
 from .peer import PACKAGE
 from .wire import WINDOW_BYTES, check_hello, hello
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from .peer import Peer
     from .wire import Frame, Message
 
-SESSION_FOLDER_VARIABLE = "OPENJD_SESSION_WORKING_DIR"
 #: How long, in seconds, a keeper may take for an answer that it has at hand.
 ANSWER_SECONDS = 10.0
 #: A pipe that poll() calls writable takes this much without blocking (POSIX, PIPE_BUF).
@@ -182,7 +180,7 @@ class Front:
             self._interrupts += 1
             if self._interrupts > 1:
                 raise Left("interrupted twice")
-        within = notify_end()
+        within = session.notify_end()
         if within is not None:
             self.tell("INFO: canceling; the task has %.1f s to end" % within)
         elif not self.canceled:
@@ -205,24 +203,6 @@ class Front:
             if not self._foreground:
                 raise Left("standard output is closed")
             self.cancel(None)
-
-
-def notify_end() -> float | None:
-    """Seconds until the scheduler kills what it has just asked to end; None if it did not say, or said it long ago.
-
-    Source: "Canceling" in the Open Job Description's "How Jobs Are Run" (``cancel_info.json``, ``NotifyEnd``).
-    """
-    import calendar
-
-    folder = os.environ.get(SESSION_FOLDER_VARIABLE) or os.curdir
-    try:
-        with open(os.path.join(folder, "cancel_info.json"), "rb") as stream:
-            end = time.strptime(json.loads(stream.read().decode("utf-8"))["NotifyEnd"], "%Y-%m-%dT%H:%M:%SZ")
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
-    # A time in the past is an earlier cancel's, whose file has stayed.
-    remaining = calendar.timegm(end) - time.time()
-    return remaining if remaining > 0 else None
 
 
 def write_all(descriptor: int, data: bytes) -> None:

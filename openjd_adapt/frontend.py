@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
+from functools import partial
 
 from . import messages, system
 from .channel import ConnectionFile
-from .errors import CANCELED, DONE, FAILED, NoDaemonError
+from .errors import CANCELED, DONE, FAILED, InputError, NoDaemonError
 from .front import ANSWER_SECONDS, Front, Late, Left, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Iterable
 
     from .keeper import Plan
     from .wire import Message
@@ -23,8 +22,12 @@ SOCKET_VARIABLE = "OPENJD_ADAPTOR_SOCKET"
 LATE_SECONDS = 10.0
 #: How long after its own deadline a daemon that does not stop is killed from here, in seconds.
 KILL_MARGIN_SECONDS = 5.0
-#: A wait of more than this many seconds is explained.
+#: A wait of more than this many seconds is explained; what is not dead after that many is given up.
 PATIENCE_SECONDS = 2.0
+DEATH_SECONDS = 10.0
+
+#: Put bytes on standard output.
+show = partial(write_all, 1)
 
 
 def conclude(front: Front, result: dict[str, Any]) -> int:
@@ -40,7 +43,7 @@ def conclude(front: Front, result: dict[str, Any]) -> int:
 
 def run(plan: Plan, run_data: dict[str, Any]) -> int:
     """Start, one task, stop, all below this process; returns the exit code, that of the first phase that went wrong."""
-    from .guardian import start_below
+    from .guardian import end_below, start_below
 
     spare = frozenset(system.children())  # what the author's main or the caller has started is theirs
     front = Front(start_below(plan), foreground=True)
@@ -72,7 +75,9 @@ def run(plan: Plan, run_data: dict[str, Any]) -> int:
         return failed or FAILED
     finally:
         front.close()
-        system.kill_children(spare)
+        left = end_below(plan, spare)
+        if left:
+            front.tell("ERROR: what the adaptor has started does not die, not even of SIGKILL: " + _names(left))
 
 
 def start(plan: Plan, timeout: float | None, replaced: str | None) -> int:
@@ -102,8 +107,7 @@ def start(plan: Plan, timeout: float | None, replaced: str | None) -> int:
     except (Left, Late):
         return CANCELED
     except ConnectionError:
-        front.say(messages.fail("the daemon was killed while it started"))
-        code = FAILED
+        code = _fate_of_start(front, path)
     finally:
         front.close()
     if code != DONE:
@@ -114,6 +118,20 @@ def start(plan: Plan, timeout: float | None, replaced: str | None) -> int:
     return code
 
 
+def _fate_of_start(front: Front, path: str) -> int:
+    """The daemon is gone without an answer: stopped by another command, or killed."""
+    try:
+        file = ConnectionFile(path)
+        stopped = file.wait(DEATH_SECONDS) and file.was_stopped
+    except NoDaemonError:
+        stopped = True  # and its file is removed already
+    if stopped:
+        front.tell("INFO: the daemon was stopped while it started")
+        return CANCELED
+    front.say(messages.fail("the daemon was killed while it started"))
+    return FAILED
+
+
 def _warn_if_uncontained(front: Front, ready: Message) -> None:
     if not ready["contained"]:
         front.tell("WARNING: this host lacks what it takes to end processes that leave their process group")
@@ -121,7 +139,11 @@ def _warn_if_uncontained(front: Front, ready: Message) -> None:
 
 def run_task(path: str, run_data: dict[str, Any]) -> int:
     """One task on the daemon behind the connection file ``path``; returns the exit code."""
-    front = _connect(path)
+    try:
+        front = _connect(path)
+    except NoDaemonError:
+        _show_last_words(path)
+        raise
     try:
         return conclude(front, front.ask({"do": "run", "data": run_data})["result"])
     except (Left, Late):
@@ -133,8 +155,19 @@ def run_task(path: str, run_data: dict[str, Any]) -> int:
         front.close()
 
 
+def _show_last_words(path: str) -> None:
+    """What a dead daemon wrote last is this task's log, too, unless another command is showing it."""
+    try:
+        file = ConnectionFile(path)
+    except NoDaemonError:
+        return
+    if file.claim():
+        file.show_last_words(show)
+    file.close()
+
+
 def stop(path: str, timeout: float) -> int:
-    """Stop the daemon behind ``path`` and remove what it leaves; returns when all of it is dead."""
+    """Stop the daemon behind ``path`` and remove what it leaves; returns when all of it is dead or cannot be."""
     try:
         file = ConnectionFile(path)
     except NoDaemonError as error:
@@ -145,9 +178,10 @@ def stop(path: str, timeout: float) -> int:
         write_all(2, ("INFO: nothing to stop: %s\n" % file.obituary).encode())
     else:
         code = _stop_living(file, timeout)
-    _await_end(file)
+    if not _await_end(file):
+        return FAILED
+    file.show_last_words(show)
     file.remove()
-    write_all(1, file.last_words)
     return file.stop_code if code is None else code
 
 
@@ -155,9 +189,9 @@ def _stop_living(file: ConnectionFile, timeout: float) -> int | None:
     """Ask the daemon to stop, or kill it; returns the exit code, or None if its file is to tell that."""
     try:
         front = Front(file.connect())
-    except NoDaemonError as error:
+    except (NoDaemonError, InputError) as error:
         write_all(2, ("WARNING: %s; killing it\n" % error).encode())
-        _kill(file)
+        file.kill()
         return DONE
     front.greet()
     try:
@@ -166,7 +200,7 @@ def _stop_living(file: ConnectionFile, timeout: float) -> int | None:
         return CANCELED
     except Late:
         front.tell("WARNING: the daemon does not answer; killing it")
-        _kill(file)
+        file.kill()
         return FAILED
     except ConnectionError:
         return None  # it has ended meanwhile
@@ -174,22 +208,21 @@ def _stop_living(file: ConnectionFile, timeout: float) -> int | None:
         front.close()
 
 
-def _kill(file: ConnectionFile) -> None:
-    """Kill the keeper; the guardian sees to the rest."""
-    if file.owner_is_here:
-        os.kill(file.pid, signal.SIGKILL)
+def _await_end(file: ConnectionFile) -> bool:
+    """Wait until all of the daemon is dead, and say so if that takes long; False if it does not come to that."""
+    if file.wait(PATIENCE_SECONDS):
+        return True
+    left = file.left()
+    write_all(2, ("INFO: waiting for the last processes of the daemon to end: %s\n" % _names(left)).encode())
+    if file.wait(DEATH_SECONDS):
+        return True
+    text = "ERROR: connection file %s: what holds its lock does not end: %s\n"
+    write_all(2, (text % (file.path, _names(file.left()))).encode())
+    return False
 
 
-def _await_end(file: ConnectionFile) -> None:
-    """Wait until all of the daemon is dead, and say so if that takes long."""
-
-    def explain(number: int, frame: object) -> None:
-        write_all(2, b"INFO: waiting for the last processes of the daemon to end\n")
-
-    signal.signal(signal.SIGALRM, explain)
-    signal.setitimer(signal.ITIMER_REAL, PATIENCE_SECONDS)
-    file.wait()
-    signal.setitimer(signal.ITIMER_REAL, 0)
+def _names(pids: Iterable[int]) -> str:
+    return ", ".join("%d (%s)" % (pid, system.name_of(pid)) for pid in sorted(pids)) or "unknown"
 
 
 def cancel(path: str, timeout: float | None) -> int:
@@ -221,10 +254,9 @@ def _ask_briefly(path: str, request: Message) -> Message:
 
 
 def _connect(path: str) -> Front:
-    """A conversation with a living daemon. What a dead one wrote last is shown; raises :class:`NoDaemonError`."""
+    """A conversation with a living daemon; raises :class:`NoDaemonError`."""
     file = ConnectionFile(path)
     if not file.alive:
-        write_all(1, file.last_words)
         raise NoDaemonError(file.obituary)
     front = Front(file.connect())
     front.greet()

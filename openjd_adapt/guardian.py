@@ -13,8 +13,9 @@ import socket
 import sys
 
 from . import system
+from .channel import remove_private_folder
 from .errors import FAILED, AdaptError, describe_exit
-from .keeper import keep
+from .keeper import DEATH_SECONDS, keep
 from .peer import Peer
 
 TYPE_CHECKING = False
@@ -47,50 +48,59 @@ def start_daemon(plan: Plan) -> Peer:
 def start_below(plan: Plan) -> Peer:
     """Start a keeper and the worker below this process, which is their guardian; returns the connection to the keeper.
 
-    The caller ends with ``system.kill_children()``.
+    The caller ends with :func:`end_below`.
     """
-    system.become_subreaper()
+    contained = system.become_subreaper()
     ours, theirs = socket.socketpair()
     try:
-        _fork_keeper(plan, theirs)
+        _fork_keeper(plan, theirs, None if contained else system.Ledger())
     except OSError as error:
         raise AdaptError("cannot start a process: %s" % error.strerror) from None
     theirs.close()
     return Peer(ours)
 
 
+def end_below(plan: Plan, spare: frozenset[int]) -> set[int]:
+    """End what the keeper of :func:`start_below` has left, but for the children ``spare``; returns what is left."""
+    left = system.kill_children(spare, DEATH_SECONDS)
+    remove_private_folder(plan.folder)
+    return left
+
+
 def _guard(plan: Plan, starter: socket.socket) -> None:
-    """Watch over a keeper until it has ended, then end everything that it has left."""
+    """Watch over a keeper until it has ended, then end everything that it has left, however long that takes."""
     assert plan.address is not None
-    system.become_subreaper()
-    keeper = _fork_keeper(plan, starter)
+    # Signals are taken one by one, so that the keeper is never signalled after it was reaped.
+    signals = {signal.SIGTERM, signal.SIGCHLD}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)  # what is ignored by default may not wait
+    groups = None if system.become_subreaper() else system.Ledger()
+    keeper = _fork_keeper(plan, starter, groups)
     starter.close()
     plan.address.listener.close()
-    signal.signal(signal.SIGTERM, lambda number, frame: _pass_on(keeper, number))
-    pid, status = os.waitpid(-1, 0)
+    pid, status = 0, 0
     while pid != keeper:
-        pid, status = os.waitpid(-1, 0)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if signal.sigwait(signals) == signal.SIGTERM:
+            os.kill(keeper, signal.SIGTERM)
+        pid, status = os.waitpid(keeper, os.WNOHANG)
+    if groups:
+        groups.kill()
     system.kill_children()
     if status:
         how = describe_exit(-os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status))
-        plan.address.note_end("its keeper " + how, b"", FAILED)
+        plan.address.note_end("its keeper " + how, FAILED)
         plan.address.remove_socket()
+    remove_private_folder(plan.folder)
 
 
-def _pass_on(keeper: int, number: int) -> None:
-    try:
-        os.kill(keeper, number)
-    except ProcessLookupError:
-        return  # it has just been reaped
-
-
-def _fork_keeper(plan: Plan, starter: socket.socket) -> int:
+def _fork_keeper(plan: Plan, starter: socket.socket, groups: system.Ledger | None) -> int:
     lifeline, our_end = os.pipe()
     shared = [starter.fileno(), lifeline]
+    if groups:
+        shared.append(groups.descriptor)
     if plan.address:
         shared += [plan.address.listener.fileno(), plan.address.descriptor]
-    pid = _fork(lambda: keep(plan, Peer(starter), lifeline), shared, "keeper of " + plan.adaptor)
+    pid = _fork(lambda: keep(plan, Peer(starter), lifeline, groups), shared, "keeper of " + plan.adaptor)
     os.close(lifeline)
     return pid  # our_end stays open as long as this process lives
 

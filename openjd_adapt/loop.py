@@ -12,30 +12,74 @@ if TYPE_CHECKING:
     from .peer import Peer
 
 
+#: A peer that lets so many bytes of answers lie is not heard until it has taken some.
+BACKLOG_BYTES = 1024 * 1024
+
+
+class Timers:
+    """What is to be called once, at its time on ``clock``, by name."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self._timers: dict[str, tuple[float, Callable[[], object]]] = {}
+
+    def set(self, name: str, seconds: float, act: Callable[[], object]) -> None:
+        """Call ``act`` in ``seconds``; replaces the timer of that name."""
+        self._timers[name] = (self.clock() + seconds, act)
+
+    def has(self, name: str) -> bool:
+        return name in self._timers
+
+    def cancel(self, name: str) -> None:
+        """Forget a timer, if there is one of that name."""
+        self._timers.pop(name, None)
+
+    def patience(self) -> float | None:
+        """Seconds until the next is due, not below 0; None without any."""
+        if not self._timers:
+            return None
+        return max(0.0, min(at for at, _ in self._timers.values()) - self.clock())
+
+    def call_due(self) -> None:
+        """Call what is due."""
+        now = self.clock()
+        for name in [name for name, (at, _) in self._timers.items() if at <= now]:
+            if name in self._timers:  # unless one that was due before it has canceled it
+                self._timers.pop(name)[1]()
+
+
 class Loop:
     """Calls what is due, one thing after the other."""
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
-        self._timers: dict[str, tuple[float, Callable[[], object]]] = {}
+        self.timers = Timers()
 
     def watch(self, source: Any, act: Callable[[], object]) -> None:
         """Call ``act`` whenever ``source``, a descriptor or what has one, can be read."""
         self._selector.register(source, selectors.EVENT_READ, lambda events: act())
 
     def watch_peer(self, peer: Peer, act: Callable[[], object]) -> None:
-        """As :meth:`watch`; also sends on what waits in ``peer`` when its socket takes more."""
+        """As :meth:`watch`; also sends on what waits in ``peer`` when its socket takes more.
+
+        A peer that says much and takes no answers is not heard meanwhile, so that they do not fill the memory.
+        """
 
         def on_events(events: int) -> None:
             if events & selectors.EVENT_WRITE:
                 peer.flush()
-                if not peer.backlog:
-                    self._selector.modify(peer, selectors.EVENT_READ, on_events)
-            if events & selectors.EVENT_READ:
+                look()
+            if events & selectors.EVENT_READ and peer.backlog < BACKLOG_BYTES:
                 act()
 
+        def look() -> None:
+            events = selectors.EVENT_WRITE if peer.backlog else 0
+            if peer.backlog < BACKLOG_BYTES:
+                events |= selectors.EVENT_READ
+            self._selector.modify(peer, events, on_events)
+
         self._selector.register(peer, selectors.EVENT_READ, on_events)
-        peer.on_backlog = lambda: self._selector.modify(peer, selectors.EVENT_READ | selectors.EVENT_WRITE, on_events)
+        peer.on_backlog = look
 
     def forget(self, source: Any) -> None:
         """Watch ``source`` no longer, if it was watched."""
@@ -44,27 +88,8 @@ class Loop:
         except KeyError:
             return
 
-    def set_timer(self, name: str, seconds: float, act: Callable[[], object]) -> None:
-        """Call ``act`` once, in ``seconds``; replaces the timer of that name."""
-        self._timers[name] = (time.monotonic() + seconds, act)
-
-    def has_timer(self, name: str) -> bool:
-        return name in self._timers
-
-    def cancel_timer(self, name: str) -> None:
-        """Forget a timer, if there is one of that name."""
-        self._timers.pop(name, None)
-
     def turn(self) -> None:
         """Wait for the next event, and call what is due."""
-        for key, events in self._selector.select(self._patience()):
+        for key, events in self._selector.select(self.timers.patience()):
             key.data(events)
-        now = time.monotonic()
-        for name in [name for name, (at, _) in self._timers.items() if at <= now]:
-            _, act = self._timers.pop(name)
-            act()
-
-    def _patience(self) -> float | None:
-        if not self._timers:
-            return None
-        return max(0.0, min(at for at, _ in self._timers.values()) - time.monotonic())
+        self.timers.call_due()

@@ -30,7 +30,7 @@ class Peer:
         self._deaf = False
         #: The other end is gone, or this end was closed.
         self.closed = False
-        #: Called when something begins to wait until the socket takes more.
+        #: Called when a message, or a part of it, has to wait until the socket takes more.
         self.on_backlog: Callable[[], object] = bool
 
     def fileno(self) -> int:
@@ -49,11 +49,14 @@ class Peer:
         """Queue a frame and send what the socket takes now."""
         if self._deaf:
             return
-        waiting = self.backlog
         self._outgoing += encode(message, body)
         self.flush()
-        if self.backlog and not waiting:
+        if self.backlog:
             self.on_backlog()
+
+    def refuse(self, reason: str, code: int) -> None:
+        """Answer with an error; ``code`` is the exit code that a front is to leave with."""
+        self.send({"error": reason, "code": code})
 
     def flush(self) -> None:
         """Send what the socket takes now."""

@@ -1,57 +1,40 @@
-"""Linux and macOS: signals, process trees, locks and peers. See ``system`` for the contract."""
+"""Linux and macOS: signals, descriptors, locks and peers. See ``system`` for the contract."""
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
-import time
+import stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    import subprocess
-    from typing import Any, Callable, Iterable, NoReturn, Sequence
+    from typing import Callable, Iterable, NoReturn, Sequence
 
 __all__ = [
-    "GROUP_OPTIONS",
-    "Tree",
     "Wakeup",
-    "become_subreaper",
-    "children",
-    "is_locked",
-    "kill_group",
-    "kill_own_group",
-    "reset_signals",
+    "catch_termination",
     "close_inherited",
     "configuration_folder",
     "ensure_standard_descriptors",
-    "kill_children",
+    "is_locked",
     "leave",
     "lock",
     "make_pipe",
+    "make_private_folder",
     "peer_is_me",
-    "set_title",
+    "remove_private_folder",
+    "reset_signals",
     "silence",
     "spawn",
-    "start_time",
+    "temporary_folder",
     "wait_for_lock",
     "wait_readable",
-    "wait_unreaped",
 ]
-
-#: The exit code of a process that somebody else has reaped: not known, and so no success.
-UNKNOWN_EXIT = 255
-#: For ``subprocess.Popen``: a child leads a session, and so a process group, of its own.
-GROUP_OPTIONS: dict[str, Any] = {"start_new_session": True}
-
-#: Between two looks at children that were killed: death by SIGKILL is quick, but no event tells of a grandchild's.
-_FIRST_PAUSE_SECONDS = 0.002
-_LAST_PAUSE_SECONDS = 0.2
 
 _F_SETPIPE_SZ = 1031
 _PIPE_BYTES = 1024 * 1024
-_PR_SET_NAME = 15
-_PR_SET_CHILD_SUBREAPER = 36
 
 
 class Wakeup:
@@ -80,178 +63,31 @@ def _note(number: int, frame: object) -> None:
     """Let the wakeup descriptor tell of the signal; a handler must exist for that."""
 
 
-def _libc() -> Any:
-    """The C library through ctypes, or None where there is none (some minimal Pythons)."""
-    try:
-        import ctypes
+def catch_termination(act: Callable[[], object]) -> None:
+    """Call ``act`` on the main thread when this process gets SIGTERM. A forked child dies of it as usual."""
+    import threading
 
-        return ctypes.CDLL(None, use_errno=True)
-    except (ImportError, OSError):
-        return None
+    masks = threading.local()
 
+    def before() -> None:
+        masks.old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 
-def become_subreaper() -> bool:
-    """Make orphaned descendants this process's children (Linux). False where that or /proc cannot be had."""
-    libc = _libc()
-    if not hasattr(libc, "prctl") or not os.path.exists("/proc/self/stat"):
-        return False
-    return bool(libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+    def after() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, masks.old)
 
+    def after_in_child() -> None:
+        # Python forgets what has reached its own handler by now; what is blocked is not lost.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        after()
 
-def set_title(title: str) -> None:
-    """Show ``title`` in ``ps``, in place of a command line that may hold init data (Linux; elsewhere nothing)."""
-    libc = _libc()
-    stat = _stat("self")
-    if libc is None or stat is None:
-        return
-    import ctypes
-
-    start, end = int(stat[45]), int(stat[46])  # arg_start and arg_end, fields 48 and 49 of proc(5)
-    if 0 < start < end:
-        text = title.encode("utf-8", "replace")[: end - start - 1]
-        ctypes.memset(start, 0, end - start)
-        ctypes.memmove(start, text, len(text))
-    if hasattr(libc, "prctl"):
-        libc.prctl(_PR_SET_NAME, b"openjd_adapt", 0, 0, 0)
+    signal.signal(signal.SIGTERM, lambda number, frame: act())
+    os.register_at_fork(before=before, after_in_parent=after, after_in_child=after_in_child)
 
 
-def _stat(pid: object) -> list[bytes] | None:
-    """The fields of /proc/PID/stat from the third on (the second, a name, may hold anything), or None."""
-    try:
-        with open("/proc/%s/stat" % pid, "rb") as stream:
-            return stream.read().rpartition(b")")[2].split()
-    except OSError:
-        return None
-
-
-def start_time(pid: int) -> int:
-    """When ``pid`` started, in clock ticks since the host's boot; 0 where it cannot be told."""
-    stat = _stat(pid)
-    return int(stat[19]) if stat else 0
-
-
-def _parents() -> dict[int, int]:
-    """The parent of every process on the host; empty without /proc."""
-    try:
-        pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-    except OSError:
-        return {}
-    stats = ((pid, _stat(pid)) for pid in pids)
-    return {pid: int(stat[1]) for pid, stat in stats if stat}
-
-
-def _descendants(pid: int) -> list[int]:
-    """All below ``pid`` as it is now, parents first; empty without /proc."""
-    parents = _parents()
-    found = [pid]
-    for ancestor in found:
-        found += [child for child, parent in parents.items() if parent == ancestor]
-    return found[1:]
-
-
-def children() -> set[int]:
-    """The pids of this process's children; empty without /proc."""
-    own = os.getpid()
-    return {pid for pid, parent in _parents().items() if parent == own}
-
-
-def kill_children(spare: frozenset[int] = frozenset()) -> None:
-    """Kill and reap this process's children until none but those of ``spare`` is left; blocks until they are dead.
-
-    Only its own unreaped children are signalled, so no pid can have been reused: what stands below them becomes a
-    child when its parent dies (if this process is a subreaper), and is met in the next round. What may not be killed
-    (it has become another user's) is not waited for. Without /proc nothing is done.
-    """
-    out_of_reach = set(spare)
-    pause = _FIRST_PAUSE_SECONDS
-    while True:
-        try:
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pause = _FIRST_PAUSE_SECONDS
-        except ChildProcessError:
-            return
-        left = children() - out_of_reach
-        if not left:
-            return
-        for pid in left:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except PermissionError:
-                out_of_reach.add(pid)
-        time.sleep(pause)
-        pause = min(2 * pause, _LAST_PAUSE_SECONDS)
-
-
-def kill_group(leader: int) -> None:
-    """Kill what is left of the group that a child has led."""
-    _send(os.killpg, leader, signal.SIGKILL)
-
-
-def kill_own_group() -> NoReturn:
-    """Kill this process and all of its group."""
-    os.killpg(0, signal.SIGKILL)
-    os._exit(1)
-
-
-class Tree:
-    """An unreaped child that leads a group, and all below it."""
-
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
-        #: What was ever seen below the child, with its start time: an orphan is no longer found below it.
-        self._seen: dict[int, int] = {}
-
-    def ask(self) -> None:
-        """Ask all to end (SIGTERM)."""
-        self._signal(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """Kill all (SIGKILL)."""
-        self._signal(signal.SIGKILL)
-
-    def _signal(self, number: int) -> None:
-        for pid in _descendants(self._pid):
-            self._seen.setdefault(pid, start_time(pid))
-        _send(os.killpg, self._pid, number)
-        for pid, started in self._seen.items():
-            # The pid may have been reaped by its parent since, and be somebody else's.
-            if 0 < started == start_time(pid) and _group(pid) != self._pid:
-                _send(os.kill, pid, number)
-
-
-def _send(how: Callable[[int, int], None], target: int, number: int) -> None:
-    try:
-        how(target, number)
-    except (ProcessLookupError, PermissionError):
-        return
-
-
-def _group(pid: int) -> int:
-    try:
-        return os.getpgid(pid)
-    except ProcessLookupError:
-        return 0
-
-
-def wait_unreaped(process: subprocess.Popen[bytes]) -> int:
-    """Block until a child has ended; leave it a zombie, so that its pid cannot become another's. Returns its exit code.
-
-    Where the system cannot do that (macOS before Python 3.13) it is reaped.
-    """
-    if not hasattr(os, "waitid"):
-        return process.wait()
-    try:
-        result = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    except ChildProcessError:
-        return UNKNOWN_EXIT  # an author's own SIGCHLD handler has reaped it
-    assert result is not None
-    return result.si_status if result.si_code == os.CLD_EXITED else -result.si_status
-
-
-def spawn(argv: Sequence[str], output: int, control: int) -> int:
+def spawn(argv: Sequence[str], output: int, shared: Sequence[int]) -> int:
     """Start ``argv`` in a session of its own and return its pid.
 
-    It gets /dev/null as its input, ``output`` as its output and error, ``control`` as descriptor 3, and no other.
+    It gets /dev/null as its input, ``output`` as its output and error, ``shared`` from descriptor 3 on, and no other.
     """
     pid = os.fork()
     if pid:
@@ -261,7 +97,8 @@ def spawn(argv: Sequence[str], output: int, control: int) -> int:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
-        _arrange({0: os.open(os.devnull, os.O_RDONLY), 1: output, 2: output, 3: control})
+        inherited = {0: os.open(os.devnull, os.O_RDONLY), 1: output, 2: output}
+        _arrange({**inherited, **dict(enumerate(shared, 3))})
         os.execvp(argv[0], list(argv))
     except OSError as error:
         os.write(2, ("cannot start %s: %s\n" % (argv[0], error.strerror)).encode("utf-8", "replace"))
@@ -324,6 +161,49 @@ def configuration_folder() -> str:
     return "/etc"
 
 
+def temporary_folder() -> str:
+    """A folder for private ones: the first that can be written of ``TMPDIR``, the system's, and the current one.
+
+    As :func:`tempfile.gettempdir`, which costs a third of an interpreter start.
+    """
+    places = [os.environ.get("TMPDIR"), "/tmp", "/var/tmp"]
+    for place in filter(None, places):
+        if os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK):
+            return os.path.abspath(place)
+    return os.getcwd()
+
+
+def make_private_folder(path: str) -> None:
+    """Make a folder that this user alone may enter, or take one that this user has made. Raises :class:`OSError`."""
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        facts = os.lstat(path)
+        if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_mode & 0o077:
+            raise PermissionError(errno.EPERM, "is not a private folder of this user's", path) from None
+
+
+def remove_private_folder(path: str, prefixes: tuple[str, ...]) -> None:
+    """Remove such a folder, and in it the files whose names begin with one of ``prefixes``, as far as they are there.
+
+    What somebody may have put in its place is not followed.
+    """
+    try:
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return
+    try:
+        if os.fstat(folder).st_uid == os.geteuid():
+            for name in os.listdir(folder):
+                if name.startswith(prefixes):
+                    os.unlink(name, dir_fd=folder)
+            os.rmdir(path)
+    except OSError:
+        return
+    finally:
+        os.close(folder)
+
+
 def reset_signals() -> None:
     """Undo what the caller or an author's main may have set: no signal is blocked, a broken pipe and a child's end are
     told as they are by default in Python."""
@@ -373,11 +253,26 @@ def is_locked(descriptor: int) -> bool:
     return False
 
 
-def wait_for_lock(descriptor: int) -> None:
-    """Block until nobody else holds the lock of an open file, and hold it."""
+def wait_for_lock(descriptor: int, timeout: float) -> bool:
+    """Block until nobody else holds the lock of an open file, and hold it; False after ``timeout`` seconds.
+
+    Takes SIGALRM for itself.
+    """
     import fcntl
 
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    def give_up(number: int, frame: object) -> None:
+        raise TimeoutError
+
+    signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, timeout)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    except TimeoutError:
+        return False
+    return True
 
 
 def peer_is_me(connection: socket.socket) -> bool:

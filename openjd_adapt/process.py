@@ -9,7 +9,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 
-from . import output, system, task
+from . import ladder, output, system, task
 from .errors import AdaptError, ProcessFailed, describe_exit
 from .lines import LineForwarder
 
@@ -27,6 +27,8 @@ _logger = logging.getLogger(__name__)
 GRACE_SECONDS = 60.0
 #: How long, in seconds, output is waited for when a process has ended but a descendant holds its pipe.
 DRAIN_SECONDS = 1.0
+#: How long, in seconds, a process may take to die of SIGKILL before it is left to whoever outlives this one.
+DEATH_SECONDS = 10.0
 
 
 class StreamLogger(threading.Thread):
@@ -136,7 +138,11 @@ class LoggingSubprocess:
             )
         except (OSError, ValueError) as error:
             raise AdaptError("cannot start %s: %s" % (command[0], error)) from error
+        if task.groups:
+            task.groups.enter(self._process.pid)
         self.args = command
+        #: How the process is asked to end before it gets a signal; False if it cannot be asked so.
+        self.ask_over_channel: Callable[[], bool] = bool
         self._logger = logger
         self._end = threading.Event()
         self._returncode: int | None = None
@@ -229,6 +235,8 @@ class LoggingSubprocess:
     def _reap(self) -> None:
         """Give the pid back: from now on it may be anybody's."""
         with self._pid_lock:
+            if task.groups and not self._reaped:
+                task.groups.cross_out(self.pid)
             self._process.wait()
             self._reaped = True
 
@@ -264,26 +272,16 @@ class LoggingSubprocess:
         return [line for reader in self._readers for line in reader.last_lines(count)][-count:]
 
     def terminate(self, grace_time_s: float = GRACE_SECONDS) -> None:
-        """End the process and all below it: ask its group, wait ``grace_time_s`` seconds at the most, kill.
+        """End the process and all below it: ask it, wait ``grace_time_s`` seconds at the most, kill.
 
         The time that a canceled task has left shortens the wait. Returns when the process has ended. Does nothing
-        after a successful :meth:`wait`.
+        after a successful :meth:`wait`. Raises :class:`AdaptError` if the system cannot kill it.
         """
         if self._reaped:
             return
-        remaining = task.current().remaining()
-        if remaining is not None:
-            # A tenth is left for the adaptor's own cleanup.
-            grace_time_s = max(0.0, min(grace_time_s, remaining - max(0.5, remaining / 10)))
-        tree = system.Tree(self.pid)
-        if self.is_running and grace_time_s > 0:
-            self._logger.info("Asking process %d to end; waiting up to %.3g s for it", self.pid, grace_time_s)
-            self._signal(tree.ask)
-            self._end.wait(grace_time_s)
-        if self.is_running:
-            self._logger.info("Killing process %d and all below it", self.pid)
-        self._signal(tree.kill)
-        self._end.wait()
+        ladder.climb(_Victim(self, self._logger), grace_time_s, task.current().remaining)
+        if not self._end.wait(DEATH_SECONDS):
+            raise AdaptError("process %d (%s) does not die, not even of SIGKILL; it is left" % (self.pid, self.args[0]))
         self._reap()
         self._drain()
 
@@ -297,6 +295,35 @@ class LoggingSubprocess:
         end = time.monotonic() + DRAIN_SECONDS
         for reader in self._readers:
             reader.join(max(0.0, end - time.monotonic()))
+
+
+class _Victim:
+    """A process as the stop ladder sees it."""
+
+    def __init__(self, process: LoggingSubprocess, logger: logging.Logger) -> None:
+        self._process = process
+        self._tree = system.Tree(process.pid)
+        self._logger = logger
+        self.ask_over_channel = process.ask_over_channel
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.is_running
+
+    def ask_by_signal(self) -> bool:
+        self._logger.info("Asking process %d to end", self._process.pid)
+        self._process._signal(self._tree.ask)
+        return True
+
+    def wait_until(self, end: Callable[[], float]) -> None:
+        current = task.current()
+        self._process.tell(current)
+        current.wait_until(self._process._end.is_set, end)
+
+    def kill(self) -> None:
+        if self.is_running:
+            self._logger.info("Killing process %d and all below it", self._process.pid)
+        self._process._signal(self._tree.kill)
 
 
 class ManagedProcess(ABC):

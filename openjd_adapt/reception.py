@@ -42,7 +42,8 @@ class Reception:
         self._on_message = on_message
         self._on_gone = on_gone
         self._peers: set[Peer] = set()
-        self._strangers: set[Peer] = set()
+        #: Those that have not made themselves known yet, the oldest first.
+        self._strangers: dict[Peer, None] = {}
 
     def listen(self, listener: socket.socket) -> None:
         """Accept connections from now on."""
@@ -61,20 +62,16 @@ class Reception:
             for message, _ in peer.receive():
                 self._hear(peer, message)
         except WireError as error:
-            self.refuse(peer, str(error), BAD_INPUT)
+            peer.refuse(str(error), BAD_INPUT)
             peer.closed = True
-
-    def refuse(self, peer: Peer, reason: str, code: int) -> None:
-        """Answer with an error; ``code`` is the exit code that the front is to leave with."""
-        peer.send({"error": reason, "code": code})
 
     def drop_closed(self) -> None:
         """Forget the connections that have closed."""
         for peer in [peer for peer in self._peers if peer.closed]:
             self._peers.discard(peer)
-            self._strangers.discard(peer)
+            self._strangers.pop(peer, None)
             self._loop.forget(peer)
-            self._loop.cancel_timer(_timer(peer))
+            self._loop.timers.cancel(_timer(peer))
             peer.close()
             self._on_gone(peer)
 
@@ -89,20 +86,23 @@ class Reception:
             connection, _ = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
             return  # it has gone away again
-        except OSError:  # no descriptors left: do not spin
+        except OSError:  # no descriptors left: the oldest stranger makes room, and if there is none, time does
+            if self._strangers:
+                self._expire(next(iter(self._strangers)))
+                return
             self._loop.forget(listener)
-            self._loop.set_timer("accept again", ACCEPT_SECONDS, partial(self.listen, listener))
+            self._loop.timers.set("accept again", ACCEPT_SECONDS, partial(self.listen, listener))
             return
         if not system.peer_is_me(connection):
             connection.close()
             return
         peer = stranger(connection)
-        self._strangers.add(peer)
+        self._strangers[peer] = None
         self.add(peer)
-        self._loop.set_timer(_timer(peer), STRANGER_SECONDS, partial(self._expire, peer))
+        self._loop.timers.set(_timer(peer), STRANGER_SECONDS, partial(self._expire, peer))
 
     def _expire(self, peer: Peer) -> None:
-        self.refuse(peer, "the peer did not make itself known within %g s" % STRANGER_SECONDS, BAD_INPUT)
+        peer.refuse("the peer did not make itself known in time (%g s)" % STRANGER_SECONDS, BAD_INPUT)
         peer.closed = True
 
     def _hear(self, peer: Peer, message: Message) -> None:
@@ -110,8 +110,8 @@ class Reception:
             self._on_message(peer, message)
             return
         check_hello(message, PACKAGE)
-        self._strangers.discard(peer)
-        self._loop.cancel_timer(_timer(peer))
+        del self._strangers[peer]
+        self._loop.timers.cancel(_timer(peer))
         peer.trust()
         peer.send(self._greeting())
 

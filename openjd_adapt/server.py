@@ -10,13 +10,13 @@ After the hellos (the server's has ``rules``, the path mapping rules) they say:
 
 from __future__ import annotations
 
+import itertools
 import os
-import tempfile
 import threading
 
-from . import task
+from . import system, task
 from .actions import ActionsQueue
-from .channel import Address
+from .channel import APPLICATION_NAME, Address, private_folder_name
 from .errors import BAD_INPUT
 from .loop import Loop
 from .peer import PACKAGE
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from .peer import Peer
     from .wire import Message
+
+_numbers = itertools.count(1)
 
 
 class AdaptorServer:
@@ -46,9 +48,10 @@ class AdaptorServer:
         #: Called on the server's thread when the application has closed its connection.
         self.on_gone: Callable[[], object] = bool
         self._adaptor = adaptor
-        folder = tempfile.mkdtemp(prefix="openjd_adapt-")
-        task.on_folder(folder)
-        self._address = Address(os.path.join(folder, "application.json"), private_folder=True)
+        self._folder = task.private_folder or private_folder_name()
+        system.make_private_folder(self._folder)
+        path = os.path.join(self._folder, "%s%d.json" % (APPLICATION_NAME, next(_numbers)))
+        self._address = Address(path, self._folder)
         self._address.publish(type(adaptor).__name__)
         self._loop = Loop()
         self._reception = Reception(self._loop, self._hear, self._lose, self._greeting)
@@ -78,7 +81,10 @@ class AdaptorServer:
         self._address.listener.close()
         self._address.remove_socket()
         os.unlink(self._address.path)
-        os.rmdir(os.path.dirname(self._address.path))
+        try:
+            os.rmdir(self._folder)
+        except OSError:
+            pass  # another server of this process's is in it
         os.close(self._address.descriptor)
         self._stopped.set()
 
@@ -122,7 +128,7 @@ class AdaptorServer:
 
     def _hear(self, peer: Peer, message: Message) -> None:
         if self._application not in (None, peer):
-            self._reception.refuse(peer, "another application is connected to this adaptor already", BAD_INPUT)
+            peer.refuse("another application is connected to this adaptor already", BAD_INPUT)
             return
         self._application = peer
         if "next" in message:

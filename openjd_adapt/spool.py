@@ -8,101 +8,154 @@ from .wire import WINDOW_BYTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO
+    from typing import IO, Iterator
 
     from .peer import Peer
 
-#: What is kept in memory, in bytes; what is more goes to a private temporary file.
+#: What is kept in memory, in bytes; what is more goes to private temporary files.
 MEMORY_LIMIT = 8 * 1024 * 1024
+#: What is kept in all, in bytes; if more comes, the oldest goes.
+LIMIT = 1024 * 1024 * 1024
 
 #: The most output that one frame carries, in bytes.
 FRAME_BYTES = 64 * 1024
 #: Small pieces are joined up to this size, so that a reader is not served line by line.
 _CHUNK_BYTES = 64 * 1024
+#: The size of a temporary file, in bytes: its room on the disk is free again when all of it is read.
+SEGMENT_BYTES = 32 * 1024 * 1024
+
+
+class _Memory:
+    """A part of the stream in memory."""
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+        self._data = b""
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self._data)
+
+    def append(self, data: bytes) -> None:
+        self._data += data
+
+    def read(self, offset: int, size: int) -> bytes:
+        return self._data[offset - self.start : offset - self.start + size]
+
+    def close(self) -> None:
+        self._data = b""
+
+
+class _Segment:
+    """A part of the stream in an unlinked temporary file."""
+
+    def __init__(self, start: int) -> None:
+        import tempfile
+
+        self.start = start
+        self.end = start
+        self._file: IO[bytes] = tempfile.TemporaryFile(prefix="openjd_adapt-", buffering=0)  # noqa: SIM115
+
+    def append(self, data: bytes) -> None:
+        """Write all of ``data`` or, as far as anybody sees, nothing. Raises :class:`OSError`."""
+        self._file.seek(self.end - self.start)
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) or 0 :]
+        self.end += len(data)
+
+    def read(self, offset: int, size: int) -> bytes:
+        self._file.seek(offset - self.start)
+        return self._file.read(min(size, self.end - offset))
+
+    def close(self) -> None:
+        self._file.close()
 
 
 class Spool:
     """Append at ``end``, read from any offset not below ``start``, discard up to an offset.
 
-    ``[start, _border)`` lies in memory, ``[_border, end)`` in the file. While the file holds anything unread, all
-    that is new goes there, so that the order is kept.
+    The stream lies in parts, one behind the other: in memory as long as that has room, then in files until half of the
+    memory is free again. What is over ``limit`` is discarded at the start, by whole lines.
     """
 
-    def __init__(self, memory_limit: int = MEMORY_LIMIT) -> None:
-        self._limit = memory_limit
-        self._chunks: deque[bytes] = deque()
+    def __init__(self, memory_limit: int = MEMORY_LIMIT, limit: int = LIMIT) -> None:
+        self._memory_limit = memory_limit
+        #: What is kept at the most, in bytes.
+        self.limit = limit
+        self._parts: deque[_Memory | _Segment] = deque()
+        self._in_memory = 0
+        self._spilling = False
         #: Offset of the oldest byte that is kept.
         self.start = 0
         #: Offset behind the newest byte.
         self.end = 0
-        self._border = 0
-        self._file: IO[bytes] | None = None
-        self._file_start = 0
 
     def append(self, data: bytes) -> None:
         """Add ``data`` at the end. Raises :class:`OSError` if it cannot be kept (a full disk)."""
         if not data:
             return
-        if self._border < self.end or self.end - self.start + len(data) > self._limit:
-            self._write(data)
+        has_room = self._in_memory + len(data) <= self._memory_limit
+        self._spilling = not has_room or (self._spilling and self._in_memory > self._memory_limit // 2)
+        if not self._spilling:
+            self._keep_in_memory(data)
         else:
-            if self._chunks and len(self._chunks[-1]) + len(data) <= _CHUNK_BYTES:
-                self._chunks[-1] += data
-            else:
-                self._chunks.append(data)
-            self._border += len(data)
+            try:
+                self._last(_Segment, SEGMENT_BYTES).append(data)
+            except OSError:
+                if not has_room:
+                    raise
+                self._keep_in_memory(data)
         self.end += len(data)
+        if self.end - self.start > self.limit:
+            self.discard(self._line_behind(self.end - self.limit))
 
-    def _write(self, data: bytes) -> None:
-        if self._file is None:
-            import tempfile
+    def _keep_in_memory(self, data: bytes) -> None:
+        self._last(_Memory, _CHUNK_BYTES - len(data)).append(data)
+        self._in_memory += len(data)
 
-            self._file = tempfile.TemporaryFile(prefix="openjd_adapt-", buffering=0)  # noqa: SIM115
-        if self._border == self.end:
-            self._file.truncate(0)
-            self._file_start = self.end
-        self._file.seek(self.end - self._file_start)
-        view = memoryview(data)
-        while view:
-            view = view[self._file.write(view) or 0 :]
+    def _last(self, kind: type[_Memory | _Segment], limit: int) -> _Memory | _Segment:
+        """The last part, if it is of that kind and has less than ``limit`` bytes; else a new one."""
+        last = self._parts[-1] if self._parts else None
+        if not isinstance(last, kind) or last.end - last.start > limit:
+            last = kind(self.end)
+            self._parts.append(last)
+        return last
+
+    def _line_behind(self, offset: int) -> int:
+        """The first beginning of a line from ``offset`` on, if one is near."""
+        piece = self.read(offset - 1, FRAME_BYTES)
+        return offset + piece.find(b"\n") if b"\n" in piece else offset
 
     def read(self, offset: int, size: int) -> bytes:
-        """At most ``size`` bytes from ``offset`` on; fewer where a stored piece ends, none at the end."""
-        if offset >= self._border:
-            if self._file is None or offset >= self.end:
-                return b""
-            self._file.seek(offset - self._file_start)
-            return self._file.read(min(size, self.end - offset))
-        position = self.start
-        for chunk in self._chunks:
-            if offset < position + len(chunk):
-                return chunk[offset - position : offset - position + size]
-            position += len(chunk)
+        """At most ``size`` bytes from ``offset`` on; fewer where a part ends, none at the end.
+
+        Raises :class:`OSError` where the disk does not give it back.
+        """
+        for part in self._parts:
+            if offset < part.end:
+                return part.read(offset, size)
         return b""
 
     def discard(self, offset: int) -> None:
         """Forget what lies before ``offset``."""
-        while self._chunks and self.start < offset:
-            chunk = self._chunks.popleft()
-            if self.start + len(chunk) > offset:
-                self._chunks.appendleft(chunk[offset - self.start :])
-                self.start = offset
-            else:
-                self.start += len(chunk)
         self.start = max(self.start, offset)
-        self._border = max(self._border, self.start)
+        while self._parts and self._parts[0].end <= self.start:
+            part = self._parts.popleft()
+            if isinstance(part, _Memory):
+                self._in_memory -= part.end - part.start
+            part.close()
 
-    def tail(self, size: int) -> bytes:
-        """The last ``size`` bytes that are kept."""
-        offset = max(self.start, self.end - size)
-        pieces = []
+    def give_up(self, offset: int) -> None:
+        """Forget what lies before and in the part that holds ``offset``: the disk does not give it back."""
+        self.discard(next((part.end for part in self._parts if offset < part.end), self.end))
+
+    def pieces(self, offset: int) -> Iterator[bytes]:
+        """All from ``offset`` on, piece by piece. Raises :class:`OSError` where the disk does not give it back."""
         while offset < self.end:
-            piece = self.read(offset, self.end - offset)
-            if not piece:
-                break  # the disk does not give back what it took
-            pieces.append(piece)
+            piece = self.read(offset, FRAME_BYTES)
+            yield piece
             offset += len(piece)
-        return b"".join(pieces)
 
 
 class Delivery:
@@ -110,8 +163,12 @@ class Delivery:
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
+        #: What was sent to the viewer, and what some viewer has acknowledged: offsets.
         self._sent = 0
+        self._acknowledged = 0
+        #: Bytes that a full disk has not taken, and of which nobody was told yet.
         self._lost = 0
+        self._mid_line = False
         #: The front that is shown output; it stays for its acknowledgements until it leaves or another one follows.
         self.viewer: Peer | None = None
 
@@ -129,11 +186,14 @@ class Delivery:
         """Take output; what a full disk does not take is counted, and told as soon as there is room again."""
         try:
             if self._lost and data:
-                self._spool.append(b"\nWARNING: %d bytes of output are lost: the disk is full\n" % self._lost)
+                line = b"WARNING: %d bytes of output are lost: the disk is full\n" % self._lost
+                self._spool.append(b"\n" + line if self._mid_line else line)
                 self._lost = 0
             self._spool.append(data)
         except OSError:
             self._lost += len(data)
+        else:
+            self._mid_line = data[-1:] not in (b"\n", b"") or (self._mid_line and not data)
 
     def lost_note(self) -> str | None:
         """What is to be said of output that was lost and not told yet."""
@@ -143,11 +203,12 @@ class Delivery:
     def attach(self, viewer: Peer | None) -> None:
         """Begin with ``viewer``, at the first byte that nobody has acknowledged."""
         self.viewer = viewer
-        self._sent = self._spool.start
+        self._sent = self._acknowledged
 
     def acknowledge(self, offset: int) -> None:
         """The viewer has shown all before ``offset``."""
-        if self._spool.start < offset <= self._sent:
+        if self._acknowledged < offset <= self._sent:
+            self._acknowledged = offset
             self._spool.discard(offset)
 
     def push(self, end: int, complete: bool) -> bool:
@@ -157,13 +218,26 @@ class Delivery:
         """
         viewer = self.viewer
         while viewer and not viewer.closed:
-            limit = min(end, self._spool.start + WINDOW_BYTES)
-            data = self._lines(limit, complete and limit == end)
+            if self._sent < self._spool.start:
+                self._tell_gap(viewer)
+            limit = min(end, self._acknowledged + WINDOW_BYTES)
+            try:
+                data = self._lines(limit, complete and limit == end)
+            except OSError:
+                self._spool.give_up(self._sent)
+                continue
             if not data:
                 break
             self._sent += len(data)
             viewer.send({"output": self._sent}, data)
         return self._sent >= end
+
+    def _tell_gap(self, viewer: Peer) -> None:
+        """Where the oldest output had to go, a line stands for it."""
+        text = b"WARNING: %d bytes of output are lost: nobody read them in time, and at most %d are kept\n"
+        gap = self._spool.start - self._sent
+        self._sent = self._spool.start
+        viewer.send({"output": self._sent}, text % (gap, self._spool.limit))
 
     def _lines(self, limit: int, complete: bool) -> bytes:
         """The next bytes to send, all of them before ``limit``; none while the only line is unfinished."""
@@ -176,6 +250,6 @@ class Delivery:
             return data[:cut]
         return data if complete or len(data) >= FRAME_BYTES else b""
 
-    def last_words(self, size: int) -> bytes:
+    def last_words(self, size: int) -> Iterator[bytes]:
         """The end of what nobody has acknowledged, at most ``size`` bytes."""
-        return self._spool.tail(size)
+        return self._spool.pieces(max(self._spool.start, self._spool.end - size))

@@ -2,27 +2,35 @@
 
 ===============================  ====================================================================================
 ``GROUP_OPTIONS``                the arguments of ``subprocess.Popen`` that give a child a process group of its own
+``Ledger``                       the groups of a daemon, for hosts where its orphans are nobody's to find
 ``Tree``                         a child and all below it: ask them to end, kill them
 ``Wakeup``                       a descriptor that becomes readable when a signal arrives
 ``become_subreaper``             make orphaned descendants this process's children; False where that cannot be had
+``catch_termination``            be told when this process is asked to end
 ``children``                     the pids of this process's children
 ``close_inherited``              close every descriptor but a few
 ``configuration_folder``         where the host's configuration lies
+``descendants``                  the pids of all below a process
 ``ensure_standard_descriptors``  leave none of standard input, output and error closed
+``has_ended``                    whether a child has ended, leaving its pid in place
+``is_locked``                    whether a daemon holds that lock
 ``kill_children``                kill and reap every child, and what becomes a child by that, until none is left
-``kill_group``                   kill what is left of a child's process group
 ``kill_own_group``               kill this process and its group
 ``leave``                        end this process at once, without what its parent registered for its own end
 ``lock``                         take the lock that tells that a daemon lives
 ``make_pipe``                    a pipe that holds much
-``is_locked``                    whether a daemon holds that lock
-``wait_for_lock``                block until nobody else holds that lock, and hold it
+``make_private_folder``          a folder that this user alone may enter
+``name_of``                      the name of a process
 ``peer_is_me``                   whether the other end of a local socket runs as this user
+``remove_private_folder``        remove it, and nothing that somebody may have put in its place
 ``reset_signals``                undo the signal settings that a caller has left
+``send_signal``                  signal a process of somebody else's, if it is still the one that is meant
 ``set_title``                    what ``ps`` shows for this process
 ``silence``                      leave nothing of the command's standard input, output and error open
-``spawn``                        start a program with one descriptor as its output and one as its control
+``spawn``                        start a program with one descriptor as its output and others from 3 on
 ``start_time``                   when a process started, in the host's own units; 0 where it cannot be told
+``temporary_folder``             where private folders are made
+``wait_for_lock``                block until nobody else holds that lock, and hold it
 ``wait_readable``                wait until a pipe has something to read
 ``wait_unreaped``                wait for a child's end, leaving its pid in place
 ===============================  ====================================================================================
@@ -38,3 +46,4 @@ if os.name != "posix":
     raise AdaptError("openjd_adapt works on Linux and macOS so far, not on %s" % os.name)
 
 from .posix import *  # noqa: E402,F403
+from .posix_tree import *  # noqa: E402,F403

@@ -11,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable
 
+    from .system import Ledger
+
 
 class Task:
     """What may end a wait early: a cancel, or a failure that another thread met.
@@ -57,15 +59,21 @@ class Task:
 
         False if the task is over or canceled already: then there is nobody else to tell.
         """
+        if within is not None:
+            self.hurry(within)
         with self._changed:
-            if within is not None:
-                end = self._clock() + within
-                self._deadline = end if self._deadline is None else min(end, self._deadline)
             first = self._active and not self.cancelled.is_set()
             if first:
                 self.cancelled.set()
                 self._changed.notify_all()
         return first
+
+    def hurry(self, within: float) -> None:
+        """Set the deadline without a cancel; a further one can only shorten it."""
+        with self._changed:
+            end = self._clock() + within
+            self._deadline = end if self._deadline is None else min(end, self._deadline)
+            self._changed.notify_all()
 
     def fail(self, failure: BaseException) -> None:
         """Fail the task from another thread; the first failure counts."""
@@ -101,13 +109,24 @@ class Task:
             self.check()
             return False
 
+    def wait_until(self, condition: Callable[[], bool], end: Callable[[], float]) -> None:
+        """Wait until ``condition()`` holds or the clock reaches ``end()``, asked again when the deadline has changed.
+
+        Neither a cancel nor a failure ends this wait: it is for what has to end because of them.
+        """
+        with self._changed:
+            while not condition() and end() > self._clock():
+                self._changed.wait(end() - self._clock())
+
     def sleep(self, seconds: float) -> None:
         """Sleep; ends early as :meth:`wait_for` does."""
         self.wait_for(lambda: False, seconds)
 
 
-#: Told of a folder that is to be removed if this process is killed; the worker passes that on to its keeper.
-on_folder: Callable[[str], object] = bool
+#: Where this process makes its sockets, if somebody removes them should it be killed.
+private_folder: str | None = None
+#: Where the groups of this process's children are written down, if nobody could find them otherwise.
+groups: Ledger | None = None
 
 #: The task of a process that runs no adaptor: nothing cancels it.
 _IDLE = Task()

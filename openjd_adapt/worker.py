@@ -1,15 +1,16 @@
 """The daemon's hands: one adaptor, its phases on the main thread, in a process of its own.
 
 The keeper's commands come as frames over descriptor 3: ``{"init": {...}}`` once, then ``{"do": "start"}``,
-``{"do": "run", "data": {}}`` and ``{"do": "stop"}`` one at a time, and ``{"cancel": seconds}`` at any moment. The
-answer goes the way of all output, behind the task's last line, as a marker (see ``wire``). The worker says but one
-thing here: ``{"folder": path}``, which the keeper removes when the worker is dead.
+``{"do": "run", "data": {}}`` and ``{"do": "stop"}`` one at a time, and ``{"cancel": seconds}`` or ``{"hurry":
+seconds}`` at any moment. The answer goes the way of all output, behind the task's last line, as a marker (see
+``wire``). The worker says but one thing here: ``{"terminate": true}`` when somebody has sent it SIGTERM.
 """
 
 from __future__ import annotations
 
 import functools
 import logging
+import os
 import queue
 import socket
 import sys
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from .wire import Message
 
 CONTROL_DESCRIPTOR = 3
+GROUPS_DESCRIPTOR = 4
 #: A write of this many bytes to a pipe is never mixed with another's (PIPE_BUF: on Linux, and the least elsewhere).
 _MARKER_BYTES = 4096 if sys.platform.startswith("linux") else 512
 
@@ -37,9 +39,15 @@ def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Callable
     output.install_logging()
     control = socket.socket(fileno=CONTROL_DESCRIPTOR)
     control.set_inheritable(False)
-    task.on_folder = lambda folder: control.sendall(encode({"folder": folder}))
+    # Who ends this process by SIGTERM means the daemon, which cancels, stops and cleans up.
+    system.catch_termination(lambda: control.sendall(encode({"terminate": True})))
     messages = _messages(control)
-    init = next(messages)["init"]
+    first = next(messages)
+    init = first["init"]
+    task.private_folder = init["folder"]
+    if first["groups"]:
+        task.groups = system.Ledger(GROUPS_DESCRIPTOR)
+        os.set_inheritable(GROUPS_DESCRIPTOR, False)
     lifecycle.debug = init["debug"]
     tasks: queue.SimpleQueue[Message] = queue.SimpleQueue()
     worker = _Worker(load, init, on_bootstrap_complete)
@@ -66,9 +74,13 @@ def _listen(messages: Iterator[Message], tasks: queue.SimpleQueue[Message], work
     for message in messages:
         if "cancel" in message:
             worker.cancel(message["cancel"])
+        elif "hurry" in message:
+            worker.hurry(message["hurry"])
         else:
             worker.expect(message)
             tasks.put(message)
+    if task.groups:
+        task.groups.kill()
     system.kill_own_group()  # the keeper is dead; where nobody else sees to this process, it does
 
 
@@ -101,6 +113,10 @@ class _Worker:
             if self._task.cancel(within) and self._runner:
                 self._canceling = threading.Thread(target=self._call_on_cancel, name="cancel", daemon=True)
                 self._canceling.start()
+
+    def hurry(self, within: float) -> None:
+        """The task, which is not canceled, must end within so many seconds."""
+        self._task.hurry(within)
 
     def _call_on_cancel(self) -> None:
         assert self._runner is not None

@@ -34,22 +34,24 @@ LAYERS = """
     application
     watch
     process
+    ladder
     server
     client
     lines
     output
     config
     data
+    desk
     reception
     loop
     spool
     channel
     peer
     wire
-    task actions bootstrap
+    task actions bootstrap session vigil
     messages paths versions ranges
     system
-    posix
+    posix posix_tree
     errors
     __init__
 """
@@ -106,14 +108,14 @@ def test_a_module_says_in_one_sentence_what_it_is(path):
 
 def test_only_the_system_modules_know_the_operating_system():
     for path in MODULES:
-        if path.stem not in ("posix", "windows", "system"):
+        if path.stem not in ("posix", "posix_tree", "windows", "system"):
             assert not re.search(r"os\.name\b|win32|\bnt\b", path.read_text(encoding="utf-8")), path
 
 
 def test_the_table_of_the_system_modules_is_their_contract():
-    from openjd_adapt import posix, system
+    from openjd_adapt import posix, posix_tree, system
 
-    assert set(re.findall(r"^``(\w+)``", system.__doc__, re.M)) == set(posix.__all__)
+    assert set(re.findall(r"^``(\w+)``", system.__doc__, re.M)) == {*posix.__all__, *posix_tree.__all__}
 
 
 def test_public_names_have_docstrings_and_are_loaded_on_first_use():
@@ -226,3 +228,11 @@ def test_the_readmes_adaptor_runs(farm):
     done = farm("session", "--init-data", '{"scene": "a.blend"}', "--each", "frame=1-2")
     assert done.code == 0, done
     assert os.path.exists(str(farm.folder / "hello.py"))
+
+
+def test_every_row_of_what_happens_when_names_a_test_that_is_there():
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("## What happens when")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| .* \| `…(\w+)` \|$", table, re.M)
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("test_*.py"))
+    assert len(rows) == table.count("\n| ") - 1 > 30
+    assert [name for name in rows if "def test_%s(" % name not in tests] == []

@@ -83,13 +83,14 @@ def test_what_a_discard_names_is_forgotten_though_it_was_never_read(limit):
 
 @pytest.mark.parametrize("size", [0, 1, 9, 10_000_000])
 @pytest.mark.parametrize("limit", [100, 8 * 1024 * 1024])
-def test_the_tail_is_the_end_of_what_is_kept(limit, size):
+def test_the_pieces_from_an_offset_on_are_all_that_is_kept_there(limit, size):
     spool = Spool(limit)
     data = b"".join(LINES)
     spool.append(data)
     assert len(spool.read(0, 7)) == 7
     spool.discard(7)
-    assert spool.tail(size) == data[max(7, len(data) - size) :]
+    begin = max(7, len(data) - size)
+    assert b"".join(spool.pieces(begin)) == data[begin:]
 
 
 def test_what_is_over_the_limit_lies_in_the_file_and_stays_there():
@@ -98,7 +99,7 @@ def test_what_is_over_the_limit_lies_in_the_file_and_stays_there():
     try:
         for _ in range(20):
             spool.append(bytes(1_000_000))
-        assert spool.read(10_000_000, 9) == spool.tail(9) == bytes(9)
+        assert spool.read(10_000_000, 9) == b"".join(spool.pieces(spool.end - 9)) == bytes(9)
         assert tracemalloc.get_traced_memory()[1] < 3_000_000
     finally:
         tracemalloc.stop()
@@ -127,7 +128,8 @@ def test_a_random_history_is_that_of_one_byte_string(seed):
             read = spool.start
         else:
             size = chance.randrange(2000)
-            assert spool.tail(size) == model[max(spool.start, len(model) - size) :]
+            begin = max(spool.start, len(model) - size)
+            assert b"".join(spool.pieces(begin)) == model[begin:]
         assert spool.end == len(model) and spool.start <= read
     assert read_all(spool, spool.start) == model[spool.start :]
 
@@ -238,7 +240,7 @@ def test_without_a_viewer_nothing_is_sent_and_all_is_kept(closed):
         viewer.closed = True
     made = delivery(b"one\n", viewer=viewer)
     assert not made.push(made.end, complete=True)
-    assert (made.unread, made.last_words(3)) == (4, b"ne\n")
+    assert (made.unread, b"".join(made.last_words(3))) == (4, b"ne\n")
 
 
 def test_what_a_full_disk_does_not_take_is_counted_and_told():
@@ -258,7 +260,7 @@ def test_what_a_full_disk_does_not_take_is_counted_and_told():
     made.keep(b"lost, too\n")
     spool.full = False
     made.keep(b"two\n")
-    assert read_all(spool, 0) == b"one\n\nWARNING: 15 bytes of output are lost: the disk is full\ntwo\n"
+    assert read_all(spool, 0) == b"one\nWARNING: 15 bytes of output are lost: the disk is full\ntwo\n"
     spool.full = True
     made.keep(b"lost\n")
     assert (made.lost_note(), made.lost_note()) == ("5 bytes of output are lost: the disk is full", None)

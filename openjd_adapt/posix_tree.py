@@ -1,0 +1,321 @@
+"""Linux and macOS: which processes stand below which, and their end. See ``system`` for the contract."""
+
+from __future__ import annotations
+
+import os
+import signal
+import struct
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import subprocess
+    from typing import Any, Callable, NoReturn
+
+__all__ = [
+    "GROUP_OPTIONS",
+    "Ledger",
+    "Tree",
+    "become_subreaper",
+    "children",
+    "descendants",
+    "has_ended",
+    "kill_children",
+    "kill_own_group",
+    "name_of",
+    "send_signal",
+    "set_title",
+    "start_time",
+    "wait_unreaped",
+]
+
+#: The exit code of a process that somebody else has reaped: not known, and so no success.
+UNKNOWN_EXIT = 255
+#: For ``subprocess.Popen``: a child leads a session, and so a process group, of its own.
+GROUP_OPTIONS: dict[str, Any] = {"start_new_session": True}
+
+#: Between two looks at children that were killed: death by SIGKILL is quick, but no event tells of a grandchild's.
+_FIRST_PAUSE_SECONDS = 0.002
+_LAST_PAUSE_SECONDS = 0.2
+
+_PR_SET_NAME = 15
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def _libc() -> Any:
+    """The C library through ctypes, or None where there is none (some minimal Pythons)."""
+    try:
+        import ctypes
+
+        return ctypes.CDLL(None, use_errno=True)
+    except (ImportError, OSError):
+        return None
+
+
+def become_subreaper() -> bool:
+    """Make orphaned descendants this process's children (Linux). False where that or /proc cannot be had."""
+    libc = _libc()
+    if not hasattr(libc, "prctl") or not os.path.exists("/proc/self/stat"):
+        return False
+    return bool(libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+
+
+def set_title(title: str) -> None:
+    """Show ``title`` in ``ps``, in place of a command line that may hold init data (Linux; elsewhere nothing)."""
+    libc = _libc()
+    stat = _stat("self")
+    if libc is None or stat is None:
+        return
+    import ctypes
+
+    start, end = int(stat[45]), int(stat[46])  # arg_start and arg_end, fields 48 and 49 of proc(5)
+    if 0 < start < end:
+        text = title.encode("utf-8", "replace")[: end - start - 1]
+        ctypes.memset(start, 0, end - start)
+        ctypes.memmove(start, text, len(text))
+    if hasattr(libc, "prctl"):
+        libc.prctl(_PR_SET_NAME, b"openjd_adapt", 0, 0, 0)
+
+
+# Who is who
+
+
+def _stat(pid: object) -> list[bytes] | None:
+    """The fields of /proc/PID/stat from the third on (the second, a name, may hold anything), or None."""
+    try:
+        with open("/proc/%s/stat" % pid, "rb") as stream:
+            return stream.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+
+
+def start_time(pid: int) -> int:
+    """When ``pid`` started, in clock ticks since the host's boot; 0 where it cannot be told.
+
+    macOS, where ``ps`` tells it: in seconds since 1970.
+    """
+    stat = _stat(pid)
+    if stat:
+        return int(stat[19])
+    return _start_time_by_ps(pid) if os.uname().sysname == "Darwin" else 0
+
+
+def _start_time_by_ps(pid: int) -> int:
+    import calendar
+    import subprocess
+
+    try:
+        shown = subprocess.check_output(["ps", "-o", "lstart=", "-p", str(pid)], env={"LC_ALL": "C", "TZ": "UTC"})
+        return calendar.timegm(time.strptime(shown.decode("ascii").strip()))
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return 0
+
+
+def name_of(pid: int) -> str:
+    """The name of a process; empty where it cannot be told."""
+    try:
+        with open("/proc/%d/comm" % pid, "rb") as stream:
+            return stream.read().decode("utf-8", "backslashreplace").strip()
+    except OSError:
+        return ""
+
+
+def _parents() -> dict[int, int]:
+    """The parent of every process on the host; empty without /proc."""
+    try:
+        pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return {}
+    stats = ((pid, _stat(pid)) for pid in pids)
+    return {pid: int(stat[1]) for pid, stat in stats if stat}
+
+
+def descendants(pid: int) -> list[int]:
+    """All below ``pid`` as it is now, parents first; empty without /proc."""
+    parents = _parents()
+    found = [pid]
+    for ancestor in found:
+        found += [child for child, parent in parents.items() if parent == ancestor]
+    return found[1:]
+
+
+def children() -> set[int]:
+    """The pids of this process's children; empty without /proc."""
+    own = os.getpid()
+    return {pid for pid, parent in _parents().items() if parent == own}
+
+
+# The end of this process's children
+
+
+def kill_children(spare: frozenset[int] = frozenset(), patience: float | None = None) -> set[int]:
+    """Kill and reap this process's children until none but those of ``spare`` is left; returns what is left.
+
+    Only its own unreaped children are signalled, so no pid can have been reused: what stands below them becomes a
+    child when its parent dies (if this process is a subreaper), and is met in the next round. What may not be killed
+    (it has become another user's) is not waited for, and what the kernel cannot end for ``patience`` seconds (None: for
+    ever) is given up. Without /proc nothing is done.
+    """
+    out_of_reach = set(spare)
+    killed: set[int] = set()
+    pause = _FIRST_PAUSE_SECONDS
+    end = None if patience is None else time.monotonic() + patience
+    while True:
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pause = _FIRST_PAUSE_SECONDS
+        except ChildProcessError:
+            return set()
+        left = children() - out_of_reach
+        if not left or (end is not None and time.monotonic() >= end):
+            return left
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except PermissionError:
+                out_of_reach.add(pid)
+        if left <= killed:  # while new ones appear there is no pause: something forks as fast as it is killed
+            time.sleep(pause)
+            pause = min(2 * pause, _LAST_PAUSE_SECONDS)
+        killed |= left
+
+
+def has_ended(pid: int) -> bool:
+    """Whether the child ``pid`` has ended; it stays a zombie, so that its pid and group are still its own.
+
+    Always False where the system cannot look without reaping (macOS before Python 3.13).
+    """
+    if not hasattr(os, "waitid"):
+        return False
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def wait_unreaped(process: subprocess.Popen[bytes]) -> int:
+    """Block until a child has ended; leave it a zombie, so that its pid cannot become another's. Returns its exit code.
+
+    Where the system cannot do that (macOS before Python 3.13) it is reaped.
+    """
+    if not hasattr(os, "waitid"):
+        return process.wait()
+    try:
+        result = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    except ChildProcessError:
+        return UNKNOWN_EXIT  # an author's own SIGCHLD handler has reaped it
+    assert result is not None
+    return result.si_status if result.si_code == os.CLD_EXITED else -result.si_status
+
+
+# The end of others
+
+
+class Tree:
+    """An unreaped child that leads a group, and all below it."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        #: What was ever seen below the child, with its start time: an orphan is no longer found below it.
+        self._seen: dict[int, int] = {}
+
+    def ask(self) -> None:
+        """Ask all to end (SIGTERM)."""
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kill all (SIGKILL)."""
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        for pid in descendants(self._pid):
+            self._seen.setdefault(pid, start_time(pid))
+        _send(os.killpg, self._pid, number)
+        for pid, started in self._seen.items():
+            if _group(pid) != self._pid:
+                send_signal(pid, started, number)
+
+
+def send_signal(pid: int, started: int, number: int) -> bool:
+    """Signal a process that somebody else may reap at any time, if it is still the one that started then.
+
+    False if it is not, or if that cannot be told (``started`` is 0). The process is held by a descriptor meanwhile
+    (Linux 5.3, Python 3.9), so that its pid cannot become another's between the look and the signal.
+    """
+    try:
+        held = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None  # type: ignore[attr-defined, unused-ignore]
+    except ProcessLookupError:
+        return False
+    except OSError:
+        held = None  # an older kernel, or a sandbox that forbids it
+    try:
+        if not 0 < started == start_time(pid):
+            return False
+        if held is None:
+            return _send(os.kill, pid, number)
+        return _send(signal.pidfd_send_signal, held, number)  # type: ignore[attr-defined, unused-ignore]
+    finally:
+        if held is not None:
+            os.close(held)
+
+
+def kill_own_group() -> NoReturn:
+    """Kill this process and all of its group."""
+    os.killpg(0, signal.SIGKILL)
+    os._exit(1)
+
+
+def _send(how: Callable[[int, int], None], target: int, number: int) -> bool:
+    try:
+        how(target, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def _group(pid: int) -> int:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return 0
+
+
+class Ledger:
+    """The process groups of a daemon, for hosts where its orphans are nobody's to find: they die by this list.
+
+    Guardian, keeper and worker share it as an unlinked file. A group is entered as soon as it is there, and crossed out
+    before its leader is reaped, so that none is killed whose number may be another's by now.
+    """
+
+    _ENTRY = struct.Struct("q")
+
+    def __init__(self, descriptor: int | None = None) -> None:
+        """A new list, or the one that ``descriptor`` is of."""
+        if descriptor is None:
+            import tempfile
+
+            descriptor, path = tempfile.mkstemp(prefix="openjd_adapt-")
+            os.unlink(path)
+        self.descriptor = descriptor
+
+    def enter(self, group: int) -> None:
+        """Add a group."""
+        self._write(self._place(0), group)
+
+    def cross_out(self, group: int) -> None:
+        """Take a group out again."""
+        self._write(self._place(group), 0)
+
+    def kill(self) -> None:
+        """Kill all groups of the list."""
+        for group in self._groups():
+            if group:
+                _send(os.killpg, group, signal.SIGKILL)
+
+    def _groups(self) -> list[int]:
+        size = os.fstat(self.descriptor).st_size
+        return [group for (group,) in self._ENTRY.iter_unpack(os.pread(self.descriptor, size, 0))]
+
+    def _place(self, group: int) -> int:
+        groups = self._groups()
+        return groups.index(group) if group in groups else len(groups)
+
+    def _write(self, place: int, group: int) -> None:
+        os.pwrite(self.descriptor, self._ENTRY.pack(group), place * self._ENTRY.size)
