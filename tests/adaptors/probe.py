@@ -129,6 +129,13 @@ class Probe(Adaptor):
         while time.monotonic() < end:
             time.sleep(0.05)
 
+    def do_spin(self, seconds):
+        """As ``ignore_cancel``, without a sleep."""
+        print("spinning")
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            pass
+
     def do_tree(self, seconds=300):
         """A child, its orphan in a session of its own, and a wait."""
         subprocess.Popen([sys.executable, "-c", ORPHAN])
@@ -155,3 +162,44 @@ class Probe(Adaptor):
 
     def do_signals(self):
         print("SIGINT %s, SIGTERM %s" % (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)))
+
+    def do_note(self, path, text):
+        """Say something where it can be read when nobody has the output."""
+        with open(path, "a") as stream:
+            stream.write(text + " ")
+
+    def do_fork_and_terminate(self):
+        pid = os.fork()
+        if pid == 0:
+            time.sleep(60)
+            os._exit(0)
+        os.kill(pid, signal.SIGTERM)
+        print("the child died of signal %d" % os.waitpid(pid, 0)[1])
+
+    def do_eat_memory(self):
+        eaten = []
+        while True:
+            eaten.append(b"x" * 1_000_000)
+
+    def do_slow_lines(self, count, seconds):
+        """``count`` lines, the first at once, the others evenly in the given time."""
+        for number in range(count):
+            print("line %d" % number)
+            if number % 1000 == 1:
+                time.sleep(1000 * seconds / count)
+
+    def do_lines_later(self, count, width=0):
+        """Lines that nobody reads: from a thread, when the task has ended."""
+
+        def write():
+            time.sleep(0.3)
+            for number in range(count):
+                print(("line %d" % number).ljust(width))
+
+        threading.Thread(target=write, daemon=True).start()
+
+    def do_long_line(self, size):
+        print("x" * size)
+
+    def do_raw(self, data):
+        os.write(1, bytes.fromhex(data))

@@ -1,0 +1,161 @@
+"""What ends a daemon that nobody has stopped: its ground is gone, it is idle, SIGTERM."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from openjd_adapt import vigil
+
+from .conftest import read_until
+from .test_daemon import task
+
+#: Two looks, the second of which finds the same, and the daemon's own stop, on a busy machine.
+NOTICED_SECONDS = vigil.LOOK_SECONDS * (vigil.LOOKS + 1) + 10
+
+
+def status(farm):
+    return json.loads(farm.daemon("status", "--json").out)
+
+
+def processes(farm):
+    """The pids of guardian, keeper and worker."""
+    facts = status(farm)
+    guardian = int(re.search(r"PPid:\s+(\d+)", Path("/proc/%d/status" % facts["pid"]).read_text()).group(1))
+    return {"guardian": guardian, "keeper": facts["pid"], "worker": facts["worker_pid"]}
+
+
+def phases_of(path):
+    """An adaptor's init data that note its last phases in a file, for when nobody can read its output."""
+    return json.dumps(
+        {
+            "on_stop": {"do": "note", "path": str(path), "text": "stop"},
+            "on_cleanup": {"do": "note", "path": str(path), "text": "cleanup"},
+        }
+    )
+
+
+def test_a_daemon_whose_connection_file_is_gone_stops_cleans_up_and_ends(farm):
+    farm.daemon("start", "--init-data", phases_of(farm.folder / "notes"))
+    farm.file.unlink()
+    farm.wait_until_nothing_is_left(NOTICED_SECONDS)
+    assert (farm.folder / "notes").read_text() == "stop cleanup "
+    assert sorted(path.name for path in farm.folder.iterdir()) == ["notes"]
+
+
+def test_a_daemon_whose_session_folder_is_gone_stops_cleans_up_and_ends(farm):
+    session = farm.folder / "session"
+    session.mkdir()
+    farm.env["OPENJD_SESSION_WORKING_DIR"] = str(session)
+    done = farm("daemon", "start", "--init-data", phases_of(farm.folder / "notes"))
+    assert done.code == 0 and str(session) in done.out
+    shutil.rmtree(str(session))
+    farm.wait_until_nothing_is_left(NOTICED_SECONDS)
+    assert (farm.folder / "notes").read_text() == "stop cleanup "
+
+
+def test_a_session_folder_elsewhere_ends_the_daemon_too(farm):
+    session = farm.folder / "session"
+    session.mkdir()
+    farm.env["OPENJD_SESSION_WORKING_DIR"] = str(session)
+    farm.daemon("start")
+    session.rmdir()
+    farm.wait_until_nothing_is_left(NOTICED_SECONDS)
+    done = farm.daemon("run")
+    assert done.code == 3 and "its session's folder is gone" in done.err
+    assert "INFO: on_cleanup" in done.lines
+
+
+def test_a_task_that_runs_when_the_connection_file_goes_is_canceled_and_told_why(farm):
+    farm.daemon("start")
+    process = farm.daemon_popen("run", "--run-data", '{"do": "sleep", "seconds": 60}')
+    read_until(process.stdout, "sleeping")
+    farm.file.unlink()
+    done = farm.finish(process, NOTICED_SECONDS)
+    assert done.code == 4 and "as its connection file is gone" in done.err
+
+
+def test_another_daemons_file_in_its_place_ends_the_first_and_spares_the_second(farm):
+    farm.daemon("start")
+    first = processes(farm)
+    farm.file.unlink()
+    assert farm.daemon("start").code == 0
+    second = processes(farm)
+    end = time.monotonic() + NOTICED_SECONDS
+    while any(os.path.exists("/proc/%d" % pid) for pid in first.values()):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert processes(farm) == second
+    assert farm.daemon("stop").code == 0
+
+
+def test_a_daemon_without_a_task_for_its_idle_timeout_stops_and_its_file_tells_so(farm):
+    assert farm.daemon("start", "--idle-timeout", "0.5").code == 0
+    farm.wait_until_nothing_is_left(10)
+    done = farm.daemon("run")
+    assert done.code == 3 and done.lines == ["INFO: on_stop", "INFO: on_cleanup"]
+    assert "it was stopped after 0.5 s without a task" in done.err
+    assert farm.daemon("stop").code == 0 and list(farm.folder.glob("connection*")) == []
+
+
+def test_the_idle_timeout_does_not_end_a_task_that_runs_longer(farm):
+    farm.daemon("start", "--idle-timeout", "1")
+    done = farm.daemon("run", "--run-data", '{"do": "sleep", "seconds": 2.5}')
+    assert done.code == 0 and done.lines == ["sleeping", "slept"]
+    assert farm.daemon("stop").code == 0
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "soon", "inf"])
+def test_an_idle_timeout_that_is_no_number_of_seconds_is_bad_input(farm, value):
+    done = farm.daemon("start", "--idle-timeout", value)
+    assert done.code == 2 and done.err.startswith("ERROR: --idle-timeout: ") and done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("whom", ["guardian", "keeper", "worker", "all"])
+def test_sigterm_to_any_process_of_a_daemon_cancels_stops_and_cleans_up(farm, whom):
+    farm.daemon("start")
+    process = farm.daemon_popen("run", "--run-data", '{"do": "sleep", "seconds": 60}')
+    read_until(process.stdout, "sleeping")
+    for name, pid in processes(farm).items():
+        if whom in (name, "all"):
+            os.kill(pid, signal.SIGTERM)
+    done = farm.finish(process, 20)
+    assert done.code == 4 and "the daemon stops by SIGTERM" in done.err
+    farm.wait_until_nothing_is_left(10)
+    after = farm.daemon("run")
+    assert after.code == 3 and "it was stopped by SIGTERM" in after.err
+    assert after.lines == ["INFO: on_stop", "INFO: on_cleanup"]
+
+
+def test_sigterm_to_a_daemon_ends_it_by_the_schedulers_deadline_whatever_the_task_does(farm):
+    farm.env["OPENJD_SESSION_WORKING_DIR"] = str(farm.folder)
+    farm.daemon("start")
+    process = farm.daemon_popen("run", "--run-data", '{"do": "ignore_cancel", "seconds": 60}')
+    read_until(process.stdout, "ignoring")
+    end = time.gmtime(time.time() + 3)
+    (farm.folder / "cancel_info.json").write_text(json.dumps({"NotifyEnd": time.strftime("%Y-%m-%dT%H:%M:%SZ", end)}))
+    begin = time.monotonic()
+    os.kill(processes(farm)["keeper"], signal.SIGTERM)
+    farm.finish(process, 20)
+    farm.wait_until_nothing_is_left(20)
+    assert time.monotonic() - begin < 8
+
+
+def test_a_forked_child_of_the_adaptor_dies_of_sigterm_and_the_daemon_does_not(started):
+    assert task(started, {"do": "fork_and_terminate"}).lines == ["the child died of signal 15"]
+    assert task(started, {"do": "say", "text": "still here"}).lines == ["INFO: still here"]
+
+
+def test_a_start_that_another_command_stops_is_canceled_and_not_failed(farm):
+    process = farm.daemon_popen("start", "--init-data", '{"on_start": {"do": "sleep", "seconds": 60}}')
+    read_until(process.stdout, "sleeping")
+    assert farm.daemon("stop").code == 0
+    done = farm.finish(process, 20)
+    assert done.code == 4 and "openjd_fail" not in done.out

@@ -1,0 +1,352 @@
+"""What happens when… : the faults of the README's table that no other file of tests is about, with real causes."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from openjd_adapt import system
+from openjd_adapt.wire import WINDOW_BYTES
+
+from .conftest import ADAPTORS, read_until, root_only, small_disk, tool
+from .test_daemon import task
+from .test_ends import processes, status
+
+LINES = re.compile(r"^line (\d+)", re.M)
+
+
+@pytest.fixture
+def cgroup(request):
+    """A control group of the kind that the test names; where the host gives none, the test says so."""
+    kind = request.param
+    path = Path("/sys/fs/cgroup", kind, "openjd_adapt-%d" % os.getpid())
+    try:
+        path.mkdir()
+    except OSError as error:
+        pytest.skip("this host does not allow a control group of %s: %s" % (kind, error.strerror))
+    yield path
+    for pid in (path / "cgroup.procs").read_text().split():
+        os.kill(int(pid), signal.SIGKILL)
+    end = time.monotonic() + 10
+    while (path / "cgroup.procs").read_text() and time.monotonic() < end:
+        time.sleep(0.02)
+    path.rmdir()
+
+
+# Processes that do not want to end
+
+
+def test_a_command_whose_grandchild_holds_its_pipe_ends_its_task_and_the_grandchild_with_the_daemon(farm):
+    farm.adaptor = str(ADAPTORS / "command.py")
+    farm.daemon("start")
+    done = farm.daemon("run", "--run-data", json.dumps({"args": ["sh", "-c", "setsid sleep 300 & echo up"]}))
+    assert done.code == 0 and done.seconds < 20 and "STDOUT: up" in done.lines
+    assert farm.daemon("stop").code == 0
+    assert farm.pids() == []
+
+
+def test_a_command_that_ignores_sigterm_is_killed_when_its_grace_is_over(farm):
+    farm.adaptor = str(ADAPTORS / "command.py")
+    farm.daemon("start")
+    args = ["sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 1; done"]
+    process = farm.daemon_popen("run", "--run-data", json.dumps({"args": args, "grace": 1}))
+    read_until(process.stdout, "STDOUT: deaf")
+    process.send_signal(signal.SIGTERM)
+    done = farm.finish(process, 20)
+    assert done.code == 4 and "INFO: Killing process" in done.out
+    assert farm.daemon("stop").code == 0
+
+
+@pytest.mark.parametrize("cgroup", ["freezer"], indirect=True)
+def test_what_not_even_sigkill_ends_holds_up_nobody_for_ever_and_is_named(farm, cgroup):
+    farm.daemon("start")
+    process = farm.daemon_popen("run", "--run-data", '{"do": "tree"}')
+    read_until(process.stdout, "tree is up")
+    [sleeper] = [pid for pid in farm.pids() if Path("/proc/%d/comm" % pid).read_text() == "sleep\n"]
+    (cgroup / "cgroup.procs").write_text(str(sleeper))
+    (cgroup / "freezer.state").write_text("FROZEN")
+    stop = farm.daemon("stop", "--timeout", "5")
+    assert stop.code == 1 and "does not end: %d (sleep)" % sleeper in stop.err, stop
+    farm.finish(process)
+    assert set(farm.pids()) <= {sleeper, *farm.pids_named("guardian of probe")}
+    (cgroup / "freezer.state").write_text("THAWED")
+    farm.wait_until_nothing_is_left()
+    assert farm.daemon("stop").code == 0 and list(farm.folder.glob("connection*")) == []
+
+
+@pytest.mark.parametrize("cgroup", ["memory"], indirect=True)
+@pytest.mark.parametrize("victim", ["worker", "keeper", "guardian"])
+def test_after_the_kernels_out_of_memory_killer_nothing_is_left(farm, cgroup, victim):
+    farm.daemon("start")
+    process = farm.daemon_popen("run", "--run-data", '{"do": "tree"}')
+    read_until(process.stdout, "tree is up")
+    pid = processes(farm)[victim]
+    (cgroup / "cgroup.procs").write_text(str(pid))
+    if victim == "worker":
+        process.send_signal(signal.SIGTERM)
+        assert farm.finish(process).code == 4
+        (cgroup / "memory.limit_in_bytes").write_text(str(64 * 1024 * 1024))
+        done = task(farm, {"do": "eat_memory"})
+        assert done.code == 1 and "was killed by SIGKILL" in done.out
+    else:
+        # It holds next to nothing: a glutton beside it fills the group, and the killer is told to prefer the victim.
+        Path("/proc/%d/oom_score_adj" % pid).write_text("1000")
+        glutton = subprocess.Popen(["sh", "-c", "read go; exec tail /dev/zero"], stdin=subprocess.PIPE)
+        (cgroup / "cgroup.procs").write_text(str(glutton.pid))
+        (cgroup / "memory.limit_in_bytes").write_text(str(64 * 1024 * 1024))
+        glutton.communicate(b"go\n", timeout=60)
+        assert farm.finish(process, 20).code == 1
+    farm.wait_until_nothing_is_left()
+    assert farm.daemon("stop").code == 0 and list(farm.folder.glob("connection*")) == []
+
+
+@pytest.mark.parametrize("victim", ["front of run", "guardian", "keeper", "worker"])
+def test_kill_9_while_c_code_holds_the_gil_leaves_nothing(farm, victim):
+    hold = '{"do": "hold_gil", "seconds": 60}'
+    if victim == "front of run":
+        process = farm.popen("run", "--run-data", hold)
+    else:
+        farm.daemon("start")
+        process = farm.daemon_popen("run", "--run-data", hold)
+    read_until(process.stdout, "holding")
+    os.kill(process.pid if victim == "front of run" else processes(farm)[victim], signal.SIGKILL)
+    farm.wait_until_nothing_is_left(2)
+    farm.finish(process)
+    assert farm.daemon("stop").code == 0
+
+
+def test_a_hung_keeper_is_killed_by_stop_and_a_hung_guardian_is_woken_for_that(farm):
+    farm.daemon("start")
+    pids = processes(farm)
+    os.kill(pids["keeper"], signal.SIGSTOP)
+    os.kill(pids["guardian"], signal.SIGSTOP)
+    done = farm.daemon("stop", "--timeout", "1")
+    assert done.code == 1 and "the daemon does not answer; killing it" in done.err
+    assert farm.pids() == [] and list(farm.folder.glob("connection*")) == []
+
+
+@pytest.fixture
+def without_ctypes(farm):
+    """A farm whose Pythons have no ctypes, and so no subreapers."""
+    (farm.folder / "lacking").mkdir()
+    (farm.folder / "lacking" / "ctypes.py").write_text("raise ImportError('this Python has no ctypes')")
+    farm.env["PYTHONPATH"] += os.pathsep + str(farm.folder / "lacking")
+    return farm
+
+
+@pytest.mark.parametrize("victim", ["worker", "keeper", "guardian"])
+def test_without_ctypes_the_groups_of_applications_are_killed_all_the_same(without_ctypes, victim):
+    farm = without_ctypes
+    farm.adaptor = str(ADAPTORS / "command.py")
+    done = farm.daemon("start")
+    assert done.code == 0 and "this host lacks" in done.err
+    data = {"args": ["sh", "-c", "sleep 300 & echo up; wait"]}
+    process = farm.daemon_popen("run", "--run-data", json.dumps(data))
+    read_until(process.stdout, "STDOUT: up")
+    os.kill(processes(farm)[victim], signal.SIGKILL)
+    assert farm.finish(process, 20).code == 1
+    farm.wait_until_nothing_is_left()
+    assert farm.daemon("stop").code == 0
+
+
+def test_without_ctypes_a_worker_that_holds_the_gil_dies_with_its_keeper(without_ctypes):
+    farm = without_ctypes
+    (farm.folder / "stuck.py").write_text(
+        "import re, openjd_adapt\n"
+        "class Stuck(openjd_adapt.Adaptor):\n"
+        "    def on_run(self, run_data):\n"
+        "        print('stuck')\n"
+        "        re.match('(a+)+$', 'a' * 64 + 'b')\n"
+    )
+    farm.adaptor = str(farm.folder / "stuck.py")
+    farm.daemon("start")
+    process = farm.daemon_popen("run")
+    read_until(process.stdout, "stuck")
+    os.kill(processes(farm)["keeper"], signal.SIGKILL)
+    assert farm.finish(process, 20).code == 1
+    farm.wait_until_nothing_is_left()
+    assert farm.daemon("stop").code == 0
+
+
+# Fronts that do not read
+
+
+def test_a_front_that_is_stopped_for_a_minute_holds_up_nobody_and_then_shows_everything(farm):
+    farm.daemon("start")
+    count = 20 * WINDOW_BYTES // len("line 100000\n")
+    process = farm.daemon_popen("run", "--run-data", '{"do": "sleep", "seconds": 3}')
+    read_until(process.stdout, "sleeping")
+    process.kill()
+    process.communicate()
+    lines = json.dumps({"do": "slow_lines", "count": count, "seconds": 10})
+    process = farm.daemon_popen("run", "--run-data", lines)
+    out = read_until(process.stdout, "line 1\n")
+    os.kill(process.pid, signal.SIGSTOP)
+    end = time.monotonic() + 61
+    while time.monotonic() < end:
+        assert farm.daemon("status").seconds < 5
+        time.sleep(5)
+    os.kill(process.pid, signal.SIGCONT)
+    done = farm.finish(process)
+    assert done.code == 0
+    assert [int(number) for number in LINES.findall(out + done.out)] == list(range(count))
+    assert farm.daemon("stop").code == 0
+
+
+def test_output_over_the_bound_loses_the_oldest_and_a_line_says_how_much(farm):
+    (farm.folder / "runtime.json").write_text('{"output_memory_bytes": 65536, "output_limit_bytes": 1000000}')
+    farm.env["RUNTIME_CONFIG_PATH"] = str(farm.folder / "runtime.json")
+    farm.daemon("start")
+    task(farm, {"do": "lines_later", "count": 200_000})
+    await_unread(farm, "line 199999")
+    done = task(farm, {"do": "say", "text": "next"})
+    numbers = [int(number) for number in LINES.findall(done.out)]
+    assert numbers == list(range(numbers[0], 200_000)) and 50_000 < len(numbers) < 200_000
+    lost = re.search(r"^WARNING: (\d+) bytes of output are lost: nobody read them in time", done.out, re.M)
+    assert int(lost.group(1)) == sum(len("line %d\n" % number) for number in range(numbers[0]))
+    assert farm.daemon("stop").code == 0
+
+
+@root_only
+def test_a_full_disk_is_told_and_stops_neither_the_application_nor_the_next_task(farm):
+    (farm.folder / "runtime.json").write_text('{"output_memory_bytes": 65536}')
+    farm.env["RUNTIME_CONFIG_PATH"] = str(farm.folder / "runtime.json")
+    with small_disk(farm.folder / "disk", 256 * 1024) as disk:
+        farm.env["TMPDIR"] = str(disk)
+        farm.daemon("start")
+        task(farm, {"do": "lines_later", "count": 200_000})
+        await_unread(farm, None)
+        done = task(farm, {"do": "say", "text": "next"})
+        assert done.code == 0 and re.search(r"\b\d+ bytes of output are lost: the disk is full", done.out + done.err)
+        numbers = [int(number) for number in LINES.findall(done.out)]
+        assert numbers == list(range(len(numbers))) and 10_000 < len(numbers) < 200_000
+        assert task(farm, {"do": "lines", "how": "print", "count": 3}).lines == ["line 0", "line 1", "line 2"]
+        assert farm.daemon("stop").code == 0
+        assert list(disk.iterdir()) == []
+
+
+@root_only
+def test_a_full_disk_under_the_connection_file_is_one_line_and_leaves_nothing(farm):
+    with small_disk(farm.folder / "disk", 64 * 1024) as disk:
+        (disk / "filler").write_bytes(b"x" * (shutil.disk_usage(str(disk)).free - 4096))
+        farm.file = disk / "connection.json"
+        with (disk / "more").open("wb", buffering=0) as stream:
+            try:
+                while stream.write(b"x" * 512):
+                    pass
+            except OSError:
+                pass
+        done = farm.daemon("start")
+        assert done.code == 2 and "No space left on device" in done.err and done.err.count("\n") == 1, done
+        assert sorted(path.name for path in disk.iterdir()) == ["filler", "more"]
+
+
+def await_unread(farm, last):
+    """Wait until the daemon has taken all that a task's thread writes after its end."""
+    end = time.monotonic() + 60
+    before = -1
+    while time.monotonic() < end:
+        unread = status(farm)["unread_bytes"]
+        if unread == before and unread:
+            return
+        before = unread
+        time.sleep(0.5)
+    pytest.fail("the output does not come to an end: %r" % (last,))
+
+
+# What comes out of an application
+
+
+def test_a_line_of_50_mb_arrives_whole(started):
+    process = started.daemon_popen("run", "--run-data", '{"do": "long_line", "size": 50000000}')
+    assert process.stdout is not None
+    size = sum(chunk.count(b"x") for chunk in iter(lambda: process.stdout.read(1 << 20), b""))
+    assert (started.finish(process).code, size) == (0, 50_000_000)
+
+
+def test_a_line_of_50_mb_of_an_application_arrives_in_pieces_that_a_scheduler_takes(farm):
+    farm.adaptor = str(ADAPTORS / "command.py")
+    program = "head -c 50000000 /dev/zero | tr '\\\\0' x; echo; echo after"
+    done = farm("run", "--run-data", json.dumps({"args": ["sh", "-c", program.replace("\\\\0", "\\0")]}))
+    assert done.code == 0 and done.lines[-2:] == ["STDOUT: after", "on_postrun"]
+    assert done.out.count("x") - done.out.count("exit") >= 50_000_000
+    assert max(map(len, done.lines)) < 64_000
+
+
+def test_nul_bytes_and_what_is_not_utf_8_arrive_as_they_are(started):
+    data = b"\0\0abc\xff\xfe\xc3\n" + bytes(range(256)) + b"\n\0"
+    process = started.daemon_popen("run", "--run-data", json.dumps({"do": "raw", "data": data.hex()}))
+    out, _ = process.communicate(timeout=30)
+    assert (process.returncode, out) == (0, data)
+
+
+# Files and clocks that lie
+
+
+def test_a_stale_connection_file_whose_pid_is_another_processs_harms_nobody(farm):
+    farm.daemon("start")
+    os.kill(status(farm)["pid"], signal.SIGKILL)
+    farm.wait_until_nothing_is_left()
+    bystander = subprocess.Popen(["sleep", "60"])
+    first = json.loads(farm.file.read_text().splitlines()[0])
+    for started in (first["started"], system.start_time(bystander.pid) + 1, 0):
+        record = {**first, "pid": bystander.pid, "started": started, "guardian": [bystander.pid, started]}
+        for word, code in (("run", 3), ("status", 3), ("cancel", 3), ("stop", 0)):
+            farm.file.touch(0o600)
+            farm.file.write_text(json.dumps(record) + "\n")
+            assert farm.daemon(word).code == code
+    assert bystander.poll() is None
+    bystander.kill()
+    bystander.wait()
+
+
+def test_a_lock_that_nobody_of_ours_holds_is_waited_for_not_for_ever_and_no_bystander_is_killed(farm):
+    farm.daemon("start")
+    record = json.loads(farm.file.read_text().splitlines()[0])
+    assert farm.daemon("stop").code == 0
+    bystander = subprocess.Popen(["sleep", "60"])
+    record.update(pid=bystander.pid, started=system.start_time(bystander.pid) + 1, host=socket.gethostname())
+    farm.file.touch(0o600)
+    farm.file.write_text(json.dumps(record) + "\n")
+    with farm.file.open("r+") as held:
+        assert system.lock(held.fileno())
+        done = farm.daemon("stop", "--timeout", "1")
+        assert done.code == 1 and "what holds its lock does not end" in done.err and done.seconds < 30
+    assert bystander.poll() is None
+    bystander.kill()
+    bystander.wait()
+    assert farm.daemon("stop").code == 0
+
+
+def test_a_clock_that_is_set_back_changes_no_deadline(farm):
+    tool("faketime")
+    [library] = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
+    clock = farm.folder / "clock"
+    clock.write_text("+0")
+    farm.env.update(
+        LD_PRELOAD=library, FAKETIME_TIMESTAMP_FILE=str(clock), FAKETIME_NO_CACHE="1", DONT_FAKE_MONOTONIC="1"
+    )
+    farm.daemon("start", "--idle-timeout", "2")
+    process = farm.daemon_popen("run", "--run-data", '{"do": "spin", "seconds": 60}')
+    read_until(process.stdout, "spinning")
+    clock.write_text("-3600")
+    begin = time.monotonic()
+    assert farm.daemon("cancel", "--timeout", "1").code == 0
+    done = farm.finish(process, 20)
+    assert done.code == 4 and "did not end by its deadline" in done.err and time.monotonic() - begin < 15
+    assert farm.daemon("stop").code == 0
+    clock.write_text("+0")
+    farm.daemon("start", "--idle-timeout", "2")
+    clock.write_text("-3600")
+    farm.wait_until_nothing_is_left(20)
+    assert farm.daemon("stop").code == 0
