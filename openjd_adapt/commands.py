@@ -98,16 +98,17 @@ def _plan(app: App, options: Options) -> Plan:
     if config is not None and not os.path.isfile(config):
         raise InputError("--config: %s: there is no such file" % config)
     folder = private_folder_name()
+    runtime = for_runtime().build_config().config
     init = {
         "folder": folder,
         "init_data": init_data,
         "path_mapping": mapping,
         "config": [os.path.abspath(config)] if config else [],
         "debug": "--debug" in options,
+        "log_level": runtime["log_level"],
         "token": binascii.hexlify(os.urandom(16)).decode("ascii"),
     }
     plan = Plan(app.name, [*app.command(), WORKER], init, folder)
-    runtime = for_runtime().build_config().config
     plan.memory_bytes, plan.limit_bytes = runtime["output_memory_bytes"], runtime["output_limit_bytes"]
     return plan
 

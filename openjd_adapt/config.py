@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 
 from . import data, system
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     Self = TypeVar("Self", bound="Configuration")
-
-_logger = logging.getLogger(__name__)
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 #: The least that may be set as a bound of the output, in bytes.
@@ -173,7 +170,11 @@ class ConfigurationManager:
             if layer is not None:
                 found.append((path, layer))
             elif path in self.additional_config_paths:
-                _logger.warning("The configuration file %s does not exist; going on without it", path)
+                import logging  # which is costly, and loaded already in the worker
+
+                logging.getLogger(__name__).warning(
+                    "The configuration file %s does not exist; going on without it", path
+                )
         return found
 
     def build_config(self, username: str | None = None) -> Configuration:
@@ -239,8 +240,6 @@ def for_runtime() -> ConfigurationManager:
     )
 
 
-def log_level(adaptor: Configuration) -> str:
+def log_level(adaptor: Configuration, runtime: str) -> str:
     """The level that takes effect: that of the adaptor's configuration if a file sets it, else the runtime's."""
-    if "log_level" in adaptor.given:
-        return str(adaptor.given["log_level"])
-    return str(for_runtime().build_config().config["log_level"])
+    return str(adaptor.given.get("log_level", runtime))

@@ -161,7 +161,7 @@ class _Worker:
         adaptor = self._load()(self._init["init_data"], path_mapping_data=self._init["path_mapping"])
         adaptor._task = self._task
         self._runner = lifecycle.AdaptorRunner(adaptor=adaptor)
-        logging.getLogger().setLevel(config.log_level(adaptor.config))
+        logging.getLogger().setLevel(config.log_level(adaptor.config, self._init["log_level"]))
         if self._on_bootstrap_complete:
             self._on_bootstrap_complete()
         self._task.check()

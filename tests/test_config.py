@@ -101,7 +101,7 @@ def test_a_missing_file_is_warned_of_once_however_often_an_adaptor_looks(layout,
             """Nothing."""
 
     adaptor = Tool({})
-    assert config.log_level(adaptor.config) == adaptor.config.log_level == "INFO"
+    assert config.log_level(adaptor.config, "INFO") == adaptor.config.log_level == "INFO"
     assert caplog.text.count(str(layout.files["named"])) == 1
 
 
@@ -142,7 +142,8 @@ def test_the_adaptors_log_level_comes_before_the_runtimes(layout, adaptor, runti
         write(layout.files[name], {"log_level": value})
     for name, value in runtime.items():
         write(layout.runtime_files[name], {"log_level": value})
-    assert config.log_level(layout.manager().build_config()) == level
+    runtime_level = config.for_runtime().build_config().log_level
+    assert config.log_level(layout.manager().build_config(), runtime_level) == level
 
 
 def test_the_runtimes_own_configuration_has_defaults(layout):
@@ -186,7 +187,7 @@ def test_nothing_is_ever_written(layout):
     write(layout.files["default"], {"value": 1})
     before = {path: path.stat().st_mtime_ns for path in layout.folder.rglob("*")}
     manager = layout.manager()
-    config.log_level(manager.build_config())
+    config.for_runtime().build_config()
     manager.origins()
     assert {path: path.stat().st_mtime_ns for path in layout.folder.rglob("*")} == before
 

@@ -201,3 +201,9 @@ def test_a_runs_without_a_home_or_a_known_user(farm):
 def test_no_descriptor_is_needed(farm):
     process = farm.popen("run", stdin=None, stdout=None, stderr=None, preexec_fn=lambda: os.closerange(0, 3))
     assert process.wait(30) == 0
+
+
+def test_a_missing_file_of_the_runtimes_configuration_is_told_once(farm):
+    farm.env["RUNTIME_CONFIG_PATH"] = str(farm.folder / "missing.json")
+    done = farm("run")
+    assert done.code == 0 and (done.out + done.err).count("missing.json does not exist") == 1
