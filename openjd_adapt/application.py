@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import logging
 import os
 import re
@@ -18,6 +17,7 @@ from .lines import RegexCallback, RegexHandler
 from .peer import PACKAGE
 from .process import GRACE_SECONDS, LoggingSubprocess
 from .server import AdaptorServer
+from .wire import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -208,7 +208,9 @@ class Application:
 
     def _enqueue(self, name: str, args: dict[str, Any], number: int | None) -> None:
         try:
-            json.dumps(args)
+            encode({"action": name, "args": args, "call": number})
+        except InputError as error:
+            raise InputError("the arguments of %s cannot be sent: %s" % (name, error)) from None
         except (TypeError, ValueError) as error:
             raise InputError("the arguments of %s are not JSON: %s" % (name, error)) from None
         action = Action(name, args)
@@ -253,16 +255,21 @@ class Application:
     def _hear(self, message: Message) -> None:
         """What the application says, on the server's thread."""
         if "about" in message:
-            self._about = one_line(message["about"])
+            self._about = one_line(message["about"]) or "a client that does not say what it is"
         elif "answer" in message:
             call = message["answer"]
-            if call in self._waiting:
-                self._answers[call] = message
-            elif call not in self._given_up:
+            if not isinstance(call, int) or call not in self._waiting | self._given_up:
                 _logger.warning("%s has answered a call that nobody made: %.100r", self.name, call)
-            self._given_up.discard(call)
+            elif call in self._waiting:
+                self._answers[call] = message
+            else:
+                self._given_up.discard(call)
         elif "progress" in message:
-            self._adaptor.report_progress(message["progress"])
+            percent = message["progress"]
+            if isinstance(percent, (int, float)):
+                self._adaptor.report_progress(percent)
+            else:
+                _logger.warning("%s has reported a progress that is no number: %.100r", self.name, percent)
         elif "status" in message:
             self._adaptor.update_status(status_message=message["status"])
         self._wake()

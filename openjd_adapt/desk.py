@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from .errors import BAD_INPUT, CANCELED, DONE, FAILED, NO_DAEMON
+from .errors import BAD_INPUT, CANCELED, DONE, FAILED, NO_DAEMON, InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -119,7 +119,12 @@ class Desk:
         elif self._phase == "stopping" or self.ended:
             front.refuse("the daemon is stopping", NO_DAEMON)
         elif self._task is None:
-            self._begin("run", front, {"do": "run", "data": data})
+            try:
+                self._begin("run", front, {"do": "run", "data": data})
+            except (
+                InputError
+            ) as error:  # a peer that is none of ours may have said in fewer bytes what is too much here
+                front.refuse(str(error), BAD_INPUT)
         elif self._task.front is None and self._next is None:
             front.send({"note": "waiting for the canceled task of a command that is gone"})
             self._next = (front, partial(self.run, front, data))
@@ -219,15 +224,19 @@ class Desk:
     # Tasks
 
     def _begin(self, kind: str, front: Peer | None, command: Message) -> None:
-        """Give the worker a task, and its front all output that nobody has acknowledged."""
-        self._timers.cancel("idle")
-        if self._delivery.viewer and self._delivery.viewer is not front:
-            self._hear(self._delivery.viewer)  # its last acknowledgements may still lie in the socket
-        task = self._task = _Task(kind, front)
-        self._delivery.attach(front)
+        """Give the worker a task, and its front all output that nobody has acknowledged.
+
+        Raises :class:`InputError` before anything has begun if the command cannot be sent.
+        """
         self._command(command)
+        self._timers.cancel("idle")
+        task = self._task = _Task(kind, front)
         if "within" in command:
             self._set_deadline(task, command["within"])
+        if self._delivery.viewer and self._delivery.viewer is not front:
+            # Its last acknowledgements may still lie in the socket; if it asks for more, this task is running already.
+            self._hear(self._delivery.viewer)
+        self._delivery.attach(front)
         self.push()
 
     def _cancel(self, task: _Task, within: float | None) -> None:
@@ -274,7 +283,7 @@ class Desk:
     def push(self) -> None:
         """Show the running task's front what there is, then its result."""
         task = self._task
-        if task is None:
+        if task is None or task.front is not self._delivery.viewer:
             return
         complete = task.result is not None and not (task.ends_worker and self.ended is None)
         shown = self._delivery.push(task.end if task.result else self._delivery.end, complete)

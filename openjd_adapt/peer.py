@@ -17,13 +17,18 @@ if TYPE_CHECKING:
 PACKAGE = os.path.dirname(os.path.abspath(__file__))
 
 _RECEIVE_BYTES = 256 * 1024
+#: Who is heard among many says little at a time, so that one that asks without end holds up nobody.
+_STRANGER_RECEIVE_BYTES = 4 * 1024
 
 
 class Peer:
     """One end of a connection that never blocks: frames in and out, whatever the pace of the other end."""
 
-    def __init__(self, connection: socket.socket, limit: int = FRAME_LIMIT) -> None:
+    def __init__(
+        self, connection: socket.socket, limit: int = FRAME_LIMIT, receive_bytes: int = _RECEIVE_BYTES
+    ) -> None:
         connection.setblocking(False)
+        self._receive_bytes = receive_bytes
         self._socket = connection
         self._decoder = Decoder(limit)
         self._outgoing = bytearray()
@@ -46,7 +51,7 @@ class Peer:
         self._decoder.limit = FRAME_LIMIT
 
     def send(self, message: Message, body: bytes = b"") -> None:
-        """Queue a frame and send what the socket takes now."""
+        """Queue a frame and send what the socket takes now. Raises :class:`InputError` as :func:`encode` does."""
         if self._deaf:
             return
         self._outgoing += encode(message, body)
@@ -73,7 +78,7 @@ class Peer:
     def receive(self) -> Iterable[Frame]:
         """The frames that one read completes; the end of the stream sets :attr:`closed`. Raises :class:`WireError`."""
         try:
-            data = self._socket.recv(_RECEIVE_BYTES)
+            data = self._socket.recv(self._receive_bytes)
         except BlockingIOError:
             return ()
         except OSError:
@@ -88,4 +93,4 @@ class Peer:
 
 def stranger(connection: socket.socket) -> Peer:
     """A peer that has not made itself known."""
-    return Peer(connection, STRANGER_LIMIT)
+    return Peer(connection, STRANGER_LIMIT, _STRANGER_RECEIVE_BYTES)

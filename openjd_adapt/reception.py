@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: How long, in seconds, no connection is accepted when there are no descriptors left.
 ACCEPT_SECONDS = 1.0
+#: How many are accepted before the others are heard again: as many as can wait.
+ACCEPT_AT_ONCE = 128
 
 
 def _hello() -> Message:
@@ -61,7 +63,8 @@ class Reception:
         try:
             for message, _ in peer.receive():
                 self._hear(peer, message)
-        except WireError as error:
+        except (WireError, RecursionError) as error:
+            # What could be read may be nested too deeply for what is done with it, if only for its repr().
             peer.refuse(str(error), BAD_INPUT)
             peer.closed = True
 
@@ -82,27 +85,39 @@ class Reception:
             peer.close()
 
     def _accept(self, listener: socket.socket) -> None:
-        try:
-            connection, _ = listener.accept()
-        except (BlockingIOError, ConnectionAbortedError):
-            return  # it has gone away again
-        except OSError:  # no descriptors left: the oldest stranger makes room, and if there is none, time does
-            if self._strangers:
-                self._expire(next(iter(self._strangers)))
+        """Accept all that wait, lest the last of them waits for as many turns as there are."""
+        for _ in range(ACCEPT_AT_ONCE):
+            try:
+                connection, _ = listener.accept()
+            except ConnectionAbortedError:
+                continue  # it has gone away again
+            except BlockingIOError:
                 return
+            except OSError:
+                self._make_room(listener)
+                return
+            if system.peer_is_me(connection):
+                self._welcome(connection)
+            else:
+                connection.close()
+
+    def _make_room(self, listener: socket.socket) -> None:
+        """No descriptor is left: the oldest stranger goes; if there is none, time may help, and nobody spins."""
+        if self._strangers:
+            self._dismiss(next(iter(self._strangers)), "the peer did not make itself known, and others wait")
+        else:
             self._loop.forget(listener)
             self._loop.timers.set("accept again", ACCEPT_SECONDS, partial(self.listen, listener))
-            return
-        if not system.peer_is_me(connection):
-            connection.close()
-            return
+
+    def _welcome(self, connection: socket.socket) -> None:
         peer = stranger(connection)
         self._strangers[peer] = None
         self.add(peer)
-        self._loop.timers.set(_timer(peer), STRANGER_SECONDS, partial(self._expire, peer))
+        late = "the peer did not make itself known within %g s" % STRANGER_SECONDS
+        self._loop.timers.set(_timer(peer), STRANGER_SECONDS, partial(self._dismiss, peer, late))
 
-    def _expire(self, peer: Peer) -> None:
-        peer.refuse("the peer did not make itself known in time (%g s)" % STRANGER_SECONDS, BAD_INPUT)
+    def _dismiss(self, peer: Peer, reason: str) -> None:
+        peer.refuse(reason, BAD_INPUT)
         peer.closed = True
 
     def _hear(self, peer: Peer, message: Message) -> None:

@@ -11,6 +11,7 @@ After the hellos (the server's has ``rules``, the path mapping rules) they say:
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import threading
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from .peer import Peer
     from .wire import Message
 
+_logger = logging.getLogger(__name__)
 _numbers = itertools.count(1)
 
 
@@ -115,10 +117,16 @@ class AdaptorServer:
         if self._application is None or not self._asked:
             return
         action = self.actions_queue.dequeue_action()
-        if action:
-            self._asked = False
-            self._application.send({"action": action.name, "args": action.args, "call": action.call})
-        elif self._closing:
+        while action:
+            try:
+                self._application.send({"action": action.name, "args": action.args, "call": action.call})
+                self._asked = False
+                return
+            except (TypeError, ValueError) as error:
+                # Who enqueued it is not here to be told, but the application is to get what follows.
+                _logger.error("%s is not handed to the application: %s", action.name, error)
+            action = self.actions_queue.dequeue_action()
+        if self._closing:
             self._asked = False
             self._application.send({"close": True})
 

@@ -45,8 +45,11 @@ _HEAD = struct.Struct(">II")
 
 
 def encode(message: Message, body: bytes = b"") -> bytes:
-    """One frame. Raises :class:`InputError` if it would be larger than the wire allows."""
-    text = json.dumps(message, separators=(",", ":")).encode("ascii")
+    """One frame. Raises :class:`InputError` if it would be larger, or nested deeper, than the wire allows."""
+    try:
+        text = json.dumps(message, separators=(",", ":")).encode("ascii")
+    except RecursionError:
+        raise InputError("data are nested too deeply") from None
     if len(text) + len(body) > FRAME_LIMIT:
         raise InputError("data of %d bytes are over the limit of %d bytes" % (len(text) + len(body), FRAME_LIMIT))
     return _HEAD.pack(len(text), len(body)) + text + body
