@@ -109,15 +109,17 @@ class Desk:
             front.refuse("the daemon has already started", BAD_INPUT)
         else:
             self._begin("start", front, {"do": "start"})
+            if self.ended is not None:  # the worker has died before it was asked for anything
+                self.worker_has_ended(self.ended, killed=False)
 
     def run(self, front: Peer, data: Any) -> None:
         """A task, now or when the canceled one of a front that is gone has ended."""
         if not isinstance(data, dict):
             front.refuse("run data must be an object", BAD_INPUT)
-        elif self._phase == "starting":
-            front.refuse("the daemon is still starting", BAD_INPUT)
         elif self._phase == "stopping" or self.ended:
             front.refuse("the daemon is stopping", NO_DAEMON)
+        elif self._phase == "starting":
+            front.refuse("the daemon is still starting", BAD_INPUT)
         elif self._task is None:
             try:
                 self._begin("run", front, {"do": "run", "data": data})
@@ -206,8 +208,9 @@ class Desk:
             self._delivery.viewer = None
             if self._task is None:
                 self._go_on()
-        if self._next and self._next[0] is front and self._phase != "stopping":
-            self._next = None
+        if self._next and self._next[0] is front:
+            # A stop goes on for nobody: a viewer that has left already would never leave again.
+            self._next = (None, partial(self._begin_stop, None)) if self._phase == "stopping" else None
         task = self._task
         if task and task.front is front:
             task.front = None
@@ -296,12 +299,12 @@ class Desk:
             return
         self._task = None
         self.tasks += task.kind == "run"
-        note = self._delivery.lost_note()
         if task.front:
+            note = self._delivery.lost_note()
             if note:
                 task.front.send({"note": note})
             task.front.send({"result": task.result})
-        if self._phase == "started" and self._idle_seconds is not None:
+        if self._phase == "started" and self._idle_seconds is not None and not self.ended:
             stop = partial(self.stop, None, None, " after %g s without a task" % self._idle_seconds)
             self._timers.set("idle", self._idle_seconds, stop)
         if task.front is None or self.ended or self._foreground:
@@ -331,7 +334,7 @@ class Desk:
             code = CANCELED if canceled else FAILED
             outcome = "canceled" if canceled else "failed"
             task.result = {"outcome": outcome, "message": "the adaptor is gone: " + how, "code": code, "gone": True}
-        elif not killed:
+        elif task.ends_worker and not killed:
             failed = "the start failed: " + task.result["message"]
             self.ended = self._stop_reason if task.kind == "stop" else failed
         if task.kind == "stop":

@@ -44,8 +44,10 @@ class Timers:
         """Call what is due."""
         now = self.clock()
         for name in [name for name, (at, _) in self._timers.items() if at <= now]:
-            if name in self._timers:  # unless one that was due before it has canceled it
-                self._timers.pop(name)[1]()
+            at, act = self._timers.get(name, (now + 1, bool))
+            if at <= now:  # unless one before it has canceled it, or put it off
+                del self._timers[name]
+                act()
 
 
 class Loop:

@@ -264,7 +264,8 @@ def wait_for_lock(descriptor: int, timeout: float) -> bool:
         raise TimeoutError
 
     signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, timeout)
+    # It goes on ringing, as the first may come just before the wait begins; a time of 0 would switch it off.
+    signal.setitimer(signal.ITIMER_REAL, max(timeout, 0.001), 0.1)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections import deque
 
 from .wire import WINDOW_BYTES
@@ -65,8 +66,12 @@ class _Segment:
         self.end += len(data)
 
     def read(self, offset: int, size: int) -> bytes:
+        """Some bytes. Raises :class:`OSError` where the disk does not give them back."""
         self._file.seek(offset - self.start)
-        return self._file.read(min(size, self.end - offset))
+        data = self._file.read(min(size, self.end - offset))
+        if not data:
+            raise OSError(errno.EIO, "a temporary file has become shorter")
+        return data
 
     def close(self) -> None:
         self._file.close()
@@ -101,7 +106,7 @@ class Spool:
             self._keep_in_memory(data)
         else:
             try:
-                self._last(_Segment, SEGMENT_BYTES).append(data)
+                self._last(_Segment, SEGMENT_BYTES - len(data)).append(data)
             except OSError:
                 if not has_room:
                     raise
@@ -124,7 +129,10 @@ class Spool:
 
     def _line_behind(self, offset: int) -> int:
         """The first beginning of a line from ``offset`` on, if one is near."""
-        piece = self.read(offset - 1, FRAME_BYTES)
+        try:
+            piece = self.read(offset - 1, FRAME_BYTES)
+        except OSError:
+            return offset
         return offset + piece.find(b"\n") if b"\n" in piece else offset
 
     def read(self, offset: int, size: int) -> bytes:
@@ -219,6 +227,8 @@ class Delivery:
         viewer = self.viewer
         while viewer and not viewer.closed:
             if self._sent < self._spool.start:
+                if self._acknowledged < self._sent:
+                    break  # one that takes nothing is not sent a line for every loss
                 self._tell_gap(viewer)
             limit = min(end, self._acknowledged + WINDOW_BYTES)
             try:

@@ -151,6 +151,15 @@ def small_disk(folder: Path, size: int):
         subprocess.check_call(["umount", "-l", str(folder)])
 
 
+@pytest.fixture
+def tiny_disk(tmp_path):
+    """A folder with a file system of its own, of 256 KiB."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a file system")
+    with small_disk(tmp_path / "tiny", 256 * 1024) as folder:
+        yield folder
+
+
 def tool(name: str) -> str:
     """The path of a program that may be absent; where it is, the test is skipped with that reason."""
     import shutil

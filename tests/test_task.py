@@ -10,12 +10,7 @@ import pytest
 from openjd_adapt import Canceled, task
 from openjd_adapt.task import Task
 
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self):
-        return self.now
+from .fakes import Clock
 
 
 @pytest.fixture
@@ -180,6 +175,48 @@ def test_a_canceled_wait_is_not_swallowed_by_except_exception():
             new.sleep(600)
         except Exception:
             pytest.fail("swallowed")
+
+
+@pytest.mark.parametrize("hurries, remaining", [([10], 10), ([10, 30], 10), ([30, 10], 10), ([10, -5], 0)])
+def test_a_hurried_task_has_a_deadline_that_only_comes_closer_and_is_not_canceled(clock, hurries, remaining):
+    new = Task(clock)
+    for within in hurries:
+        new.hurry(within)
+    new.check()
+    assert (new.cancelled.is_set(), new.remaining()) == (False, remaining)
+    assert new.cancel(60)
+    assert new.remaining() == remaining
+
+
+def test_a_wait_for_what_has_to_end_lasts_until_it_has_ended_whatever_becomes_of_the_task():
+    new = Task()
+    new.cancel()
+    new.fail(ValueError())
+    ended = threading.Event()
+    ask = from_another_thread(lambda: (ended.set(), new.changed()))
+    new.wait_until(lambda: ended.is_set() or ask(), lambda: time.monotonic() + 600)
+    assert ended.is_set()
+
+
+def test_a_wait_for_what_has_to_end_is_over_at_its_end(clock):
+    asked = []
+    Task(clock).wait_until(lambda: asked.append(1), lambda: clock.now)
+    begin = time.monotonic()
+    Task().wait_until(lambda: False, lambda: begin + 0.05)
+    assert 0.05 <= time.monotonic() - begin < 5
+
+
+@pytest.mark.parametrize("how", ["hurry", "cancel", "cancel again"])
+def test_a_deadline_that_comes_closer_wakes_the_wait_for_what_has_to_end(how):
+    new = Task()
+    begin = time.monotonic()
+    new.hurry(600)
+    if how == "cancel again":
+        new.cancel()
+    shorten = new.hurry if how == "hurry" else new.cancel
+    ask = from_another_thread(lambda: shorten(0))
+    new.wait_until(ask, lambda: time.monotonic() + new.remaining())
+    assert time.monotonic() - begin < 30
 
 
 def test_the_current_task_is_the_innermost_one():

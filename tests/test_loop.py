@@ -1,0 +1,225 @@
+"""The event loop: what is due is called, once and in time, and no peer fills the memory with what it does not take."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import pytest
+
+from openjd_adapt.loop import BACKLOG_BYTES, Loop, Timers
+from openjd_adapt.peer import Peer
+from openjd_adapt.wire import encode
+
+from .fakes import Clock
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def timers(clock):
+    return Timers(clock)
+
+
+def test_what_is_due_is_called_at_its_time_and_once(clock, timers):
+    called = []
+    timers.set("later", 10, lambda: called.append("later"))
+    timers.set("soon", 5, lambda: called.append("soon"))
+    for seconds, so_far in [(0, []), (4.9, []), (0.1, ["soon"]), (4.9, ["soon"])]:
+        clock.now += seconds
+        timers.call_due()
+        assert called == so_far
+    for seconds in (0.1, 99):
+        clock.now += seconds
+        timers.call_due()
+        assert called == ["soon", "later"]
+
+
+def test_the_patience_is_the_time_until_the_next_is_due_not_below_zero_and_endless_without_any(clock, timers):
+    assert timers.patience() is None
+    timers.set("later", 10, bool)
+    timers.set("soon", 5, bool)
+    assert timers.patience() == 5
+    clock.now += 7
+    assert timers.patience() == 0
+    timers.call_due()
+    assert timers.patience() == 3
+    timers.cancel("later")
+    assert timers.patience() is None
+
+
+def test_a_timer_that_is_set_again_is_called_at_its_new_time_alone(clock, timers):
+    called = []
+    timers.set("one", 5, lambda: called.append("old"))
+    timers.set("one", 10, lambda: called.append("new"))
+    clock.now += 7
+    timers.call_due()
+    assert called == []
+    clock.now += 7
+    timers.call_due()
+    assert called == ["new"]
+
+
+def test_a_canceled_timer_is_not_called_and_canceling_one_that_is_not_there_does_nothing(clock, timers):
+    timers.set("one", 5, lambda: pytest.fail("called"))
+    assert timers.has("one")
+    timers.cancel("one")
+    timers.cancel("one")
+    assert not timers.has("one")
+    clock.now += 7
+    timers.call_due()
+
+
+def test_a_timer_that_another_one_cancels_when_both_are_due_is_not_called(clock, timers):
+    timers.set("one", 5, lambda: timers.cancel("two"))
+    timers.set("two", 5, lambda: pytest.fail("called"))
+    clock.now += 5
+    timers.call_due()
+
+
+def test_a_timer_that_another_one_puts_off_when_both_are_due_waits_for_its_new_time(clock, timers):
+    called = []
+    timers.set("one", 5, lambda: timers.set("two", 10, lambda: called.append("two")))
+    timers.set("two", 5, lambda: pytest.fail("called at its old time"))
+    clock.now += 5
+    timers.call_due()
+    assert called == [] and timers.patience() == 10
+    clock.now += 10
+    timers.call_due()
+    assert called == ["two"]
+
+
+def test_a_timer_may_set_itself_anew_without_being_called_again_at_once(clock, timers):
+    called = []
+
+    def again():
+        called.append(clock.now)
+        timers.set("one", 0, again)
+
+    timers.set("one", 0, again)
+    timers.call_due()
+    assert len(called) == 1 and timers.patience() == 0
+
+
+# The loop, with real descriptors. A turn of it waits for nothing here: a timer is due at once.
+
+
+@pytest.fixture
+def loop():
+    return Loop()
+
+
+def turn(loop):
+    loop.timers.set("at once", 0, bool)
+    loop.turn()
+
+
+@pytest.fixture
+def pair():
+    """A peer, and the socket at its other end, which waits for nothing."""
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    peer = Peer(ours)
+    yield peer, theirs
+    peer.close()
+    theirs.close()
+
+
+def read_all(sock):
+    """All that lies in a socket now."""
+    data = b""
+    while True:
+        try:
+            piece = sock.recv(1 << 20)
+        except BlockingIOError:
+            return data
+        if not piece:
+            return data
+        data += piece
+
+
+def test_what_can_be_read_is_told_in_the_next_turn_until_it_is_forgotten(loop):
+    reader, writer = os.pipe()
+    told = []
+    loop.watch(reader, lambda: told.append(os.read(reader, 1)))
+    turn(loop)
+    assert told == []
+    os.write(writer, b"abc")
+    turn(loop)
+    turn(loop)
+    assert told == [b"a", b"b"]
+    loop.forget(reader)
+    loop.forget(reader)
+    turn(loop)
+    assert told == [b"a", b"b"]
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_turn_waits_no_longer_than_until_the_next_timer_and_calls_it(loop):
+    called = []
+    loop.timers.set("soon", 0.02, lambda: called.append(1))
+    while not called:
+        loop.turn()
+
+
+def test_what_a_peer_does_not_take_at_once_is_sent_on_as_it_takes_it(loop, pair):
+    peer, theirs = pair
+    loop.watch_peer(peer, lambda: pytest.fail("it has said nothing"))
+    message = {"output": 1}
+    body = os.urandom(3_000_000)
+    peer.send(message, body)
+    assert peer.backlog > 0
+    data = b""
+    while peer.backlog:
+        data += read_all(theirs)
+        turn(loop)
+    assert data + read_all(theirs) == encode(message, body)
+
+
+def test_a_peer_with_a_large_backlog_is_not_heard_until_it_takes_its_answers(loop, pair):
+    peer, theirs = pair
+    other_reader, other_writer = os.pipe()
+    heard, others = [], []
+    answer = b"x" * (BACKLOG_BYTES // 4)
+
+    def on_readable():
+        for message, _ in peer.receive():
+            heard.append(message["n"])
+            peer.send({"output": 0}, answer)
+
+    loop.watch_peer(peer, on_readable)
+    loop.watch(other_reader, lambda: others.append(os.read(other_reader, 1)))
+    for number in range(40):
+        theirs.send(encode({"n": number}))
+        turn(loop)
+    deaf_from = len(heard)
+    # The rest of its questions lies in the socket: what it is owed does not grow any more, and others are served.
+    assert BACKLOG_BYTES <= peer.backlog < BACKLOG_BYTES + 2 * len(answer) and deaf_from < 40
+    os.write(other_writer, b"abc")
+    for _ in range(3):
+        turn(loop)
+    assert len(heard) == deaf_from and len(others) == 3
+
+    data = b""
+    while len(heard) < 40 or peer.backlog:
+        data += read_all(theirs)
+        turn(loop)
+    data += read_all(theirs)
+    assert heard == list(range(40)) and data == 40 * encode({"output": 0}, answer)
+    os.close(other_reader)
+    os.close(other_writer)
+
+
+def test_a_peer_that_goes_away_with_a_large_backlog_is_found_gone(loop, pair):
+    peer, theirs = pair
+    loop.watch_peer(peer, lambda: list(peer.receive()))
+    peer.send({"output": 1}, bytes(3 * BACKLOG_BYTES))
+    theirs.close()
+    for _ in range(3):
+        if not peer.closed:
+            turn(loop)
+    assert peer.closed and peer.backlog == 0
