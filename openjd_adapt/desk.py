@@ -114,12 +114,15 @@ class Desk:
 
     def run(self, front: Peer, data: Any) -> None:
         """A task, now or when the canceled one of a front that is gone has ended."""
+        self._hear_viewer(front)
         if not isinstance(data, dict):
             front.refuse("run data must be an object", BAD_INPUT)
         elif self._phase == "stopping" or self.ended:
             front.refuse("the daemon is stopping", NO_DAEMON)
         elif self._phase == "starting":
             front.refuse("the daemon is still starting", BAD_INPUT)
+        elif self._task is None and self._delivery.is_awaited_by_other_than(front):
+            front.refuse("the daemon is busy: the command of the last task still shows its output", BAD_INPUT)
         elif self._task is None:
             try:
                 self._begin("run", front, {"do": "run", "data": data})
@@ -236,11 +239,14 @@ class Desk:
         task = self._task = _Task(kind, front)
         if "within" in command:
             self._set_deadline(task, command["within"])
-        if self._delivery.viewer and self._delivery.viewer is not front:
-            # Its last acknowledgements may still lie in the socket; if it asks for more, this task is running already.
-            self._hear(self._delivery.viewer)
+        self._hear_viewer(front)  # if it asks for more, this task is running already
         self._delivery.attach(front)
         self.push()
+
+    def _hear_viewer(self, front: Peer | None) -> None:
+        """The last acknowledgements of the front before this one, and that it is gone, may still lie in its socket."""
+        if self._delivery.viewer and self._delivery.viewer is not front:
+            self._hear(self._delivery.viewer)
 
     def _cancel(self, task: _Task, within: float | None) -> None:
         """Cancel a task without a result; a further cancel can only shorten its time. A stop only has to hurry."""

@@ -98,7 +98,12 @@ class Front:
             self._peer.send({"ack": offset})
 
     def close(self) -> None:
-        """Leave, before the process ends, and not before the keeper was told all that was shown."""
+        """Leave, before the process ends, and not before the keeper was told all that was shown.
+
+        From now on nothing is left to cancel: a signal to the ending interpreter must not become the exit code.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
         poll = select.poll()
         poll.register(self._peer, select.POLLOUT)
         end = time.monotonic() + ANSWER_SECONDS

@@ -75,7 +75,7 @@ class Keeper:
             self._delivery,
             command=self._command,
             kill=self._kill,
-            hear=self._reception.read,
+            hear=self._reception.read_all,
             foreground=plan.address is None,
             idle_seconds=plan.idle_seconds,
         )

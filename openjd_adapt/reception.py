@@ -68,6 +68,13 @@ class Reception:
             peer.refuse(str(error), BAD_INPUT)
             peer.closed = True
 
+    def read_all(self, peer: Peer) -> None:
+        """As :meth:`read`, until nothing more lies there or ``peer`` has said very much."""
+        for _ in range(ACCEPT_AT_ONCE):
+            if peer.closed or not system.wait_readable(peer.fileno(), 0):
+                return
+            self.read(peer)
+
     def drop_closed(self) -> None:
         """Forget the connections that have closed."""
         for peer in [peer for peer in self._peers if peer.closed]:

@@ -213,6 +213,11 @@ class Delivery:
         self.viewer = viewer
         self._sent = self._acknowledged
 
+    def is_awaited_by_other_than(self, front: Peer) -> bool:
+        """Whether another viewer, still there, has been sent what it has not acknowledged yet."""
+        viewer = self.viewer
+        return viewer not in (None, front) and not viewer.closed and self._acknowledged < self._sent
+
     def acknowledge(self, offset: int) -> None:
         """The viewer has shown all before ``offset``."""
         if self._acknowledged < offset <= self._sent:
