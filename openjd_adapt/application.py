@@ -258,7 +258,7 @@ class Application:
             self._about = one_line(message["about"]) or "a client that does not say what it is"
         elif "answer" in message:
             call = message["answer"]
-            if not isinstance(call, int) or call not in self._waiting | self._given_up:
+            if type(call) is not int or call not in self._waiting | self._given_up:
                 _logger.warning("%s has answered a call that nobody made: %.100r", self.name, call)
             elif call in self._waiting:
                 self._answers[call] = message

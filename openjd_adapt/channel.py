@@ -178,8 +178,9 @@ class ConnectionFile:
         """
         if not self.ended:
             return
-        if self.ended["lost"]:
-            show(b"WARNING: %d bytes of output are lost: the disk was full\n" % self.ended["lost"])
+        lost = self.ended.get("lost")  # not in the records of the version before
+        if lost:
+            show(b"WARNING: %d bytes of output are lost: the disk was full\n" % lost)
         offset = self._output_begin
         data = os.pread(self._descriptor, _RECORD_LIMIT, offset)
         while data:

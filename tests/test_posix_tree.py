@@ -1,0 +1,374 @@
+"""The end of process trees. What acts on all children of its process runs in a process of its own here."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from openjd_adapt import posix_tree
+from openjd_adapt.posix_tree import Ledger, Tree, send_signal, start_time
+
+from .test_process import alive, all_dead
+
+pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc")
+
+# What the programs below begin with. say() and heard() are a pipe by which whoever was forked tells that it is there.
+PRELUDE = """
+import errno, os, signal, sys, time
+from openjd_adapt import posix_tree, system
+reader, writer = os.pipe()
+def say(text="x"):
+    os.write(writer, text.encode())
+def heard(count):
+    data = b""
+    while len(data) < count:
+        data += os.read(reader, count - len(data))
+    return data
+def child(run):
+    pid = os.fork()
+    if pid == 0:
+        run()
+        os._exit(0)
+    return pid
+def stay():
+    say()
+    while True:
+        signal.pause()
+assert system.become_subreaper()
+"""
+
+
+@pytest.fixture
+def own_process(farm):
+    """Runs a program in a process of its own, of which nothing may be left; returns the words that it has printed."""
+
+    def run(program):
+        command = [sys.executable, "-c", PRELUDE + program]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        done = farm.finish(subprocess.Popen(command, env=farm.env, start_new_session=True, **pipes))
+        assert (done.code, done.err) == (0, ""), done
+        assert farm.pids() == []
+        return done.out.split()
+
+    return run
+
+
+@pytest.fixture
+def sleeper():
+    """A child that waits for a signal; it is killed and reaped afterwards."""
+    process = subprocess.Popen(
+        [sys.executable, "-S", "-c", "import os, signal; os.write(1, b'x'); signal.pause()"],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdout.read(1) == b"x"
+    yield process.pid
+    process.kill()
+    process.stdout.close()
+    process.wait()
+
+
+# All children
+
+
+def test_children_that_live_and_those_that_have_ended_are_killed_and_reaped(own_process):
+    assert own_process("""
+for _ in range(3):
+    child(stay)
+    child(lambda: None)
+heard(3)
+print(system.kill_children(), system.children())
+""") == ["set()", "set()"]
+
+
+def test_without_children_there_is_nothing_to_do(own_process):
+    assert own_process("print(system.kill_children(), system.kill_children(frozenset(), 0))") == ["set()", "set()"]
+
+
+def test_a_tree_of_forks_is_ended_in_whatever_sessions_it_lives(own_process):
+    assert own_process("""
+def grow(depth):
+    if depth % 2:
+        os.setsid()
+    if depth:
+        for _ in range(3):
+            child(lambda: grow(depth - 1))
+    stay()
+child(lambda: grow(3))
+heard(1 + 3 + 9 + 27)
+print(system.kill_children(), system.children())
+""") == ["set()", "set()"]
+
+
+@pytest.mark.parametrize("pause", [0, 0.001, 0.02])
+def test_a_process_that_forks_leaves_its_session_and_exits_over_and_over_does_not_escape(own_process, pause):
+    assert own_process(
+        """
+os.set_blocking(writer, False)
+def comet():
+    while True:
+        if os.fork():
+            os._exit(0)
+        os.setsid()
+        try:
+            say()
+        except BlockingIOError:
+            pass
+        time.sleep(%r)
+child(comet)
+heard(20)
+print(system.kill_children(), system.children())
+"""
+        % pause
+    ) == ["set()", "set()"]
+
+
+def test_a_process_that_forks_as_fast_as_it_can_does_not_escape(own_process):
+    assert own_process("""
+def rain():
+    while True:
+        if os.fork() == 0:
+            os.setsid()
+            say()
+            time.sleep(0.5)
+            os._exit(0)
+        time.sleep(0.002)
+child(rain)
+heard(20)
+print(system.kill_children(), system.children())
+""") == ["set()", "set()"]
+
+
+def test_spared_children_live_on_and_are_not_waited_for(own_process):
+    assert own_process("""
+spared = child(stay)
+child(stay)
+heard(2)
+print(system.kill_children(frozenset([spared])) - {spared}, system.children() == {spared})
+print(os.waitpid(spared, os.WNOHANG))
+print(system.kill_children())
+""") == ["set()", "True", "(0,", "0)", "set()"]
+
+
+def test_what_does_not_die_is_given_up_after_the_patience_and_named(own_process):
+    # It stands for what hangs in the kernel: a SIGKILL to it does nothing.
+    assert own_process("""
+immortal = child(stay)
+child(stay)
+heard(2)
+kill = os.kill
+os.kill = lambda pid, number: None if pid == immortal else kill(pid, number)
+begin = time.monotonic()
+left = system.kill_children(patience=0.3)
+print(left == {immortal}, 0.3 <= time.monotonic() - begin < 20, system.children() == left)
+os.kill = kill
+print(system.kill_children(patience=60))
+""") == ["True", "True", "True", "set()"]
+
+
+def test_without_patience_it_waits_until_the_last_has_died(own_process):
+    assert (
+        own_process("""
+tried = []
+kill = os.kill
+def late(pid, number):
+    tried.append(pid)
+    if len(tried) > 5:
+        kill(pid, number)
+os.kill = late
+child(stay)
+heard(1)
+print(system.kill_children(), len(tried))
+""")[0]
+        == "set()"
+    )
+
+
+def test_what_has_become_another_users_is_not_waited_for(own_process):
+    assert own_process("""
+foreign = child(stay)
+child(stay)
+heard(2)
+kill = os.kill
+def forbid(pid, number):
+    if pid == foreign:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+    kill(pid, number)
+os.kill = forbid
+system.kill_children()
+print(system.children() == {foreign})
+os.kill = kill
+print(system.kill_children())
+""") == ["True", "set()"]
+
+
+def test_whether_a_child_has_ended_is_told_without_reaping_it(own_process):
+    assert own_process("""
+living, dead = child(stay), child(lambda: None)
+heard(1)
+os.waitid(os.P_PID, dead, os.WEXITED | os.WNOWAIT)
+print(system.has_ended(living), system.has_ended(dead), system.has_ended(dead))
+print(os.waitpid(dead, 0) == (dead, 0))
+system.kill_children()
+""") == ["False", "True", "True", "True"]
+
+
+# One process of somebody else's
+
+
+def test_a_process_is_signalled_if_it_is_the_one_that_started_then(sleeper):
+    assert send_signal(sleeper, start_time(sleeper), signal.SIGKILL) is True
+    assert all_dead([sleeper])
+
+
+@pytest.mark.parametrize("other", [-1, 1, -10_000_000, None])
+def test_a_process_with_another_start_time_or_one_that_is_not_known_is_not_signalled(sleeper, other):
+    started = 0 if other is None else start_time(sleeper) + other
+    assert send_signal(sleeper, started, signal.SIGKILL) is False
+    assert alive(sleeper)
+
+
+def test_where_no_start_time_can_be_told_nobody_is_signalled(sleeper, monkeypatch):
+    monkeypatch.setattr(posix_tree, "start_time", lambda pid: 0)
+    assert send_signal(sleeper, 0, signal.SIGKILL) is False
+    assert alive(sleeper)
+
+
+def test_a_pid_that_nobody_has_is_not_signalled():
+    process = subprocess.Popen([sys.executable, "-S", "-c", ""])
+    process.wait()
+    assert send_signal(process.pid, 1, signal.SIGKILL) is False
+    assert send_signal(0, 0, signal.SIGKILL) is False
+
+
+@pytest.mark.parametrize("what", ["missing", "forbidden"])
+def test_where_a_process_cannot_be_held_it_is_signalled_by_its_pid_under_the_same_conditions(
+    sleeper, monkeypatch, what
+):
+    if what == "missing":
+        monkeypatch.delattr(os, "pidfd_open", raising=False)
+    else:
+
+        def forbid(pid):
+            raise PermissionError
+
+        monkeypatch.setattr(os, "pidfd_open", forbid, raising=False)
+    started = start_time(sleeper)
+    assert not send_signal(sleeper, started + 1, signal.SIGKILL) and alive(sleeper)
+    assert send_signal(sleeper, started, signal.SIGKILL) and all_dead([sleeper])
+
+
+def test_a_signal_leaves_no_descriptor_behind(sleeper):
+    before = len(os.listdir("/proc/self/fd"))
+    for started in (start_time(sleeper), 1):
+        send_signal(sleeper, started, signal.SIGCONT)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_start_times_are_told_for_those_that_live_and_0_for_others(sleeper):
+    assert 0 < start_time(os.getpid()) <= start_time(sleeper)
+    assert start_time(2**22 + 1) == 0
+
+
+def test_a_name_is_told_for_those_that_live(sleeper):
+    assert posix_tree.name_of(sleeper).startswith("python")
+    assert posix_tree.name_of(2**22 + 1) == ""
+
+
+# Trees
+
+
+def test_a_tree_never_signals_a_pid_that_has_become_somebody_elses(sleeper, monkeypatch):
+    leader = subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
+    below = [[sleeper], []]
+    monkeypatch.setattr(posix_tree, "descendants", lambda pid: below.pop(0))
+    tree = Tree(leader.pid)
+    monkeypatch.setattr(posix_tree, "_send", lambda how, target, number: None)
+    tree.ask()
+    monkeypatch.undo()
+    # As if what was seen below had ended, and its pid were another's by now.
+    monkeypatch.setattr(posix_tree, "start_time", lambda pid: 1)
+    tree.kill()
+    monkeypatch.undo()
+    assert alive(sleeper)
+    leader.communicate(b"")
+    assert leader.returncode == -signal.SIGKILL
+
+
+# The ledger
+
+
+def test_all_groups_of_a_ledger_are_killed_and_those_that_were_crossed_out_are_not(own_process):
+    assert own_process("""
+def group():
+    os.setsid()
+    child(stay)
+    stay()
+ledger = system.Ledger()
+leaders = [child(group) for _ in range(4)]
+heard(8)
+for leader in leaders:
+    ledger.enter(leader)
+ledger.cross_out(leaders[1])
+ledger.cross_out(12345678)
+ledger.kill()
+# The leaders and what is below them, which has become this process's.
+dead = [os.waitpid(-1, 0) for _ in range(6)]
+print({status for _, status in dead} == {signal.SIGKILL}, {*leaders} - {pid for pid, _ in dead} == {leaders[1]})
+print(os.waitpid(-1, os.WNOHANG), len(posix_tree.descendants(leaders[1])))
+system.kill_children()
+""") == ["True", "True", "(0,", "0)", "1"]
+
+
+def test_a_ledger_is_shared_by_the_processes_that_have_its_descriptor(own_process):
+    assert own_process("""
+def group():
+    os.setsid()
+    stay()
+ledger = system.Ledger()
+first, second = child(group), child(group)
+heard(2)
+ledger.enter(first)
+def other():
+    shared = system.Ledger(os.dup(ledger.descriptor))
+    shared.enter(second)
+    shared.cross_out(first)
+    shared.cross_out(second)
+    shared.enter(second)
+os.waitpid(child(other), 0)
+ledger.kill()
+print(os.waitpid(second, 0) == (second, signal.SIGKILL), os.waitpid(first, os.WNOHANG))
+system.kill_children()
+""") == ["True", "(0,", "0)"]
+
+
+def test_the_places_of_what_is_crossed_out_are_used_again():
+    ledger = Ledger()
+    for group in range(1_000_000, 1_000_100):
+        ledger.enter(group)
+        ledger.cross_out(group)
+    assert os.fstat(ledger.descriptor).st_size == 8
+    os.close(ledger.descriptor)
+
+
+def test_groups_that_are_gone_and_an_empty_ledger_are_no_error():
+    ledger = Ledger()
+    ledger.kill()
+    process = subprocess.Popen([sys.executable, "-S", "-c", ""], start_new_session=True)
+    ledger.enter(process.pid)
+    process.wait()
+    ledger.kill()
+    os.close(ledger.descriptor)
+
+
+def test_a_ledger_has_no_name_that_anybody_could_write_to(monkeypatch, tmp_path):
+    import tempfile
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    ledger = Ledger()
+    assert os.listdir(str(tmp_path)) == [] and os.fstat(ledger.descriptor).st_mode & 0o777 == 0o600
+    os.close(ledger.descriptor)
