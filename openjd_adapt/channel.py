@@ -91,6 +91,7 @@ class ConnectionFile:
             self.address: str = os.path.join(os.path.dirname(self.path), record["address"])
             #: How the daemon ended, and how many bytes of output that nobody has seen follow; None while it lives.
             self.ended: dict[str, Any] | None = json.loads(lines[1].decode("utf-8")) if len(lines) > 2 else None
+            self._end_begin = len(lines[0]) + 1
             self._output_begin = sum(len(line) + 1 for line in lines[:2])
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             raise InputError("connection file %s: is truncated or no connection file" % self.path) from None
@@ -174,8 +175,9 @@ class ConnectionFile:
     def show_last_words(self, show: Callable[[bytes], object]) -> None:
         """Hand what the daemon wrote last and nobody has seen to ``show``, once: then it is taken out of the file.
 
-        The caller has claimed the file.
+        It stays there if ``show`` returns False. The caller has claimed the file.
         """
+        self._read()  # somebody may have shown it since
         if not self.ended:
             return
         lost = self.ended.get("lost")  # not in the records of the version before
@@ -184,10 +186,15 @@ class ConnectionFile:
         offset = self._output_begin
         data = os.pread(self._descriptor, _RECORD_LIMIT, offset)
         while data:
-            show(data)
+            if show(data) is False:
+                return
             offset += len(data)
             data = os.pread(self._descriptor, _RECORD_LIMIT, offset)
         os.ftruncate(self._descriptor, self._output_begin)
+        if lost:
+            record = _line({**self.ended, "lost": 0})
+            os.pwrite(self._descriptor, record, self._end_begin)  # it is shorter than what it replaces
+            os.ftruncate(self._descriptor, self._end_begin + len(record))
 
     def remove(self) -> None:
         """Remove what a dead daemon left, once claimed: the file and, if it was killed, its socket."""
@@ -317,9 +324,11 @@ class Address:
         Behind it goes the output that nobody has seen, ``unseen`` bytes, of which ``last_words(size)`` gives the end;
         on a full disk as much as there is room for.
         """
-        if os.pread(self.descriptor, _RECORD_LIMIT, 0).count(b"\n") != 1:
+        written = os.pread(self.descriptor, _RECORD_LIMIT, 0)
+        if written.count(b"\n") != 1:
             return
-        begin = os.fstat(self.descriptor).st_size
+        begin = written.index(b"\n") + 1
+        os.ftruncate(self.descriptor, begin)  # what a keeper was killed over
         for size in (unseen, min(unseen, _LAST_WORDS_BYTES), 0):
             try:
                 self._append(_line({"how": how, "code": code, "lost": unseen - size}))

@@ -126,9 +126,7 @@ class Desk:
         elif self._task is None:
             try:
                 self._begin("run", front, {"do": "run", "data": data})
-            except (
-                InputError
-            ) as error:  # a peer that is none of ours may have said in fewer bytes what is too much here
+            except InputError as error:  # other clients than ours may say in fewer bytes what is too much here
                 front.refuse(str(error), BAD_INPUT)
         elif self._task.front is None and self._next is None:
             front.send({"note": "waiting for the canceled task of a command that is gone"})
@@ -141,6 +139,7 @@ class Desk:
 
         ``why``: for the connection file, if nobody has asked for it by a command.
         """
+        self._hear_viewer(front)
         if self._phase == "stopping" or self.ended:
             if front:
                 front.send({"note": "the daemon is already stopping"})
@@ -158,9 +157,9 @@ class Desk:
         self._stop_end = self._timers.clock() + within
         self._next = (front, partial(self._begin_stop, front))
         task = self._task
-        if task is None:
+        if task is None and not self._delivery.is_awaited_by_other_than(front):
             self._go_on()
-        elif task.result is not None:
+        elif task is None or task.result is not None:
             self._hurry()
         else:
             for concerned in filter(None, (front, task.front if why else None)):

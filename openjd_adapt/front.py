@@ -210,10 +210,12 @@ class Front:
             self.cancel(None)
 
 
-def write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes) -> bool:
+    """Write all of ``data``; False if nobody reads it."""
     view = memoryview(data)
     try:
         while view:
             view = view[os.write(descriptor, view) :]
     except OSError:
-        return  # nobody reads it
+        return False
+    return True

@@ -47,6 +47,18 @@ def run(plan: Plan, run_data: dict[str, Any]) -> int:
 
     spare = frozenset(system.children())  # what the author's main or the caller has started is theirs
     front = Front(start_below(plan), foreground=True)
+    try:
+        code = _run_phases(front, run_data)
+    finally:
+        front.close()
+        left = end_below(plan, spare)
+    if left:
+        front.tell("ERROR: what the adaptor has started does not die, not even of SIGKILL: " + _names(left))
+        return code or FAILED
+    return code
+
+
+def _run_phases(front: Front, run_data: dict[str, Any]) -> int:
     failed = DONE
     try:
         _warn_if_uncontained(front, front.listen())
@@ -73,11 +85,6 @@ def run(plan: Plan, run_data: dict[str, Any]) -> int:
         if failed == DONE:
             front.say(messages.fail("the keeper of the adaptor is gone"))
         return failed or FAILED
-    finally:
-        front.close()
-        left = end_below(plan, spare)
-        if left:
-            front.tell("ERROR: what the adaptor has started does not die, not even of SIGKILL: " + _names(left))
 
 
 def start(plan: Plan, timeout: float | None, replaced: str | None) -> int:

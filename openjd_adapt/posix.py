@@ -177,6 +177,7 @@ def make_private_folder(path: str) -> None:
     """Make a folder that this user alone may enter, or take one that this user has made. Raises :class:`OSError`."""
     try:
         os.mkdir(path, 0o700)
+        os.chmod(path, 0o700)  # whatever the umask has taken away
     except FileExistsError:
         facts = os.lstat(path)
         if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_mode & 0o077:

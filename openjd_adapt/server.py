@@ -76,10 +76,17 @@ class AdaptorServer:
 
     def serve_forever(self) -> None:
         """Serve on this thread until :meth:`shutdown`."""
-        while not self._stopping:
-            self._loop.turn()
-            self._reception.drop_closed()
-        self._reception.close()
+        try:
+            while not self._stopping:
+                self._loop.turn()
+                self._reception.drop_closed()
+        finally:
+            self._reception.close()
+            self._remove()
+            self._stopped.set()
+            self.on_gone()
+
+    def _remove(self) -> None:
         self._address.listener.close()
         self._address.remove_socket()
         os.unlink(self._address.path)
@@ -88,7 +95,6 @@ class AdaptorServer:
         except OSError:
             pass  # another server of this process's is in it
         os.close(self._address.descriptor)
-        self._stopped.set()
 
     def shutdown(self) -> None:
         """End :meth:`serve_forever`, which runs on another thread, and wait for that."""
@@ -125,6 +131,8 @@ class AdaptorServer:
             except (TypeError, ValueError) as error:
                 # Who enqueued it is not here to be told, but the application is to get what follows.
                 _logger.error("%s is not handed to the application: %s", action.name, error)
+                if action.call is not None:
+                    self.on_message({"answer": action.call, "error": "its arguments are not JSON: %s" % error})
             action = self.actions_queue.dequeue_action()
         if self._closing:
             self._asked = False

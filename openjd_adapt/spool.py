@@ -213,10 +213,12 @@ class Delivery:
         self.viewer = viewer
         self._sent = self._acknowledged
 
-    def is_awaited_by_other_than(self, front: Peer) -> bool:
+    def is_awaited_by_other_than(self, front: Peer | None) -> bool:
         """Whether another viewer, still there, has been sent what it has not acknowledged yet."""
         viewer = self.viewer
-        return viewer not in (None, front) and not viewer.closed and self._acknowledged < self._sent
+        if viewer is None or viewer is front or viewer.closed:
+            return False
+        return self._acknowledged < self._sent
 
     def acknowledge(self, offset: int) -> None:
         """The viewer has shown all before ``offset``."""

@@ -71,17 +71,19 @@ def _messages(control: socket.socket) -> Iterator[Message]:
 
 def _listen(messages: Iterator[Message], tasks: queue.SimpleQueue[Message], worker: _Worker) -> None:
     """The control thread: hand tasks to the main thread, and cancel beside it."""
-    for message in messages:
-        if "cancel" in message:
-            worker.cancel(message["cancel"])
-        elif "hurry" in message:
-            worker.hurry(message["hurry"])
-        else:
-            worker.expect(message)
-            tasks.put(message)
-    if task.groups:
-        task.groups.kill()
-    system.kill_own_group()  # the keeper is dead; where nobody else sees to this process, it does
+    try:
+        for message in messages:
+            if "cancel" in message:
+                worker.cancel(message["cancel"])
+            elif "hurry" in message:
+                worker.hurry(message["hurry"])
+            else:
+                worker.expect(message)
+                tasks.put(message)
+    finally:  # the keeper is dead; where nobody else sees to this process and its children, it does
+        if task.groups:
+            task.groups.kill()
+        system.kill_own_group()
 
 
 class _Worker:

@@ -237,7 +237,7 @@ def test_the_last_acknowledgements_of_the_front_before_are_taken_in_before_the_n
     desk.ends()
     assert desk.heard == []
     desk.run()
-    assert desk.heard == [front]
+    assert set(desk.heard) == {front}
 
 
 def test_only_the_front_that_is_shown_output_acknowledges_any(desk):

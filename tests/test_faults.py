@@ -350,3 +350,16 @@ def test_a_clock_that_is_set_back_changes_no_deadline(farm):
     clock.write_text("-3600")
     farm.wait_until_nothing_is_left(20)
     assert farm.daemon("stop").code == 0
+
+
+@pytest.mark.parametrize("cgroup", ["freezer"], indirect=True)
+def test_a_run_names_what_not_even_sigkill_ends_and_fails(farm, cgroup):
+    process = farm.popen("run", "--run-data", '{"do": "tree", "seconds": 2}')
+    read_until(process.stdout, "tree is up")
+    [sleeper] = [pid for pid in farm.pids() if Path("/proc/%d/comm" % pid).read_text() == "sleep\n"]
+    (cgroup / "cgroup.procs").write_text(str(sleeper))
+    (cgroup / "freezer.state").write_text("FROZEN")
+    done = farm.finish(process, 40)
+    assert done.code == 1 and "does not die, not even of SIGKILL: " in done.err and "%d (sleep)" % sleeper in done.err
+    (cgroup / "freezer.state").write_text("THAWED")
+    farm.wait_until_nothing_is_left()

@@ -1,0 +1,478 @@
+"""The connection file: what a daemon leaves in it, when it counts as gone, and whom it means. The socket is real."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from openjd_adapt import channel, system
+from openjd_adapt.channel import Address, ConnectionFile
+from openjd_adapt.errors import InputError, NoDaemonError
+
+from .test_process import alive, all_dead
+
+
+class Life:
+    """A daemon as its connection file shows it: this process listens."""
+
+    def __init__(self, folder, name="connection.json"):
+        self.path = folder / name
+        self.address = Address(str(self.path), str(folder / "private"))
+        self.address.publish("Probe")
+        self._open = True
+
+    def dies(self):
+        """Its lock is free, as the system makes it when the last of its processes has ended."""
+        if self._open:
+            self._open = False
+            self.address.listener.close()
+            os.close(self.address.descriptor)
+
+    @property
+    def lines(self):
+        return self.path.read_bytes().split(b"\n")
+
+
+@pytest.fixture
+def daemon(tmp_path):
+    made = Life(tmp_path)
+    yield made
+    made.dies()
+
+
+@pytest.fixture
+def tiny_daemon(tiny_disk):
+    """A daemon whose connection file lies on a disk of 256 KiB."""
+    made = Life(tiny_disk)
+    yield made
+    made.dies()
+
+
+@pytest.fixture
+def read():
+    """Opens connection files, and closes them afterwards."""
+    files = []
+
+    def open_file(path):
+        files.append(ConnectionFile(str(path)))
+        return files[-1]
+
+    yield open_file
+    for file in files:
+        file.close()
+
+
+def pieces_of(data):
+    """What :meth:`Delivery.last_words` is for a spool that holds ``data``."""
+
+    def last_words(size):
+        for offset in range(len(data) - size, len(data), 50_000):
+            yield data[offset : offset + 50_000]
+
+    return last_words
+
+
+def words(file):
+    shown = []
+    file.show_last_words(shown.append)
+    return b"".join(shown)
+
+
+LINES = b"".join(b"line %d\n" % number for number in range(400_000))
+
+
+# The last words
+
+
+@pytest.mark.parametrize("size", [0, 1, 100_000, len(LINES)])
+def test_all_that_nobody_has_seen_is_shown_to_the_first_who_asks_and_to_nobody_else(daemon, read, size):
+    data = LINES[len(LINES) - size :]
+    daemon.address.note_end("it was stopped", 1, len(data), pieces_of(data))
+    daemon.dies()
+    file = read(daemon.path)
+    assert file.claim() and not file.alive
+    assert words(file) == data
+    assert words(file) == b""
+    again = read(daemon.path)
+    assert words(again) == b""
+    assert (again.obituary.rpartition(": ")[2], again.stop_code, again.was_stopped) == ("it was stopped", 1, True)
+    assert os.stat(str(daemon.path)).st_size < 2000
+
+
+def test_last_words_are_bytes_of_any_kind_and_no_line_of_them_is_taken_for_a_record(daemon, read):
+    data = b'\0\xff{"how": "forged", "code": 0, "lost": 9}\n\n{}\nno line break'
+    daemon.address.note_end("it fell", 1, len(data), pieces_of(data))
+    daemon.dies()
+    file = read(daemon.path)
+    assert (words(file), file.ended["how"]) == (data, "it fell")
+
+
+def test_two_who_have_read_the_file_before_its_words_were_shown_show_them_once(daemon, read):
+    daemon.address.note_end("it fell", 1, 4, pieces_of(b"one\n"))
+    daemon.dies()
+    first, second = read(daemon.path), read(daemon.path)
+    assert (words(first), words(second)) == (b"one\n", b"")
+
+
+def test_a_daemon_that_was_killed_has_no_last_words(daemon, read):
+    daemon.dies()
+    file = read(daemon.path)
+    assert words(file) == b""
+    assert (file.obituary.rpartition(": ")[2], file.stop_code, file.was_stopped) == ("it was killed", 0, False)
+
+
+def test_how_a_daemon_ended_is_noted_once(daemon, read):
+    daemon.address.note_end("it was stopped", 0, 4, pieces_of(b"one\n"))
+    daemon.address.note_end("its keeper was killed", 1, 4, pieces_of(b"two\n"))
+    daemon.dies()
+    file = read(daemon.path)
+    assert (file.ended["how"], words(file)) == ("it was stopped", b"one\n")
+
+
+def test_how_a_daemon_ended_is_noted_anew_by_the_guardian_of_a_keeper_that_was_killed_over_it(daemon, read):
+    with daemon.path.open("ab") as stream:
+        stream.write(b'{"how": "it was sto')
+    assert read(daemon.path).ended is None
+    daemon.address.note_end("its keeper was killed by SIGKILL", 1)
+    daemon.dies()
+    assert read(daemon.path).ended["how"] == "its keeper was killed by SIGKILL"
+
+
+def test_a_reader_that_opened_the_file_while_the_daemon_lived_learns_how_it_ended(daemon, read):
+    file = read(daemon.path)
+    assert file.alive and file.ended is None
+    daemon.address.note_end("it was stopped", 0, 4, pieces_of(b"one\n"))
+    daemon.dies()
+    assert file.wait(30)
+    assert (file.was_stopped, words(file)) == (True, b"one\n")
+
+
+def test_a_full_disk_keeps_the_last_16_kib_and_the_first_who_asks_is_told_what_is_lost(tiny_daemon, read):
+    tiny_daemon.address.note_end("it fell", 1, len(LINES), pieces_of(LINES))
+    tiny_daemon.dies()
+    lost = b"WARNING: %d bytes of output are lost: the disk was full\n" % (len(LINES) - 16 * 1024)
+    assert words(read(tiny_daemon.path)) == lost + LINES[-16 * 1024 :]
+    assert words(read(tiny_daemon.path)) == b""
+    assert read(tiny_daemon.path).ended == {"how": "it fell", "code": 1, "lost": 0}
+
+
+def fill(folder):
+    """Leave no room on a disk."""
+    with (folder / "ballast").open("wb", buffering=0) as stream:
+        for size in (4096, 512, 64, 1):
+            try:
+                while True:
+                    stream.write(bytes(size))
+            except OSError:
+                continue
+
+
+def test_a_disk_that_is_all_full_keeps_at_least_how_the_daemon_ended(tiny_daemon, read):
+    # The first page of the file has room for a second line where not a single one is free.
+    fill(tiny_daemon.path.parent)
+    tiny_daemon.address.note_end("it fell", 1, len(LINES), pieces_of(LINES))
+    tiny_daemon.dies()
+    file = read(tiny_daemon.path)
+    assert file.ended["how"] == "it fell"
+    assert words(file) == b"WARNING: %d bytes of output are lost: the disk was full\n" % len(LINES)
+    assert words(read(tiny_daemon.path)) == b""
+
+
+@pytest.mark.parametrize("room", [0, 10])
+def test_a_disk_that_takes_nothing_leaves_the_file_as_it_was_and_the_lock_tells_that_the_daemon_is_dead(
+    daemon, read, monkeypatch, room
+):
+    before = daemon.path.read_bytes()
+    write = os.pwrite
+
+    def full(descriptor, data, offset):
+        left = len(before) + room - offset
+        if left <= 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, data[:left], offset)
+
+    monkeypatch.setattr(channel.os, "pwrite", full)
+    daemon.address.note_end("it fell", 1, 4, pieces_of(b"one\n"))
+    monkeypatch.undo()
+    assert daemon.path.read_bytes() == before
+    daemon.dies()
+    file = read(daemon.path)
+    assert file.claim() and words(file) == b"" and file.ended is None
+
+
+def test_a_spool_that_does_not_give_back_its_output_costs_the_output_and_not_the_end(daemon, read):
+    def broken(size):
+        yield b"half of it"
+        if size:
+            raise OSError(errno.EIO, "Input/output error")
+
+    daemon.address.note_end("it fell", 1, 30_000, broken)
+    daemon.dies()
+    file = read(daemon.path)
+    assert file.ended["how"] == "it fell" and file.ended["lost"] == 30_000
+
+
+def test_a_new_daemon_shows_what_the_dead_one_wrote_last_and_takes_its_place(daemon):
+    daemon.address.note_end("it fell", 1, 4, pieces_of(b"one\n"))
+    with pytest.raises(InputError, match=r"a daemon is already running \(pid %d\)" % os.getpid()):
+        channel.clear_for_start(str(daemon.path), pytest.fail)
+    daemon.dies()
+    shown = []
+    replaced = channel.clear_for_start(str(daemon.path), shown.append)
+    assert shown == [b"one\n"] and replaced.startswith("replaced the file of a dead daemon: ")
+    assert replaced.endswith("it fell") and list(daemon.path.parent.iterdir()) == []
+    assert channel.clear_for_start(str(daemon.path), pytest.fail) is None
+
+
+# When it counts as gone
+
+
+def test_a_file_that_is_as_it_was_written_is_not_gone_also_when_its_end_is_noted(daemon):
+    assert not daemon.address.is_gone()
+    daemon.address.note_end("it was stopped", 0)
+    assert not daemon.address.is_gone()
+
+
+def test_a_file_that_was_removed_or_moved_away_is_gone(daemon):
+    daemon.path.rename(daemon.path.with_name("elsewhere"))
+    assert daemon.address.is_gone()
+    daemon.path.with_name("elsewhere").rename(daemon.path)
+    assert not daemon.address.is_gone()
+    daemon.path.unlink()
+    assert daemon.address.is_gone()
+
+
+def test_a_file_whose_folder_was_removed_or_has_become_a_file_is_gone(tmp_path):
+    folder = tmp_path / "session"
+    folder.mkdir()
+    daemon = Life(folder)
+    folder.rename(tmp_path / "elsewhere")
+    assert daemon.address.is_gone()
+    folder.write_text("")
+    assert daemon.address.is_gone()
+    daemon.dies()
+
+
+def test_another_daemons_file_in_its_place_is_its_end(daemon, tmp_path):
+    other = Life(tmp_path, "other.json")
+    other.path.rename(daemon.path)
+    assert daemon.address.is_gone() and not Address.is_gone(replaced_by(other, daemon.path))
+    other.dies()
+
+
+def replaced_by(life, path):
+    life.address.path = str(path)
+    return life.address
+
+
+@pytest.mark.parametrize("part", [0, 1, 20, -1])
+def test_a_file_that_is_empty_or_half_written_is_no_end(daemon, part):
+    # What a copy or a file system that is late shows. The end of the first line is missing, or all of it.
+    line = daemon.lines[0]
+    daemon.path.write_bytes(line[: part if part >= 0 else len(line)])
+    assert not daemon.address.is_gone()
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ELOOP])
+def test_a_file_system_that_fails_is_no_end(daemon, monkeypatch, number):
+    def fail(path, mode):
+        raise OSError(number, os.strerror(number), path)
+
+    monkeypatch.setattr(channel, "open", fail, raising=False)
+    gone = daemon.address.is_gone()
+    monkeypatch.undo()
+    assert not gone
+
+
+def test_a_file_that_may_not_be_read_any_more_is_no_end(daemon):
+    if os.geteuid() == 0:
+        program = "import os, sys; os.setuid(12345); sys.exit(0 if os.access(sys.argv[1], os.R_OK) else 7)"
+    daemon.path.parent.chmod(0)
+    try:
+        if os.geteuid() != 0:
+            assert not daemon.address.is_gone()
+            return
+        # root may read everything; somebody else stands for the daemon's user
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.setuid(12345)
+                os._exit(int(daemon.address.is_gone()))
+            finally:
+                os._exit(9)
+        assert program and os.WEXITSTATUS(os.waitpid(pid, 0)[1]) == 0
+    finally:
+        daemon.path.parent.chmod(0o700)
+
+
+# Whom it means
+
+
+def test_a_link_in_the_place_of_the_file_is_refused(daemon, tmp_path):
+    link = tmp_path / "link.json"
+    link.symlink_to(daemon.path)
+    with pytest.raises(InputError, match="link.json: is a symbolic link"):
+        ConnectionFile(str(link))
+    link.unlink()
+    link.symlink_to(tmp_path / "nothing")
+    with pytest.raises(InputError, match="is a symbolic link"):
+        ConnectionFile(str(link))
+
+
+def test_a_file_that_is_missing_is_no_daemon_and_one_that_is_no_regular_file_is_refused(tmp_path):
+    with pytest.raises(NoDaemonError, match="there is none"):
+        ConnectionFile(str(tmp_path / "none"))
+    os.mkfifo(str(tmp_path / "fifo"), 0o600)
+    with pytest.raises(InputError, match="is no regular file"):
+        ConnectionFile(str(tmp_path / "fifo"))
+    with pytest.raises(InputError, match="Is a directory"):
+        ConnectionFile(str(tmp_path))
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o601])
+def test_a_file_that_others_may_use_is_refused(daemon, mode):
+    daemon.path.chmod(mode)
+    with pytest.raises(InputError, match="it must have mode 0600"):
+        ConnectionFile(str(daemon.path))
+
+
+def test_a_refused_file_leaves_no_descriptor_behind(daemon):
+    before = len(os.listdir("/proc/self/fd"))
+    daemon.path.chmod(0o644)
+    for _ in range(3):
+        with pytest.raises(InputError):
+            ConnectionFile(str(daemon.path))
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_file_leads_to_its_daemon_and_is_not_inherited(daemon, read):
+    file = read(daemon.path)
+    peer = file.connect()
+    connection, _ = daemon.address.listener.accept()
+    assert system.peer_is_me(connection)
+    assert fcntl.fcntl(file._descriptor, fcntl.F_GETFD) & fcntl.FD_CLOEXEC
+    connection.close()
+    peer.close()
+
+
+@pytest.fixture
+def keeper(tmp_path):
+    """A process, and the connection file of which it is the keeper; ``change`` replaces fields of that, None lacks."""
+    process = subprocess.Popen(
+        [sys.executable, "-S", "-c", "import os, signal; os.write(1, b'x'); signal.pause()"], stdout=subprocess.PIPE
+    )
+    assert process.stdout.read(1) == b"x"
+
+    def write(**change):
+        record = {
+            "wire": 1,
+            "package": "/somewhere",
+            "adaptor": "Probe",
+            "pid": process.pid,
+            "host": socket.gethostname(),
+            "started": system.start_time(process.pid),
+            "guardian": [0, 0],
+            "private_folder": False,
+            "folder": "",
+            "address": "connection.json.sock",
+            **change,
+        }
+        path = tmp_path / "connection.json"
+        record = {name: value for name, value in record.items() if value is not None}
+        path.write_text(json.dumps(record) + "\n")
+        path.chmod(0o600)
+        return path
+
+    write.pid = process.pid
+    yield write
+    process.kill()
+    process.stdout.close()
+    process.wait()
+
+
+def test_the_keeper_that_the_file_means_is_killed(keeper, read):
+    assert read(keeper()).kill() is True
+    assert all_dead([keeper.pid])
+
+
+@pytest.mark.parametrize("change", [{"started": 0}, {"started": 1}, {"host": "another"}], ids=str)
+def test_a_pid_that_may_be_another_processs_by_now_is_not_signalled(keeper, read, change):
+    assert read(keeper(**change)).kill() is False
+    assert alive(keeper.pid)
+
+
+def test_what_is_left_below_the_guardian_is_told_only_if_that_is_still_meant(read, keeper):
+    own = [os.getpid(), system.start_time(os.getpid())]
+    assert keeper.pid in read(keeper(guardian=own)).left()
+    assert read(keeper(guardian=[own[0], own[1] + 1])).left() == []
+    assert read(keeper(guardian=own, host="another")).left() == []
+    assert read(keeper(guardian=[0, 0])).left() == []
+
+
+def test_the_record_of_a_neighbouring_version_is_read_whatever_it_has_not_or_has_more(keeper, read):
+    file = read(keeper(folder=None, guardian=None, package=None, wire=None, news={"a": 1}))
+    assert (file.adaptor, file.pid, file.ended, file.left()) == ("Probe", keeper.pid, None, [])
+    with file.path and open(file.path, "ab") as stream:
+        stream.write(b'{"how": "it was stopped", "output": "one", "code": 0}\n')
+    dead = read(file.path)
+    assert (dead.was_stopped, dead.stop_code, words(dead)) == (True, 0, b"")
+    assert dead.claim()
+    dead.remove()
+    assert not os.path.exists(dead.path)
+
+
+@pytest.mark.parametrize("name", ["pid", "host", "started", "private_folder", "adaptor", "address"])
+def test_a_record_without_what_every_version_has_is_no_connection_file(keeper, name):
+    with pytest.raises(InputError, match="is truncated or no connection file"):
+        ConnectionFile(str(keeper(**{name: None})))
+
+
+# Private folders of a session
+
+
+def test_the_socket_of_a_daemon_lies_in_the_sessions_folder_where_none_can_lie_beside_the_file(
+    tmp_path, monkeypatch, read
+):
+    bind = channel._at_short_path
+
+    def not_beside_the_file(path, act):
+        if os.path.dirname(path) == str(tmp_path):
+            raise OSError(errno.EPERM, "Operation not permitted")
+        bind(path, act)
+
+    monkeypatch.setattr(channel, "_at_short_path", not_beside_the_file)
+    daemon = Life(tmp_path)
+    file = read(daemon.path)
+    assert file.address == str(tmp_path / "private" / "socket")
+    assert os.stat(str(tmp_path / "private")).st_mode & 0o777 == 0o700
+    file.connect().close()
+    daemon.dies()
+    assert file.claim()
+    file.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_private_folder_that_somebody_has_planted_is_not_used(tmp_path, monkeypatch):
+    def no_socket_here(path, act):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(channel, "_at_short_path", no_socket_here)
+    (tmp_path / "private").symlink_to(tmp_path)
+    with pytest.raises(InputError, match="cannot make its lock and socket: .*is not a private folder"):
+        Address(str(tmp_path / "connection.json"), str(tmp_path / "private"))
+    assert [path.name for path in tmp_path.iterdir()] == ["private"]
+
+
+def test_nobody_can_guess_a_private_folders_name(monkeypatch, tmp_path):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    names = {channel.private_folder_name() for _ in range(100)}
+    assert len(names) == 100 and all(os.path.dirname(name) == str(tmp_path) for name in names)
+    assert min(map(len, names)) >= len(str(tmp_path)) + 30 and list(tmp_path.iterdir()) == []
