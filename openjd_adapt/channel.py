@@ -317,12 +317,17 @@ class Address:
         return line.endswith(b"\n") and line != self._record
 
     def note_end(
-        self, how: str, code: int, unseen: int = 0, last_words: Callable[[int], Iterator[bytes]] = lambda size: iter(())
+        self,
+        how: str,
+        code: int,
+        unseen: int = 0,
+        last_words: Callable[[int], Iterator[bytes]] = lambda size: iter(()),
+        lost: int = 0,
     ) -> None:
         """Write how the daemon ended, with the exit code for a stop, unless that stands there already.
 
         Behind it goes the output that nobody has seen, ``unseen`` bytes, of which ``last_words(size)`` gives the end;
-        on a full disk as much as there is room for.
+        on a full disk as much as there is room for. ``lost`` bytes are lost already, and nobody was told.
         """
         written = os.pread(self.descriptor, _RECORD_LIMIT, 0)
         if written.count(b"\n") != 1:
@@ -331,7 +336,7 @@ class Address:
         os.ftruncate(self.descriptor, begin)  # what a keeper was killed over
         for size in (unseen, min(unseen, _LAST_WORDS_BYTES), 0):
             try:
-                self._append(_line({"how": how, "code": code, "lost": unseen - size}))
+                self._append(_line({"how": how, "code": code, "lost": unseen - size + lost}))
                 for piece in last_words(size):
                     self._append(piece)
                 return

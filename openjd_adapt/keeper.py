@@ -133,7 +133,11 @@ class Keeper:
             self._reception.drop_closed()
         if self._plan.address:
             self._plan.address.note_end(
-                self._desk.ended, self._desk.stop_code, self._delivery.unread, self._delivery.last_words
+                self._desk.ended,
+                self._desk.stop_code,
+                self._delivery.unread,
+                self._delivery.last_words,
+                self._delivery.lost,
             )
 
     # What fronts say

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import struct
@@ -294,14 +295,17 @@ class Ledger:
             descriptor, path = tempfile.mkstemp(prefix="openjd_adapt-")
             os.unlink(path)
         self.descriptor = descriptor
+        self._writing = _thread.allocate_lock()
 
     def enter(self, group: int) -> None:
         """Add a group."""
-        self._write(self._place(0), group)
+        with self._writing:
+            self._write(self._place(0), group)
 
     def cross_out(self, group: int) -> None:
         """Take a group out again."""
-        self._write(self._place(group), 0)
+        with self._writing:
+            self._write(self._place(group), 0)
 
     def kill(self) -> None:
         """Kill all groups of the list."""

@@ -175,7 +175,7 @@ class Delivery:
         self._sent = 0
         self._acknowledged = 0
         #: Bytes that a full disk has not taken, and of which nobody was told yet.
-        self._lost = 0
+        self.lost = 0
         self._mid_line = False
         #: The front that is shown output; it stays for its acknowledgements until it leaves or another one follows.
         self.viewer: Peer | None = None
@@ -193,19 +193,19 @@ class Delivery:
     def keep(self, data: bytes) -> None:
         """Take output; what a full disk does not take is counted, and told as soon as there is room again."""
         try:
-            if self._lost and data:
-                line = b"WARNING: %d bytes of output are lost: the disk is full\n" % self._lost
+            if self.lost and data:
+                line = b"WARNING: %d bytes of output are lost: the disk is full\n" % self.lost
                 self._spool.append(b"\n" + line if self._mid_line else line)
-                self._lost = 0
+                self.lost = 0
             self._spool.append(data)
         except OSError:
-            self._lost += len(data)
+            self.lost += len(data)
         else:
             self._mid_line = data[-1:] not in (b"\n", b"") or (self._mid_line and not data)
 
     def lost_note(self) -> str | None:
         """What is to be said of output that was lost and not told yet."""
-        lost, self._lost = self._lost, 0
+        lost, self.lost = self.lost, 0
         return "%d bytes of output are lost: the disk is full" % lost if lost else None
 
     def attach(self, viewer: Peer | None) -> None:

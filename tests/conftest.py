@@ -103,7 +103,8 @@ class Farm:
             if time.monotonic() > end:
                 left = [Path("/proc/%d/cmdline" % pid).read_bytes().replace(b"\0", b" ") for pid in self.pids()]
                 for pid in self.pids():
-                    os.kill(pid, signal.SIGKILL)
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
                 pytest.fail("left behind: %r" % left)
             time.sleep(0.02)
 

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -115,10 +116,16 @@ def test_last_words_are_bytes_of_any_kind_and_no_line_of_them_is_taken_for_a_rec
 
 
 def test_two_who_have_read_the_file_before_its_words_were_shown_show_them_once(daemon, read):
-    daemon.address.note_end("it fell", 1, 4, pieces_of(b"one\n"))
+    def broken(size):
+        if size:
+            raise OSError(errno.EIO, "Input/output error")
+        return iter([b""])
+
+    daemon.address.note_end("it fell", 1, 4, broken)
     daemon.dies()
     first, second = read(daemon.path), read(daemon.path)
-    assert (words(first), words(second)) == (b"one\n", b"")
+    assert words(first) == b"WARNING: 4 bytes of output are lost: the disk was full\n"
+    assert words(second) == b""
 
 
 def test_a_daemon_that_was_killed_has_no_last_words(daemon, read):
@@ -263,13 +270,8 @@ def test_a_file_whose_folder_was_removed_or_has_become_a_file_is_gone(tmp_path):
 def test_another_daemons_file_in_its_place_is_its_end(daemon, tmp_path):
     other = Life(tmp_path, "other.json")
     other.path.rename(daemon.path)
-    assert daemon.address.is_gone() and not Address.is_gone(replaced_by(other, daemon.path))
+    assert daemon.address.is_gone()
     other.dies()
-
-
-def replaced_by(life, path):
-    life.address.path = str(path)
-    return life.address
 
 
 @pytest.mark.parametrize("part", [0, 1, 20, -1])
@@ -292,24 +294,20 @@ def test_a_file_system_that_fails_is_no_end(daemon, monkeypatch, number):
 
 
 def test_a_file_that_may_not_be_read_any_more_is_no_end(daemon):
-    if os.geteuid() == 0:
-        program = "import os, sys; os.setuid(12345); sys.exit(0 if os.access(sys.argv[1], os.R_OK) else 7)"
     daemon.path.parent.chmod(0)
-    try:
-        if os.geteuid() != 0:
-            assert not daemon.address.is_gone()
-            return
-        # root may read everything; somebody else stands for the daemon's user
-        pid = os.fork()
-        if pid == 0:
-            try:
-                os.setuid(12345)
-                os._exit(int(daemon.address.is_gone()))
-            finally:
-                os._exit(9)
-        assert program and os.WEXITSTATUS(os.waitpid(pid, 0)[1]) == 0
-    finally:
-        daemon.path.parent.chmod(0o700)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            if os.geteuid() == 0:
+                os.setuid(12345)  # root may read everything
+            with pytest.raises(PermissionError):
+                daemon.path.stat()
+            os._exit(daemon.address.is_gone())
+        finally:
+            os._exit(9)
+    status = os.waitpid(pid, 0)[1]
+    daemon.path.parent.chmod(0o700)
+    assert status == 0
 
 
 # Whom it means
@@ -363,21 +361,35 @@ def test_a_file_leads_to_its_daemon_and_is_not_inherited(daemon, read):
 
 
 @pytest.fixture
-def keeper(tmp_path):
-    """A process, and the connection file of which it is the keeper; ``change`` replaces fields of that, None lacks."""
-    process = subprocess.Popen(
-        [sys.executable, "-S", "-c", "import os, signal; os.write(1, b'x'); signal.pause()"], stdout=subprocess.PIPE
-    )
-    assert process.stdout.read(1) == b"x"
+def sleepers():
+    """Starts processes that wait for a signal, which is their end at the latest afterwards; gives their pids."""
+    processes = []
+
+    def start():
+        command = [sys.executable, "-S", "-c", "import os, signal; os.write(1, b'x'); signal.pause()"]
+        processes.append(subprocess.Popen(command, stdout=subprocess.PIPE))
+        assert processes[-1].stdout.read(1) == b"x"
+        return processes[-1].pid
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def keeper(tmp_path, sleepers):
+    """Writes the connection file of a process, with some fields changed, and without those that are None."""
+    pid = sleepers()
 
     def write(**change):
         record = {
             "wire": 1,
             "package": "/somewhere",
             "adaptor": "Probe",
-            "pid": process.pid,
+            "pid": pid,
             "host": socket.gethostname(),
-            "started": system.start_time(process.pid),
+            "started": system.start_time(pid),
             "guardian": [0, 0],
             "private_folder": False,
             "folder": "",
@@ -390,11 +402,8 @@ def keeper(tmp_path):
         path.chmod(0o600)
         return path
 
-    write.pid = process.pid
-    yield write
-    process.kill()
-    process.stdout.close()
-    process.wait()
+    write.pid = pid
+    return write
 
 
 def test_the_keeper_that_the_file_means_is_killed(keeper, read):
@@ -408,6 +417,18 @@ def test_a_pid_that_may_be_another_processs_by_now_is_not_signalled(keeper, read
     assert alive(keeper.pid)
 
 
+@pytest.mark.parametrize("meant", [True, False])
+def test_a_guardian_that_was_stopped_goes_on_when_its_keeper_is_killed_if_it_is_still_meant(
+    keeper, read, sleepers, meant
+):
+    guardian = sleepers()
+    os.kill(guardian, signal.SIGSTOP)
+    os.waitid(os.P_PID, guardian, os.WSTOPPED)
+    assert read(keeper(guardian=[guardian, system.start_time(guardian) + (not meant)])).kill() is True
+    went_on = os.waitid(os.P_PID, guardian, os.WCONTINUED | os.WNOHANG)
+    assert (went_on is not None) == meant
+
+
 def test_what_is_left_below_the_guardian_is_told_only_if_that_is_still_meant(read, keeper):
     own = [os.getpid(), system.start_time(os.getpid())]
     assert keeper.pid in read(keeper(guardian=own)).left()
@@ -419,7 +440,7 @@ def test_what_is_left_below_the_guardian_is_told_only_if_that_is_still_meant(rea
 def test_the_record_of_a_neighbouring_version_is_read_whatever_it_has_not_or_has_more(keeper, read):
     file = read(keeper(folder=None, guardian=None, package=None, wire=None, news={"a": 1}))
     assert (file.adaptor, file.pid, file.ended, file.left()) == ("Probe", keeper.pid, None, [])
-    with file.path and open(file.path, "ab") as stream:
+    with open(file.path, "ab") as stream:
         stream.write(b'{"how": "it was stopped", "output": "one", "code": 0}\n')
     dead = read(file.path)
     assert (dead.was_stopped, dead.stop_code, words(dead)) == (True, 0, b"")

@@ -229,7 +229,7 @@ def test_a_full_disk_is_told_and_stops_neither_the_application_nor_the_next_task
         done = task(farm, {"do": "say", "text": "next"})
         assert done.code == 0 and re.search(r"\b\d+ bytes of output are lost: the disk is full", done.out + done.err)
         numbers = [int(number) for number in LINES.findall(done.out)]
-        assert numbers == list(range(len(numbers))) and 10_000 < len(numbers) < 200_000
+        assert numbers == sorted(set(numbers)) and numbers[0] == 0 and 10_000 < len(numbers) < 200_000
         assert task(farm, {"do": "lines", "how": "print", "count": 3}).lines == ["line 0", "line 1", "line 2"]
         assert farm.daemon("stop").code == 0
         assert list(disk.iterdir()) == []

@@ -203,6 +203,11 @@ def test_a_peer_with_a_large_backlog_is_not_heard_until_it_takes_its_answers(loo
     for _ in range(3):
         turn(loop)
     assert len(heard) == deaf_from and len(others) == 3
+    # What it has said wakes nobody meanwhile: a turn lasts until its timer.
+    woken = []
+    loop.timers.set("at once", 0.05, lambda: woken.append(1))
+    loop.turn()
+    assert woken == [1]
 
     data = b""
     while len(heard) < 40 or peer.backlog:

@@ -29,7 +29,7 @@ def mode(path):
 # Private folders
 
 
-@pytest.mark.parametrize("mask", [0, 0o022, 0o077])
+@pytest.mark.parametrize("mask", [0, 0o022, 0o077, 0o177, 0o777])
 def test_a_private_folder_is_this_users_alone(tmp_path, mask):
     before = os.umask(mask)
     try:

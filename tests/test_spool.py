@@ -593,4 +593,4 @@ def test_in_a_random_history_every_byte_is_shown_in_its_place_or_told_to_be_lost
             position = end
     told = [int(size) for size in re.findall(rb"WARNING: (\d+) bytes of output are lost: the disk", spool.taken)]
     output = re.sub(rb"\n?WARNING: \d+ bytes of output are lost: the disk is full\n", b"", spool.taken)
-    assert len(output) + sum(told) + made._lost in range(kept - len(told), kept + 1)
+    assert len(output) + sum(told) + made.lost in range(kept - len(told), kept + 1)
