@@ -207,13 +207,13 @@ def test_output_over_the_bound_loses_the_oldest_and_a_line_says_how_much(farm):
     (farm.folder / "runtime.json").write_text('{"output_memory_bytes": 65536, "output_limit_bytes": 1000000}')
     farm.env["RUNTIME_CONFIG_PATH"] = str(farm.folder / "runtime.json")
     farm.daemon("start")
-    task(farm, {"do": "lines_later", "count": 200_000})
-    await_unread(farm, "line 199999")
+    write_what_nobody_reads(farm)
     done = task(farm, {"do": "say", "text": "next"})
     numbers = [int(number) for number in LINES.findall(done.out)]
     assert numbers == list(range(numbers[0], 200_000)) and 50_000 < len(numbers) < 200_000
-    lost = re.search(r"^WARNING: (\d+) bytes of output are lost: nobody read them in time", done.out, re.M)
-    assert int(lost.group(1)) == sum(len("line %d\n" % number) for number in range(numbers[0]))
+    # The task's own line costs one more, if it comes before the gap was acknowledged.
+    lost = re.findall(r"^WARNING: (\d+) bytes of output are lost: nobody read them in time", done.out, re.M)
+    assert sum(map(int, lost)) == sum(len("line %d\n" % number) for number in range(numbers[0]))
     assert farm.daemon("stop").code == 0
 
 
@@ -224,8 +224,7 @@ def test_a_full_disk_is_told_and_stops_neither_the_application_nor_the_next_task
     with small_disk(farm.folder / "disk", 256 * 1024) as disk:
         farm.env["TMPDIR"] = str(disk)
         farm.daemon("start")
-        task(farm, {"do": "lines_later", "count": 200_000})
-        await_unread(farm, None)
+        write_what_nobody_reads(farm)
         done = task(farm, {"do": "say", "text": "next"})
         assert done.code == 0 and re.search(r"\b\d+ bytes of output are lost: the disk is full", done.out + done.err)
         numbers = [int(number) for number in LINES.findall(done.out)]
@@ -251,17 +250,18 @@ def test_a_full_disk_under_the_connection_file_is_one_line_and_leaves_nothing(fa
         assert sorted(path.name for path in disk.iterdir()) == ["filler", "more"]
 
 
-def await_unread(farm, last):
-    """Wait until the daemon has taken all that a task's thread writes after its end."""
+def write_what_nobody_reads(farm):
+    """200,000 lines between two tasks; returns when the daemon has taken all of them, or as much as it can."""
+    done = farm.folder / "done"
+    task(farm, {"do": "lines_later", "count": 200_000, "done": str(done)})
     end = time.monotonic() + 60
+    while not done.exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
     before = -1
-    while time.monotonic() < end:
-        unread = status(farm)["unread_bytes"]
-        if unread == before and unread:
-            return
-        before = unread
-        time.sleep(0.5)
-    pytest.fail("the output does not come to an end: %r" % (last,))
+    while status(farm)["unread_bytes"] != before:  # what stands in the pipe is taken in milliseconds
+        before = status(farm)["unread_bytes"]
+        time.sleep(0.2)
 
 
 # What comes out of an application

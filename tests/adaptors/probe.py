@@ -188,13 +188,15 @@ class Probe(Adaptor):
             if number % 1000 == 1:
                 time.sleep(1000 * seconds / count)
 
-    def do_lines_later(self, count, width=0):
+    def do_lines_later(self, count, width=0, done=None):
         """Lines that nobody reads: from a thread, when the task has ended."""
 
         def write():
             time.sleep(0.3)
             for number in range(count):
                 print(("line %d" % number).ljust(width))
+            if done:
+                self.do_note(done, "all written")
 
         threading.Thread(target=write, daemon=True).start()
 
