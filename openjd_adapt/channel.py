@@ -371,6 +371,7 @@ def clear_for_start(path: str, show: Callable[[bytes], object]) -> str | None:
     What a dead daemon wrote last goes to ``show``. Raises :class:`InputError` if a living daemon's file, or something
     else, stands there.
     """
+    remove_drafts(path)
     try:
         old = ConnectionFile(path)
     except NoDaemonError:
@@ -383,6 +384,35 @@ def clear_for_start(path: str, show: Callable[[bytes], object]) -> str | None:
     finally:
         old.close()
     return "replaced the file of a dead daemon: " + old.obituary
+
+
+def remove_drafts(path: str) -> None:
+    """Remove what starts have left beside ``path`` that were killed before they had a daemon."""
+    folder, name = os.path.split(path)
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    for draft in names:
+        if draft.startswith(name + ".") and draft[len(name) + 1 :].isdigit():
+            _remove_draft(os.path.join(folder, draft))
+
+
+def _remove_draft(draft: str) -> None:
+    try:
+        descriptor = os.open(draft, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return
+    try:
+        facts = os.fstat(descriptor)
+        if stat.S_ISREG(facts.st_mode) and facts.st_uid == os.geteuid() and system.lock(descriptor):
+            for path in (draft + ".sock", draft):
+                if os.path.lexists(path):
+                    os.unlink(path)
+    except OSError:
+        return  # somebody has put something there
+    finally:
+        os.close(descriptor)
 
 
 def _at_short_path(path: str, act: Any) -> None:

@@ -6,7 +6,7 @@ import json
 from functools import partial
 
 from . import messages, system
-from .channel import ConnectionFile
+from .channel import ConnectionFile, remove_drafts
 from .errors import CANCELED, DONE, FAILED, InputError, NoDaemonError
 from .front import ANSWER_SECONDS, Front, Late, Left, write_all
 
@@ -175,6 +175,7 @@ def _show_last_words(path: str) -> None:
 
 def stop(path: str, timeout: float) -> int:
     """Stop the daemon behind ``path`` and remove what it leaves; returns when all of it is dead or cannot be."""
+    remove_drafts(path)
     try:
         file = ConnectionFile(path)
     except NoDaemonError as error:

@@ -18,7 +18,7 @@ import threading
 from . import system, task
 from .actions import ActionsQueue
 from .channel import APPLICATION_NAME, Address, private_folder_name
-from .errors import BAD_INPUT
+from .errors import BAD_INPUT, AdaptError, InputError
 from .loop import Loop
 from .peer import PACKAGE
 from .reception import Reception
@@ -53,7 +53,10 @@ class AdaptorServer:
         self._folder = task.private_folder or private_folder_name()
         system.make_private_folder(self._folder)
         path = os.path.join(self._folder, "%s%d.json" % (APPLICATION_NAME, next(_numbers)))
-        self._address = Address(path, self._folder)
+        try:
+            self._address = Address(path, self._folder)
+        except InputError as error:  # it is no input that is wrong, but the disk
+            raise AdaptError(str(error)) from None
         self._address.publish(type(adaptor).__name__)
         self._loop = Loop()
         self._reception = Reception(self._loop, self._hear, self._lose, self._greeting)

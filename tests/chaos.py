@@ -411,6 +411,8 @@ def begin_start(life: Life, slow=(), **work) -> Command:
         "on_stop": life.on_stop,
     }
     codes = life.codes_of(init["on_start"])
+    if life.is_application and life.disk.is_full:
+        codes |= {1}  # there is no room for the file that the application connects by
     return life.begin("start", "--init-data", json.dumps(init), codes=codes, work=init["on_start"], slow=slow)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from openjd_adapt import vigil
+from openjd_adapt import system, vigil
 
 from .conftest import read_until
 from .test_daemon import task
@@ -159,3 +159,19 @@ def test_a_start_that_another_command_stops_is_canceled_and_not_failed(farm):
     assert farm.daemon("stop").code == 0
     done = farm.finish(process, 20)
     assert done.code == 4 and "openjd_fail" not in done.out
+
+
+def test_what_a_start_left_that_was_killed_before_it_had_a_daemon_goes_with_the_next_stop_or_start(farm):
+    def leave():
+        (farm.folder / "connection.json.1234").touch(0o600)
+        (farm.folder / "connection.json.1234.sock").touch(0o600)
+
+    leave()
+    assert farm.daemon("stop").code == 0 and list(farm.folder.glob("connection*")) == []
+    leave()
+    assert farm.daemon("start").code == 0
+    assert not (farm.folder / "connection.json.1234").exists()
+    with open(str(farm.folder / "connection.json.99"), "w") as locked:  # a start that is under way
+        assert system.lock(locked.fileno())
+        assert farm.daemon("stop").code == 0
+        assert [path.name for path in farm.folder.glob("connection*")] == ["connection.json.99"]
