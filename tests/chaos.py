@@ -629,6 +629,8 @@ def stop(life: Life) -> str:
     way = life.chance.choice(["once", "once", "once", "twice", "killed", "victim"])
     timeout = life.chance.choice([20, 20, 1])
     if life.situation == LOADING:
+        if front.paused:
+            front.resume()  # one that has not made its file yet is nothing that a stop could find
         front.wait_for(lambda: b"openjd_env" in front.out, BRIEF)
     codes = {0} if life.situation in (NONE, DEAD) else life.codes_of(life.on_stop)
     if way in ("killed", "victim") or timeout == 1 or life.situation == LOADING:
