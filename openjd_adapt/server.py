@@ -55,9 +55,9 @@ class AdaptorServer:
         path = os.path.join(self._folder, "%s%d.json" % (APPLICATION_NAME, next(_numbers)))
         try:
             self._address = Address(path, self._folder)
+            self._address.publish(type(adaptor).__name__)
         except InputError as error:  # it is no input that is wrong, but the disk
             raise AdaptError(str(error)) from None
-        self._address.publish(type(adaptor).__name__)
         self._loop = Loop()
         self._reception = Reception(self._loop, self._hear, self._lose, self._greeting)
         self._reception.listen(self._address.listener)

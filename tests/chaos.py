@@ -645,7 +645,8 @@ def stop(life: Life) -> str:
             life.moment()
             front.resume()
     if way == "twice":
-        stops.append(life.begin("stop", codes=codes))
+        stops[0].codes.add(0)  # the slower one may find that the other has removed everything
+        stops.append(life.begin("stop", codes=codes | {0}))
     elif way == "killed":
         life.moment()
         stops[0].codes.add(-signal.SIGKILL)
