@@ -49,7 +49,9 @@ LAYERS = """
     peer
     wire
     task actions bootstrap session vigil
-    messages paths versions ranges
+    messages paths versions ranges yaml
+    scanner
+    scalars
     system
     posix posix_tree
     errors
