@@ -49,9 +49,12 @@ LAYERS = """
     peer
     wire
     task actions bootstrap session vigil
-    messages paths versions ranges yaml
-    scanner
-    scalars
+    messages paths versions ranges schema yaml
+    dialects scanner
+    applicators scalars
+    keywords
+    faults formats
+    patterns
     system
     posix posix_tree
     errors

@@ -1,0 +1,219 @@
+"""JSON Schema, drafts 2020-12 down to 04, within one document: nothing is fetched, and nothing is silently ignored.
+
+Left out, and refused by name: ``$dynamicRef``, ``$dynamicAnchor``, ``$recursiveRef``, ``unevaluatedItems``,
+``unevaluatedProperties``, ``$vocabulary``, references to other documents, other dialects. Unknown keywords are
+annotations. ``format`` asserts on request only. A regular expression in a schema is its author's: ``re`` runs it, and
+one that takes exponential time does so here, too.
+"""
+
+from __future__ import annotations
+
+from .dialects import DIALECTS, LEFT_OUT, NEWEST
+from .faults import Node, SchemaError as SchemaError, Site, locate, short
+from .keywords import TYPES, format_keyword
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Sequence
+
+    from .dialects import Dialect
+    from .faults import Fault, Memory, Path
+
+
+class ValidationError(ValueError):
+    """A value that is not as the schema wants it.
+
+    ``message`` is what the PyPI package ``jsonschema`` says, ``path`` (a tuple of keys and indexes) where in the value
+    it is, ``schema_path`` where in the schema the rule stands, ``instance`` the part of the value that is wrong.
+    ``str()`` has place and message in one line, shortened if need be.
+    """
+
+    def __init__(self, message: str, path: Path, schema_path: Path, instance: Any) -> None:
+        super().__init__(locate(path, message))
+        self.message = message
+        self.path = path
+        self.schema_path = schema_path
+        self.instance = instance
+
+
+def validate(instance: Any, schema: Any, *, formats: bool = False) -> None:
+    """Raise :class:`ValidationError` if ``instance`` is not as ``schema`` wants it; of several faults the best.
+
+    Both are JSON values. ``formats`` makes ``format`` an assertion. Raises :class:`SchemaError` if the schema is wrong.
+    """
+    Validator(schema, formats=formats).validate(instance)
+
+
+class Validator:
+    """A schema, checked once, for many values. Raises :class:`SchemaError`."""
+
+    def __init__(self, schema: Any, *, formats: bool = False) -> None:
+        try:
+            self._root = _Document(schema, formats).root
+        except RecursionError:
+            raise SchemaError("is nested too deeply") from None
+
+    def validate(self, instance: Any) -> None:
+        """Raise :class:`ValidationError` if ``instance`` is not as the schema wants it."""
+        memory: Memory = {}
+        try:
+            faults = self._root.faults(instance, (), memory)
+            if faults:
+                best = _best(faults)
+                raise ValidationError(best.message, best.path, best.site.path, best.instance)
+        except RecursionError:
+            raise ValidationError("is nested too deeply", (), (), instance) from None
+
+
+def _best(faults: Sequence[Fault]) -> Fault:
+    """The fault to report: nearest to the root; but of alternatives none of which fits, the one furthest in."""
+    best = max(faults, key=_relevance)
+    while best.context:
+        candidates = sorted(best.context, key=_relevance)[:2]
+        if len(candidates) == 2 and _relevance(candidates[0]) == _relevance(candidates[1]):
+            break  # none of the alternatives is any nearer than the others
+        best = candidates[0]
+    return best
+
+
+def _relevance(fault: Fault) -> tuple[int, Path, bool, bool]:
+    """Larger for what is more to the point, by the rules of ``jsonschema``."""
+    return (-len(fault.path), fault.path, fault.site.keyword not in ("anyOf", "oneOf"), not _is_of_type(fault))
+
+
+def _is_of_type(fault: Fault) -> bool:
+    """Whether the value has at least the type that the schema around the failing keyword names."""
+    schema = fault.site.schema
+    names = schema.get("type", []) if isinstance(schema, dict) else []
+    return any(TYPES[name](fault.instance) for name in ([names] if isinstance(names, str) else names) if name in TYPES)
+
+
+class _Document:
+    """A schema document: makes the nodes of its schemas, and finds those that references name."""
+
+    def __init__(self, schema: Any, formats: bool) -> None:
+        self._dialect = _dialect(schema)
+        self._keywords = dict(self._dialect.keywords)
+        if formats:
+            self._keywords["format"] = format_keyword
+        #: The schemas that have an address; that of the document itself is "" unless it says another.
+        self._resources: dict[str, Any] = {"": schema}
+        #: The address of the resource that begins with a schema, by the schema's identity.
+        self._addresses: dict[int, str] = {}
+        #: By the address of their resource and their name.
+        self._anchors: dict[tuple[str, str], Node] = {}
+        #: By the schema's identity.
+        self._nodes: dict[int, Node] = {}
+        self._unresolved: list[Callable[[], None]] = []
+        self.root = self._compile(schema, (), "")
+        while self._unresolved:
+            self._unresolved.pop()()
+
+    def _compile(self, schema: Any, path: Path, base: str) -> Node:
+        """The node of a schema at ``path`` in the document, in the resource with the address ``base``."""
+        node = Node(schema)
+        if isinstance(schema, bool):
+            if not schema:
+                site = self._site("", schema, path, base)
+                node.checks.append(lambda instance, place, memory: site.fault(instance, place, _NEVER, instance))
+            return node
+        if not isinstance(schema, dict):
+            raise SchemaError("must be a schema, not %s" % short(repr(schema)), path)
+        self._nodes[id(schema)] = node
+        alone = self._dialect.ref_stands_alone and "$ref" in schema
+        if not alone:
+            base = self._register(schema, node, path, base)
+        for name, argument in schema.items():
+            if name in LEFT_OUT:
+                raise SchemaError("is not supported", (*path, name))
+            if name in self._keywords and (not alone or name in ("$ref", "definitions")):
+                check = self._keywords[name](argument, self._site(name, schema, (*path, name), base))
+                if check:
+                    node.checks.append(check)
+        return node
+
+    def _site(self, keyword: str, schema: Any, path: Path, base: str) -> Site:
+        return Site(
+            keyword,
+            schema,
+            path,
+            lambda below, place: self._compile(below, place, base),
+            lambda reference, site: self._refer(reference, base, site),
+        )
+
+    def _register(self, schema: dict[str, Any], node: Node, path: Path, base: str) -> str:
+        """Note under which address and names references find the schema; the address that those below start from."""
+        if path and "$schema" in schema and _dialect(schema) is not self._dialect:
+            raise SchemaError("a second dialect in one document is not supported", (*path, "$schema"))
+        for keyword in (self._dialect.identifier, "$anchor"):
+            if not isinstance(schema.get(keyword, ""), str):
+                raise SchemaError("must be a string, not %s" % short(repr(schema[keyword])), (*path, keyword))
+        address, _, name = schema.get(self._dialect.identifier, "").partition("#")
+        if address:
+            base = _join(base, address)
+            self._resources[base] = schema
+            self._addresses[id(schema)] = base
+        for anchor in (name, schema.get("$anchor")):
+            if anchor:
+                self._anchors[base, anchor] = node
+        return base
+
+    def _refer(self, reference: str, base: str, site: Site) -> Callable[[], Node]:
+        """What gives the node that ``reference`` names, seen from a schema of the resource ``base``."""
+        address, _, fragment = reference.partition("#")
+        if "%" in fragment:
+            from urllib.parse import unquote
+
+            fragment = unquote(fragment)
+        found: list[Node] = []
+
+        def find() -> None:
+            resource = _join(base, address) if address else base
+            if resource not in self._resources:
+                site.refuse("%r leads out of this document, and nothing is fetched" % reference)
+            if fragment and not fragment.startswith("/"):
+                node = self._anchors.get((resource, fragment))
+            else:
+                node = self._at_pointer(resource, fragment)
+            if node is None:
+                site.refuse("%r leads to nothing" % reference)
+            found.append(node)
+
+        self._unresolved.append(find)
+        return lambda: found[0]
+
+    def _at_pointer(self, resource: str, pointer: str) -> Node | None:
+        """The node of the schema at a JSON pointer, also where it stands below no keyword."""
+        schema = self._resources[resource]
+        steps: list[str | int] = []
+        for token in pointer.split("/")[1:]:
+            step: str | int = token.replace("~1", "/").replace("~0", "~")
+            if isinstance(schema, list) and token.isdigit() and int(token) < len(schema):
+                step = int(token)
+            elif not isinstance(schema, dict) or step not in schema:
+                return None
+            schema = schema[step]
+            steps.append(step)
+            resource = self._addresses.get(id(schema), resource)
+        return self._nodes.get(id(schema)) or self._compile(schema, tuple(steps), resource)
+
+
+_NEVER = "False schema does not allow {0!r}"
+
+
+def _dialect(schema: Any) -> Dialect:
+    name = schema.get("$schema") if isinstance(schema, dict) else None
+    if name is None:
+        return NEWEST
+    dialect = DIALECTS.get(str(name).partition("://")[2].rstrip("#"))
+    if dialect is None:
+        raise SchemaError("%s is not supported; known are %s" % (short(repr(name)), ", ".join(DIALECTS)), ("$schema",))
+    return dialect
+
+
+def _join(base: str, address: str) -> str:
+    if not base:
+        return address
+    from urllib.parse import urljoin
+
+    return urljoin(base, address)
