@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         ManagedProcess as ManagedProcess,
         StreamLogger as StreamLogger,
     )
+    from .ranges import IntRange as IntRange
     from .server import AdaptorServer as AdaptorServer
     from .versions import SemanticVersion as SemanticVersion
     from .watch import (
@@ -69,6 +70,7 @@ _HOMES = {
     "lines": ("RegexCallback", "RegexHandler"),
     "output": ("ADAPTOR_OUTPUT", "STDERR", "STDOUT"),
     "paths": ("PathMappingRule",),
+    "ranges": ("IntRange",),
     "server": ("AdaptorServer",),
     "watch": ("Fatal", "Ignore", "Progress", "Status", "Warn"),
     "process": ("LoggingSubprocess", "ManagedProcess", "StreamLogger"),

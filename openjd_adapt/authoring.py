@@ -10,8 +10,8 @@ import sys
 import tempfile
 import time
 
-from . import ranges
 from .errors import DONE, InputError
+from .ranges import IntRange
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def rehearse(command: list[str], init: dict[str, str], run_data: list[dict[str, 
 def expand(run_data: list[dict[str, Any]], each: list[str]) -> Iterator[dict[str, Any]]:
     """The tasks' run data: every given one, for every combination of the numbers of ``each`` (``NAME=RANGE``).
 
-    Raises :class:`InputError`.
+    The numbers increase, as a scheduler's do. Raises :class:`InputError`.
     """
     axes = []
     for text in each:
@@ -53,21 +53,20 @@ def expand(run_data: list[dict[str, Any]], each: list[str]) -> Iterator[dict[str
         try:
             if not name:
                 raise ValueError("it must be NAME=RANGE")
-            axes.append((name, ranges.parse(numbers)))
+            axes.append((name, IntRange.parse(numbers)))
         except ValueError as error:
             raise InputError("--each %s: %s" % (text, error)) from None
     for data in run_data:
         yield from _expand(data, axes)
 
 
-def _expand(data: dict[str, Any], axes: list[tuple[str, list[range]]]) -> Iterator[dict[str, Any]]:
+def _expand(data: dict[str, Any], axes: list[tuple[str, IntRange]]) -> Iterator[dict[str, Any]]:
     if not axes:
         yield data
         return
-    (name, parts), rest = axes[0], axes[1:]
-    for part in parts:
-        for number in part:
-            yield from _expand({**data, name: number}, rest)
+    (name, numbers), rest = axes[0], axes[1:]
+    for number in numbers:
+        yield from _expand({**data, name: number}, rest)
 
 
 def _passed(folder: str, data: dict[str, Any]) -> str:
