@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 from .errors import InputError
 
@@ -10,17 +11,29 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Iterable
 
-_SEPARATORS = {"POSIX": "/", "WINDOWS": "\\/", "URI": "/"}
+_FORMATS = ("POSIX", "URI", "WINDOWS")
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_WINDOWS = re.compile(r"[A-Za-z]:([/\\]|$)|\\\\")
+_LOWER = {letter: letter + 32 for letter in range(ord("A"), ord("Z") + 1)}
 
 
 class PathMappingRule:
-    """One rule of a ``pathmapping-1.0`` document.
+    r"""One rule of a ``pathmapping-1.0`` document.
 
     ``source_path_format`` is ``POSIX``, ``WINDOWS`` or ``URI``. A rule matches whole components, so ``/mnt/a`` does not
-    match ``/mnt/ab``; ``WINDOWS`` sources ignore case and take both separators; a relative path never matches an
-    absolute source. ``destination_os`` (``Windows`` or anything else) picks the separator of the result and is this
-    host's unless given. Raises :class:`InputError`.
-    Source: "Path Mapping" in the Open Job Description's "How Jobs Are Run".
+    match ``/mnt/ab``, nor an absolute source a relative path such as ``C:a``. Nothing is resolved: no ``..``, no link,
+    no escape such as ``%20``.
+
+    ``WINDOWS`` ignores case, takes both separators, and reads ``\\?\C:\a`` as ``C:\a`` and ``\\?\UNC\server\share`` as
+    ``\\server\share``. ``URI`` ignores case in scheme and authority; what follows is taken by the letter, so ``a//b``
+    is not ``a/b``, and ``https://host:443`` is not ``https://host``.
+
+    The result is ``destination_path`` and the rest of the path, joined with ``/`` if that is a URI, or else with the
+    separator of ``destination_os`` (``Windows`` or anything else). If none is given, ``D:\a`` and ``\\server`` are
+    taken for Windows's, and other destinations for this host's. Raises :class:`InputError`.
+
+    Source: "Path Mapping" in the Open Job Description's "How Jobs Are Run"; URIs: RFC 0006, "Path Type Properties and
+    Functions".
     """
 
     def __init__(
@@ -30,18 +43,19 @@ class PathMappingRule:
         self.source_path = source_path
         self.destination_path = destination_path
         self.destination_os = destination_os
-        if self.source_path_format not in _SEPARATORS:
+        if self.source_path_format not in _FORMATS:
             raise InputError(
-                "path mapping rule: source_path_format is %r; known are %s"
-                % (source_path_format, ", ".join(sorted(_SEPARATORS)))
+                "path mapping rule: source_path_format is %r; known are %s" % (source_path_format, ", ".join(_FORMATS))
             )
         for name in ("source_path", "destination_path"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise InputError("path mapping rule: %s must be a path, not %r" % (name, getattr(self, name)))
         if not isinstance(destination_os, (str, type(None))):
             raise InputError("path mapping rule: destination_os must be a name, not %r" % (destination_os,))
-        self._separator = os.sep if destination_os is None else "\\" if destination_os.lower() == "windows" else "/"
-        self._source = self._key(self._components(source_path))
+        if self.source_path_format == "URI" and not _URI.match(source_path):
+            raise InputError("path mapping rule: source_path must begin as s3://bucket does, not as %r" % source_path)
+        components = _components(self.source_path_format, source_path)
+        self._source = _key(self.source_path_format, components if components[-1] else components[:-1] or [""])
         #: How many components the source path has: of the rules that match, the deepest wins.
         self.depth = len(self._source)
 
@@ -73,39 +87,72 @@ class PathMappingRule:
     def apply(self, *, path: str) -> tuple[bool, str]:
         """Whether the rule matches ``path``, and the path on this host (``path`` itself if it does not).
 
-        A trailing separator is kept; ``..`` is not collapsed.
+        A trailing separator is kept.
         """
-        components = self._components(path)
-        if self._key(components[: self.depth]) != self._source:
+        components = _components(self.source_path_format, path)
+        if not self._matches(_key(self.source_path_format, components)):
             return False, path
-        mapped = self.destination_path
+        return True, self._mapped(components)
+
+    def _matches(self, key: list[str]) -> bool:
+        return key[: self.depth] == self._source
+
+    def _mapped(self, components: list[str]) -> str:
         rest = components[self.depth :]
-        if path[-1:] in _SEPARATORS[self.source_path_format]:
-            rest.append("")
-        if rest:
-            mapped = self._separator.join([mapped.rstrip("/\\" if self._separator == "\\" else "/"), *rest])
-        return True, mapped
+        if not rest:
+            return self.destination_path
+        separator = _separator(self.destination_path, self.destination_os)
+        # Only one goes, for the root of "file:///" has three.
+        ends = self.destination_path.endswith(("/", separator) if separator == "\\" else "/")
+        return separator.join([self.destination_path[: -1 if ends else None], *rest])
 
-    def _components(self, path: str) -> list[str]:
-        """``path`` as its anchor (empty for a relative path) and its components."""
-        if self.source_path_format == "URI":
-            anchor, mark, path = path.partition("://")
-            authority, _, path = path.partition("/")
-            anchor = (anchor + mark + authority).lower() if mark else ""
-        elif self.source_path_format == "WINDOWS":
-            path = path.replace("/", "\\")
-            drive = path[:2] if path[1:2] == ":" else ""
-            path = path[len(drive) :]
-            anchor = drive + ("\\\\" if path.startswith("\\\\") else path[:1] if path.startswith("\\") else "")
-        else:
-            anchor = "/" if path.startswith("/") else ""
-        separator = _SEPARATORS[self.source_path_format][0]
-        return [anchor, *[part for part in path.split(separator) if part and part != "."]]
 
-    def _key(self, components: list[str]) -> list[str]:
-        if self.source_path_format == "WINDOWS":
-            return [component.lower() for component in components]
-        return components
+def _separator(destination: str, system: str | None) -> str:
+    if _URI.match(destination):
+        return "/"
+    if system is None:
+        return "\\" if _WINDOWS.match(destination) else os.sep
+    return "\\" if system.lower() == "windows" else "/"
+
+
+def _components(kind: str, path: str) -> list[str]:
+    """``path`` as its anchor (empty if it is relative) and its components; the last is empty after a separator."""
+    if kind == "URI":
+        scheme, mark, rest = path.partition("://")
+        authority, *parts = rest.split("/")
+        return [scheme + mark + authority, *parts]
+    end = [""] if path.endswith(("/", "\\") if kind == "WINDOWS" else "/") else []
+    if kind == "WINDOWS":
+        anchor, path = _windows(path)
+    else:
+        anchor = "/" if path.startswith("/") else ""
+    return [anchor, *[part for part in path.split("/") if part and part != "."], *end]
+
+
+def _windows(path: str) -> tuple[str, str]:
+    """The anchor of a Windows path, and what follows, with ``/`` as the separator."""
+    path = path.replace("\\", "/")
+    if path[:8].lower() == "//?/unc/":
+        path = "//" + path[8:]
+    elif path.startswith("//?/") and path[5:6] == ":":
+        path = path[4:]
+    drive = path[:2] if path[1:2] == ":" else ""
+    path = path[len(drive) :]
+    return drive + ("//" if path.startswith("//") else "/" if path.startswith("/") else ""), path
+
+
+def _key(kind: str, components: list[str]) -> list[str]:
+    """What of the components counts when they are compared."""
+    if kind == "URI":
+        return [components[0].translate(_LOWER), *components[1:]]
+    if kind == "WINDOWS":
+        return [_fold(component) for component in components]
+    return components
+
+
+def _fold(component: str) -> str:
+    # As Windows's file systems do it, for which U+212A, the sign for Kelvin, is no K.
+    return "\u212a".join(part.lower() for part in component.split("\u212a"))
 
 
 def rules_from_document(document: Any) -> list[PathMappingRule]:
@@ -124,9 +171,14 @@ def rules_from_document(document: Any) -> list[PathMappingRule]:
 
 
 def map_path(rules: Iterable[PathMappingRule], path: str) -> str:
-    """``path`` mapped once, by the matching rule with the longest source path."""
-    for rule in sorted(rules, key=lambda rule: -rule.depth):
-        matched, mapped = rule.apply(path=path)
-        if matched:
-            return mapped
-    return path
+    """``path`` mapped once, by the matching rule with the longest source path; of several such, by the first."""
+    best = None
+    views: dict[str, tuple[list[str], list[str]]] = {}
+    for rule in rules:
+        kind = rule.source_path_format
+        if kind not in views:
+            components = _components(kind, path)
+            views[kind] = components, _key(kind, components)
+        if (best is None or rule.depth > best.depth) and rule._matches(views[kind][1]):
+            best = rule
+    return best._mapped(views[best.source_path_format][0]) if best else path
