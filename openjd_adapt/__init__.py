@@ -49,6 +49,10 @@ if TYPE_CHECKING:
     )
     from .ranges import IntRange as IntRange
     from .server import AdaptorServer as AdaptorServer
+    from .validators import (
+        AdaptorDataValidator as AdaptorDataValidator,
+        AdaptorDataValidators as AdaptorDataValidators,
+    )
     from .versions import SemanticVersion as SemanticVersion
     from .watch import (
         Fatal as Fatal,
@@ -74,6 +78,7 @@ _HOMES = {
     "server": ("AdaptorServer",),
     "watch": ("Fatal", "Ignore", "Progress", "Status", "Warn"),
     "process": ("LoggingSubprocess", "ManagedProcess", "StreamLogger"),
+    "validators": ("AdaptorDataValidator", "AdaptorDataValidators"),
     "versions": ("SemanticVersion",),
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from abc import ABC, abstractmethod
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from .lines import RegexHandler
     from .paths import PathMappingRule
     from .process import ManagedProcess
+    from .validators import AdaptorDataValidator
     from .watch import Watch
 
 _logger = logging.getLogger(__name__)
@@ -113,12 +115,26 @@ class BaseAdaptor(ABC):
         return SemanticVersion(0, 1)
 
     @property
+    def _module_file(self) -> str | None:
+        """The file that the adaptor's class was loaded from, where it has one."""
+        return getattr(sys.modules.get(type(self).__module__), "__file__", None)
+
+    def _validators(self) -> dict[str, AdaptorDataValidator]:
+        """What checks init data and run data: by the schemas in the folder ``schemas`` beside the adaptor's module."""
+        folder = os.path.join(os.path.dirname(os.path.abspath(self._module_file or "")), "schemas")
+        if not self._module_file or not os.path.isdir(folder):
+            return {}
+        from .validators import for_folder
+
+        return for_folder(folder)
+
+    @property
     def config_manager(self) -> ConfigurationManager:
         """The layers of the adaptor's configuration."""
         if self._config_manager is None:
             self._config_manager = for_adaptor(
                 type(self).__name__,
-                getattr(sys.modules.get(type(self).__module__), "__file__", None),
+                self._module_file,
                 config_cls=self._config_opts.config_cls or AdaptorConfiguration,
                 config_path=self._config_opts.config_path,
                 schema_path=self._config_opts.schema_path,
@@ -317,7 +333,7 @@ class ApplicationAdaptor(Adaptor):
 
         _logger.info(
             "openjd_adapt %s (%s), adaptor %s (%s), Python %s (%s), application %s",
-            *(__version__, PACKAGE, type(self).__name__, getattr(sys.modules.get(self.__module__), "__file__", "?")),
+            *(__version__, PACKAGE, type(self).__name__, self._module_file),
             *(platform.python_version(), sys.executable, shutil.which(command[0]) or command[0]),
         )
         self._app = Application(

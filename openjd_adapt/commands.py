@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from .app import App
     from .keeper import Plan
+    from .wire import Message
 
     Options = dict[str, Any]
 
@@ -27,9 +28,12 @@ ONCE = "once"
 MANY = "many"
 
 OPTIONS: dict[str, tuple[str, str]] = {
-    "--init-data": (ONCE, "the session's data: a JSON object, or file:// and the path of a file that holds one"),
-    "--run-data": (ONCE, "the task's data: a JSON object, or file:// and the path of a file that holds one"),
-    "--path-mapping-rules": (ONCE, "a pathmapping-1.0 document: JSON, or file:// and the path of a file"),
+    "--init-data": (
+        ONCE,
+        "the session's data: a JSON or YAML object, or file:// and the path of a file that holds one",
+    ),
+    "--run-data": (ONCE, "the task's data: a JSON or YAML object, or file:// and the path of a file that holds one"),
+    "--path-mapping-rules": (ONCE, "a pathmapping-1.0 document: JSON or YAML, or file:// and the path of a file"),
     "--connection-file": (ONCE, "where the daemon can be reached; else OPENJD_ADAPTOR_SOCKET says it"),
     "--config": (ONCE, "a JSON file whose keys go over all other configuration of the adaptor"),
     "--timeout": (ONCE, "seconds: how long it may take"),
@@ -79,6 +83,18 @@ def _connection_path(options: Options) -> str:
     return os.path.abspath(path)
 
 
+def _data(options: Options, option: str) -> tuple[dict[str, Any], str]:
+    """The object that an option gives, empty without it, and where it comes from."""
+    value = options.get(option, "{}")
+    return data.load(option, value), data.source(option, value)
+
+
+def _task(options: Options) -> Message:
+    """The request of a task."""
+    run_data, source = _data(options, "--run-data")
+    return {"do": "run", "data": run_data, "from": source}
+
+
 # Commands
 
 
@@ -91,8 +107,8 @@ def _plan(app: App, options: Options) -> Plan:
     from .keeper import Plan
     from .paths import rules_from_document
 
-    init_data = data.load("--init-data", options.get("--init-data", "{}"))
-    mapping = data.load("--path-mapping-rules", options.get("--path-mapping-rules", "{}"))
+    init_data, source = _data(options, "--init-data")
+    mapping, _ = _data(options, "--path-mapping-rules")
     rules_from_document(mapping)
     config = options.get("--config")
     if config is not None and not os.path.isfile(config):
@@ -102,6 +118,7 @@ def _plan(app: App, options: Options) -> Plan:
     init = {
         "folder": folder,
         "init_data": init_data,
+        "init_data_from": source,
         "path_mapping": mapping,
         "config": [os.path.abspath(config)] if config else [],
         "debug": "--debug" in options,
@@ -116,8 +133,7 @@ def _plan(app: App, options: Options) -> Plan:
 def _run(app: App, options: Options) -> int:
     from . import frontend
 
-    run_data = data.load("--run-data", options.get("--run-data", "{}"))
-    return frontend.run(_plan(app, options), run_data)
+    return frontend.run(_plan(app, options), _task(options))
 
 
 def _daemon_start(app: App, options: Options) -> int:
@@ -149,8 +165,7 @@ def _daemon_start(app: App, options: Options) -> int:
 def _daemon_run(app: App, options: Options) -> int:
     from . import frontend
 
-    run_data = data.load("--run-data", options.get("--run-data", "{}"))
-    return frontend.run_task(_connection_path(options), run_data)
+    return frontend.run_task(_connection_path(options), _task(options))
 
 
 def _daemon_stop(app: App, options: Options) -> int:

@@ -34,12 +34,17 @@ class Configuration:
     def from_file(cls: type[Self], config_path: str, schema_path: str | list[str] | None = None) -> Self:
         """The configuration that a JSON file holds.
 
-        Raises :class:`InputError` with file, line and column. ``schema_path`` is looked up, not checked yet.
+        ``schema_path`` names the JSON Schema, or several, that it must fulfil. Raises :class:`InputError` with file,
+        line and column, or with the place in the object.
         """
         where = "configuration %s" % config_path
         config = data.parse(where, data.read_text(where, config_path))
         if not isinstance(config, dict):
             raise InputError("%s: must be an object" % where)
+        for path in [schema_path] if isinstance(schema_path, str) else schema_path or []:
+            from .validators import AdaptorDataValidator
+
+            AdaptorDataValidator.from_schema_file(path).validate(config, where)
         cls.check(where, config)
         return cls(config)
 

@@ -1,4 +1,4 @@
-"""Init data, run data and path mapping rules, as the command line passes them: JSON, inline or ``file://``."""
+"""Init data, run data and path mapping rules, as the command line passes them: JSON or YAML, inline or ``file://``."""
 
 from __future__ import annotations
 
@@ -8,29 +8,35 @@ from .errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import Any
 
 #: The most that one document may have, in characters; however it is escaped, it then fits into a frame.
 LIMIT = 10 * 1024 * 1024
 
 
 def load(option: str, value: str) -> dict[str, Any]:
-    """The object that ``value`` is or, if it begins with ``file://``, that the file holds.
+    """The object that ``value`` is or, if it begins with ``file://``, that the file holds, as JSON or else as YAML.
 
     ``option`` names where the value comes from in the text of the :class:`InputError` that anything else raises.
     """
-    where = option
+    where = source(option, value)
     text = value
-    if value.startswith("file://"):
-        path = value[len("file://") :]
-        where = "%s: %s" % (option, path)
-        text = read_text(where, path)
+    if value.startswith(_FILE):
+        text = read_text(where, value[len(_FILE) :])
     if len(text) > LIMIT:
         raise InputError("%s: has %d characters; the limit is %d" % (where, len(text), LIMIT))
-    data = parse(where, text)
+    data = _json_or_yaml(where, text)
     if not isinstance(data, dict):
         raise InputError("%s: must be an object, not %s" % (where, _KINDS.get(type(data), type(data).__name__)))
     return data
+
+
+_FILE = "file://"
+
+
+def source(option: str, value: str) -> str:
+    """Where the data of an option come from, for messages."""
+    return "%s: %s" % (option, value[len(_FILE) :]) if value.startswith(_FILE) else option
 
 
 def read_text(where: str, path: str) -> str:
@@ -47,15 +53,85 @@ def read_text(where: str, path: str) -> str:
 def parse(where: str, text: str) -> Any:
     """The value of a JSON text. Raises :class:`InputError` with line and column."""
     try:
-        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        return _json(where, text)
     except json.JSONDecodeError as error:
-        raise InputError(
-            "%s: is not JSON: line %d, column %d: %s" % (where, error.lineno, error.colno, error.msg)
-        ) from None
-    except ValueError as error:
-        raise InputError("%s: is not JSON: %s" % (where, error)) from None
+        raise InputError("%s: is not JSON: %s" % (where, _place(error))) from None
+
+
+def _json_or_yaml(where: str, text: str) -> Any:
+    try:
+        return _json(where, text)
+    except json.JSONDecodeError as error:
+        not_json = _place(error)
+    from . import yaml  # which takes its time to load, and most tasks come with JSON
+
+    try:
+        value = yaml.loads(text)
+    except yaml.YAMLDecodeError as error:
+        if text.lstrip().startswith(("{", "[")):
+            raise InputError("%s: is neither JSON (%s) nor YAML (%s)" % (where, not_json, error)) from None
+        raise InputError("%s: is not YAML: %s" % (where, error)) from None
+    _check_portable(where, value)
+    return value
+
+
+def _json(where: str, text: str) -> Any:
+    """The value of a JSON text; what only Python takes for JSON is refused. May raise :class:`json.JSONDecodeError`."""
+    faults: list[str] = []
+
+    def whole(digits: str) -> int:
+        if len(digits) > _DIGITS_LIMIT:
+            faults.append("a number has more than %d digits" % _DIGITS_LIMIT)
+            return 0
+        return int(digits)
+
+    def real(digits: str) -> float:
+        number = float(digits)
+        if number in (_INFINITY, -_INFINITY):
+            faults.append("%s is out of range" % digits)
+        return number
+
+    def obj(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            seen: set[str] = set()
+            twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+            faults.append("the key %r stands twice in one object" % twice)
+        return made
+
+    def constant(name: str) -> None:
+        faults.append("%s is no number of JSON" % name)
+
+    try:
+        value = json.loads(text, parse_int=whole, parse_float=real, object_pairs_hook=obj, parse_constant=constant)
     except RecursionError:
         raise InputError("%s: is nested too deeply" % where) from None
+    if faults:
+        raise InputError("%s: %s" % (where, faults[0]))
+    return value
+
+
+_INFINITY = float("inf")
+#: What a whole number may have: conversion takes quadratic time in older Pythons, and newer ones refuse more.
+_DIGITS_LIMIT = 1000
+
+
+def _place(error: json.JSONDecodeError) -> str:
+    return "line %d, column %d: %s" % (error.lineno, error.colno, error.msg)
+
+
+def _check_portable(where: str, value: Any) -> None:
+    """Refuse what YAML can say and JSON cannot carry."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise InputError("%s: the key %r is no text; put quotes around it" % (where, key))
+            _check_portable(where, item)
+    elif isinstance(value, list):
+        for item in value:
+            _check_portable(where, item)
+    elif isinstance(value, float) and value - value != 0:
+        raise InputError("%s: %r is no number of JSON; put quotes around it if it is text" % (where, value))
 
 
 _KINDS = {
@@ -66,14 +142,3 @@ _KINDS = {
     bool: "true or false",
     type(None): "null",
 }
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if number in (float("inf"), float("-inf")):
-        raise ValueError("%s is out of range" % text)
-    return number
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError("%s is no number of JSON" % constant)

@@ -112,8 +112,8 @@ class Desk:
             if self.ended is not None:  # the worker has died before it was asked for anything
                 self.worker_has_ended(self.ended, killed=False)
 
-    def run(self, front: Peer, data: Any) -> None:
-        """A task, now or when the canceled one of a front that is gone has ended."""
+    def run(self, front: Peer, data: Any, source: object = None) -> None:
+        """A task, now or when the canceled one of a front that is gone has ended; its data come from ``source``."""
         self._hear_viewer(front)
         if not isinstance(data, dict):
             front.refuse("run data must be an object", BAD_INPUT)
@@ -125,12 +125,12 @@ class Desk:
             front.refuse("the daemon is busy: the command of the last task still shows its output", BAD_INPUT)
         elif self._task is None:
             try:
-                self._begin("run", front, {"do": "run", "data": data})
+                self._begin("run", front, {"do": "run", "data": data, "from": str(source or "run data")})
             except InputError as error:  # other clients than ours may say in fewer bytes what is too much here
                 front.refuse(str(error), BAD_INPUT)
         elif self._task.front is None and self._next is None:
             front.send({"note": "waiting for the canceled task of a command that is gone"})
-            self._next = (front, partial(self.run, front, data))
+            self._next = (front, partial(self.run, front, data, source))
         else:
             front.refuse("the daemon is busy with a task", BAD_INPUT)
 

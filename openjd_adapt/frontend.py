@@ -41,14 +41,14 @@ def conclude(front: Front, result: dict[str, Any]) -> int:
     return int(result["code"])
 
 
-def run(plan: Plan, run_data: dict[str, Any]) -> int:
+def run(plan: Plan, request: Message) -> int:
     """Start, one task, stop, all below this process; returns the exit code, that of the first phase that went wrong."""
     from .guardian import end_below, start_below
 
     spare = frozenset(system.children())  # what the author's main or the caller has started is theirs
     front = Front(start_below(plan), foreground=True)
     try:
-        code = _run_phases(front, run_data)
+        code = _run_phases(front, request)
     finally:
         front.close()
         left = end_below(plan, spare)
@@ -58,7 +58,7 @@ def run(plan: Plan, run_data: dict[str, Any]) -> int:
     return code
 
 
-def _run_phases(front: Front, run_data: dict[str, Any]) -> int:
+def _run_phases(front: Front, request: Message) -> int:
     failed = DONE
     try:
         _warn_if_uncontained(front, front.listen())
@@ -68,7 +68,7 @@ def _run_phases(front: Front, run_data: dict[str, Any]) -> int:
         if front.canceled:
             failed = CANCELED
         else:
-            result = front.ask({"do": "run", "data": run_data})["result"]
+            result = front.ask(request)["result"]
             failed = conclude(front, result)
             if result.get("gone"):
                 return failed
@@ -144,7 +144,7 @@ def _warn_if_uncontained(front: Front, ready: Message) -> None:
         front.tell("WARNING: this host lacks what it takes to end processes that leave their process group")
 
 
-def run_task(path: str, run_data: dict[str, Any]) -> int:
+def run_task(path: str, request: Message) -> int:
     """One task on the daemon behind the connection file ``path``; returns the exit code."""
     try:
         front = _connect(path)
@@ -152,7 +152,7 @@ def run_task(path: str, run_data: dict[str, Any]) -> int:
         _show_last_words(path)
         raise
     try:
-        return conclude(front, front.ask({"do": "run", "data": run_data})["result"])
+        return conclude(front, front.ask(request)["result"])
     except (Left, Late):
         return CANCELED
     except ConnectionError:

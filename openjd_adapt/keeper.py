@@ -177,7 +177,7 @@ class Keeper:
 
     _REQUESTS: dict[str, Callable[[Keeper, Peer, Message], None]] = {
         "start": lambda self, front, message: self._desk.start(front),
-        "run": lambda self, front, message: self._desk.run(front, message.get("data")),
+        "run": lambda self, front, message: self._desk.run(front, message.get("data"), message.get("from")),
         "stop": lambda self, front, message: self._desk.stop(front, seconds(message.get("within"))),
         "cancel": _cancel,
         "status": _tell_status,

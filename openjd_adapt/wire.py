@@ -6,8 +6,9 @@ error.
 
 What fronts and keeper say (a front's first frame is its hello, its second one request):
 
-    front   {"do": "start"} {"do": "run", "data": {}} {"do": "stop", "within": s} {"do": "cancel", "within": s}
-            {"do": "status"}, then while its task runs {"cancel": seconds or null} and {"ack": offset}
+    front   {"do": "start"} {"do": "run", "data": {}, "from": "--run-data"} {"do": "stop", "within": s}
+            {"do": "cancel", "within": s} {"do": "status"}, then while its task runs {"cancel": seconds or null} and
+            {"ack": offset}
     keeper  {"ready": path or null, "contained": bool} to the front that started it, {"canceled": bool} to a cancel,
             {"output": offset of the body's end} with a body, {"note": text}, {"error": text, "code": exit code},
             {"status": {}}, and as the last of a task {"result": {"outcome": done | failed | canceled, "message": text,

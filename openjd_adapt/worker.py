@@ -1,9 +1,9 @@
 """The daemon's hands: one adaptor, its phases on the main thread, in a process of its own.
 
 The keeper's commands come as frames over descriptor 3: ``{"init": {...}}`` once, then ``{"do": "start"}``,
-``{"do": "run", "data": {}}`` and ``{"do": "stop"}`` one at a time, and ``{"cancel": seconds}`` or ``{"hurry":
-seconds}`` at any moment. The answer goes the way of all output, behind the task's last line, as a marker (see
-``wire``). The worker says but one thing here: ``{"terminate": true}`` when somebody has sent it SIGTERM.
+``{"do": "run", "data": {}, "from": "--run-data"}`` and ``{"do": "stop"}`` one at a time, and ``{"cancel": seconds}`` or
+``{"hurry": seconds}`` at any moment. The answer goes the way of all output, behind the task's last line, as a marker
+(see ``wire``). The worker says but one thing here: ``{"terminate": true}`` when somebody has sent it SIGTERM.
 """
 
 from __future__ import annotations
@@ -140,21 +140,22 @@ class _Worker:
             return self._start()
         if message["do"] == "run":
             assert self._runner is not None
-            return lifecycle.attempt(functools.partial(self._runner._run, message["data"]))
+            return lifecycle.attempt(functools.partial(self._runner._run, message["data"], message["from"]))
         self.ended = True
         return lifecycle.attempt(*([self._runner._stop, self._runner._cleanup] if self._runner else []))
 
     def _start(self) -> lifecycle.Result:
         """Make the adaptor and start it; if that fails, stop and clean up what there is."""
         result = lifecycle.attempt(self._make)
-        left = [] if self._runner is None else [self._runner._cleanup]
-        if self._runner and result.outcome == "done":
-            result = lifecycle.attempt(self._runner._start)
-            left.insert(0, self._runner._stop)
+        runner = self._runner
+        if runner and result.outcome == "done":
+            result = lifecycle.attempt(functools.partial(runner._start, self._init["init_data_from"]))
         if result.outcome != "done":
             self.ended = True
             self._task.end()
-            lifecycle.attempt(*left).report()
+            if runner:
+                started = runner.state is not lifecycle.AdaptorState.NOT_STARTED
+                lifecycle.attempt(*[runner._stop] * started, runner._cleanup).report()
         return result
 
     def _make(self) -> None:

@@ -24,7 +24,9 @@ def refused(done, text, code=2):
 
 
 BAD_DATA = [
-    ("{", "is not JSON: line 1, column 2"),
+    ("{", "is neither JSON (line 1, column 2"),
+    ("a: b: c", "is not YAML: line 1, column 4: a mapping cannot begin on the line of its key"),
+    ("scene: *last", "is not YAML: line 1, column 8: aliases (*) are not supported"),
     ("[1]", "must be an object, not a list"),
     ('"x"', "must be an object, not a string"),
     ("null", "must be an object, not null"),
@@ -58,8 +60,8 @@ def test_bad_data_is_refused_by_option_and_place(farm, words, option, value, tex
 
 def test_a_broken_file_is_named_with_line_and_column(farm):
     path = farm.folder / "init.json"
-    path.write_text('{\n  "a": 1,\n  b\n}')
-    refused(farm("run", "--init-data", "file://%s" % path), "%s: is not JSON: line 3, column 3" % path)
+    path.write_text('{\n  "a": 1\n  "b": 2\n}')
+    refused(farm("run", "--init-data", "file://%s" % path), "%s: is neither JSON (line 3, column 3" % path)
 
 
 def test_an_unreadable_file_is_named(farm):

@@ -1,4 +1,4 @@
-"""Data from the command line: an object, inline or in a file; anything else is one line that says where and why."""
+"""Data from the command line: an object in JSON or YAML, inline or in a file; else one line that says where and why."""
 
 from __future__ import annotations
 
@@ -11,20 +11,43 @@ GOOD = [
     ("{}", {}),
     (' {"a": [1, 2.5, "ü", null, true]}\n', {"a": [1, 2.5, "ü", None, True]}),
     ('{"a": {"a": "file:///etc/passwd"}}', {"a": {"a": "file:///etc/passwd"}}),
-    ('{"a": 1, "a": 2}', {"a": 2}),
     ('{"a": %s1%s}' % ("[" * 100, "]" * 100), None),
+    ("{'a': 1}", {"a": 1}),
+    ('{"a": "two\nlines"}', {"a": "two lines"}),
+    ("frame: 1\nscene: 'C:\\shots\\a: b #1.blend'\n", {"frame": 1, "scene": "C:\\shots\\a: b #1.blend"}),
+    ("# nothing but\n--- # comments\nlayers:\n- beauty\n- null\n", {"layers": ["beauty", None]}),
+    ("date: 2026-11-25\n", {"date": "2026-11-25"}),
+    # JSON comes first: there 1e3 is a number, while YAML 1.1 takes it for text, and blanks may be tabs.
+    ('{"a": 1e3}', {"a": 1000.0}),
+    ("a: 1e3", {"a": "1e3"}),
+    ('{\t"a":\t1e-3\t}', {"a": 0.001}),
+    ("{a: NaN, b: Infinity}", {"a": "NaN", "b": "Infinity"}),
 ]
 
 BAD = [
-    ("", "is not JSON: line 1, column 1: "),
-    ('{"a": 1,\n "b" 2}', "is not JSON: line 2, column 6: "),
-    ('{"a": 1}\n{}', "is not JSON: line 2, column 1: "),
-    ("{'a': 1}", "is not JSON: line 1, column 2: "),
-    ('{"a": "two\nlines"}', "is not JSON: line 1, column 11: "),
-    ('{"a": NaN}', "is not JSON: NaN is no number of JSON"),
-    ('{"a": Infinity}', "is not JSON: Infinity is no number of JSON"),
-    ('{"a": [-Infinity]}', "is not JSON: -Infinity is no number of JSON"),
+    ("", "must be an object, not null"),
+    ("# nothing", "must be an object, not null"),
+    ('{"a": 1,\n "b" 2}', "is neither JSON (line 2, column 6: Expecting ':' delimiter) nor YAML (line 2, column 6: "),
+    ('{"a": 1}\n{}', "is neither JSON (line 2, column 1: Extra data) nor YAML (line 2, column 1: "),
+    ("a: 1\n b: 2", "is not YAML: line 2, column 3: "),
+    ("a: &x 1", "is not YAML: line 1, column 4: anchors (&) are not supported"),
+    ("a:\n\t- 1", "is not YAML: line 2, column 1: a tab cannot stand here"),
+    ("a: 1\na: 2", "is not YAML: line 2, column 1: the key 'a' stands twice"),
+    ('{"a": 1, "a": 2}', "the key 'a' stands twice in one object"),
+    ('{"a": {"b": [{"c": 1, "d": 2, "c": 1}]}}', "the key 'c' stands twice in one object"),
+    ('{"a": NaN}', "NaN is no number of JSON"),
+    ('{"a": Infinity}', "Infinity is no number of JSON"),
+    ('{"a": [-Infinity]}', "-Infinity is no number of JSON"),
+    ('{"a": 1e999}', "1e999 is out of range"),
+    ('{"a": %s}' % ("1" * 1001), "a number has more than 1000 digits"),
+    ("a: .inf", "inf is no number of JSON"),
+    ("a: [.nan]", "nan is no number of JSON"),
+    ("a: [{1: b}]", "the key 1 is no text; put quotes around it"),
+    ("on: b", "the key True is no text; put quotes around it"),
+    ("a: " + "[" * 100_000, "is not YAML: line 1, column 104: more than 100 levels are not supported"),
     ('{"a":' * 100_000, "is nested too deeply"),
+    ("- a", "must be an object, not a list"),
+    ("some text", "must be an object, not a string"),
     ("[" * 100_000 + "]" * 100_000, "is nested too deeply"),
     ("[{}]", "must be an object, not a list"),
     ('"{}"', "must be an object, not a string"),

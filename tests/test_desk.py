@@ -160,8 +160,8 @@ def test_start_tasks_and_stop_go_to_the_worker_one_by_one_and_each_front_gets_it
     fronts.append(front)
     assert history.commands == [
         {"do": "start"},
-        {"do": "run", "data": {"frame": 1}},
-        {"do": "run", "data": {"frame": 2}},
+        {"do": "run", "data": {"frame": 1}, "from": "run data"},
+        {"do": "run", "data": {"frame": 2}, "from": "run data"},
         {"do": "stop", "within": 60},
     ]
     assert [front.log for front in fronts] == [
@@ -391,7 +391,7 @@ def test_a_front_that_is_gone_is_a_cancel_and_the_next_run_waits_for_its_task(de
     assert refusal(desk.run({"frame": 3})) == (BAD_INPUT, "the daemon is busy with a task")
     desk.prints(b"two\n")
     desk.ends(CANCEL)
-    assert desk.commands[2:] == [{"do": "run", "data": {"frame": 2}}]
+    assert desk.commands[2:] == [{"do": "run", "data": {"frame": 2}, "from": "run data"}]
     desk.prints(b"three\n")
     desk.ends()
     assert second.seen == b"one\ntwo\nthree\n"
@@ -406,7 +406,7 @@ def test_a_front_that_leaves_after_its_task_has_ended_is_no_cancel(desk):
     second = desk.run()
     desk.ends()
     desk.takes(second)
-    assert [list(command) for command in desk.commands] == [["do", "data"], ["do", "data"]]
+    assert [list(command) for command in desk.commands] == [["do", "data", "from"], ["do", "data", "from"]]
     assert second.seen == MUCH
 
 
@@ -415,7 +415,7 @@ def test_a_waiting_run_that_leaves_is_forgotten_and_another_may_wait(desk):
     desk.leave(desk.run({"frame": 2}))
     third = desk.run({"frame": 3})
     desk.ends(CANCEL)
-    assert desk.commands[2:] == [{"do": "run", "data": {"frame": 3}}]
+    assert desk.commands[2:] == [{"do": "run", "data": {"frame": 3}, "from": "run data"}]
     desk.ends()
     assert result_of(third) == [SUCCESS]
 

@@ -40,6 +40,7 @@ LAYERS = """
     lines
     output
     config
+    validators
     data
     desk
     reception

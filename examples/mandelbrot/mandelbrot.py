@@ -10,20 +10,21 @@ from openjd_adapt import Adaptor
 
 
 class Mandelbrot(Adaptor):
-    """Init data: ``width`` and ``height`` in pixels, ``output`` (``####`` becomes the frame). Run data: ``frame``."""
+    """The schemas beside this file say what init data, run data and configuration are; the toolkit checks them."""
 
     def on_start(self) -> None:
-        self.width = int(self.init_data.get("width", 160))
-        self.height = int(self.init_data.get("height", 100))
+        self.width = self.init_data.get("width", 160)
+        self.height = self.init_data.get("height", 100)
+        self.title = self.init_data.get("title", "Mandelbrot set")
         self.output = self.map_path(self.init_data["output"])
         os.makedirs(os.path.dirname(self.output) or ".", exist_ok=True)
         # What is costly to set up, and the reason to stay open: the colour of each number of steps.
-        steps = int(self.config.config.get("steps", 80))
+        steps = self.config.config.get("steps", 80)
         self.palette = [bytes((9 * n % 256, 5 * n % 256, (64 + 3 * n) % 256)) for n in range(steps)] + [b"\0\0\0"]
         print("Mandelbrot renderer is ready: %d x %d, %d steps" % (self.width, self.height, steps))
 
     def on_run(self, run_data: dict) -> None:
-        frame = int(run_data["frame"])
+        frame = run_data["frame"]
         self.update_status(progress=0, status_message="rendering frame %d" % frame)
         rows = []
         for y in range(self.height):
@@ -33,7 +34,7 @@ class Mandelbrot(Adaptor):
                 self.update_status(progress=100 * (y + 1) / self.height)
         path = self.output.replace("####", "%04d" % frame)
         with open(path, "wb") as stream:
-            stream.write(png(self.width, self.height, b"".join(rows)))
+            stream.write(png(self.width, self.height, b"".join(rows), self.title))
         self.update_status(progress=100, status_message="wrote %s" % path)
 
     def pixel(self, x: int, y: int, frame: int) -> bytes:
@@ -50,11 +51,13 @@ class Mandelbrot(Adaptor):
         print("Mandelbrot renderer is closed")
 
 
-def png(width: int, height: int, rows: bytes) -> bytes:
+def png(width: int, height: int, rows: bytes, title: str) -> bytes:
     """An 8-bit RGB picture; each row begins with its filter byte. Source: PNG specification, chapters 5 and 11."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    text = b"Title\0\0\0\0\0" + title.encode("utf-8")
+    chunks = (b"IHDR", head), (b"iTXt", text), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join([chunk(kind, data) for kind, data in chunks])
