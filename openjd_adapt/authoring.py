@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import operator
 import os
 import signal
 import subprocess
@@ -27,46 +29,45 @@ def rehearse(command: list[str], init: dict[str, str], run_data: list[dict[str, 
     Prints what they print and a summary; returns the exit code of the first that failed. A signal cancels the running
     command, after which the daemon is stopped.
     """
-    tasks = list(expand(run_data, each))
-    show = _Show(sys.stdout.isatty(), len(tasks))
+    numbers = axes(each)
+    show = _Show(sys.stdout.isatty(), functools.reduce(operator.mul, [len(one) for _, one in numbers], len(run_data)))
     with tempfile.TemporaryDirectory(prefix="openjd_adapt-") as folder:
         daemon = ["--connection-file", os.path.join(folder, "connection.json")]
         options = [item for name, value in init.items() for item in (name, _in_file(folder, name, value))]
         code = show.phase("start", [*command, "daemon", "start", *daemon, *options])
-        for number, data in enumerate(tasks, 1):
-            if code == DONE and not show.canceled:
-                passed = _passed(folder, data)
-                code = show.phase("task %d" % number, [*command, "daemon", "run", *daemon, "--run-data", passed])
+        for number, data in enumerate(expand(run_data, numbers), 1):
+            if code != DONE or show.canceled:
+                break
+            passed = _passed(folder, data)
+            code = show.phase("task %d" % number, [*command, "daemon", "run", *daemon, "--run-data", passed])
         stopped = show.phase("stop", [*command, "daemon", "stop", *daemon])
     show.summary()
     return code or stopped
 
 
-def expand(run_data: list[dict[str, Any]], each: list[str]) -> Iterator[dict[str, Any]]:
-    """The tasks' run data: every given one, for every combination of the numbers of ``each`` (``NAME=RANGE``).
-
-    The numbers increase, as a scheduler's do. Raises :class:`InputError`.
-    """
-    axes = []
+def axes(each: list[str]) -> list[tuple[str, IntRange]]:
+    """The names and the numbers of ``NAME=RANGE``. Raises :class:`InputError`."""
+    found = []
     for text in each:
         name, _, numbers = text.partition("=")
         try:
             if not name:
                 raise ValueError("it must be NAME=RANGE")
-            axes.append((name, IntRange.parse(numbers)))
+            found.append((name, IntRange.parse(numbers)))
         except ValueError as error:
             raise InputError("--each %s: %s" % (text, error)) from None
-    for data in run_data:
-        yield from _expand(data, axes)
+    return found
 
 
-def _expand(data: dict[str, Any], axes: list[tuple[str, IntRange]]) -> Iterator[dict[str, Any]]:
+def expand(run_data: list[dict[str, Any]], axes: list[tuple[str, IntRange]]) -> Iterator[dict[str, Any]]:
+    """The tasks' run data: every given one, for every combination of the numbers, in increasing order."""
     if not axes:
-        yield data
+        yield from run_data
         return
     (name, numbers), rest = axes[0], axes[1:]
-    for number in numbers:
-        yield from _expand({**data, name: number}, rest)
+    for data in run_data:
+        for number in numbers:
+            yield from expand([{**data, name: number}], rest)
 
 
 def _passed(folder: str, data: dict[str, Any]) -> str:

@@ -175,8 +175,5 @@ def _best(*texts: Text) -> Text:
 
 def _and(text: Text, first: int, last: int | None = None, step: int = 1) -> Text:
     part = str(first) if last is None else "%d-%d" % (first, last) + (":%d" % step if step > 1 else "")
-    return (
-        text[0] + ((1 + len(part)) << 32) + 1,
-        text,
-        part,
-    )  # of two that are as long, the one of fewer parts is better
+    # Characters count first; of two that have as many, the one of fewer parts is better.
+    return (text[0] + ((1 + len(part)) << 32) + 1, text, part)

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from openjd_adapt import InputError
-from openjd_adapt.authoring import expand
+from openjd_adapt.authoring import axes, expand
 
 
 @pytest.mark.parametrize(
@@ -24,18 +24,18 @@ from openjd_adapt.authoring import expand
     ],
 )
 def test_the_last_axis_runs_fastest_and_the_run_data_slowest(run_data, each, expected):
-    assert list(expand(run_data, each)) == expected
+    assert list(expand(run_data, axes(each))) == expected
 
 
 def test_the_given_run_data_are_not_changed_and_not_shared():
     data = {"a": 1}
-    first, second = expand([data], ["x=1-2"])
+    first, second = expand([data], axes(["x=1-2"]))
     first["a"] = 2
     assert (data, second) == ({"a": 1}, {"a": 1, "x": 2})
 
 
 def test_a_huge_range_is_not_built_before_it_is_used():
-    first = itertools.islice(expand([{}], ["x=1-1000000000000"]), 2)
+    first = itertools.islice(expand([{}], axes(["x=1-1000000000000"])), 2)
     assert list(first) == [{"x": 1}, {"x": 2}]
 
 
@@ -52,5 +52,5 @@ def test_a_huge_range_is_not_built_before_it_is_used():
 )
 def test_a_bad_axis_is_refused_with_the_option(each, complaint):
     with pytest.raises(InputError) as caught:
-        list(expand([{}], ["x=1", each]))
+        axes(["x=1", each])
     assert str(caught.value).startswith(complaint)

@@ -48,6 +48,31 @@ def test_the_mandelbrot_session_renders_pictures_through_a_daemon(farm):
     assert re.search(r"\nphase +seconds.*\nstart .*\ntask 1 .*\ntask 2 .*\ntask 3 .*\nstop .*\nall ", done.out)
 
 
+def title_of(path):
+    """The text that a picture of the mandelbrot example carries."""
+    text = path.read_bytes().split(b"iTXtTitle\0\0\0\0\0")[1]
+    return text[: text.index(b"IDAT") - 8].decode("utf-8")
+
+
+@pytest.mark.parametrize(
+    "words, option, data, complaint",
+    [
+        (["run"], "--init-data", "width: 16", "'output' is a required property"),
+        (["run"], "--init-data", "{output: x, width: 0}", "width: 0 is less than the minimum of 1"),
+        (
+            ["daemon", "start"],
+            "--init-data",
+            "{output: x, hight: 9}",
+            "Additional properties are not allowed ('hight' ",
+        ),
+    ],
+)
+def test_an_examples_schema_refuses_bad_data(farm, words, option, data, complaint):
+    farm.adaptor = str(EXAMPLES / "mandelbrot" / "mandelbrot.py")
+    done = farm(*words, *(["--connection-file", str(farm.file)] if words[0] == "daemon" else []), option, data)
+    assert done.code == 2 and done.err.startswith("ERROR: %s: %s" % (option, complaint)), done
+
+
 def test_the_transcode_session_encodes_parts_with_the_real_ffmpeg(farm):
     tool("ffmpeg")
     farm.adaptor = str(EXAMPLES / "transcode" / "transcode.py")
@@ -103,10 +128,14 @@ class Scheduler:
         """Use the template's default cancelation, TERMINATE: SIGKILL to the command's process group."""
         text = re.sub(r" +cancelation:\n +mode: .*\n +notifyPeriodInSeconds: .*\n", "", self.template.read_text())
         assert "cancelation" not in text
+        self.copy_example().write_text(text)
+
+    def copy_example(self):
+        """Use a copy of the example; returns its template, to be changed."""
         folder = self.farm.folder / "example"
         shutil.copytree(str(self.template.parent), str(folder))
         self.template = folder / self.template.name
-        self.template.write_text(text)
+        return self.template
 
 
 @pytest.mark.parametrize("example, pattern", [("mandelbrot", "mandelbrot_*.png"), ("transcode", "part_*.mp4")])
@@ -119,6 +148,40 @@ def test_openjd_run_starts_runs_three_tasks_and_stops(farm, example, pattern):
     assert "Chunks run: 3" in log and "openjd_fail" not in log
     assert len(list((farm.folder / "out").glob(pattern))) == 3
     assert farm.pids() == []
+
+
+AWKWARD = r"""C:\shots\"new" {draft}\#1: élan & café — 'π ≈ 3.14' [50%] @ `home` | > * ! - ? , end:"""
+
+
+def test_any_text_arrives_through_a_templates_literal_block(farm):
+    scheduler = Scheduler(farm, "mandelbrot", Title=AWKWARD, Width=16, Height=10, Frames="7")
+    assert scheduler.popen().wait(90) == 0, scheduler.log.read_text()
+    assert title_of(farm.folder / "out" / "mandelbrot_0007.png") == AWKWARD
+
+
+EMBEDDED_YAML = r"""
+          # Rendered "by hand": C:\not\a\path # twice
+          "width" : 0x10    # pixels
+          'height': 1_0
+          output: '{{Param.OutputDir}}/it''s: #1 – é_####.png'
+          title: >-
+            C:\shots\new: "draft" #2,
+            'café'
+
+            - {no: list} \n
+""".strip("\n")
+
+
+def test_embedded_yaml_with_colons_quotes_hashes_windows_paths_and_unicode_is_read(farm):
+    scheduler = Scheduler(farm, "mandelbrot", Frames="1-2", OutputDir=farm.folder / "out: #1")
+    text = scheduler.template.read_text(encoding="utf-8")
+    begin, end = text.index("          width: {{Param.Width}}"), text.index("      actions:")
+    scheduler.copy_example().write_text(text[:begin] + EMBEDDED_YAML + "\n" + text[end:], encoding="utf-8")
+    assert scheduler.popen().wait(90) == 0, scheduler.log.read_text()
+    for frame in ("0001", "0002"):
+        path = farm.folder / "out: #1" / ("it's: #1 – é_%s.png" % frame)
+        assert read_png(path)[:2] == (16, 10)
+        assert title_of(path) == "C:\\shots\\new: \"draft\" #2, 'café'\n- {no: list} \\n"
 
 
 SLOW = {

@@ -21,7 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 REFERENCE = "openjd-adaptor-runtime==0.9.6"
 LINES = 40
-ACTIONS = 100
+#: How often a script repeats what it measures.
+COUNTS = {"actions": 100, "data": 5}
 
 ADAPTOR = """
 import logging, time
@@ -91,8 +92,9 @@ class Side:
         for seconds in self.latencies(file):
             self.note("latency of a log line", seconds)
         self.note("daemon stop", self.call("daemon", "stop", *file))
-        for what, times in self.actions().items():
-            self.times.setdefault(what, []).extend(times)
+        for script in ("actions", "data"):
+            for what, times in self.script(script).items():
+                self.times.setdefault(what, []).extend(times)
         if self.file.exists():
             self.file.unlink()
 
@@ -107,9 +109,9 @@ class Side:
         assert process.returncode == 0 and len(found) == LINES, (process.returncode, len(found))
         return found
 
-    def actions(self) -> dict:
-        script = str(ROOT / "tests" / "benchmarks" / "actions.py")
-        command = [self.python, script, self.name, str(ACTIONS)]
+    def script(self, name: str) -> dict:
+        """The times that a script of this folder measures within one process."""
+        command = [self.python, str(ROOT / "tests" / "benchmarks" / (name + ".py")), self.name, str(COUNTS[name])]
         out = subprocess.check_output(command, env=self.env, stderr=subprocess.DEVNULL)
         return json.loads(out.decode().splitlines()[-1])
 

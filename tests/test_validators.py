@@ -1,0 +1,215 @@
+"""Data and configuration are checked by the schemas beside an adaptor; bad ones are one line and exit code 2."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from openjd_adapt import Adaptor, AdaptorDataValidator, AdaptorDataValidators, AdaptorRunner, InputError
+from openjd_adapt.schema import ValidationError
+
+from .conftest import ADAPTORS
+
+INIT_DATA = {
+    "type": "object",
+    "properties": {
+        "scene_file": {"type": "string"},
+        "cameras": {"type": "array", "items": {"type": "object", "properties": {"name": {"type": "string"}}}},
+    },
+    "required": ["scene_file"],
+}
+RUN_DATA = {"type": "object", "properties": {"frame": {"type": "integer", "minimum": 1}}, "required": ["frame"]}
+CONFIGURATION = {"properties": {"steps": {"type": "integer"}}}
+
+GOOD_INIT = "scene_file: a.blend"
+
+
+def write(path, value):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(value if isinstance(value, str) else json.dumps(value))
+
+
+@pytest.fixture
+def checked(farm):
+    """A farm whose adaptor has schemas for everything."""
+    folder = farm.folder / "adaptor"
+    folder.mkdir()
+    farm.adaptor = str(folder / "checked.py")
+    shutil.copy(str(ADAPTORS / "checked.py"), farm.adaptor)
+    farm.schemas = folder / "schemas"
+    write(farm.schemas / "init_data.schema.json", INIT_DATA)
+    write(farm.schemas / "run_data.schema.json", RUN_DATA)
+    write(folder / "Checked.schema.json", CONFIGURATION)
+    write(folder / "Checked.json", {"steps": 3})
+    return farm
+
+
+def refused(done, line):
+    """One line, exit code 2, and the adaptor was not asked."""
+    assert done.code == 2, done
+    assert done.err.splitlines() == ["ERROR: " + line]
+    assert "Traceback" not in done.out and "openjd_fail" not in done.out
+
+
+def test_good_data_pass_and_arrive_as_they_are(checked):
+    done = checked("run", "--init-data", GOOD_INIT + "\nmore: [1, 1.0]", "--run-data", "{frame: 7}")
+    assert done.code == 0, done
+    shown = ["on_start {'scene_file': 'a.blend', 'more': [1, 1.0]}", "on_run {'frame': 7}", "on_stop", "on_cleanup"]
+    assert done.lines == shown
+
+
+BAD_INIT = [
+    ("{}", "'scene_file' is a required property"),
+    ("scene_file: 3", "scene_file: 3 is not of type 'string'"),
+    (GOOD_INIT + "\ncameras:\n- name: a\n- name: 7", "cameras[1].name: 7 is not of type 'string'"),
+]
+
+
+@pytest.mark.parametrize("text, complaint", BAD_INIT)
+def test_bad_init_data_are_refused_before_on_start_by_option_place_and_fault(checked, text, complaint):
+    done = checked("run", "--init-data", text, "--run-data", "frame: 1")
+    refused(done, "--init-data: " + complaint)
+    assert "on_start" not in done.out and "on_stop" not in done.out
+
+
+def test_bad_init_data_in_a_file_name_the_file_and_leave_no_daemon(checked):
+    path = checked.folder / "init.yaml"
+    path.write_text("scene_file: null\n")
+    done = checked.daemon("start", "--init-data", "file://%s" % path)
+    refused(done, "--init-data: %s: scene_file: None is not of type 'string'" % path)
+    assert done.lines == ["openjd_env: OPENJD_ADAPTOR_SOCKET=%s" % checked.file, "on_cleanup"]
+    checked.wait_until_nothing_is_left()
+    assert checked.daemon("stop").code == 0
+
+
+def test_bad_run_data_are_refused_before_on_run_and_the_next_task_runs(checked):
+    path = checked.folder / "run.json"
+    path.write_text('{"frame": 0}')
+    assert checked.daemon("start", "--init-data", GOOD_INIT).code == 0
+    done = checked.daemon("run", "--run-data", "file://%s" % path)
+    refused(done, "--run-data: %s: frame: 0 is less than the minimum of 1" % path)
+    assert done.out == ""
+    refused(checked.daemon("run"), "--run-data: 'frame' is a required property")
+    done = checked.daemon("run", "--run-data", "frame: 2")
+    assert (done.code, done.lines) == (0, ["on_run {'frame': 2}"])
+    assert checked.daemon("stop").lines == ["on_stop", "on_cleanup"]
+
+
+def test_bad_run_data_in_run_stop_and_clean_up_what_has_started(checked):
+    done = checked("run", "--init-data", GOOD_INIT, "--run-data", "frame: x")
+    refused(done, "--run-data: frame: 'x' is not of type 'integer'")
+    assert done.lines == ["on_start {'scene_file': 'a.blend'}", "on_stop", "on_cleanup"]
+
+
+def test_one_schema_alone_is_enough(checked):
+    (checked.schemas / "init_data.schema.json").unlink()
+    done = checked("run", "--run-data", "frame: 0")
+    refused(done, "--run-data: frame: 0 is less than the minimum of 1")
+    assert done.lines == ["on_start {}", "on_stop", "on_cleanup"]
+
+
+@pytest.mark.parametrize("kind", ["init_data", "run_data"])
+@pytest.mark.parametrize(
+    "schema, complaint",
+    [
+        ("{", "is not JSON: line 1, column 2"),
+        ({"type": "text"}, "type: must be one of null, boolean, "),
+        ({"properties": {"a": {"unevaluatedItems": False}}}, "properties.a.unevaluatedItems: is not supported"),
+        ({"$ref": "https://example.com/more.json"}, "'https://example.com/more.json' leads out of this document"),
+    ],
+)
+def test_a_schema_that_is_wrong_or_not_supported_fails_the_start(checked, kind, schema, complaint):
+    path = checked.schemas / (kind + ".schema.json")
+    write(path, schema)
+    done = checked("run", "--init-data", GOOD_INIT, "--run-data", "frame: 1")
+    assert done.code == 2 and "on_start" not in done.out, done
+    assert done.err.startswith("ERROR: schema %s: " % path) and complaint in done.err
+
+
+@pytest.mark.parametrize("layer", ["own", "command line"])
+def test_every_layer_of_the_configuration_must_fulfil_its_schema(checked, layer):
+    path = checked.folder / ("adaptor/Checked.json" if layer == "own" else "more.json")
+    write(path, {"steps": "many"})
+    done = checked("run", "--init-data", GOOD_INIT, "--run-data", "frame: 1", "--config", str(path))
+    refused(done, "configuration %s: steps: 'many' is not of type 'integer'" % path)
+    assert done.lines == ["on_cleanup"]
+
+
+def test_the_configurations_schema_may_lie_in_the_folder_that_the_environment_names(checked):
+    write(checked.folder / "elsewhere" / "Checked.schema.json", {"required": ["speed"]})
+    checked.env["ADAPTOR_CONFIG_SCHEMA_PATH"] = str(checked.folder / "elsewhere")
+    own = checked.folder / "adaptor" / "Checked.json"
+    refused(checked("show-config"), "configuration %s: 'speed' is a required property" % own)
+
+
+# The classes
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write(tmp_path / "init_data.schema.json", INIT_DATA)
+    write(tmp_path / "run_data.schema.json", RUN_DATA)
+    return tmp_path
+
+
+def test_validators_take_objects_texts_and_files(folder):
+    validators = AdaptorDataValidators.for_adaptor(str(folder))
+    (folder / "init.yaml").write_text(GOOD_INIT)
+    for data in ({"scene_file": "a.blend"}, '{"scene_file": "a.blend"}', GOOD_INIT, "file://%s/init.yaml" % folder):
+        validators.init_data.validate(data)
+    validators.run_data.validate({"frame": 1})
+
+
+def test_bad_data_are_an_input_error_and_a_validation_error_at_once(folder):
+    validators = AdaptorDataValidators.for_adaptor(str(folder))
+    with pytest.raises(ValidationError) as caught:
+        validators.run_data.validate("frame: 0")
+    error = caught.value
+    assert isinstance(error, InputError) and error.exit_code == 2
+    assert str(error) == "data: frame: 0 is less than the minimum of 1"
+    assert error.message == "0 is less than the minimum of 1"
+    assert (error.path, error.schema_path, error.instance) == (("frame",), ("properties", "frame", "minimum"), 0)
+    (folder / "run.yaml").write_text("frame: 0")
+    with pytest.raises(InputError) as caught:
+        validators.run_data.validate("file://%s/run.yaml" % folder)
+    assert str(caught.value) == "data: %s/run.yaml: frame: 0 is less than the minimum of 1" % folder
+
+
+@pytest.mark.parametrize(
+    "data, complaint",
+    [
+        ("[", "data: is neither JSON"),
+        ("- a", "data: must be an object, not a list"),
+        ("file:///no/file", "data: /no/file: No such file or directory"),
+    ],
+)
+def test_data_that_cannot_be_read_are_an_input_error(data, complaint):
+    with pytest.raises(InputError) as caught:
+        AdaptorDataValidator({}).validate(data)
+    assert str(caught.value).startswith(complaint)
+
+
+def test_both_schemas_must_be_there_for_an_adaptor_that_asks_for_both(folder):
+    (folder / "run_data.schema.json").unlink()
+    with pytest.raises(InputError, match="schema .*run_data.schema.json: No such file or directory"):
+        AdaptorDataValidators.for_adaptor(str(folder))
+
+
+def test_a_runner_checks_by_itself_and_bad_data_leave_its_adaptor_as_it_is(tmp_path, monkeypatch):
+    class Quiet(Adaptor):
+        def on_run(self, run_data):
+            self.ran = run_data
+
+    write(tmp_path / "schemas" / "init_data.schema.json", INIT_DATA)
+    write(tmp_path / "schemas" / "run_data.schema.json", RUN_DATA)
+    monkeypatch.setattr(Quiet, "_module_file", str(tmp_path / "quiet.py"))
+    with pytest.raises(InputError, match="^init data: 'scene_file' is a required property$"):
+        AdaptorRunner(adaptor=Quiet({}))._start()
+    runner = AdaptorRunner(adaptor=Quiet({"scene_file": "a"}))
+    runner._start()
+    with pytest.raises(InputError, match="^run data: frame: 0 is less than the minimum of 1$"):
+        runner._run({"frame": 0})
+    runner._run({"frame": 1})
+    assert runner.adaptor.ran == {"frame": 1}
