@@ -31,10 +31,8 @@ _FLOAT = re.compile(
     r"|(\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?)|\.(?:nan|NaN|NAN)",
     re.ASCII,
 )
-_LONG_NUMBER = re.compile(
-    r"[-+]?(?:0x[0-9a-fA-F_]+|[0-9][0-9_:]*(?:\.[0-9_]*(?:[eE][-+][0-9]+)?)?)|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?",
-    re.ASCII,
-)
+#: One and the same, by which a mapping finds it again: it is not equal to itself.
+_NAN = float("nan")
 _BREAK = re.compile("(\r\n|[%s])" % BREAKS)
 _ESCAPE = re.compile(
     r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0abt\tnvfre \"/\\N_LP]))|\\(?P<unknown>.?)",
@@ -66,17 +64,13 @@ def resolve(text: str) -> Scalar:
 
 
 def _number(text: str) -> Scalar:
-    if len(text) > NUMBER_LIMIT:
-        if _LONG_NUMBER.fullmatch(text):
-            raise ScalarError("a number may have %d characters at the most; put quotes around text" % NUMBER_LIMIT)
+    integer = _INTEGER.fullmatch(text)
+    number = integer or _FLOAT.fullmatch(text)
+    if not number:
         return text
-    match = _INTEGER.fullmatch(text)
-    if match:
-        return _integer(match)
-    match = _FLOAT.fullmatch(text)
-    if match:
-        return _float(match)
-    return text
+    if len(text) > NUMBER_LIMIT:
+        raise ScalarError("a number may have %d characters at the most; put quotes around text" % NUMBER_LIMIT)
+    return _integer(number) if integer else _float(number)
 
 
 def _integer(match: Match[str]) -> int:
@@ -107,7 +101,7 @@ def _float(match: Match[str]) -> float:
         except OverflowError:
             raise ScalarError("%s is out of range" % match.group()) from None
     else:
-        number = float(decimal or fraction or (infinity and "inf") or "nan")
+        number = float(decimal or fraction or (infinity and "inf") or _NAN)
     return -number if sign == "-" else number
 
 
