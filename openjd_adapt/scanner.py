@@ -26,7 +26,7 @@ _WHITE = "[ \t%s]" % BREAKS
 _SEPARATE = re.compile(_WHITE + r"|\Z")
 _MARKER = re.compile(r"(?:---|\.\.\.)(?:%s|\Z)" % _WHITE)
 _COLON = re.compile(r" *:(?=%s|\Z)" % _WHITE)
-_QUOTED = {"'": re.compile("'([^']*(?:''[^']*)*)'"), '"': re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)}
+_QUOTED = {"'": re.compile("'([^']*(?:''[^']*)*)'(?!')"), '"': re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)}
 _BLOCK_HEADER = re.compile(r"[|>](?:([-+])([1-9])?|([1-9])([-+])?)?(?: +(?:#[^%s]*)?)?(?=[%s]|\Z)" % (BREAKS, BREAKS))
 
 #: Where plain text ends that stands in a block collection, and where in a flow collection. It may not hold a tab.

@@ -49,7 +49,6 @@ def _block_node(scan: Scanner, indent: int, depth: int, fresh: bool) -> Any:
 
     ``fresh`` says whether a block collection may begin here, as it may not behind a key on the same line.
     """
-    _check_depth(scan, depth)
     char, begin, line_begin, column = scan.char, scan.at, scan.line_begin, scan.column
     if scan.at_item():
         if not fresh:
@@ -80,6 +79,7 @@ _TWO_COLONS = "a mapping cannot begin on the line of its key; if this is text, p
 
 def _mapping(scan: Scanner, column: int, key: Scalar, begin: int, depth: int) -> dict[Scalar, Any]:
     """The block mapping at ``column`` whose first key, which begins at ``begin``, was read with its colon."""
+    _check_depth(scan, depth, begin)
     mapping: dict[Scalar, Any] = {}
     while True:
         _check_key(scan, key, mapping, begin)
@@ -102,6 +102,7 @@ def _mapping(scan: Scanner, column: int, key: Scalar, begin: int, depth: int) ->
 
 def _sequence(scan: Scanner, column: int, depth: int, in_mapping: bool) -> list[Any]:
     """The block sequence at ``column``, where, if it is ``in_mapping``, that mapping's keys may stand, too."""
+    _check_depth(scan, depth, scan.at)
     items = []
     while True:
         scan.skip(1)
@@ -121,8 +122,8 @@ def _is_below(scan: Scanner, column: int) -> bool:
 
 def _flow_collection(scan: Scanner, depth: int) -> Any:
     """The ``[…]`` or ``{…}`` here; then stand right behind it."""
-    _check_depth(scan, depth)
     begin = scan.at
+    _check_depth(scan, depth, begin)
     closing = _CLOSING[scan.char]
     items: list[Any] = []
     mapping: dict[Scalar, Any] = {}
@@ -168,9 +169,10 @@ def _flow_node(scan: Scanner, depth: int) -> Any:
     return value
 
 
-def _check_depth(scan: Scanner, depth: int) -> None:
-    if depth > DEPTH_LIMIT:
-        scan.refuse("more than %d levels are not supported" % DEPTH_LIMIT)
+def _check_depth(scan: Scanner, depth: int, begin: int) -> None:
+    """Refuse the collection that begins there, in ``depth`` others, if it is one too many."""
+    if depth >= DEPTH_LIMIT:
+        scan.refuse("more than %d levels are not supported" % DEPTH_LIMIT, begin)
 
 
 def _check_key(scan: Scanner, key: Any, mapping: dict[Scalar, Any], begin: int) -> None:

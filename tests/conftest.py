@@ -15,6 +15,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ADAPTORS = ROOT / "tests" / "adaptors"
+# Real texts, each with the value that PyYAML gives; beside the project, not in it.
+CORPUS = ROOT.parent / "shared" / "corpus"
 _MARK = "OPENJD_ADAPT_TEST"
 
 
