@@ -41,7 +41,6 @@ _REFUSED = {
     "!": "tags (!) are not supported; put quotes around text that begins with !",
     "?": "complex keys (?) are not supported; put quotes around text that holds or begins with ?",
     "%": "directives (%) are not supported; put quotes around text that begins with %",
-    "\t": "a tab cannot stand here; use blanks",
     "|": "a block scalar (|) cannot stand here",
     ">": "a block scalar (>) cannot stand here",
     "-": "an item (-) cannot stand here",
@@ -106,6 +105,8 @@ class Scanner:
         if not self.char or (not self.column and self.char in "-." and _MARKER.match(text, at)):
             self.char = ""
             self.column = -1
+        elif self.char == "\t":
+            self.refuse("a tab cannot stand here; use blanks")
         return fresh
 
     def skip(self, length: int) -> bool:

@@ -70,11 +70,16 @@ def _block_node(scan: Scanner, indent: int, depth: int, fresh: bool) -> Any:
         if char not in "'\"":
             value = scan.resolve(scan.plain_rest(value, IN_BLOCK, indent + 1), begin)
     if not scan.next() and scan.char:
-        scan.refuse(_TWO_COLONS if scan.char == ":" else "there is more behind the value; put quotes around all of it")
+        if scan.char != ":":
+            scan.refuse("there is more behind the value; put quotes around all of it")
+        scan.refuse("a blank is missing behind this colon" if scan.line_begin == line_begin else _KEY_OF_LINES)
     return value
 
 
 _TWO_COLONS = "a mapping cannot begin on the line of its key; if this is text, put quotes around all of it"
+_KEY_OF_LINES = (
+    "a key cannot go on from an earlier line; is the indentation right, and is there a blank behind each colon?"
+)
 
 
 def _mapping(scan: Scanner, column: int, key: Scalar, begin: int, depth: int) -> dict[Scalar, Any]:
