@@ -159,7 +159,7 @@ def _folded(raw: str, escapes: bool) -> list[str]:
                 bare = text[: len(bare) + 1]  # a blank, which stays
             else:
                 bare, line_break = bare[:-1], ""  # the line break
-        if index and not bare and line_break:
+        if not bare and line_break:
             breaks.append(line_break)
             continue
         folded += [fold(breaks), bare] if breaks else [bare]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 #: How far the colon may be from its key's begin, in characters.
 KEY_LIMIT = 1024
+KEY_TOO_LONG = "a key may have %d characters at the most" % KEY_LIMIT
 
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 _BREAK = re.compile("\r\n|[%s]" % BREAKS)
@@ -90,7 +91,7 @@ class Scanner:
         """Go to the next token, over blanks, comments and line breaks; whether it stands on another line."""
         text = self.text
         at = self.at
-        fresh = False
+        new_line = False
         while True:
             gap = _GAP.match(text, at)
             assert gap
@@ -98,7 +99,7 @@ class Scanner:
             if gap.lastindex is None:
                 break
             self.line_begin = at
-            fresh = True
+            new_line = True
         self.at = at
         self.column = at - self.line_begin
         self.char = text[at : at + 1]
@@ -107,7 +108,7 @@ class Scanner:
             self.column = -1
         elif self.char == "\t":
             self.refuse("a tab cannot stand here; use blanks")
-        return fresh
+        return new_line
 
     def skip(self, length: int) -> bool:
         """Go to the token behind the ``length`` characters here; whether it stands on another line."""
@@ -132,7 +133,7 @@ class Scanner:
         if not match or self.line_begin != line_begin:
             return False
         if match.end() - 1 - begin > KEY_LIMIT:
-            self.refuse("a key may have %d characters at the most" % KEY_LIMIT, begin)
+            self.refuse(KEY_TOO_LONG, begin)
         self.at = match.end()
         return True
 
@@ -183,7 +184,7 @@ class Scanner:
             while match:
                 breaks.append(normal(match.group(1)))
                 line_begin = match.end()
-                match = None if _MARKER.match(self.text, line_begin) else _BLANK_LINE.match(self.text, line_begin)
+                match = _BLANK_LINE.match(self.text, line_begin)
             begin = self._behind(_BLANKS, line_begin)
             if (
                 not breaks

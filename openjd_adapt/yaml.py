@@ -1,14 +1,15 @@
 """YAML as job templates embed it: what PyYAML's ``safe_load`` reads, without anchors, tags and the like.
 
-A value is equal to PyYAML's or the text is refused; nothing is guessed. Two differences are meant: a timestamp stays
-text, and a duplicate key is refused. So is what the format has beyond data: anchors, aliases, tags, directives, several
-documents, complex keys, merge keys. Some of PyYAML's rules are not those of the specification: plain text ends at a
-tab, a block scalar may begin in its key's column, quotes and flow collections may go on without indentation.
+A value is equal to PyYAML's or the text is refused; nothing is guessed. What is meant to differ: a timestamp stays
+text, and refused are duplicate keys, what the format has beyond data (anchors, aliases, tags, directives, several
+documents, complex keys, merge keys, ``=``), more than 100 levels and numbers of more than 1,000 characters. Some of
+PyYAML's rules are not those of the specification: plain text ends at a tab, a block scalar may begin in its key's
+column, quotes and flow collections may go on without indentation.
 """
 
 from __future__ import annotations
 
-from .scanner import IN_BLOCK, IN_FLOW, KEY_LIMIT, Scanner, YAMLDecodeError as YAMLDecodeError
+from .scanner import IN_BLOCK, IN_FLOW, KEY_LIMIT, KEY_TOO_LONG, Scanner, YAMLDecodeError as YAMLDecodeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,12 +30,12 @@ def loads(text: str) -> Any:
     """
     scan = Scanner(text)
     scan.next()
-    fresh = True
+    new_line = True
     if scan.at_marker("---"):
-        fresh = scan.skip(3)
+        new_line = scan.skip(3)
     elif scan.at_marker("..."):
         scan.refuse("a document cannot begin with its end")
-    value = _block_node(scan, -1, 0, fresh) if scan.char else None
+    value = _block_node(scan, -1, 0, new_line) if scan.char else None
     if scan.char:
         scan.refuse("this belongs to nothing before it; is its indentation right?")
     while scan.at_marker("..."):
@@ -44,14 +45,14 @@ def loads(text: str) -> Any:
     return value
 
 
-def _block_node(scan: Scanner, indent: int, depth: int, fresh: bool) -> Any:
+def _block_node(scan: Scanner, indent: int, depth: int, new_line: bool) -> Any:
     """The node here, in a collection whose items stand at the column ``indent``; then go to the token behind it.
 
-    ``fresh`` says whether a block collection may begin here, as it may not behind a key on the same line.
+    ``new_line`` says whether a block collection may begin here, as it may not behind a key on the same line.
     """
     char, begin, line_begin, column = scan.char, scan.at, scan.line_begin, scan.column
     if scan.at_item():
-        if not fresh:
+        if not new_line:
             scan.refuse("a sequence cannot begin on the line of its key")
         return _sequence(scan, column, depth, False)
     value: Any
@@ -64,7 +65,7 @@ def _block_node(scan: Scanner, indent: int, depth: int, fresh: bool) -> Any:
     else:
         value = scan.quoted() if char in "'\"" else scan.plain_line(IN_BLOCK)
         if scan.colon(begin, line_begin):
-            if not fresh:
+            if not new_line:
                 scan.refuse(_TWO_COLONS, begin)
             return _mapping(scan, column, value if char in "'\"" else scan.resolve(value, begin), begin, depth)
         if char not in "'\"":
@@ -88,9 +89,9 @@ def _mapping(scan: Scanner, column: int, key: Scalar, begin: int, depth: int) ->
     mapping: dict[Scalar, Any] = {}
     while True:
         _check_key(scan, key, mapping, begin)
-        fresh = scan.next()
+        new_line = scan.next()
         if _is_below(scan, column):
-            mapping[key] = _block_node(scan, column, depth + 1, fresh)
+            mapping[key] = _block_node(scan, column, depth + 1, new_line)
         elif scan.column == column and scan.at_item():
             mapping[key] = _sequence(scan, column, depth + 1, True)
         else:
@@ -138,8 +139,10 @@ def _flow_collection(scan: Scanner, depth: int) -> Any:
         item = _flow_node(scan, depth)
         value = None
         if scan.char == ":":
-            if scan.line_begin != line_begin or scan.at - item_begin > KEY_LIMIT:
-                scan.refuse("a key and its colon must stand on one line, %d characters at the most" % KEY_LIMIT)
+            if scan.line_begin != line_begin:
+                scan.refuse("a key and its colon must stand on one line")
+            if scan.at - item_begin > KEY_LIMIT:
+                scan.refuse(KEY_TOO_LONG, item_begin)
             scan.skip(1)
             value = None if scan.char in (",", closing) else _flow_node(scan, depth)
             if closing == "]":
@@ -154,6 +157,8 @@ def _flow_collection(scan: Scanner, depth: int) -> Any:
             scan.skip(1)
         elif not scan.char:
             scan.refuse("this is not closed by a %s" % closing, begin)
+        elif scan.char == "?":
+            scan.refuse("put quotes around text with a ? within [] or {}")
         elif scan.char != closing:
             scan.refuse("a comma or %s is missing before this" % closing)
     scan.at += 1
@@ -182,6 +187,8 @@ def _check_depth(scan: Scanner, depth: int, begin: int) -> None:
 
 def _check_key(scan: Scanner, key: Any, mapping: dict[Scalar, Any], begin: int) -> None:
     if isinstance(key, (list, dict)):
-        scan.refuse("complex keys are not supported", begin)
+        scan.refuse(
+            "complex keys are not supported; put quotes around text that begins with %s" % scan.text[begin], begin
+        )
     if key in mapping:
         scan.refuse("the key %r stands twice in one mapping" % (key,), begin)

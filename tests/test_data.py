@@ -44,7 +44,7 @@ BAD = [
     ("a: [.nan]", "nan is no number of JSON"),
     ("a: [{1: b}]", "the key 1 is no text; put quotes around it"),
     ("on: b", "the key True is no text; put quotes around it"),
-    ("a: " + "[" * 100_000, "is not YAML: line 1, column 104: more than 100 levels are not supported"),
+    ("a: " + "[" * 100_000, "is not YAML: line 1, column 103: more than 100 levels are not supported"),
     ('{"a":' * 100_000, "is nested too deeply"),
     ("- a", "must be an object, not a list"),
     ("some text", "must be an object, not a string"),
