@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .faults import Fault
+from .faults import Fault, Listed
 from .keywords import (
     depends,
     is_array,
@@ -94,7 +94,7 @@ def _one_of(argument: Any, site: Site) -> Check:
             return site.fault(instance, path, _NONE_FITS, instance, context=context)
         if len(fitting) == 1:
             return ()
-        several = ", ".join([repr(node.schema) for node in (*fitting[1:], fitting[0])])
+        several = Listed([node.schema for node in (*fitting[1:], fitting[0])])
         return site.fault(instance, path, "{0!r} is valid under each of {1}", instance, several)
 
     return check
@@ -217,11 +217,11 @@ def _additional_properties(argument: Any, site: Site) -> Check:
         extra = [name for name in instance if name not in known and not any(matches(name) for matches in patterns)]
         if not extra or argument is not False:
             return [fault for name in extra for fault in node.faults(instance[name], (*path, name), memory)]
-        names = ", ".join(map(repr, sorted(extra)))
+        names = Listed(sorted(extra))
         if not patterns:
             text = "Additional properties are not allowed ({0} {1} unexpected)"
             return site.fault(instance, path, text, names, "was" if len(extra) == 1 else "were")
-        regexes = ", ".join(map(repr, sorted(pattern_texts)))
+        regexes = Listed(sorted(pattern_texts))
         text = "{0} {1} not match any of the regexes: {2}"
         return site.fault(instance, path, text, names, "does" if len(extra) == 1 else "do", regexes)
 
@@ -312,7 +312,7 @@ def additional_items(argument: Any, site: Site) -> Check | None:
             return each(instance, path, memory)
         extra = instance[first:]
         text = "Additional items are not allowed ({0} {1} unexpected)"
-        return site.fault(instance, path, text, ", ".join(map(repr, extra)), "was" if len(extra) == 1 else "were")
+        return site.fault(instance, path, text, Listed(extra), "was" if len(extra) == 1 else "were")
 
     return check
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, NoReturn, Optional, Sequence, Tuple, Union
+    from typing import Any, Callable, Dict, Iterable, NoReturn, Optional, Sequence, Tuple, Union
 
     #: Keys and indexes, from the outside in.
     Path = Tuple[Union[str, int], ...]
@@ -50,7 +50,20 @@ class Fault:
 
     @property
     def message(self) -> str:
-        return str(self._text[0].format(*self._text[1:]))
+        try:
+            return str(self._text[0].format(*self._text[1:]))
+        except ValueError:  # Python writes no number of more than 4300 digits
+            return "has a number with too many digits, and is not as %r wants it" % self.site.keyword
+
+
+class Listed:
+    """Values in a fault's text, one after the other."""
+
+    def __init__(self, values: Iterable[Any]) -> None:
+        self._values = values
+
+    def __str__(self) -> str:
+        return ", ".join(map(repr, self._values))
 
 
 class Node:
@@ -105,7 +118,7 @@ class Site:
     def demand(self, is_right: bool, argument: Any, what: str) -> None:
         """Refuse the keyword's argument unless it is right."""
         if not is_right:
-            self.refuse("must be %s, not %s" % (what, short(repr(argument))))
+            self.refuse("must be %s, not %s" % (what, quote(argument)))
 
     def fault(
         self, instance: Any, path: Path, text: str, *arguments: Any, context: Sequence[Fault] = ()
@@ -122,6 +135,14 @@ def locate(path: Path, message: str) -> str:
     )
     text = short("%s: %s" % (place.lstrip("."), message) if place else message)
     return text if text.isprintable() else "".join([char if char.isprintable() else " " for char in text])
+
+
+def quote(value: Any) -> str:
+    """``value`` as a message about a schema shows it."""
+    try:
+        return short(repr(value))
+    except ValueError:
+        return "a number with too many digits"
 
 
 def short(text: str) -> str:

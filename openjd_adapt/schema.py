@@ -9,7 +9,7 @@ one that takes exponential time does so here, too.
 from __future__ import annotations
 
 from .dialects import DIALECTS, LEFT_OUT, NEWEST
-from .faults import Node, SchemaError as SchemaError, Site, locate, short
+from .faults import Node, SchemaError as SchemaError, Site, locate, quote
 from .keywords import TYPES, format_keyword
 
 TYPE_CHECKING = False
@@ -118,7 +118,7 @@ class _Document:
                 node.checks.append(lambda instance, place, memory: site.fault(instance, place, _NEVER, instance))
             return node
         if not isinstance(schema, dict):
-            raise SchemaError("must be a schema, not %s" % short(repr(schema)), path)
+            raise SchemaError("must be a schema, not %s" % quote(schema), path)
         self._nodes[id(schema)] = node
         alone = self._dialect.ref_stands_alone and "$ref" in schema
         if not alone:
@@ -147,7 +147,7 @@ class _Document:
             raise SchemaError("a second dialect in one document is not supported", (*path, "$schema"))
         for keyword in (self._dialect.identifier, "$anchor"):
             if not isinstance(schema.get(keyword, ""), str):
-                raise SchemaError("must be a string, not %s" % short(repr(schema[keyword])), (*path, keyword))
+                raise SchemaError("must be a string, not %s" % quote(schema[keyword]), (*path, keyword))
         address, _, name = schema.get(self._dialect.identifier, "").partition("#")
         if address:
             base = _join(base, address)
@@ -205,9 +205,9 @@ def _dialect(schema: Any) -> Dialect:
     name = schema.get("$schema") if isinstance(schema, dict) else None
     if name is None:
         return NEWEST
-    dialect = DIALECTS.get(str(name).partition("://")[2].rstrip("#"))
+    dialect = DIALECTS.get(name.partition("://")[2].rstrip("#")) if isinstance(name, str) else None
     if dialect is None:
-        raise SchemaError("%s is not supported; known are %s" % (short(repr(name)), ", ".join(DIALECTS)), ("$schema",))
+        raise SchemaError("%s is not supported; known are %s" % (quote(name), ", ".join(DIALECTS)), ("$schema",))
     return dialect
 
 
