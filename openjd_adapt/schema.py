@@ -96,8 +96,8 @@ class _Document:
         self._keywords = dict(self._dialect.keywords)
         if formats:
             self._keywords["format"] = format_keyword
-        #: The schemas that have an address; that of the document itself is "" unless it says another.
-        self._resources: dict[str, Any] = {"": schema}
+        #: The schemas that have an address, and their paths; the document's own is "", even if it says another.
+        self._resources: dict[str, tuple[Any, Path]] = {"": (schema, ())}
         #: The address of the resource that begins with a schema, by the schema's identity.
         self._addresses: dict[int, str] = {}
         #: By the address of their resource and their name.
@@ -151,7 +151,7 @@ class _Document:
         address, _, name = schema.get(self._dialect.identifier, "").partition("#")
         if address:
             base = _join(base, address)
-            self._resources[base] = schema
+            self._resources[base] = (schema, path)
             self._addresses[id(schema)] = base
         for anchor in (name, schema.get("$anchor")):
             if anchor:
@@ -184,21 +184,25 @@ class _Document:
 
     def _at_pointer(self, resource: str, pointer: str) -> Node | None:
         """The node of the schema at a JSON pointer, also where it stands below no keyword."""
-        schema = self._resources[resource]
-        steps: list[str | int] = []
+        schema, path = self._resources[resource]
         for token in pointer.split("/")[1:]:
             step: str | int = token.replace("~1", "/").replace("~0", "~")
-            if isinstance(schema, list) and token.isdigit() and int(token) < len(schema):
+            if isinstance(schema, list) and _is_index(token, len(schema)):
                 step = int(token)
             elif not isinstance(schema, dict) or step not in schema:
                 return None
             schema = schema[step]
-            steps.append(step)
+            path = (*path, step)
             resource = self._addresses.get(id(schema), resource)
-        return self._nodes.get(id(schema)) or self._compile(schema, tuple(steps), resource)
+        return self._nodes.get(id(schema)) or self._compile(schema, path, resource)
 
 
 _NEVER = "False schema does not allow {0!r}"
+
+
+def _is_index(token: str, length: int) -> bool:
+    """Whether a pointer's token is a place in a list. Source: RFC 6901: ASCII digits, and no leading zero."""
+    return token.isdecimal() and len(token) < 10 and str(int(token)) == token and int(token) < length
 
 
 def _dialect(schema: Any) -> Dialect:
@@ -216,4 +220,7 @@ def _join(base: str, address: str) -> str:
         return address
     from urllib.parse import urljoin
 
-    return urljoin(base, address)
+    try:
+        return urljoin(base, address)
+    except ValueError:  # it is no URI, as http://[ is none
+        return address

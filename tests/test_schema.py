@@ -1,4 +1,4 @@
-"""JSON Schema: what is valid, what is said of the rest and where, which schemas are wrong, and that nothing is ignored."""
+"""JSON Schema: what is valid, what is said of the rest and where, which schemas are wrong; and nothing is ignored."""
 
 from __future__ import annotations
 
@@ -21,6 +21,100 @@ def refusal(schema, **options):
     with pytest.raises(SchemaError) as caught:
         Validator(schema, **options)
     return caught.value
+
+
+# References
+
+#: Allows anything, and has many places that references can lead to.
+LANDSCAPE = {
+    "$defs": {
+        "a/b": {"type": "string"},
+        "c~d": {"type": "string"},
+        "e%f": {"type": "string"},
+        "": {"type": "string"},
+        "named": {"$anchor": "name", "type": "string"},
+        "~1": {"type": "string"},
+    },
+    "prefixItems": [{}, {"type": "string"}],
+    "x-parts": {"list": [{"deep": {"type": "string"}}], "flag": False},
+}
+
+
+@pytest.mark.parametrize(
+    "reference, path",
+    [
+        ("#/$defs/a~1b", ("$defs", "a/b")),
+        ("#/%24defs/c~0d", ("$defs", "c~d")),
+        ("#/$defs/~01", ("$defs", "~1")),
+        ("#/$defs/e%25f", ("$defs", "e%f")),
+        ("#/$defs/", ("$defs", "")),
+        ("#name", ("$defs", "named")),
+        ("#/prefixItems/1", ("prefixItems", 1)),
+        ("#/x-parts/list/0/deep", ("x-parts", "list", 0, "deep")),
+    ],
+)
+def test_a_reference_finds_a_schema_wherever_it_stands_and_the_error_says_where(reference, path):
+    schema = {**LANDSCAPE, "properties": {"a": {"$ref": reference}}}
+    validate({"a": "text"}, schema)
+    error = complaint({"a": 1}, schema)
+    assert (error.message, error.path, error.schema_path) == ("1 is not of type 'string'", ("a",), (*path, "type"))
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "#/$defs/g",
+        "#/$defs/a/b",
+        "#/$defs/named/type/0",
+        "#/prefixItems/2",
+        "#/prefixItems/-1",
+        "#/prefixItems/01",
+        "#/prefixItems/+1",
+        "#/prefixItems/ 1",
+        "#/prefixItems/x",
+        "#/prefixItems/\u00b2",
+        "#/prefixItems/\u0661",
+        "#/prefixItems/" + "9" * 5000,
+        "#/x-parts/list/1",
+        "#nobody",
+    ],
+    ids=range(14),
+)
+def test_a_reference_to_nothing_is_refused_before_any_value_is_there(reference):
+    error = refusal({**LANDSCAPE, "properties": {"a": {"$ref": reference}}})
+    assert error.message == "%r leads to nothing" % reference
+    assert error.path == ("properties", "a", "$ref")
+
+
+@pytest.mark.parametrize("reference", ["#/x-parts", "#/x-parts/list", "#/prefixItems"])
+def test_a_reference_to_what_is_no_schema_is_refused(reference):
+    schema = {**LANDSCAPE, "x-parts": {"properties": 5, "list": []}, "properties": {"a": {"$ref": reference}}}
+    error = refusal(schema)
+    assert ("must be", error.path[0]) == (error.message[:7], reference.split("/")[1])
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "https://example.com/other.json"},
+        {"$id": "https://example.com/a.json", "$ref": "b.json"},
+        {"$id": "https://example.com/a.json", "$ref": "http://[x"},
+        {"$id": "http://[x", "properties": {"a": {"$id": "b"}}, "$ref": "c"},
+        {"$id": "urn:example:a", "$ref": "urn:example:b#/x"},
+        {"$ref": "https://json-schema.org/draft/2020-12/schema"},
+    ],
+    ids=range(6),
+)
+def test_a_reference_to_another_document_is_refused_and_nothing_is_fetched(schema):
+    error = refusal(schema)
+    assert error.message == "%r leads out of this document, and nothing is fetched" % schema["$ref"]
+    assert error.path == ("$ref",)
+
+
+def test_schemas_inside_one_with_an_address_of_its_own_have_their_place_in_the_document():
+    inner = {"$id": "https://example.com/a", "x-more": {"deep": {"type": "string"}}, "$ref": "#/x-more/deep"}
+    error = complaint(1, {"$defs": {"a": inner}, "$ref": "https://example.com/a"})
+    assert error.schema_path == ("$defs", "a", "x-more", "deep", "type")
 
 
 # Hostile input
