@@ -113,7 +113,9 @@ def _not(argument: Any, site: Site) -> Check:
 
 def _if(argument: Any, site: Site) -> Check:
     node = site.node(argument)
-    then, otherwise = site.beside("then"), site.beside("else")
+    then, otherwise = [
+        site.beside(name).node(site.schema[name]) if name in site.schema else None for name in ("then", "else")
+    ]
 
     def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
         branch = otherwise if node.faults(instance, path, memory) else then
@@ -208,8 +210,9 @@ def _additional_properties(argument: Any, site: Site) -> Check:
     node = site.node(argument)
     known = site.schema.get("properties", ())
     pattern_texts = site.schema.get("patternProperties", {})
-    need_object(pattern_texts, site)
-    patterns = [need_pattern(pattern, site) for pattern in pattern_texts]
+    pattern_site = site.beside("patternProperties")
+    need_object(pattern_texts, pattern_site)
+    patterns = [need_pattern(pattern, pattern_site) for pattern in pattern_texts]
 
     def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
         if not is_object(instance):
@@ -218,7 +221,7 @@ def _additional_properties(argument: Any, site: Site) -> Check:
         if not extra or argument is not False:
             return [fault for name in extra for fault in node.faults(instance[name], (*path, name), memory)]
         names = Listed(sorted(extra))
-        if not patterns:
+        if "patternProperties" not in site.schema:
             text = "Additional properties are not allowed ({0} {1} unexpected)"
             return site.fault(instance, path, text, names, "was" if len(extra) == 1 else "were")
         regexes = Listed(sorted(pattern_texts))
@@ -317,13 +320,15 @@ def additional_items(argument: Any, site: Site) -> Check | None:
     return check
 
 
+def _bound_of_contains(argument: Any, site: Site) -> None:
+    """``minContains`` and ``maxContains``, which ``contains`` reads."""
+    need_count(argument, site)
+
+
 def _contains(argument: Any, site: Site) -> Check:
     node = site.node(argument)
     least = site.schema.get("minContains", 1)
     most = site.schema.get("maxContains")
-    need_count(least, site)
-    if most is not None:
-        need_count(most, site)
 
     def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
         if not is_array(instance):
@@ -377,4 +382,6 @@ APPLICATORS: dict[str, Keyword] = {
     "prefixItems": _prefix_items,
     "items": _items,
     "contains": _contains,
+    "minContains": _bound_of_contains,
+    "maxContains": _bound_of_contains,
 }

@@ -41,11 +41,14 @@ def _bounded(inclusive: Keyword, exclusive: Keyword, flag: str) -> Keyword:
     """``minimum`` or ``maximum`` in draft-04, where a flag beside it says that the bound itself is out."""
 
     def keyword(argument: Any, site: Site) -> Check | None:
-        excludes = site.schema.get(flag, False)
-        need_boolean(excludes, site)
-        return (exclusive if excludes else inclusive)(argument, site)
+        return (exclusive if site.schema.get(flag) else inclusive)(argument, site)
 
     return keyword
+
+
+def _flag(argument: Any, site: Site) -> None:
+    """``exclusiveMinimum`` or ``exclusiveMaximum`` in draft-04, which the bound beside it reads."""
+    need_boolean(argument, site)
 
 
 def _without(keywords: dict[str, Keyword], *names: str) -> dict[str, Keyword]:
@@ -59,16 +62,18 @@ _2019_09 = {
     "additionalItems": applicators.additional_items,
 }
 _07 = {
-    **_without(_2019_09, "dependentRequired", "dependentSchemas"),
+    **_without(_2019_09, "dependentRequired", "dependentSchemas", "minContains", "maxContains"),
     "contains": applicators.contains_one,
     "dependencies": applicators.dependencies,
 }
 _06 = _without(_07, "if", "then", "else")
 _04 = {
-    **_without(_06, "const", "contains", "propertyNames", "exclusiveMinimum", "exclusiveMaximum"),
+    **_without(_06, "const", "contains", "propertyNames"),
     "type": typed({**TYPES, "integer": lambda value: isinstance(value, int) and not is_boolean(value)}),
     "minimum": _bounded(ASSERTIONS["minimum"], ASSERTIONS["exclusiveMinimum"], "exclusiveMinimum"),
     "maximum": _bounded(ASSERTIONS["maximum"], ASSERTIONS["exclusiveMaximum"], "exclusiveMaximum"),
+    "exclusiveMinimum": _flag,
+    "exclusiveMaximum": _flag,
 }
 
 NEWEST = Dialect(_2020_12)

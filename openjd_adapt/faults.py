@@ -104,9 +104,9 @@ class Site:
         """The schema that stands below the keyword, by so many steps."""
         return self._compile(schema, self.path + steps)
 
-    def beside(self, keyword: str) -> Node | None:
-        """The schema that another keyword of the same schema has, if it stands there."""
-        return self._compile(self.schema[keyword], (*self.path[:-1], keyword)) if keyword in self.schema else None
+    def beside(self, keyword: str) -> Site:
+        """Where another keyword of the same schema stands, or would stand."""
+        return Site(keyword, self.schema, (*self.path[:-1], keyword), self._compile, self._refer)
 
     def target(self, reference: str) -> Callable[[], Node]:
         """What gives the schema that ``reference`` names, once all of the document is known."""

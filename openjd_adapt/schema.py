@@ -92,7 +92,7 @@ class _Document:
     """A schema document: makes the nodes of its schemas, and finds those that references name."""
 
     def __init__(self, schema: Any, formats: bool) -> None:
-        self._dialect = _dialect(schema)
+        self._dialect = _dialect(schema, ())
         self._keywords = dict(self._dialect.keywords)
         if formats:
             self._keywords["format"] = format_keyword
@@ -143,7 +143,7 @@ class _Document:
 
     def _register(self, schema: dict[str, Any], node: Node, path: Path, base: str) -> str:
         """Note under which address and names references find the schema; the address that those below start from."""
-        if path and "$schema" in schema and _dialect(schema) is not self._dialect:
+        if path and "$schema" in schema and _dialect(schema, path) is not self._dialect:
             raise SchemaError("a second dialect in one document is not supported", (*path, "$schema"))
         for keyword in (self._dialect.identifier, "$anchor"):
             if not isinstance(schema.get(keyword, ""), str):
@@ -205,13 +205,14 @@ def _is_index(token: str, length: int) -> bool:
     return token.isdecimal() and len(token) < 10 and str(int(token)) == token and int(token) < length
 
 
-def _dialect(schema: Any) -> Dialect:
-    name = schema.get("$schema") if isinstance(schema, dict) else None
-    if name is None:
+def _dialect(schema: Any, path: Path) -> Dialect:
+    if not isinstance(schema, dict) or "$schema" not in schema:
         return NEWEST
+    name = schema["$schema"]
     dialect = DIALECTS.get(name.partition("://")[2].rstrip("#")) if isinstance(name, str) else None
     if dialect is None:
-        raise SchemaError("%s is not supported; known are %s" % (quote(name), ", ".join(DIALECTS)), ("$schema",))
+        known = ", ".join(DIALECTS)
+        raise SchemaError("%s is not supported; known are %s" % (quote(name), known), (*path, "$schema"))
     return dialect
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from openjd_adapt.schema import SchemaError, ValidationError, Validator, validate
 
+DRAFT_04 = "http://json-schema.org/draft-04/schema#"
 DRAFT_07 = "http://json-schema.org/draft-07/schema#"
 
 
@@ -21,6 +22,31 @@ def refusal(schema, **options):
     with pytest.raises(SchemaError) as caught:
         Validator(schema, **options)
     return caught.value
+
+
+# Wrong schemas
+
+WRONG = [
+    # Of keywords that read one another, the wrong one is named, wherever the other stands.
+    ({"contains": {}, "minContains": "1"}, ("minContains",), "must be a whole number from 0 on, not '1'"),
+    ({"maxContains": -1, "contains": {}}, ("maxContains",), "must be a whole number from 0 on, not -1"),
+    ({"minContains": 1.5}, ("minContains",), "must be a whole number from 0 on, not 1.5"),
+    ({"maxContains": None}, ("maxContains",), "must be a whole number from 0 on, not None"),
+    ({"additionalProperties": {}, "patternProperties": 1}, ("patternProperties",), "must be an object, not 1"),
+    ({"additionalProperties": {}, "patternProperties": {"(": {}}}, ("patternProperties",), "'(' is no regular"),
+    ({"if": {}, "then": 1}, ("then",), "must be a schema, not 1"),
+    ({"if": {}, "else": {"type": 1}}, ("else", "type"), "must be a type or a list of types, not 1"),
+    ({"$schema": DRAFT_04, "minimum": 1, "exclusiveMinimum": 2}, ("exclusiveMinimum",), "must be true or false, not 2"),
+    ({"$schema": DRAFT_04, "exclusiveMaximum": 2}, ("exclusiveMaximum",), "must be true or false, not 2"),
+    ({"$schema": None}, ("$schema",), "None is not supported; known are json-schema.org/draft/2020-12/schema, "),
+    ({"$defs": {"a": {"$schema": "x"}}}, ("$defs", "a", "$schema"), "'x' is not supported; known are "),
+]
+
+
+@pytest.mark.parametrize("schema, path, message", WRONG, ids=range(len(WRONG)))
+def test_a_wrong_schema_is_refused_with_the_place_and_the_reason(schema, path, message):
+    error = refusal(schema)
+    assert (error.message[: len(message)], error.path) == (message, path)
 
 
 # References
