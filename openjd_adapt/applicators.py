@@ -199,7 +199,7 @@ def _pattern_properties(argument: Any, site: Site) -> Check:
             fault
             for matches, node in patterns
             for name, value in instance.items()
-            if matches(name)
+            if is_string(name) and matches(name)
             for fault in node.faults(value, (*path, name), memory)
         ]
 
@@ -214,13 +214,16 @@ def _additional_properties(argument: Any, site: Site) -> Check:
     need_object(pattern_texts, pattern_site)
     patterns = [need_pattern(pattern, pattern_site) for pattern in pattern_texts]
 
+    def is_extra(name: Any) -> bool:
+        return name not in known and not (is_string(name) and any(matches(name) for matches in patterns))
+
     def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
         if not is_object(instance):
             return ()
-        extra = [name for name in instance if name not in known and not any(matches(name) for matches in patterns)]
+        extra = list(filter(is_extra, instance))
         if not extra or argument is not False:
             return [fault for name in extra for fault in node.faults(instance[name], (*path, name), memory)]
-        names = Listed(sorted(extra))
+        names = Listed(sorted(extra, key=str))
         if "patternProperties" not in site.schema:
             text = "Additional properties are not allowed ({0} {1} unexpected)"
             return site.fault(instance, path, text, names, "was" if len(extra) == 1 else "were")

@@ -129,10 +129,7 @@ class Site:
 
 def locate(path: Path, message: str) -> str:
     """``message`` behind the place that it is about, as in ``cameras[0].name: …``, in one line."""
-    place = "".join(
-        "[%d]" % step if isinstance(step, int) else "." + step if step.isidentifier() else "[%r]" % step
-        for step in path
-    )
+    place = "".join("." + step if isinstance(step, str) and step.isidentifier() else "[%r]" % (step,) for step in path)
     text = short("%s: %s" % (place.lstrip("."), message) if place else message)
     return text if text.isprintable() else "".join([char if char.isprintable() else " " for char in text])
 

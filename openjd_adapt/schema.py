@@ -76,9 +76,11 @@ def _best(faults: Sequence[Fault]) -> Fault:
     return best
 
 
-def _relevance(fault: Fault) -> tuple[int, Path, bool, bool]:
+def _relevance(fault: Fault) -> tuple[int, list[tuple[int, str]], bool, bool]:
     """Larger for what is more to the point, by the rules of ``jsonschema``."""
-    return (-len(fault.path), fault.path, fault.site.keyword not in ("anyOf", "oneOf"), not _is_of_type(fault))
+    # Python's objects may have keys that JSON's have not, and None < "a" is a TypeError.
+    path = [(step, "") if isinstance(step, int) else (0, str(step)) for step in fault.path]
+    return (-len(path), path, fault.site.keyword not in ("anyOf", "oneOf"), not _is_of_type(fault))
 
 
 def _is_of_type(fault: Fault) -> bool:

@@ -173,3 +173,36 @@ def test_a_number_too_long_to_be_written_is_reported_like_any_other(instance, sc
 )
 def test_a_number_too_long_to_be_written_is_refused_in_a_schema_like_any_other(schema):
     assert "not" in refusal(schema).message
+
+
+STRANGE_KEYS = {None: 1, 1.5: 1, True: 1, ("a", 2): 1, b"a": 1, -7: 1, "text": 1}
+
+
+@pytest.mark.parametrize(
+    "schema, message",
+    [
+        (
+            {"additionalProperties": False},
+            "Additional properties are not allowed (('a', 2), -7, 1.5, None, True, b'a', 'text' were unexpected)",
+        ),
+        (
+            {"patternProperties": {"^t": {}}, "additionalProperties": False},
+            "('a', 2), -7, 1.5, None, True, b'a' do not match any of the regexes: '^t'",
+        ),
+        ({"additionalProperties": {"type": "null"}}, "1 is not of type 'null'"),
+        ({"patternProperties": {"": {"type": "null"}}}, "1 is not of type 'null'"),
+        ({"propertyNames": {"type": "string"}}, "None is not of type 'string'"),
+        ({"const": {}}, "{} was expected"),
+        ({"required": ["a"], "type": "object"}, "'a' is a required property"),
+        ({"properties": {"text": False}}, "False schema does not allow 1"),
+    ],
+    ids=range(8),
+)
+def test_keys_that_json_does_not_know_are_properties_that_no_pattern_matches(schema, message):
+    assert complaint(STRANGE_KEYS, schema).message == message
+
+
+@pytest.mark.parametrize("key", list(STRANGE_KEYS), ids=repr)
+def test_keys_that_json_does_not_know_are_shown_in_the_place_of_an_error(key):
+    assert str(complaint({key: 1}, {"additionalProperties": {"type": "null"}})).endswith(": 1 is not of type 'null'")
+    assert refusal({"properties": {key: 5}}).path == ("properties", key)
