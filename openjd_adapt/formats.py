@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _TIME = r"([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?([zZ]|[+-]([01]\d|2[0-3]):[0-5]\d)"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 
 
 def _matches(pattern: str) -> Callable[[str], bool]:
@@ -48,16 +49,14 @@ def _date_time(text: str) -> None:
     _date(text[:10])
 
 
-def _ipv4(text: str) -> None:
-    import ipaddress
-
-    ipaddress.IPv4Address(text)
+#: The module ipaddress takes a leading zero up to Python 3.9.4.
+_is_ipv4 = _matches(r"%s(?:\.%s){3}" % (_OCTET, _OCTET))
 
 
 def _ipv6(text: str) -> None:
     import ipaddress
 
-    if "%" in text:
+    if "%" in text or ("." in text and not _is_ipv4(text.rpartition(":")[2])):
         raise ValueError
     ipaddress.IPv6Address(text)
 
@@ -69,7 +68,7 @@ FORMATS: dict[str, Callable[[str], bool]] = {
     "date-time": _reads(_date_time),
     "email": _matches(r"[^@\s]+@[^@\s]+"),
     "hostname": _matches(r"(?=.{1,253}\Z)%s(?:\.%s)*" % (_LABEL, _LABEL)),
-    "ipv4": _reads(_ipv4),
+    "ipv4": _is_ipv4,
     "ipv6": _reads(_ipv6),
     "uri": _matches(r"[A-Za-z][A-Za-z0-9+.-]*:(?:[^\x00-\x20\x7f-\U0010ffff\"<>\\^`{|}%]|%[0-9A-Fa-f]{2})*"),
     "uuid": _matches(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"),
