@@ -8,7 +8,7 @@ from .keywords import ASSERTIONS, TYPES, is_boolean, need_boolean, typed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Callable
 
     from .faults import Check, Keyword, Site
 
@@ -28,9 +28,15 @@ class Dialect:
     """A draft. Schemas that name no ``$schema`` are of the newest."""
 
     def __init__(
-        self, keywords: dict[str, Keyword], identifier: str = "$id", *, ref_stands_alone: bool = False
+        self,
+        keywords: dict[str, Keyword],
+        identifier: str = "$id",
+        types: dict[str, Callable[[Any], bool]] = TYPES,
+        *,
+        ref_stands_alone: bool = False,
     ) -> None:
         self.keywords = keywords
+        self.types = types
         #: The keyword that gives a schema an address.
         self.identifier = identifier
         #: ``$ref`` hides the keywords beside it.
@@ -67,9 +73,10 @@ _07 = {
     "dependencies": applicators.dependencies,
 }
 _06 = _without(_07, "if", "then", "else")
+_04_TYPES = {**TYPES, "integer": lambda value: isinstance(value, int) and not is_boolean(value)}
 _04 = {
     **_without(_06, "const", "contains", "propertyNames"),
-    "type": typed({**TYPES, "integer": lambda value: isinstance(value, int) and not is_boolean(value)}),
+    "type": typed(_04_TYPES),
     "minimum": _bounded(ASSERTIONS["minimum"], ASSERTIONS["exclusiveMinimum"], "exclusiveMinimum"),
     "maximum": _bounded(ASSERTIONS["maximum"], ASSERTIONS["exclusiveMaximum"], "exclusiveMaximum"),
     "exclusiveMinimum": _flag,
@@ -83,5 +90,5 @@ DIALECTS = {
     "json-schema.org/draft/2019-09/schema": Dialect(_2019_09),
     "json-schema.org/draft-07/schema": Dialect(_07, ref_stands_alone=True),
     "json-schema.org/draft-06/schema": Dialect(_06, ref_stands_alone=True),
-    "json-schema.org/draft-04/schema": Dialect(_04, "id", ref_stands_alone=True),
+    "json-schema.org/draft-04/schema": Dialect(_04, "id", _04_TYPES, ref_stands_alone=True),
 }

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from .dialects import DIALECTS, LEFT_OUT, NEWEST
 from .faults import Node, SchemaError as SchemaError, Site, locate, quote
-from .keywords import TYPES, format_keyword
+from .keywords import format_keyword
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Sequence
+    from typing import Any, Callable, Dict, Sequence
 
     from .dialects import Dialect
     from .faults import Fault, Memory, Path
+
+    Types = Dict[str, Callable[[Any], bool]]
 
 
 class ValidationError(ValueError):
@@ -49,9 +51,11 @@ class Validator:
 
     def __init__(self, schema: Any, *, formats: bool = False) -> None:
         try:
-            self._root = _Document(schema, formats).root
+            document = _Document(schema, formats)
         except RecursionError:
             raise SchemaError("is nested too deeply") from None
+        self._root = document.root
+        self._types = document.dialect.types
 
     def validate(self, instance: Any) -> None:
         """Raise :class:`ValidationError` if ``instance`` is not as the schema wants it."""
@@ -59,43 +63,47 @@ class Validator:
         try:
             faults = self._root.faults(instance, (), memory)
             if faults:
-                best = _best(faults)
+                best = _best(faults, self._types)
                 raise ValidationError(best.message, best.path, best.site.path, best.instance)
         except RecursionError:
             raise ValidationError("is nested too deeply", (), (), instance) from None
 
 
-def _best(faults: Sequence[Fault]) -> Fault:
+def _best(faults: Sequence[Fault], types: Types) -> Fault:
     """The fault to report: nearest to the root; but of alternatives none of which fits, the one furthest in."""
-    best = max(faults, key=_relevance)
+
+    def relevance(fault: Fault) -> tuple[Any, ...]:
+        return _relevance(fault, types)
+
+    best = max(faults, key=relevance)
     while best.context:
-        candidates = sorted(best.context, key=_relevance)[:2]
-        if len(candidates) == 2 and _relevance(candidates[0]) == _relevance(candidates[1]):
+        candidates = sorted(best.context, key=relevance)[:2]
+        if len(candidates) == 2 and relevance(candidates[0]) == relevance(candidates[1]):
             break  # none of the alternatives is any nearer than the others
         best = candidates[0]
     return best
 
 
-def _relevance(fault: Fault) -> tuple[int, list[tuple[int, str]], bool, bool]:
+def _relevance(fault: Fault, types: Types) -> tuple[Any, ...]:
     """Larger for what is more to the point, by the rules of ``jsonschema``."""
     # Python's objects may have keys that JSON's have not, and None < "a" is a TypeError.
     path = [(step, "") if isinstance(step, int) else (0, str(step)) for step in fault.path]
-    return (-len(path), path, fault.site.keyword not in ("anyOf", "oneOf"), not _is_of_type(fault))
+    return (-len(path), path, fault.site.keyword not in ("anyOf", "oneOf"), not _is_of_type(fault, types))
 
 
-def _is_of_type(fault: Fault) -> bool:
+def _is_of_type(fault: Fault, types: Types) -> bool:
     """Whether the value has at least the type that the schema around the failing keyword names."""
     schema = fault.site.schema
     names = schema.get("type", []) if isinstance(schema, dict) else []
-    return any(TYPES[name](fault.instance) for name in ([names] if isinstance(names, str) else names) if name in TYPES)
+    return any(types[name](fault.instance) for name in ([names] if isinstance(names, str) else names) if name in types)
 
 
 class _Document:
     """A schema document: makes the nodes of its schemas, and finds those that references name."""
 
     def __init__(self, schema: Any, formats: bool) -> None:
-        self._dialect = _dialect(schema, ())
-        self._keywords = dict(self._dialect.keywords)
+        self.dialect = _dialect(schema, ())
+        self._keywords = dict(self.dialect.keywords)
         if formats:
             self._keywords["format"] = format_keyword
         #: The schemas that have an address, and their paths; the document's own is "", even if it says another.
@@ -122,7 +130,7 @@ class _Document:
         if not isinstance(schema, dict):
             raise SchemaError("must be a schema, not %s" % quote(schema), path)
         self._nodes[id(schema)] = node
-        alone = self._dialect.ref_stands_alone and "$ref" in schema
+        alone = self.dialect.ref_stands_alone and "$ref" in schema
         if not alone:
             base = self._register(schema, node, path, base)
         for name, argument in schema.items():
@@ -145,12 +153,12 @@ class _Document:
 
     def _register(self, schema: dict[str, Any], node: Node, path: Path, base: str) -> str:
         """Note under which address and names references find the schema; the address that those below start from."""
-        if path and "$schema" in schema and _dialect(schema, path) is not self._dialect:
+        if path and "$schema" in schema and _dialect(schema, path) is not self.dialect:
             raise SchemaError("a second dialect in one document is not supported", (*path, "$schema"))
-        for keyword in (self._dialect.identifier, "$anchor"):
+        for keyword in (self.dialect.identifier, "$anchor"):
             if not isinstance(schema.get(keyword, ""), str):
                 raise SchemaError("must be a string, not %s" % quote(schema[keyword]), (*path, keyword))
-        address, _, name = schema.get(self._dialect.identifier, "").partition("#")
+        address, _, name = schema.get(self.dialect.identifier, "").partition("#")
         if address:
             base = _join(base, address)
             self._resources[base] = (schema, path)

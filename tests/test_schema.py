@@ -672,6 +672,8 @@ DRAFTS = [
     ("04", {"type": ["integer", "null"]}, 1.0, "1.0 is not of type 'integer', 'null'"),
     ("04", {"type": "integer"}, True, "True is not of type 'integer'"),
     ("06 07 2019 2020", {"type": "integer"}, 1.0, None),
+    # So that neither alternative is nearer than the other.
+    ("04", {"oneOf": [{"type": "integer"}, {"type": "null"}]}, 1.0, "1.0 is not valid under any of the given schemas"),
     # What came later says nothing.
     ("04", {"const": 2, "contains": {"type": "null"}, "propertyNames": {"maxLength": 0}}, {"a": [1]}, None),
     ("04", {"const": 2, "contains": {"type": "null"}}, [1], None),
