@@ -33,8 +33,6 @@ _OUTSIDE_CLASS = {
 _INSIDE_CLASS = {
     r"\s": r"\s" + _MORE_SPACE,
     r"\S": _NO_SPACE,
-    r"\b": r"\x08",
-    "^": r"\^",
     **{char: "\\" + char for char in "[-&|~"},
 }
 _EMPTY_CLASS = {"[]": "(?!)", "[^]": r"[\s\S]"}

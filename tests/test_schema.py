@@ -234,6 +234,13 @@ MESSAGES = [
     ),
     ({"abc": 1}, {"propertyNames": {"maxLength": 2}}, "'abc' is too long", (), ("propertyNames", "maxLength")),
     (
+        {"a": 1, "abc": 2, "b": 3},
+        {"propertyNames": {"$ref": "#/$defs/short"}, "$defs": {"short": {"maxLength": 2}}},
+        "'abc' is too long",
+        (),
+        ("$defs", "short", "maxLength"),
+    ),
+    (
         {"a": 1},
         {"dependentRequired": {"a": ["b"], "x": ["y"]}},
         "'b' is a dependency of 'a'",
@@ -319,6 +326,7 @@ MESSAGES = [
         ("properties", "b", "type"),
     ),
     (1, {"anyOf": [{"minimum": 9}], "maximum": 0}, "1 is greater than the maximum of 0", (), ("maximum",)),
+    (1, {"oneOf": [{"minimum": 9}], "maximum": 0}, "1 is greater than the maximum of 0", (), ("maximum",)),
     (1, {"type": "integer", "minimum": 3, "const": 5}, "1 is less than the minimum of 3", (), ("minimum",)),
     # ... and of alternatives none of which fits, what is furthest in, or has at least the right type.
     (
@@ -392,7 +400,7 @@ def test_an_error_says_what_is_wrong_and_where_in_the_value_and_in_the_schema(
     assert (error.message, error.path) == (message, path)
     assert error.schema_path == schema_path or schema_path is None
     at(schema, error.schema_path)
-    assert at(instance, path) == error.instance or "propertyNames" in error.schema_path
+    assert at(instance, path) == error.instance or "propertyNames" in schema
 
 
 @pytest.mark.parametrize("instance, schema", VALID, ids=range(len(VALID)))
@@ -483,6 +491,15 @@ def test_an_error_about_a_large_value_is_short_and_has_the_whole_message_beside(
     assert len(error.message) > 3000
     assert len(str(error)) < 450
     assert (str(error)[:10], str(error)[-14:], len(str(error).splitlines())) == ("a: 'y\\ny\\n", "' was expected", 1)
+
+
+def test_a_refusal_is_one_line_even_where_re_quotes_the_pattern():
+    error = refusal({"pattern": "[b-\n]"})
+    assert "\n" in error.message
+    assert str(error).startswith(
+        r"pattern: '[b-\n]' is no regular expression that is supported: bad character range b- "
+    )
+    assert len(str(error).splitlines()) == 1
 
 
 def test_errors_are_value_errors():
@@ -706,6 +723,7 @@ DRAFTS = [
         1,
         "1 is not of type 'null'",
     ),
+    ("06 07", {"definitions": {"a": {"$id": "#b", "type": "null"}}, "$ref": "#b"}, 1, "1 is not of type 'null'"),
     ("2019 2020", {"$defs": {"a": {"$anchor": "b", "type": "null"}}, "$ref": "#b"}, 1, "1 is not of type 'null'"),
     (
         "06 07",
@@ -858,8 +876,15 @@ def test_a_reference_to_another_document_is_refused_and_nothing_is_fetched(schem
 
 def test_schemas_inside_one_with_an_address_of_its_own_have_their_place_in_the_document():
     inner = {"$id": "https://example.com/a", "x-more": {"deep": {"type": "string"}}, "$ref": "#/x-more/deep"}
-    error = complaint(1, {"$defs": {"a": inner}, "$ref": "https://example.com/a"})
-    assert error.schema_path == ("$defs", "a", "x-more", "deep", "type")
+    for reference in ["https://example.com/a", "#/$defs/a", "https://example.com/a#/x-more/deep"]:
+        error = complaint(1, {"$defs": {"a": inner}, "$ref": reference})
+        assert error.schema_path == ("$defs", "a", "x-more", "deep", "type")
+
+
+def test_a_pointer_that_leads_into_an_inner_document_starts_from_its_address():
+    inner = {"$id": "https://example.com/a", "x-more": {"$ref": "#/x-deep"}, "x-deep": {"type": "string"}}
+    error = complaint(1, {"$defs": {"a": inner}, "$ref": "#/$defs/a/x-more", "x-deep": {"type": "null"}})
+    assert error.message == "1 is not of type 'string'"
 
 
 @pytest.mark.parametrize(
