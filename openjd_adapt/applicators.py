@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .faults import Fault, Listed
+from .faults import FAULT_LIMIT, Fault, Listed
 from .keywords import (
     depends,
     is_array,
@@ -257,6 +257,8 @@ def _each(node: Node, first: int) -> Check:
         found: list[Fault] = []
         for index in range(first, len(instance)):
             found += node.faults(instance[index], (*path, index), memory)
+            if len(found) > FAULT_LIMIT:
+                break  # those of further items are no better
         return found
 
     return check

@@ -28,9 +28,12 @@ class SchemaError(ValueError):
     """
 
     def __init__(self, message: str, path: Path = ()) -> None:
-        super().__init__(locate(path, message))
+        super().__init__(message, path)
         self.message = message
         self.path = path
+
+    def __str__(self) -> str:
+        return locate(self.path, self.message)
 
 
 class Fault:
@@ -77,9 +80,9 @@ class Node:
         """All that is wrong with ``instance``."""
         found: list[Fault] = []
         for check in self.checks:
-            faults = check(instance, path, memory)
-            if faults:
-                found += faults[: FAULT_LIMIT - len(found)]
+            found += check(instance, path, memory)
+            if len(found) > FAULT_LIMIT:  # the best is one of those that are nearest to the root
+                found = sorted(found, key=lambda fault: len(fault.path))[:FAULT_LIMIT]
         return found
 
 

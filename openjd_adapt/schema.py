@@ -1,9 +1,9 @@
 """JSON Schema, drafts 2020-12 down to 04, within one document: nothing is fetched, and nothing is silently ignored.
 
-Left out, and refused by name: ``$dynamicRef``, ``$dynamicAnchor``, ``$recursiveRef``, ``unevaluatedItems``,
-``unevaluatedProperties``, ``$vocabulary``, references to other documents, other dialects. Unknown keywords are
-annotations. ``format`` asserts on request only. A regular expression in a schema is its author's: ``re`` runs it, and
-one that takes exponential time does so here, too.
+Left out, and refused by name: ``$dynamicRef``, ``$dynamicAnchor``, ``$recursiveRef``, ``$recursiveAnchor``,
+``unevaluatedItems``, ``unevaluatedProperties``, ``$vocabulary``, references to other documents, other dialects. Unknown
+keywords are annotations. ``format`` asserts on request only. A regular expression in a schema is its author's: ``re``
+runs it, and one that takes exponential time does so here, too.
 """
 
 from __future__ import annotations
@@ -31,11 +31,14 @@ class ValidationError(ValueError):
     """
 
     def __init__(self, message: str, path: Path, schema_path: Path, instance: Any) -> None:
-        super().__init__(locate(path, message))
+        super().__init__(message, path, schema_path, instance)
         self.message = message
         self.path = path
         self.schema_path = schema_path
         self.instance = instance
+
+    def __str__(self) -> str:
+        return locate(self.path, self.message)
 
 
 def validate(instance: Any, schema: Any, *, formats: bool = False) -> None:

@@ -22,13 +22,17 @@ class DataError(InputError, ValidationError):
 
     def __init__(self, where: str, error: ValidationError) -> None:
         ValidationError.__init__(self, error.message, error.path, error.schema_path, error.instance)
-        self.args = ("%s: %s" % (where, error),)
+        self.args = (where, error)
+
+    def __str__(self) -> str:
+        return "%s: %s" % (self.args[0], ValidationError.__str__(self))
 
 
 class AdaptorDataValidator:
     """Checks the data of one kind. Raises :class:`InputError` for a schema that is wrong or that is not supported."""
 
     def __init__(self, schema: Any, where: str = "schema") -> None:
+        self._where = where
         try:
             self._validator = Validator(schema)
         except SchemaError as error:
@@ -51,6 +55,8 @@ class AdaptorDataValidator:
             self._validator.validate(data)
         except ValidationError as error:
             raise DataError(where, error) from None
+        except SchemaError as error:  # a reference that leads back to itself shows only now
+            raise InputError("%s: %s" % (self._where, error)) from None
 
 
 class AdaptorDataValidators:

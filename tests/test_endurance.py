@@ -30,6 +30,7 @@ def anonymous_kib(pid):
     return int(re.search(r"^Anonymous:\s+(\d+) kB", text, re.M).group(1))
 
 
+@pytest.mark.long
 def test_a_million_lines_without_a_front_cost_little_memory_and_the_next_front_gets_all_in_order(started):
     keeper = status(started)["pid"]
     task(started, {})
@@ -67,6 +68,7 @@ class Front:
                     return message["result"]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_2000_tasks_on_one_daemon_cost_no_memory_descriptors_or_threads(started):
     def facts():
@@ -88,6 +90,7 @@ def test_2000_tasks_on_one_daemon_cost_no_memory_descriptors_or_threads(started)
     assert status(started)["tasks"] == 2200
 
 
+@pytest.mark.long
 @pytest.mark.timeout(60 + 6 * KILLS)
 @pytest.mark.parametrize("part", [0, 1])
 def test_kill_9_at_random_moments_leaves_no_process_and_no_file_after_the_next_stop(farm, part):

@@ -181,6 +181,7 @@ def test_without_ctypes_a_worker_that_holds_the_gil_dies_with_its_keeper(without
 # Fronts that do not read
 
 
+@pytest.mark.long
 def test_a_front_that_is_stopped_for_a_minute_holds_up_nobody_and_then_shows_everything(farm):
     farm.daemon("start")
     count = 20 * WINDOW_BYTES // len("line 100000\n")

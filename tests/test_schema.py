@@ -5,14 +5,14 @@ from __future__ import annotations
 import concurrent.futures
 import copy
 import json
-from pathlib import Path
+import pickle
 
 import pytest
 
 from openjd_adapt import faults
 from openjd_adapt.schema import SchemaError, ValidationError, Validator, validate
 
-CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
+from .conftest import CORPUS
 
 DRAFT_04 = "http://json-schema.org/draft-04/schema#"
 DRAFT_06 = "http://json-schema.org/draft-06/schema#"
@@ -1164,3 +1164,19 @@ def test_a_validator_serves_many_values_and_many_threads():
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         runs = [pool.submit(lambda: [outcome(validator, value) for value in values]) for _ in range(40)]
         assert [run.result() for run in runs] == [alone] * 40
+
+
+def test_among_more_faults_than_are_compared_the_nearest_to_the_root_is_found():
+    with pytest.raises(ValidationError) as caught:
+        validate(["x"] * 10_001, {"items": {"type": "integer"}, "maxItems": 5})
+    assert (caught.value.path, caught.value.schema_path) == ((), ("maxItems",))
+
+
+def test_errors_can_be_copied_and_pickled():
+    with pytest.raises(ValidationError) as caught:
+        validate({"a": ["x"]}, {"properties": {"a": {"items": {"type": "integer"}}}})
+    with pytest.raises(SchemaError) as wrong:
+        validate(1, {"properties": {"a": {"type": "number of sorts"}}})
+    for error in (caught.value, wrong.value):
+        for other in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+            assert (str(other), vars(other)) == (str(error), vars(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 
@@ -168,6 +169,7 @@ def test_bad_data_are_an_input_error_and_a_validation_error_at_once(folder):
         validators.run_data.validate("frame: 0")
     error = caught.value
     assert isinstance(error, InputError) and error.exit_code == 2
+    assert str(copy.copy(error)) == str(error)
     assert str(error) == "data: frame: 0 is less than the minimum of 1"
     assert error.message == "0 is less than the minimum of 1"
     assert (error.path, error.schema_path, error.instance) == (("frame",), ("properties", "frame", "minimum"), 0)
@@ -189,6 +191,13 @@ def test_data_that_cannot_be_read_are_an_input_error(data, complaint):
     with pytest.raises(InputError) as caught:
         AdaptorDataValidator({}).validate(data)
     assert str(caught.value).startswith(complaint)
+
+
+def test_a_reference_that_leads_back_to_itself_is_the_schemas_fault():
+    validator = AdaptorDataValidator({"$ref": "#"}, "schema init_data.schema.json")
+    with pytest.raises(InputError) as caught:
+        validator.validate({})
+    assert str(caught.value) == "schema init_data.schema.json: ['$ref']: '#' leads back to itself"
 
 
 def test_both_schemas_must_be_there_for_an_adaptor_that_asks_for_both(folder):
