@@ -43,7 +43,7 @@ class Front:
         self._inbox: list[Frame] = []
         self._acknowledged = 0
         system.reset_signals()
-        self._wakeup = system.Wakeup(signal.SIGTERM, signal.SIGINT)
+        self._wakeup = system.Wakeup(*system.CANCEL_SIGNALS)
         self._interrupts = 0
         self._column_0 = True
         self._muted = False
@@ -167,7 +167,7 @@ class Front:
         for descriptor, events in watched.items():
             poll.register(descriptor, events)
         ready = dict(poll.poll(self._patience()))
-        for number in self._wakeup.arrived():
+        for number in self._wakeup.heard():
             self._on_signal(number)
         if self._peer.backlog and ready.get(self._peer.fileno(), 0) & select.POLLOUT:
             self._peer.flush()

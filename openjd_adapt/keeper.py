@@ -9,8 +9,6 @@ got its result.
 from __future__ import annotations
 
 import os
-import signal
-import socket
 import time
 from functools import partial
 
@@ -63,7 +61,6 @@ class Keeper:
         ``groups``: where process groups are written down, on a host where orphans become nobody's children.
         """
         self._plan = plan
-        self._groups = groups
         self._delivery = Delivery(Spool(plan.memory_bytes, plan.limit_bytes))
         self._filter = MarkerFilter(plan.init["token"])
         self._born = time.monotonic()
@@ -79,33 +76,25 @@ class Keeper:
             foreground=plan.address is None,
             idle_seconds=plan.idle_seconds,
         )
-        self._wakeup = system.Wakeup(signal.SIGCHLD, signal.SIGTERM)
+        self._wakeup = system.Wakeup(system.TERMINATION, *system.CHILD_SIGNALS)
         self._loop.watch(self._wakeup, self._on_signals)
         self._loop.watch(lifeline, partial(self._on_lifeline, lifeline))
         if plan.address:
             plan.address.publish(plan.adaptor)
             self._reception.listen(plan.address.listener)
-        self._start_worker(plan)
+        self._start_worker(plan, groups)
         self._starter = starter
         self._reception.add(starter)
-        starter.send({"ready": plan.address.path if plan.address else None, "contained": groups is None})
+        starter.send({"ready": plan.address.path if plan.address else None, "contained": self._worker.is_contained})
         if plan.address:
             self._watch_ground(plan.address)
 
-    def _start_worker(self, plan: Plan) -> None:
-        self._output, output = system.make_pipe()
-        ours, theirs = socket.socketpair()
-        shared = [theirs.fileno()] + ([self._groups.descriptor] if self._groups else [])
-        self._worker = system.spawn(plan.argv, output, shared)
-        if self._groups:
-            self._groups.enter(self._worker)
-        os.close(output)
-        theirs.close()
-        os.set_blocking(self._output, False)
-        self._control = Peer(ours)
-        self._loop.watch(self._output, self._read_output)
+    def _start_worker(self, plan: Plan, groups: system.Ledger | None) -> None:
+        self._worker = system.Worker(plan.argv, self._wakeup, groups)
+        self._control = Peer(self._worker.control)
+        self._loop.watch(self._worker, self._read_output)
         self._loop.watch_peer(self._control, self._on_control)
-        self._command({"init": plan.init, "groups": self._groups is not None})
+        self._command({"init": plan.init, "groups": groups is not None})
 
     def _watch_ground(self, address: Address) -> None:
         """A daemon whose connection file or session folder is gone can be reached by nobody: it stops."""
@@ -119,12 +108,11 @@ class Keeper:
 
         def on_gone() -> None:
             self._loop.forget(bell)
-            what = os.read(bell, 100).decode("ascii")
-            self._desk.stop(None, None, ", as %s is gone" % what)
+            self._desk.stop(None, None, ", as %s is gone" % bell.heard().decode("ascii"))
 
-        bell, rope = os.pipe()
+        bell = system.Bell()
         self._loop.watch(bell, on_gone)
-        vigil.begin(look, lambda what: os.write(rope, what.encode("ascii")))
+        vigil.begin(look, lambda what: bell.ring(what.encode("ascii")))
 
     def serve(self) -> None:
         """Serve until the worker has ended and the last front has got its result."""
@@ -168,7 +156,7 @@ class Keeper:
             "state": self._desk.state,
             "adaptor": self._plan.adaptor,
             "pid": os.getpid(),
-            "worker_pid": self._worker,
+            "worker_pid": self._worker.pid,
             "tasks": self._desk.tasks,
             "uptime_seconds": round(time.monotonic() - self._born, 3),
             "unread_bytes": self._delivery.unread,
@@ -191,11 +179,11 @@ class Keeper:
     def _read_output(self) -> bool:
         """Take one read's worth from the worker's pipe; False if there is nothing now."""
         try:
-            data = os.read(self._output, _READ_BYTES)
+            data = self._worker.read(_READ_BYTES)
         except BlockingIOError:
             return False
         if not data:
-            self._loop.forget(self._output)
+            self._loop.forget(self._worker)
         for piece in self._filter.feed(data):
             if isinstance(piece, dict):
                 self._desk.finish(piece)
@@ -214,9 +202,12 @@ class Keeper:
     # Ends
 
     def _on_signals(self) -> None:
-        if signal.SIGTERM in self._wakeup.arrived():
+        if system.TERMINATION in self._wakeup.heard():
             self._stop_by_signal()
-        self._reap()
+        if self._desk.ended is None:
+            returncode = self._worker.returncode()
+            if returncode is not None:
+                self._on_worker_end(returncode)
 
     def _stop_by_signal(self) -> None:
         self._desk.stop(None, session.notify_end(), " by SIGTERM")
@@ -229,28 +220,11 @@ class Keeper:
         """Kill the worker; SIGCHLD brings on the rest."""
         if self._desk.ended is None:
             self._kill_reason = self._kill_reason or reason
-            os.kill(self._worker, signal.SIGKILL)
-
-    def _reap(self) -> None:
-        """Take note of ended children: of the worker, or of orphans that have become this process's."""
-        while self._desk.ended is None:
-            if self._groups and system.has_ended(self._worker):
-                self._groups.kill()
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            if pid == self._worker:
-                self._on_worker_end(-os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status))
+            self._worker.kill()
 
     def _on_worker_end(self, returncode: int) -> None:
         """The worker is dead: end all that it has left, and take what they have written."""
-        if self._groups:
-            self._groups.cross_out(self._worker)
-            self._groups.kill()
-        left = system.kill_children(patience=DEATH_SECONDS)
+        left = self._worker.end_all(DEATH_SECONDS)
         patience = time.monotonic() + HASTE_SECONDS
         while self._read_output() and time.monotonic() < patience:
             pass  # where processes can escape, one may go on writing for ever

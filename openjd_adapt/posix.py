@@ -10,9 +10,12 @@ import stat
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from typing import Callable, Iterable, NoReturn, Sequence
+    from typing import Callable, Iterable, NoReturn
 
 __all__ = [
+    "Bell",
+    "CANCEL_SIGNALS",
+    "TERMINATION",
     "Wakeup",
     "catch_termination",
     "close_inherited",
@@ -21,42 +24,59 @@ __all__ = [
     "is_locked",
     "leave",
     "lock",
-    "make_pipe",
     "make_private_folder",
     "peer_is_me",
     "remove_private_folder",
     "reset_signals",
     "silence",
-    "spawn",
     "temporary_folder",
     "wait_for_lock",
     "wait_readable",
 ]
 
-_F_SETPIPE_SZ = 1031
-_PIPE_BYTES = 1024 * 1024
+#: How others ask a process to end, and what cancels a command.
+TERMINATION = signal.SIGTERM
+CANCEL_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-class Wakeup:
-    """A descriptor that becomes readable when one of ``signals`` arrives; works whatever the main thread blocks in."""
+class Bell:
+    """Rung by any thread, it makes its descriptor readable for a loop."""
 
-    def __init__(self, *signals: int) -> None:
+    def __init__(self) -> None:
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
-        signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        for number in signals:
-            signal.signal(number, _note)
 
     def fileno(self) -> int:
         return self._reader
 
-    def arrived(self) -> list[int]:
-        """The numbers of the signals since the last call, in order."""
+    def ring(self, data: bytes = b"!") -> None:
+        """Make it readable; ``data`` is what :meth:`heard` gives."""
         try:
-            return list(os.read(self._reader, 4096))
+            os.write(self._writer, data)
         except BlockingIOError:
-            return []
+            return  # it has been rung often enough
+
+    def heard(self) -> bytes:
+        """All that it was rung with since the last call."""
+        try:
+            return os.read(self._reader, 4096)
+        except BlockingIOError:
+            return b""
+
+    def close(self) -> None:
+        os.close(self._reader)
+        os.close(self._writer)
+
+
+class Wakeup(Bell):
+    """A bell that ``signals`` ring, too, each with its number; works whatever the main thread blocks in."""
+
+    def __init__(self, *signals: int) -> None:
+        super().__init__()
+        signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        for number in signals:
+            signal.signal(number, _note)
 
 
 def _note(number: int, frame: object) -> None:
@@ -84,28 +104,6 @@ def catch_termination(act: Callable[[], object]) -> None:
     os.register_at_fork(before=before, after_in_parent=after, after_in_child=after_in_child)
 
 
-def spawn(argv: Sequence[str], output: int, shared: Sequence[int]) -> int:
-    """Start ``argv`` in a session of its own and return its pid.
-
-    It gets /dev/null as its input, ``output`` as its output and error, ``shared`` from descriptor 3 on, and no other.
-    """
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        os.setsid()
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_DFL)
-        inherited = {0: os.open(os.devnull, os.O_RDONLY), 1: output, 2: output}
-        _arrange({**inherited, **dict(enumerate(shared, 3))})
-        os.execvp(argv[0], list(argv))
-    except OSError as error:
-        os.write(2, ("cannot start %s: %s\n" % (argv[0], error.strerror)).encode("utf-8", "replace"))
-    finally:
-        os._exit(127)
-
-
 def wait_readable(descriptor: int, timeout: float | None = None) -> bool:
     """Wait until a pipe has something to read or has ended; False after ``timeout`` seconds."""
     import select
@@ -113,33 +111,6 @@ def wait_readable(descriptor: int, timeout: float | None = None) -> bool:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(None if timeout is None else timeout * 1000))
-
-
-def make_pipe() -> tuple[int, int]:
-    """A pipe (reading end, writing end) that holds as much as the system gives without being asked twice."""
-    import fcntl
-
-    reader, writer = os.pipe()
-    try:
-        fcntl.fcntl(writer, _F_SETPIPE_SZ, _PIPE_BYTES)
-    except OSError:
-        pass  # not Linux, or the user's pipes hold much already: the usual size does, too
-    return reader, writer
-
-
-def _arrange(wanted: dict[int, int]) -> None:
-    """Make the descriptors ``wanted`` (target: source) this process's only ones."""
-    high = {target: _above(source, len(wanted)) for target, source in wanted.items()}
-    for target, source in high.items():
-        os.dup2(source, target)
-    close_inherited(wanted)
-
-
-def _above(descriptor: int, floor: int) -> int:
-    """A copy of ``descriptor`` that no target of :func:`_arrange` overwrites."""
-    import fcntl
-
-    return fcntl.fcntl(descriptor, fcntl.F_DUPFD, floor)
 
 
 def close_inherited(keep: Iterable[int]) -> None:

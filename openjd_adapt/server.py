@@ -66,9 +66,7 @@ class AdaptorServer:
         self._closing = False
         self._stopping = False
         self._stopped = threading.Event()
-        self._bell, self._rope = os.pipe()
-        os.set_blocking(self._bell, False)
-        os.set_blocking(self._rope, False)
+        self._bell = system.Bell()
         self._loop.watch(self._bell, self._wake)
         actions_queue.on_enqueue = self._ring
 
@@ -112,13 +110,10 @@ class AdaptorServer:
 
     def _ring(self) -> None:
         """Have the server's thread look after the queue; from any thread."""
-        try:
-            os.write(self._rope, b"!")
-        except BlockingIOError:
-            return  # it has been rung often enough
+        self._bell.ring()
 
     def _wake(self) -> None:
-        os.read(self._bell, 4096)
+        self._bell.heard()
         self._hand_over()
 
     def _hand_over(self) -> None:

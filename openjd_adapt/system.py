@@ -1,10 +1,15 @@
 """The few things that differ between operating systems, one name each; the only place that picks between them.
 
 ===============================  ====================================================================================
+``Bell``                         rung by any thread, heard by a loop
+``CANCEL_SIGNALS``               the signals that cancel a command
+``CHILD_SIGNALS``                the signals that tell of a child's end
 ``GROUP_OPTIONS``                the arguments of ``subprocess.Popen`` that give a child a process group of its own
 ``Ledger``                       the groups of a daemon, for hosts where its orphans are nobody's to find
+``TERMINATION``                  the signal by which others ask a process to end
 ``Tree``                         a child and all below it: ask them to end, kill them
-``Wakeup``                       a descriptor that becomes readable when a signal arrives
+``Wakeup``                       a bell that signals ring, too
+``Worker``                       the process of an adaptor, with all below its keeper: output, control, end
 ``become_subreaper``             make orphaned descendants this process's children; False where that cannot be had
 ``catch_termination``            be told when this process is asked to end
 ``children``                     the pids of this process's children
@@ -18,7 +23,6 @@
 ``kill_own_group``               kill this process and its group
 ``leave``                        end this process at once, without what its parent registered for its own end
 ``lock``                         take the lock that tells that a daemon lives
-``make_pipe``                    a pipe that holds much
 ``make_private_folder``          a folder that this user alone may enter
 ``name_of``                      the name of a process
 ``peer_is_me``                   whether the other end of a local socket runs as this user
@@ -27,12 +31,13 @@
 ``send_signal``                  signal a process of somebody else's, if it is still the one that is meant
 ``set_title``                    what ``ps`` shows for this process
 ``silence``                      leave nothing of the command's standard input, output and error open
-``spawn``                        start a program with one descriptor as its output and others from 3 on
 ``start_time``                   when a process started, in the host's own units; 0 where it cannot be told
 ``temporary_folder``             where private folders are made
 ``wait_for_lock``                block until nobody else holds that lock, and hold it
 ``wait_readable``                wait until a pipe has something to read
 ``wait_unreaped``                wait for a child's end, leaving its pid in place
+``worker_control``               in the adaptor's process: its end of the control
+``worker_groups``                in the adaptor's process: its list of groups
 ===============================  ====================================================================================
 """
 
@@ -47,3 +52,4 @@ if os.name != "posix":
 
 from .posix import *  # noqa: E402,F403
 from .posix_tree import *  # noqa: E402,F403
+from .posix_worker import *  # noqa: E402,F403

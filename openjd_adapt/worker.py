@@ -1,6 +1,6 @@
 """The daemon's hands: one adaptor, its phases on the main thread, in a process of its own.
 
-The keeper's commands come as frames over descriptor 3: ``{"init": {...}}`` once, then ``{"do": "start"}``,
+The keeper's commands come as frames over a socket pair: ``{"init": {...}}`` once, then ``{"do": "start"}``,
 ``{"do": "run", "data": {}, "from": "--run-data"}`` and ``{"do": "stop"}`` one at a time, and ``{"cancel": seconds}`` or
 ``{"hurry": seconds}`` at any moment. The answer goes the way of all output, behind the task's last line, as a marker
 (see ``wire``). The worker says but one thing here: ``{"terminate": true}`` when somebody has sent it SIGTERM.
@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 import queue
-import socket
 import sys
 import threading
 
@@ -22,13 +20,12 @@ from .wire import Decoder, encode, encode_marker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     from typing import Any, Callable, Iterator
 
     from .adaptor import BaseAdaptor
     from .wire import Message
 
-CONTROL_DESCRIPTOR = 3
-GROUPS_DESCRIPTOR = 4
 #: A write of this many bytes to a pipe is never mixed with another's (PIPE_BUF: on Linux, and the least elsewhere).
 _MARKER_BYTES = 4096 if sys.platform.startswith("linux") else 512
 
@@ -37,8 +34,7 @@ def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Callable
     """Be the worker until the adaptor has stopped. ``load`` gives the class, or raises :class:`InputError`."""
     output.install_pipe()
     output.install_logging()
-    control = socket.socket(fileno=CONTROL_DESCRIPTOR)
-    control.set_inheritable(False)
+    control = system.worker_control()
     # Who ends this process by SIGTERM means the daemon, which cancels, stops and cleans up.
     system.catch_termination(lambda: control.sendall(encode({"terminate": True})))
     messages = _messages(control)
@@ -46,8 +42,7 @@ def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Callable
     init = first["init"]
     task.private_folder = init["folder"]
     if first["groups"]:
-        task.groups = system.Ledger(GROUPS_DESCRIPTOR)
-        os.set_inheritable(GROUPS_DESCRIPTOR, False)
+        task.groups = system.worker_groups()
     lifecycle.debug = init["debug"]
     tasks: queue.SimpleQueue[Message] = queue.SimpleQueue()
     worker = _Worker(load, init, on_bootstrap_complete)

@@ -57,6 +57,7 @@ LAYERS = """
     faults formats
     patterns
     system
+    posix_worker
     posix posix_tree
     errors
     __init__
@@ -114,14 +115,18 @@ def test_a_module_says_in_one_sentence_what_it_is(path):
 
 def test_only_the_system_modules_know_the_operating_system():
     for path in MODULES:
-        if path.stem not in ("posix", "posix_tree", "windows", "system"):
+        if path.stem not in ("posix", "posix_tree", "posix_worker", "win32", "windows", "system"):
             assert not re.search(r"os\.name\b|win32|\bnt\b", path.read_text(encoding="utf-8")), path
 
 
 def test_the_table_of_the_system_modules_is_their_contract():
-    from openjd_adapt import posix, posix_tree, system
+    from openjd_adapt import posix, posix_tree, posix_worker, system
 
-    assert set(re.findall(r"^``(\w+)``", system.__doc__, re.M)) == {*posix.__all__, *posix_tree.__all__}
+    assert set(re.findall(r"^``(\w+)``", system.__doc__, re.M)) == {
+        *posix.__all__,
+        *posix_tree.__all__,
+        *posix_worker.__all__,
+    }
 
 
 def test_public_names_have_docstrings_and_are_loaded_on_first_use():
