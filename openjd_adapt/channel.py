@@ -8,12 +8,10 @@ all of the daemon is dead: that lock, not the file's existence, tells whether a 
 from __future__ import annotations
 
 import binascii
-import errno
 import json
 import os
 import signal
 import socket
-import stat
 
 from . import system
 from .errors import InputError, NoDaemonError
@@ -25,14 +23,10 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Iterator
 
 
-#: A folder in which no socket can be made; ENOENT: a long path, and no /proc to shorten it.
-_NO_SOCKET_HERE = (errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL, errno.EACCES, errno.EROFS, errno.ENOENT)
-_SUN_PATH_BYTES = 100
 _RECORD_LIMIT = 1024 * 1024
 #: How much of the last output a file keeps if its disk has no room for all of it, in bytes.
 _LAST_WORDS_BYTES = 16 * 1024
-#: The names of what processes of a session make in its private folder.
-SOCKET_NAME = "socket"
+#: How the names begin of what an adaptor's process makes in the session's private folder.
 APPLICATION_NAME = "application-"
 
 
@@ -43,7 +37,7 @@ def private_folder_name() -> str:
 
 def remove_private_folder(path: str) -> None:
     """Remove a session's private folder, and the sockets and files that its processes have made there, if they have."""
-    system.remove_private_folder(path, (SOCKET_NAME, APPLICATION_NAME))
+    system.remove_private_folder(path, ("socket", APPLICATION_NAME))
 
 
 class ConnectionFile:
@@ -57,12 +51,11 @@ class ConnectionFile:
         """
         self.path = path
         try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+            self._descriptor = system.open_private(path)
         except FileNotFoundError:
             raise NoDaemonError("connection file %s: there is none, so there is no daemon" % path) from None
         except OSError as error:
-            reason = "is a symbolic link" if error.errno == errno.ELOOP else error.strerror
-            raise InputError("connection file %s: %s" % (path, reason)) from None
+            raise InputError("connection file %s: %s" % (path, error.strerror)) from None
         try:
             self._read()
         except BaseException:
@@ -70,14 +63,7 @@ class ConnectionFile:
             raise
 
     def _read(self) -> None:
-        facts = os.fstat(self._descriptor)
-        if not stat.S_ISREG(facts.st_mode):
-            raise InputError("connection file %s: is no regular file" % self.path)
-        if facts.st_uid != os.geteuid():
-            raise InputError("connection file %s: belongs to another user (uid %d)" % (self.path, facts.st_uid))
-        if facts.st_mode & 0o077:
-            raise InputError("connection file %s: others may read it; it must have mode 0600" % self.path)
-        lines = os.pread(self._descriptor, _RECORD_LIMIT, 0).split(b"\n")
+        lines = system.read_at(self._descriptor, _RECORD_LIMIT, 0).split(b"\n")
         try:
             record: dict[str, Any] = json.loads(lines[0].decode("utf-8")) if len(lines) > 1 else {}
             self.pid: int = record["pid"]
@@ -88,7 +74,7 @@ class ConnectionFile:
             guardian = record.get("guardian", [0, 0])
             self._guardian: tuple[int, int] = (guardian[0], guardian[1])
             self.adaptor: str = record["adaptor"]
-            self.address: str = os.path.join(os.path.dirname(self.path), record["address"])
+            self.endpoint = system.Endpoint(record["address"], os.path.dirname(self.path))
             #: How the daemon ended, and how many bytes of output that nobody has seen follow; None while it lives.
             self.ended: dict[str, Any] | None = json.loads(lines[1].decode("utf-8")) if len(lines) > 2 else None
             self._end_begin = len(lines[0]) + 1
@@ -143,17 +129,15 @@ class ConnectionFile:
             raise NoDaemonError(self.obituary)
         if not self._is_here:
             raise NoDaemonError("connection file %s: its daemon runs on the host %s" % (self.path, self.host))
-        connection = socket.socket(socket.AF_UNIX)
         try:
-            _at_short_path(self.address, connection.connect)
+            connection = self.endpoint.connect()
         except OSError as error:
-            connection.close()
             raise NoDaemonError(
                 "connection file %s: its daemon cannot be reached: %s" % (self.path, error.strerror)
             ) from None
         if not system.peer_is_me(connection):
             connection.close()
-            raise InputError("connection file %s: the socket %s belongs to another user" % (self.path, self.address))
+            raise InputError("connection file %s: %s belongs to another user" % (self.path, self.endpoint))
         return Peer(connection)
 
     @property
@@ -184,26 +168,23 @@ class ConnectionFile:
         if lost:
             show(b"WARNING: %d bytes of output are lost: the disk was full\n" % lost)
         offset = self._output_begin
-        data = os.pread(self._descriptor, _RECORD_LIMIT, offset)
+        data = system.read_at(self._descriptor, _RECORD_LIMIT, offset)
         while data:
             if show(data) is False:
                 return
             offset += len(data)
-            data = os.pread(self._descriptor, _RECORD_LIMIT, offset)
+            data = system.read_at(self._descriptor, _RECORD_LIMIT, offset)
         os.ftruncate(self._descriptor, self._output_begin)
         if lost:
             record = _line({**self.ended, "lost": 0})
-            os.pwrite(self._descriptor, record, self._end_begin)  # it is shorter than what it replaces
+            system.write_at(self._descriptor, record, self._end_begin)  # it is shorter than what it replaces
             os.ftruncate(self._descriptor, self._end_begin + len(record))
 
     def remove(self) -> None:
         """Remove what a dead daemon left, once claimed: the file and, if it was killed, its socket."""
         if not self._still_has_its_name():
             return  # somebody has been faster, and there may be a new daemon by that name
-        try:
-            os.unlink(self.address)
-        except OSError:
-            pass  # it is gone, or somebody has put something there
+        self.endpoint.remove()
         try:
             os.unlink(self.path)
         except OSError as error:
@@ -232,43 +213,24 @@ class Address:
         self._private_folder = private_folder
         self._record = b""
         self._draft = "%s.%d" % (path, os.getpid())
-        self.listener = socket.socket(socket.AF_UNIX)
         try:
-            self.descriptor = os.open(self._draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            self.descriptor = system.create_private(self._draft)
         except OSError as error:
             raise InputError("connection file %s: %s" % (path, error.strerror)) from None
         try:
             system.lock(self.descriptor)
-            self.socket_path = self._bind()
+            self._endpoint, self.listener = system.Endpoint.listen(self._draft, folder)
         except OSError as error:
             os.unlink(self._draft)
             raise InputError("connection file %s: cannot make its lock and socket: %s" % (path, error)) from None
         self.listener.listen(128)
         self.listener.setblocking(False)
 
-    def _bind(self) -> str:
-        """Bind beside the file, so that a container that shares the folder can connect; else in a private folder."""
-        mask = os.umask(0o177)
-        try:
-            try:
-                _at_short_path(self._draft + ".sock", self.listener.bind)
-                return self._draft + ".sock"
-            except OSError as error:
-                if error.errno not in _NO_SOCKET_HERE:
-                    raise
-            system.make_private_folder(self._folder)
-            path = os.path.join(self._folder, SOCKET_NAME)
-            _at_short_path(path, self.listener.bind)
-            return path
-        finally:
-            os.umask(mask)
-
     def publish(self, adaptor: str) -> None:
         """Write the file and give it its name, whole or not at all. Raises :class:`InputError`.
 
         The pid that it names is this process's.
         """
-        beside = os.path.dirname(self.socket_path) == os.path.dirname(self.path)
         record = {
             "wire": VERSION,
             "package": PACKAGE,
@@ -279,12 +241,12 @@ class Address:
             "guardian": [os.getppid(), system.start_time(os.getppid())],
             "private_folder": self._private_folder,
             "folder": self._folder,
-            "address": os.path.basename(self.socket_path) if beside else self.socket_path,
+            "address": self._endpoint.text,
         }
         try:
             self._record = _line(record)
             self._append(self._record)
-            self._give_name()
+            system.give_name(self._draft, self.path)
         except FileExistsError:
             raise InputError("connection file %s: another daemon has just been started with it" % self.path) from None
         except OSError as error:
@@ -292,15 +254,6 @@ class Address:
         finally:
             if os.path.exists(self._draft):
                 os.unlink(self._draft)
-
-    def _give_name(self) -> None:
-        """Unlike a rename, a link never replaces what another daemon has put there."""
-        try:
-            os.link(self._draft, self.path)
-        except (PermissionError, NotImplementedError):  # a file system without links
-            if os.path.exists(self.path):
-                raise FileExistsError from None
-            os.rename(self._draft, self.path)
 
     def is_gone(self) -> bool:
         """Whether the file is no longer there, or another daemon's stands in its place.
@@ -329,7 +282,7 @@ class Address:
         Behind it goes the output that nobody has seen, ``unseen`` bytes, of which ``last_words(size)`` gives the end;
         on a full disk as much as there is room for. ``lost`` bytes are lost already, and nobody was told.
         """
-        written = os.pread(self.descriptor, _RECORD_LIMIT, 0)
+        written = system.read_at(self.descriptor, _RECORD_LIMIT, 0)
         if written.count(b"\n") != 1:
             return
         begin = written.index(b"\n") + 1
@@ -346,7 +299,7 @@ class Address:
     def _append(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
-            view = view[os.pwrite(self.descriptor, view, os.fstat(self.descriptor).st_size) :]
+            view = view[system.write_at(self.descriptor, view, os.fstat(self.descriptor).st_size) :]
 
     def abandon(self) -> None:
         """Nobody will listen here after all."""
@@ -355,10 +308,7 @@ class Address:
 
     def remove_socket(self) -> None:
         """Remove the socket, unless somebody has done so."""
-        try:
-            os.unlink(self.socket_path)
-        except OSError:
-            return
+        self._endpoint.remove()
 
 
 def _line(record: dict[str, Any]) -> bytes:
@@ -400,12 +350,11 @@ def remove_drafts(path: str) -> None:
 
 def _remove_draft(draft: str) -> None:
     try:
-        descriptor = os.open(draft, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = system.open_private(draft)
     except OSError:
         return
     try:
-        facts = os.fstat(descriptor)
-        if stat.S_ISREG(facts.st_mode) and facts.st_uid == os.geteuid() and system.lock(descriptor):
+        if system.lock(descriptor):
             for path in (draft + ".sock", draft):
                 if os.path.lexists(path):
                     os.unlink(path)
@@ -413,15 +362,3 @@ def _remove_draft(draft: str) -> None:
         return  # somebody has put something there
     finally:
         os.close(descriptor)
-
-
-def _at_short_path(path: str, act: Any) -> None:
-    """Bind or connect at ``path``, however long it is."""
-    if len(os.fsencode(path)) <= _SUN_PATH_BYTES:
-        act(path)
-        return
-    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        act("/proc/self/fd/%d/%s" % (folder, os.path.basename(path)))
-    finally:
-        os.close(folder)

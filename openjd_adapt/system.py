@@ -4,7 +4,9 @@
 ``Bell``                         rung by any thread, heard by a loop
 ``CANCEL_SIGNALS``               the signals that cancel a command
 ``CHILD_SIGNALS``                the signals that tell of a child's end
+``Endpoint``                     where a daemon listens
 ``GROUP_OPTIONS``                the arguments of ``subprocess.Popen`` that give a child a process group of its own
+``KEYED``                        whether peers must prove that they know the connection file's key
 ``Ledger``                       the groups of a daemon, for hosts where its orphans are nobody's to find
 ``TERMINATION``                  the signal by which others ask a process to end
 ``Tree``                         a child and all below it: ask them to end, kill them
@@ -15,8 +17,10 @@
 ``children``                     the pids of this process's children
 ``close_inherited``              close every descriptor but a few
 ``configuration_folder``         where the host's configuration lies
+``create_private``               make a file that this user alone may open
 ``descendants``                  the pids of all below a process
 ``ensure_standard_descriptors``  leave none of standard input, output and error closed
+``give_name``                    rename a file, but never over another
 ``has_ended``                    whether a child has ended, leaving its pid in place
 ``is_locked``                    whether a daemon holds that lock
 ``kill_children``                kill and reap every child, and what becomes a child by that, until none is left
@@ -25,7 +29,9 @@
 ``lock``                         take the lock that tells that a daemon lives
 ``make_private_folder``          a folder that this user alone may enter
 ``name_of``                      the name of a process
+``open_private``                 open a file that must be this user's alone
 ``peer_is_me``                   whether the other end of a local socket runs as this user
+``read_at``                      bytes of an open file, at a place
 ``remove_private_folder``        remove it, and nothing that somebody may have put in its place
 ``reset_signals``                undo the signal settings that a caller has left
 ``send_signal``                  signal a process of somebody else's, if it is still the one that is meant
@@ -38,6 +44,7 @@
 ``wait_unreaped``                wait for a child's end, leaving its pid in place
 ``worker_control``               in the adaptor's process: its end of the control
 ``worker_groups``                in the adaptor's process: its list of groups
+``write_at``                     put bytes into an open file, at a place
 ===============================  ====================================================================================
 """
 
@@ -51,5 +58,6 @@ if os.name != "posix":
     raise AdaptError("openjd_adapt works on Linux and macOS so far, not on %s" % os.name)
 
 from .posix import *  # noqa: E402,F403
+from .posix_files import *  # noqa: E402,F403
 from .posix_tree import *  # noqa: E402,F403
 from .posix_worker import *  # noqa: E402,F403

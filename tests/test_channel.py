@@ -13,7 +13,7 @@ import sys
 
 import pytest
 
-from openjd_adapt import channel, system
+from openjd_adapt import channel, posix_files, system
 from openjd_adapt.channel import Address, ConnectionFile
 from openjd_adapt.errors import InputError, NoDaemonError
 
@@ -205,7 +205,7 @@ def test_a_disk_that_takes_nothing_leaves_the_file_as_it_was_and_the_lock_tells_
             raise OSError(errno.ENOSPC, "No space left on device")
         return write(descriptor, data[:left], offset)
 
-    monkeypatch.setattr(channel.os, "pwrite", full)
+    monkeypatch.setattr(system, "write_at", full)
     daemon.address.note_end("it fell", 1, 4, pieces_of(b"one\n"))
     monkeypatch.undo()
     assert daemon.path.read_bytes() == before
@@ -461,17 +461,17 @@ def test_a_record_without_what_every_version_has_is_no_connection_file(keeper, n
 def test_the_socket_of_a_daemon_lies_in_the_sessions_folder_where_none_can_lie_beside_the_file(
     tmp_path, monkeypatch, read
 ):
-    bind = channel._at_short_path
+    bind = posix_files._at_short_path
 
     def not_beside_the_file(path, act):
         if os.path.dirname(path) == str(tmp_path):
             raise OSError(errno.EPERM, "Operation not permitted")
         bind(path, act)
 
-    monkeypatch.setattr(channel, "_at_short_path", not_beside_the_file)
+    monkeypatch.setattr(posix_files, "_at_short_path", not_beside_the_file)
     daemon = Life(tmp_path)
     file = read(daemon.path)
-    assert file.address == str(tmp_path / "private" / "socket")
+    assert str(file.endpoint) == "the socket %s" % (tmp_path / "private" / "socket")
     assert os.stat(str(tmp_path / "private")).st_mode & 0o777 == 0o700
     file.connect().close()
     daemon.dies()
@@ -484,7 +484,7 @@ def test_a_private_folder_that_somebody_has_planted_is_not_used(tmp_path, monkey
     def no_socket_here(path, act):
         raise OSError(errno.EPERM, "Operation not permitted")
 
-    monkeypatch.setattr(channel, "_at_short_path", no_socket_here)
+    monkeypatch.setattr(posix_files, "_at_short_path", no_socket_here)
     (tmp_path / "private").symlink_to(tmp_path)
     with pytest.raises(InputError, match="cannot make its lock and socket: .*is not a private folder"):
         Address(str(tmp_path / "connection.json"), str(tmp_path / "private"))

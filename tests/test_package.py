@@ -57,7 +57,7 @@ LAYERS = """
     faults formats
     patterns
     system
-    posix_worker
+    posix_worker posix_files
     posix posix_tree
     errors
     __init__
@@ -115,15 +115,16 @@ def test_a_module_says_in_one_sentence_what_it_is(path):
 
 def test_only_the_system_modules_know_the_operating_system():
     for path in MODULES:
-        if path.stem not in ("posix", "posix_tree", "posix_worker", "win32", "windows", "system"):
+        if path.stem not in ("posix", "posix_tree", "posix_worker", "posix_files", "win32", "windows", "system"):
             assert not re.search(r"os\.name\b|win32|\bnt\b", path.read_text(encoding="utf-8")), path
 
 
 def test_the_table_of_the_system_modules_is_their_contract():
-    from openjd_adapt import posix, posix_tree, posix_worker, system
+    from openjd_adapt import posix, posix_files, posix_tree, posix_worker, system
 
     assert set(re.findall(r"^``(\w+)``", system.__doc__, re.M)) == {
         *posix.__all__,
+        *posix_files.__all__,
         *posix_tree.__all__,
         *posix_worker.__all__,
     }

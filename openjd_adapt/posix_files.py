@@ -1,0 +1,133 @@
+"""Linux and macOS: private files, and the sockets that lie beside them. See ``system`` for the contract."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+
+from .posix import make_private_folder
+
+__all__ = [
+    "KEYED",
+    "Endpoint",
+    "create_private",
+    "give_name",
+    "open_private",
+    "read_at",
+    "write_at",
+]
+
+#: Whether a peer must prove that it knows the connection file's key; here the kernel says who it is.
+KEYED = False
+#: The name of a socket in a private folder, which is removed with that.
+SOCKET_NAME = "socket"
+_SUN_PATH_BYTES = 100
+#: A folder in which no socket can be made; ENOENT: a long path, and no /proc to shorten it.
+_NO_SOCKET_HERE = (errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL, errno.EACCES, errno.EROFS, errno.ENOENT)
+
+read_at = os.pread
+write_at = os.pwrite
+
+
+def create_private(path: str) -> int:
+    """Make a file that this user alone may open; raises :class:`FileExistsError` if there is one of that name."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+
+def open_private(path: str) -> int:
+    """Open such a file. Raises :class:`OSError`, with a reason, if it is not this user's alone, or no file at all."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(error.errno, "is a symbolic link", path) from None
+        raise
+    facts = os.fstat(descriptor)
+    reason = ""
+    if not stat.S_ISREG(facts.st_mode):
+        reason = "is no regular file"
+    elif facts.st_uid != os.geteuid():
+        reason = "belongs to another user (uid %d)" % facts.st_uid
+    elif facts.st_mode & 0o077:
+        reason = "others may read it; it must have mode 0600"
+    if reason:
+        os.close(descriptor)
+        raise PermissionError(errno.EPERM, reason, path)
+    return descriptor
+
+
+def give_name(draft: str, path: str) -> None:
+    """Rename a file, but never over another: raises :class:`FileExistsError`."""
+    try:
+        os.link(draft, path)
+    except (PermissionError, NotImplementedError):  # a file system without links
+        if os.path.exists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path) from None
+        os.rename(draft, path)
+
+
+class Endpoint:
+    """Where a daemon listens: an AF_UNIX socket beside the connection file or in a private folder."""
+
+    def __init__(self, text: str, folder: str) -> None:
+        """``text`` is what stands in a connection file of ``folder``."""
+        self.text = text
+        self._path = os.path.join(folder, text)
+
+    def __str__(self) -> str:
+        return "the socket " + self._path
+
+    @staticmethod
+    def listen(draft: str, private_folder: str) -> tuple[Endpoint, socket.socket]:
+        """Bind beside the file ``draft``, so that a container that shares the folder can connect; else in a folder."""
+        listener = socket.socket(socket.AF_UNIX)
+        mask = os.umask(0o177)
+        try:
+            path = draft + ".sock"
+            try:
+                _at_short_path(path, listener.bind)
+                endpoint = Endpoint(os.path.basename(path), os.path.dirname(path))
+            except OSError as error:
+                if error.errno not in _NO_SOCKET_HERE:
+                    raise
+                make_private_folder(private_folder)
+                path = os.path.join(private_folder, SOCKET_NAME)
+                _at_short_path(path, listener.bind)
+                endpoint = Endpoint(path, "")
+        except BaseException:
+            listener.close()
+            raise
+        finally:
+            os.umask(mask)
+        return endpoint, listener
+
+    def connect(self) -> socket.socket:
+        """A connection. Raises :class:`OSError`."""
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            _at_short_path(self._path, connection.connect)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def remove(self) -> None:
+        """Remove the socket, unless somebody has done so."""
+        try:
+            os.unlink(self._path)
+        except OSError:
+            return
+
+
+def _at_short_path(path: str, act: object) -> None:
+    """Bind or connect at ``path``, however long it is."""
+    if len(os.fsencode(path)) <= _SUN_PATH_BYTES:
+        act(path)  # type: ignore[operator]
+        return
+    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        act("/proc/self/fd/%d/%s" % (folder, os.path.basename(path)))  # type: ignore[operator]
+    finally:
+        os.close(folder)
