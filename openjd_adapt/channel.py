@@ -14,14 +14,16 @@ import signal
 import socket
 
 from . import system
-from .errors import InputError, NoDaemonError
+from .errors import InputError, NoDaemonError, WireError
+from .handshake import KEY_BYTES, Claimant
 from .peer import PACKAGE, Peer
-from .wire import VERSION
+from .wire import STRANGER_LIMIT, STRANGER_SECONDS, VERSION, Decoder, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Iterator
 
+    from .wire import Message
 
 _RECORD_LIMIT = 1024 * 1024
 #: How much of the last output a file keeps if its disk has no room for all of it, in bytes.
@@ -75,6 +77,7 @@ class ConnectionFile:
             self._guardian: tuple[int, int] = (guardian[0], guardian[1])
             self.adaptor: str = record["adaptor"]
             self.endpoint = system.Endpoint(record["address"], os.path.dirname(self.path))
+            self._key = binascii.unhexlify(record.get("key", ""))
             #: How the daemon ended, and how many bytes of output that nobody has seen follow; None while it lives.
             self.ended: dict[str, Any] | None = json.loads(lines[1].decode("utf-8")) if len(lines) > 2 else None
             self._end_begin = len(lines[0]) + 1
@@ -138,7 +141,30 @@ class ConnectionFile:
         if not system.peer_is_me(connection):
             connection.close()
             raise InputError("connection file %s: %s belongs to another user" % (self.path, self.endpoint))
+        if system.KEYED:
+            self._prove(connection)
         return Peer(connection)
+
+    def _prove(self, connection: socket.socket) -> None:
+        """Prove to the daemon that the file's key is known here, and have it prove the same."""
+        claimant = Claimant(self._key)
+        decoder = Decoder(STRANGER_LIMIT)
+        answers: list[Message] = []
+        try:
+            connection.settimeout(STRANGER_SECONDS)
+            connection.sendall(encode(claimant.first()))
+            while not answers:
+                data = connection.recv(STRANGER_LIMIT)
+                if not data:
+                    raise WireError("the daemon has closed the connection")
+                answers += [message for message, _ in decoder.feed(data)]
+            connection.sendall(encode(claimant.answer(answers[0])))
+        except WireError as error:
+            connection.close()
+            raise InputError("connection file %s: who listens at %s: %s" % (self.path, self.endpoint, error)) from None
+        except OSError as error:
+            connection.close()
+            raise NoDaemonError("connection file %s: its daemon does not answer: %s" % (self.path, error)) from None
 
     @property
     def obituary(self) -> str:
@@ -213,6 +239,8 @@ class Address:
         self._private_folder = private_folder
         self._record = b""
         self._draft = "%s.%d" % (path, os.getpid())
+        #: What peers must know; None where the kernel tells who they are.
+        self.key = os.urandom(KEY_BYTES) if system.KEYED else None
         try:
             self.descriptor = system.create_private(self._draft)
         except OSError as error:
@@ -242,6 +270,7 @@ class Address:
             "private_folder": self._private_folder,
             "folder": self._folder,
             "address": self._endpoint.text,
+            "key": binascii.hexlify(self.key or b"").decode("ascii"),
         }
         try:
             self._record = _line(record)

@@ -66,7 +66,8 @@ class Keeper:
         self._born = time.monotonic()
         self._kill_reason = ""
         self._loop = Loop()
-        self._reception = Reception(self._loop, self._on_message, self._on_gone)
+        key = plan.address.key if plan.address else None
+        self._reception = Reception(self._loop, self._on_message, self._on_gone, key=key)
         self._desk = Desk(
             self._loop.timers,
             self._delivery,

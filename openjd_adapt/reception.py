@@ -6,6 +6,7 @@ from functools import partial
 
 from . import system
 from .errors import BAD_INPUT, WireError
+from .handshake import Doorkeeper
 from .peer import PACKAGE, stranger
 from .wire import STRANGER_SECONDS, check_hello, hello
 
@@ -37,15 +38,20 @@ class Reception:
         on_message: Callable[[Peer, Message], None],
         on_gone: Callable[[Peer], None],
         greeting: Callable[[], Message] = _hello,
+        key: bytes | None = None,
     ) -> None:
-        """``on_message`` gets what known peers say; ``on_gone`` those that have left; ``greeting`` gives the hello."""
+        """``on_message`` gets what known peers say; ``on_gone`` those that have left; ``greeting`` gives the hello.
+
+        ``key``: what strangers must know; None where the kernel tells who they are.
+        """
+        self._key = key
         self._greeting = greeting
         self._loop = loop
         self._on_message = on_message
         self._on_gone = on_gone
         self._peers: set[Peer] = set()
         #: Those that have not made themselves known yet, the oldest first.
-        self._strangers: dict[Peer, None] = {}
+        self._strangers: dict[Peer, Doorkeeper | None] = {}
 
     def listen(self, listener: socket.socket) -> None:
         """Accept connections from now on."""
@@ -118,7 +124,7 @@ class Reception:
 
     def _welcome(self, connection: socket.socket) -> None:
         peer = stranger(connection)
-        self._strangers[peer] = None
+        self._strangers[peer] = Doorkeeper(self._key) if self._key else None
         self.add(peer)
         late = "the peer did not make itself known within %g s" % STRANGER_SECONDS
         self._loop.timers.set(_timer(peer), STRANGER_SECONDS, partial(self._dismiss, peer, late))
@@ -130,6 +136,12 @@ class Reception:
     def _hear(self, peer: Peer, message: Message) -> None:
         if peer not in self._strangers:
             self._on_message(peer, message)
+            return
+        doorkeeper = self._strangers[peer]
+        if doorkeeper and not doorkeeper.satisfied:
+            answer = doorkeeper.hear(message)
+            if answer:
+                peer.send(answer)
             return
         check_hello(message, PACKAGE)
         del self._strangers[peer]

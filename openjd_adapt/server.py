@@ -59,7 +59,7 @@ class AdaptorServer:
         except InputError as error:  # it is no input that is wrong, but the disk
             raise AdaptError(str(error)) from None
         self._loop = Loop()
-        self._reception = Reception(self._loop, self._hear, self._lose, self._greeting)
+        self._reception = Reception(self._loop, self._hear, self._lose, self._greeting, self._address.key)
         self._reception.listen(self._address.listener)
         self._application: Peer | None = None
         self._asked = False

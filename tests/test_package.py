@@ -48,6 +48,7 @@ LAYERS = """
     spool
     channel
     peer
+    handshake
     wire
     task actions bootstrap session vigil
     messages paths versions ranges schema yaml

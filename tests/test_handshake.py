@@ -1,0 +1,183 @@
+"""Two ends that share a key prove it to each other; whoever does not know it learns nothing and gets nowhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+
+import pytest
+
+from openjd_adapt import channel, system
+from openjd_adapt.errors import InputError, NoDaemonError, WireError
+from openjd_adapt.handshake import KEY_BYTES, Claimant, Doorkeeper
+from openjd_adapt.loop import Loop
+from openjd_adapt.reception import Reception
+from openjd_adapt.wire import Decoder, encode, hello
+
+KEY = bytes(range(KEY_BYTES))
+OTHER = bytes(KEY_BYTES)
+
+
+def test_both_ends_are_satisfied_if_they_share_the_key():
+    claimant, doorkeeper = Claimant(KEY), Doorkeeper(KEY)
+    answer = doorkeeper.hear(claimant.first())
+    assert not doorkeeper.satisfied
+    assert doorkeeper.hear(claimant.answer(answer)) is None
+    assert doorkeeper.satisfied
+
+
+def test_the_key_is_never_said():
+    claimant, doorkeeper = Claimant(KEY), Doorkeeper(KEY)
+    first = claimant.first()
+    answer = doorkeeper.hear(first)
+    said = json.dumps([first, answer, claimant.answer(answer)])
+    assert KEY.hex() not in said
+
+
+def test_who_connects_says_no_proof_to_a_listener_without_the_key():
+    claimant, impostor = Claimant(KEY), Doorkeeper(OTHER)
+    with pytest.raises(WireError, match="does not know the key"):
+        claimant.answer(impostor.hear(claimant.first()))
+
+
+def test_a_listener_is_not_satisfied_by_a_proof_with_another_key():
+    claimant, doorkeeper = Claimant(OTHER), Doorkeeper(KEY)
+    nonce = doorkeeper.hear(claimant.first())["nonce"]
+    forged = Claimant(OTHER)
+    forged._nonce = claimant._nonce
+    proof = {"nonce": nonce, "proof": _proof_of(OTHER, b"server", claimant._nonce + bytes.fromhex(nonce))}
+    with pytest.raises(WireError, match="does not know the key"):
+        doorkeeper.hear(forged.answer(proof))
+    assert not doorkeeper.satisfied
+
+
+def _proof_of(key, role, nonces):
+    import hmac
+
+    return hmac.new(key, role + nonces, "sha256").hexdigest()
+
+
+def test_an_overheard_proof_is_good_for_nothing_in_another_conversation():
+    claimant, doorkeeper = Claimant(KEY), Doorkeeper(KEY)
+    first = claimant.first()
+    proof = claimant.answer(doorkeeper.hear(first))
+    another = Doorkeeper(KEY)
+    another.hear(first)
+    with pytest.raises(WireError):
+        another.hear(proof)
+
+
+def test_a_proof_that_comes_back_to_where_it_was_made_fits_nowhere():
+    one, two = Doorkeeper(KEY), Doorkeeper(KEY)
+    reflected = two.hear(one.hear(Claimant(KEY).first()))
+    with pytest.raises(WireError):
+        one.hear(reflected)
+
+
+@pytest.mark.parametrize(
+    "message", [{}, {"nonce": 7}, {"nonce": "xx"}, {"nonce": "00"}, {"nonce": None}, {"hello": 1}, {"proof": "00" * 32}]
+)
+def test_what_is_no_nonce_is_refused(message):
+    with pytest.raises(WireError, match="did not prove"):
+        Doorkeeper(KEY).hear(message)
+
+
+# With real connections
+
+
+@pytest.fixture
+def keyed(tmp_path, monkeypatch):
+    """A daemon's end as on a system where peers must prove themselves; what known peers say is noted."""
+    monkeypatch.setattr(system, "KEYED", True)
+    address = channel.Address(str(tmp_path / "connection.json"), str(tmp_path / "private"))
+    address.publish("Probe")
+    loop = Loop()
+    said = []
+    reception = Reception(loop, lambda peer, message: said.append(message), lambda peer: None, key=address.key)
+    reception.listen(address.listener)
+    stop = threading.Event()
+
+    def serve():
+        while not stop.is_set():
+            loop.timers.set("tick", 0.02, bool)
+            loop.turn()
+            reception.drop_closed()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    address.said = said
+    yield address
+    stop.set()
+    thread.join()
+    address.listener.close()
+    os.close(address.descriptor)
+
+
+def test_a_command_with_the_file_is_heard(keyed):
+    peer = channel.ConnectionFile(keyed.path).connect()
+    peer.send(hello("here"))
+    peer.send({"do": "status"})
+    wait_until(lambda: keyed.said == [{"do": "status"}])
+    peer.close()
+
+
+def test_nobody_is_heard_without_the_key_and_is_told_nothing(keyed):
+    file = channel.ConnectionFile(keyed.path)
+    connection = file.endpoint.connect()
+    connection.sendall(encode(hello("here")) + encode({"do": "stop"}))
+    answer = read_to_end(connection)
+    assert [set(message) for message in answer] == [{"error", "code"}]
+    connection = file.endpoint.connect()
+    connection.sendall(encode(Claimant(OTHER).first()) + encode({"proof": "00" * 32}) + encode({"do": "stop"}))
+    answer = read_to_end(connection)
+    assert [set(message) for message in answer] == [{"nonce", "proof"}, {"error", "code"}]
+    assert keyed.said == []
+
+
+def test_a_listener_that_does_not_know_the_key_is_refused_by_the_command(keyed, tmp_path):
+    record = json.loads((tmp_path / "connection.json").read_text().splitlines()[0])
+    record["key"] = OTHER.hex()
+    rewrite(keyed, record)
+    with pytest.raises(InputError, match="who listens at .*: the peer does not know the key"):
+        channel.ConnectionFile(keyed.path).connect()
+
+
+def test_a_listener_that_says_nothing_is_given_up(keyed, tmp_path, monkeypatch):
+    monkeypatch.setattr(channel, "STRANGER_SECONDS", 0.2)
+    silent = socket.socket(socket.AF_UNIX)
+    silent.bind(str(tmp_path / "silent"))
+    silent.listen(1)
+    record = json.loads((tmp_path / "connection.json").read_text().splitlines()[0])
+    record["address"] = "silent"
+    rewrite(keyed, record)
+    with pytest.raises(NoDaemonError, match="does not answer"):
+        channel.ConnectionFile(keyed.path).connect()
+    silent.close()
+
+
+def rewrite(address, record):
+    line = json.dumps(record).encode() + b"\n"
+    os.ftruncate(address.descriptor, 0)
+    os.pwrite(address.descriptor, line, 0)
+
+
+def read_to_end(connection):
+    decoder, found = Decoder(4096), []
+    connection.settimeout(10)
+    data = connection.recv(4096)
+    while data:
+        found += [message for message, _ in decoder.feed(data)]
+        data = connection.recv(4096)
+    connection.close()
+    return found
+
+
+def wait_until(condition):
+    done = threading.Event()
+    for _ in range(1000):
+        if condition():
+            return
+        done.wait(0.01)
+    pytest.fail("it did not come to that")
