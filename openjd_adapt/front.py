@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import time
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
 #: How long, in seconds, a keeper may take for an answer that it has at hand.
 ANSWER_SECONDS = 10.0
-#: A pipe that poll() calls writable takes this much without blocking (POSIX, PIPE_BUF).
-_WRITE_BYTES = 4096
 
 
 class Late(Exception):
@@ -45,6 +42,7 @@ class Front:
         system.reset_signals()
         self._wakeup = system.Wakeup(*system.CANCEL_SIGNALS)
         self._interrupts = 0
+        self._out = system.StandardOutput()
         self._column_0 = True
         self._muted = False
         self._alarm: float | None = None
@@ -102,13 +100,11 @@ class Front:
 
         From now on nothing is left to cancel: a signal to the ending interpreter must not become the exit code.
         """
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in system.CANCEL_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
-        poll = select.poll()
-        poll.register(self._peer, select.POLLOUT)
         end = time.monotonic() + ANSWER_SECONDS
         while self._peer.backlog and time.monotonic() < end:
-            poll.poll((end - time.monotonic()) * 1000)
+            system.wait_for({self._peer.fileno(): system.WRITE}, end - time.monotonic())
             self._peer.flush()
         self._peer.close()
 
@@ -147,7 +143,7 @@ class Front:
         while view and not self._muted:
             if self._wait(True):
                 try:
-                    view = view[os.write(1, view[:_WRITE_BYTES]) :]
+                    view = view[self._out.write(view) :]
                 except BlockingIOError:
                     continue
                 except OSError as error:
@@ -157,28 +153,25 @@ class Front:
 
     def _wait(self, writing: bool) -> bool:
         """Wait for the peer, or if ``writing`` for standard output; True if that is ready. Signals are acted on."""
-        watched = {self._wakeup.fileno(): select.POLLIN}
+        watched = {self._wakeup.fileno(): system.READ}
         if not self._muted:
-            watched[1] = select.POLLOUT if writing else 0
+            watched[self._out.fileno()] = self._out.INTEREST if writing else 0
         if not self._peer.closed and (not writing or self._peer.backlog):
-            events = (0 if writing else select.POLLIN) | (select.POLLOUT if self._peer.backlog else 0)
+            events = (0 if writing else system.READ) | (system.WRITE if self._peer.backlog else 0)
             watched[self._peer.fileno()] = events
-        poll = select.poll()
-        for descriptor, events in watched.items():
-            poll.register(descriptor, events)
-        ready = dict(poll.poll(self._patience()))
+        ready = system.wait_for(watched, self._patience())
         for number in self._wakeup.heard():
             self._on_signal(number)
-        if self._peer.backlog and ready.get(self._peer.fileno(), 0) & select.POLLOUT:
+        if self._peer.backlog and ready.get(self._peer.fileno(), 0) & system.WRITE:
             self._peer.flush()
-        if ready.get(1, 0) & (select.POLLERR | select.POLLHUP | select.POLLNVAL):
+        if ready.get(self._out.fileno(), 0) & system.BROKEN:
             self._lose_reader()
         if writing:
-            return bool(ready.get(1, 0))
-        return not self._peer.closed and bool(ready.get(self._peer.fileno(), 0) & ~select.POLLOUT)
+            return bool(ready.get(self._out.fileno(), 0))
+        return not self._peer.closed and bool(ready.get(self._peer.fileno(), 0) & ~system.WRITE)
 
     def _patience(self) -> float | None:
-        return None if self._alarm is None else max(0.0, self._alarm - time.monotonic()) * 1000
+        return None if self._alarm is None else max(0.0, self._alarm - time.monotonic())
 
     def _on_signal(self, number: int) -> None:
         if number == signal.SIGINT:

@@ -12,16 +12,23 @@ if TYPE_CHECKING:
     import socket
     from typing import Callable, Iterable, NoReturn
 
+    from .peer import Peer
+
 __all__ = [
+    "BROKEN",
     "Bell",
     "CANCEL_SIGNALS",
+    "READ",
+    "StandardOutput",
     "TERMINATION",
+    "WRITE",
     "Wakeup",
     "catch_termination",
     "close_inherited",
     "configuration_folder",
     "ensure_standard_descriptors",
     "is_locked",
+    "is_readable",
     "leave",
     "lock",
     "make_private_folder",
@@ -30,6 +37,7 @@ __all__ = [
     "reset_signals",
     "silence",
     "temporary_folder",
+    "wait_for",
     "wait_for_lock",
     "wait_readable",
 ]
@@ -102,6 +110,50 @@ def catch_termination(act: Callable[[], object]) -> None:
 
     signal.signal(signal.SIGTERM, lambda number, frame: act())
     os.register_at_fork(before=before, after_in_parent=after, after_in_child=after_in_child)
+
+
+#: What a descriptor is waited for, and found ready for; broken is found without being asked for.
+READ, WRITE, BROKEN = 1, 2, 4
+
+
+def wait_for(interests: dict[int, int], timeout: float | None) -> dict[int, int]:
+    """Wait until one of the descriptors is ready for what is wanted, or broken; empty after ``timeout`` seconds."""
+    import select
+
+    poll = select.poll()
+    for descriptor, interest in interests.items():
+        poll.register(
+            descriptor, (select.POLLIN if interest & READ else 0) | (select.POLLOUT if interest & WRITE else 0)
+        )
+    return {
+        descriptor: (READ if events & select.POLLIN else 0)
+        | (WRITE if events & select.POLLOUT else 0)
+        | (BROKEN if events & (select.POLLERR | select.POLLHUP | select.POLLNVAL) else 0)
+        for descriptor, events in poll.poll(None if timeout is None else timeout * 1000)
+    }
+
+
+class StandardOutput:
+    """Standard output, for a loop that must never block in a write."""
+
+    #: What to wait for until :meth:`write` makes progress.
+    INTEREST = WRITE
+
+    def fileno(self) -> int:
+        return 1
+
+    def write(self, data: memoryview) -> int:
+        """Write some of ``data``; how much. Raises :class:`OSError`, :class:`BlockingIOError` if it took nothing."""
+        return os.write(1, data[:_ATOMIC_BYTES])
+
+
+#: A pipe that poll() calls writable takes this much without blocking (POSIX, PIPE_BUF).
+_ATOMIC_BYTES = 4096
+
+
+def is_readable(connection: socket.socket | Peer) -> bool:
+    """Whether a socket has something to read, or has ended."""
+    return wait_readable(connection.fileno(), 0)
 
 
 def wait_readable(descriptor: int, timeout: float | None = None) -> bool:

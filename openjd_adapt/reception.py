@@ -77,7 +77,7 @@ class Reception:
     def read_all(self, peer: Peer) -> None:
         """As :meth:`read`, until nothing more lies there or ``peer`` has said very much."""
         for _ in range(ACCEPT_AT_ONCE):
-            if peer.closed or not system.wait_readable(peer.fileno(), 0):
+            if peer.closed or not system.is_readable(peer):
                 return
             self.read(peer)
 

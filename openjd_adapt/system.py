@@ -1,6 +1,7 @@
 """The few things that differ between operating systems, one name each; the only place that picks between them.
 
 ===============================  ====================================================================================
+``BROKEN``                       a descriptor is of no use any more
 ``Bell``                         rung by any thread, heard by a loop
 ``CANCEL_SIGNALS``               the signals that cancel a command
 ``CHILD_SIGNALS``                the signals that tell of a child's end
@@ -8,8 +9,11 @@
 ``GROUP_OPTIONS``                the arguments of ``subprocess.Popen`` that give a child a process group of its own
 ``KEYED``                        whether peers must prove that they know the connection file's key
 ``Ledger``                       the groups of a daemon, for hosts where its orphans are nobody's to find
+``READ``                         a descriptor can be read
+``StandardOutput``               standard output, for a loop that must never block
 ``TERMINATION``                  the signal by which others ask a process to end
 ``Tree``                         a child and all below it: ask them to end, kill them
+``WRITE``                        a descriptor takes more
 ``Wakeup``                       a bell that signals ring, too
 ``Worker``                       the process of an adaptor, with all below its keeper: output, control, end
 ``become_subreaper``             make orphaned descendants this process's children; False where that cannot be had
@@ -23,6 +27,7 @@
 ``give_name``                    rename a file, but never over another
 ``has_ended``                    whether a child has ended, leaving its pid in place
 ``is_locked``                    whether a daemon holds that lock
+``is_readable``                  whether a socket has something to read
 ``kill_children``                kill and reap every child, and what becomes a child by that, until none is left
 ``kill_own_group``               kill this process and its group
 ``leave``                        end this process at once, without what its parent registered for its own end
@@ -39,6 +44,7 @@
 ``silence``                      leave nothing of the command's standard input, output and error open
 ``start_time``                   when a process started, in the host's own units; 0 where it cannot be told
 ``temporary_folder``             where private folders are made
+``wait_for``                     wait until descriptors are ready for what is wanted
 ``wait_for_lock``                block until nobody else holds that lock, and hold it
 ``wait_readable``                wait until a pipe has something to read
 ``wait_unreaped``                wait for a child's end, leaving its pid in place
