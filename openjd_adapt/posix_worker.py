@@ -33,6 +33,7 @@ class Worker:
     def __init__(self, argv: Sequence[str], bell: Bell, groups: Ledger | None = None) -> None:
         """``bell`` rings when the process has ended (here by SIGCHLD); ``groups`` is for hosts that lose orphans."""
         self._groups = groups
+        self._returncode: int | None = None
         self._output, output = _make_pipe()
         self.control, theirs = socket.socketpair()
         self.pid = _spawn(argv, output, [theirs.fileno()] + ([groups.descriptor] if groups else []))
@@ -60,7 +61,7 @@ class Worker:
 
     def returncode(self) -> int | None:
         """How the process has ended, None while it lives. Orphans that have become this process's are taken note of."""
-        while True:
+        while self._returncode is None:
             if self._groups and has_ended(self.pid):
                 self._groups.kill()
             try:
@@ -68,9 +69,10 @@ class Worker:
             except ChildProcessError:
                 return None
             if pid == self.pid:
-                return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+                self._returncode = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
             if pid == 0:
                 return None
+        return self._returncode
 
     def end_all(self, patience: float) -> set[int]:
         """Kill all that the process, which has ended, has left; returns what does not die within so many seconds."""

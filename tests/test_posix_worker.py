@@ -1,0 +1,126 @@
+"""The adaptor's process as its keeper starts it: output, control and end, with real processes."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+
+import pytest
+
+from openjd_adapt import system
+from openjd_adapt.posix_tree import Ledger
+
+from .test_process import all_dead
+
+
+@pytest.fixture
+def start():
+    """Starts workers that run a Python text; what is left of them is killed."""
+    workers = []
+
+    def begin(text, groups=None):
+        workers.append(system.Worker([sys.executable, "-S", "-c", text], system.Bell(), groups))
+        return workers[-1]
+
+    yield begin
+    for worker in workers:
+        if worker.returncode() is None:
+            worker.kill()
+            until_ended(worker)
+
+
+def until_ended(worker):
+    end = time.monotonic() + 20
+    code = worker.returncode()
+    while code is None:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+        code = worker.returncode()
+    return code
+
+
+def all_output(worker):
+    data = b""
+    while select.select([worker], [], [], 20)[0]:
+        piece = worker.read(4096)
+        if not piece:
+            return data
+        data += piece
+    pytest.fail("the output did not end: %r" % data)
+
+
+def test_output_and_errors_come_through_one_pipe_and_end_with_the_process(start):
+    worker = start("import os; os.write(1, b'out '); os.write(2, b'err ')")
+    assert all_output(worker) == b"out err "
+    assert until_ended(worker) == 0
+
+
+def test_reading_where_there_is_nothing_does_not_block(start):
+    worker = start("import time; time.sleep(60)")
+    with pytest.raises(BlockingIOError):
+        worker.read(4096)
+    assert worker.returncode() is None
+
+
+@pytest.mark.parametrize("text, code", [("raise SystemExit(7)", 7), ("import os; os.kill(os.getpid(), 9)", -9)])
+def test_the_end_is_told_as_subprocess_tells_it(start, text, code):
+    worker = start(text)
+    assert until_ended(worker) == code
+    assert worker.returncode() == code
+
+
+def test_a_kill_is_of_the_process_alone_and_the_rest_is_ended_with_all(start):
+    worker = start(
+        "import subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(60)'])\n"
+        "print(child.pid, flush=True)\n"
+        "time.sleep(60)\n",
+        Ledger(),
+    )
+    assert select.select([worker], [], [], 20)[0]
+    child = int(worker.read(100))
+    worker.kill()
+    assert until_ended(worker) == -signal.SIGKILL
+    assert worker.end_all(5.0) == set()
+    assert all_dead([child])
+
+
+def test_the_control_goes_both_ways_and_the_process_has_no_other_descriptor(start):
+    worker = start(
+        "import os, socket\n"
+        "control = socket.socket(fileno=3)\n"
+        "control.sendall(control.recv(10) + str(sorted(map(int, os.listdir('/proc/self/fd')))[:5]).encode())\n"
+    )
+    worker.control.sendall(b"hello ")
+    worker.control.settimeout(20)
+    assert worker.control.recv(100) == b"hello [0, 1, 2, 3, 4]"  # 4 is what lists the folder
+    assert worker.is_contained
+
+
+def test_a_list_of_groups_is_shared_with_the_process_and_says_that_it_is_not_contained(start):
+    groups = Ledger()
+    worker = start("import os; print(os.fstat(4).st_ino)", groups)
+    assert int(all_output(worker)) == os.fstat(groups.descriptor).st_ino
+    assert not worker.is_contained
+
+
+def test_a_bell_that_is_rung_is_heard_once_with_all_that_it_was_rung_with():
+    bell = system.Bell()
+    assert bell.heard() == b""
+    assert not select.select([bell], [], [], 0)[0]
+    bell.ring()
+    bell.ring(b"two")
+    assert select.select([bell], [], [], 5)[0]
+    assert (bell.heard(), bell.heard()) == (b"!two", b"")
+    bell.close()
+
+
+def test_a_bell_that_nobody_hears_never_blocks_who_rings_it():
+    bell = system.Bell()
+    for _ in range(3):
+        bell.ring(b"x" * 65536)
+    assert len(bell.heard()) == 4096
+    bell.close()
