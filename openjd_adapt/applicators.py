@@ -1,14 +1,13 @@
-"""The keywords of JSON Schema that apply further schemas, to the value itself or to its parts."""
+"""The keywords of JSON Schema that apply further schemas to the value itself, or to the properties of an object."""
 
 from __future__ import annotations
 
-from .faults import FAULT_LIMIT, Fault, Listed
+from .faults import Fault, Listed
 from .keywords import (
     depends,
     is_array,
     is_object,
     is_string,
-    need_count,
     need_object,
     need_pattern,
 )
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from .faults import Check, Keyword, Memory, Node, Path, Site
 
 
-def _nodes(schemas: Any, site: Site) -> list[Node]:
+def nodes_of(schemas: Any, site: Site) -> list[Node]:
     site.demand(is_array(schemas) and bool(schemas), schemas, "a list of schemas")
     return [site.node(schema, index) for index, schema in enumerate(schemas)]
 
@@ -53,7 +52,7 @@ def reference(argument: Any, site: Site) -> Check:
 
 
 def _all_of(argument: Any, site: Site) -> Check:
-    nodes = _nodes(argument, site)
+    nodes = nodes_of(argument, site)
 
     def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
         return [fault for node in nodes for fault in node.faults(instance, path, memory)]
@@ -65,7 +64,7 @@ _NONE_FITS = "{0!r} is not valid under any of the given schemas"
 
 
 def _any_of(argument: Any, site: Site) -> Check:
-    nodes = _nodes(argument, site)
+    nodes = nodes_of(argument, site)
 
     def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
         context: list[Fault] = []
@@ -80,7 +79,7 @@ def _any_of(argument: Any, site: Site) -> Check:
 
 
 def _one_of(argument: Any, site: Site) -> Check:
-    nodes = _nodes(argument, site)
+    nodes = nodes_of(argument, site)
 
     def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
         fitting: list[Node] = []
@@ -245,128 +244,6 @@ def _property_names(argument: Any, site: Site) -> Check:
     return check
 
 
-# To the items of an array
-
-
-def _each(node: Node, first: int) -> Check:
-    """For an array, the items from ``first`` on."""
-
-    def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
-        if not is_array(instance):
-            return ()
-        found: list[Fault] = []
-        for index in range(first, len(instance)):
-            found += node.faults(instance[index], (*path, index), memory)
-            if len(found) > FAULT_LIMIT:
-                break  # those of further items are no better
-        return found
-
-    return check
-
-
-def _prefix_items(argument: Any, site: Site) -> Check:
-    nodes = _nodes(argument, site)
-
-    def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
-        if not is_array(instance):
-            return ()
-        return [
-            fault
-            for index, (item, node) in enumerate(zip(instance, nodes))
-            for fault in node.faults(item, (*path, index), memory)
-        ]
-
-    return check
-
-
-def _items(argument: Any, site: Site) -> Check:
-    prefix = site.schema.get("prefixItems", [])
-    first = len(prefix) if is_array(prefix) else 0
-    each = _each(site.node(argument), first)
-
-    def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
-        if not is_array(instance) or len(instance) <= first or argument is not False:
-            return each(instance, path, memory)
-        extra = instance[first:]
-        return site.fault(
-            instance,
-            path,
-            "Expected at most {0} {1} but found {2} extra: {3!r}",
-            first,
-            "item" if first == 1 else "items",
-            len(extra),
-            extra if len(extra) != 1 else extra[0],
-        )
-
-    return check
-
-
-def items_or_list(argument: Any, site: Site) -> Check:
-    """``items`` up to 2019-09: a schema for all items, or a list of them for the first."""
-    return _prefix_items(argument, site) if is_array(argument) and argument else _each(site.node(argument), 0)
-
-
-def additional_items(argument: Any, site: Site) -> Check | None:
-    """What ``items`` is beside ``prefixItems``, up to 2019-09."""
-    node = site.node(argument)
-    listed = site.schema.get("items")
-    if not is_array(listed):
-        return None
-    first = len(listed)
-    each = _each(node, first)
-
-    def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
-        if not is_array(instance) or len(instance) <= first or argument is not False:
-            return each(instance, path, memory)
-        extra = instance[first:]
-        text = "Additional items are not allowed ({0} {1} unexpected)"
-        return site.fault(instance, path, text, Listed(extra), "was" if len(extra) == 1 else "were")
-
-    return check
-
-
-def _bound_of_contains(argument: Any, site: Site) -> None:
-    """``minContains`` and ``maxContains``, which ``contains`` reads."""
-    need_count(argument, site)
-
-
-def _contains(argument: Any, site: Site) -> Check:
-    node = site.node(argument)
-    least = site.schema.get("minContains", 1)
-    most = site.schema.get("maxContains")
-
-    def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
-        if not is_array(instance):
-            return ()
-        count = sum(1 for index, item in enumerate(instance) if not node.faults(item, (*path, index), memory))
-        if most is not None and count > most:
-            text = "Too many items match the given schema (expected at most {0})"
-            return site.fault(instance, path, text, most)
-        if count >= least:
-            return ()
-        if not count:
-            return site.fault(instance, path, "{0!r} does not contain items matching the given schema", instance)
-        text = "Too few items match the given schema (expected at least {0} but only {1} matched)"
-        return site.fault(instance, path, text, least, count)
-
-    return check
-
-
-def contains_one(argument: Any, site: Site) -> Check:
-    """``contains`` up to draft-07, with the text that it had then."""
-    node = site.node(argument)
-
-    def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
-        if not is_array(instance):
-            return ()
-        for index, item in enumerate(instance):
-            if not node.faults(item, (*path, index), memory):
-                return ()
-        return site.fault(instance, path, "None of {0!r} are valid under the given schema", instance)
-
-    return check
-
-
 APPLICATORS: dict[str, Keyword] = {
     "$ref": reference,
     "allOf": _all_of,
@@ -384,9 +261,4 @@ APPLICATORS: dict[str, Keyword] = {
     "patternProperties": _pattern_properties,
     "additionalProperties": _additional_properties,
     "propertyNames": _property_names,
-    "prefixItems": _prefix_items,
-    "items": _items,
-    "contains": _contains,
-    "minContains": _bound_of_contains,
-    "maxContains": _bound_of_contains,
 }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from . import applicators
-from .applicators import APPLICATORS
+from .applicators import APPLICATORS, dependencies
+from .items import ITEM_KEYWORDS, additional_items, contains_one, items_or_list
 from .keywords import ASSERTIONS, TYPES, is_boolean, need_boolean, typed
 
 TYPE_CHECKING = False
@@ -61,16 +61,16 @@ def _without(keywords: dict[str, Keyword], *names: str) -> dict[str, Keyword]:
     return {name: keyword for name, keyword in keywords.items() if name not in names}
 
 
-_2020_12 = {**ASSERTIONS, **APPLICATORS}
+_2020_12 = {**ASSERTIONS, **APPLICATORS, **ITEM_KEYWORDS}
 _2019_09 = {
     **_without(_2020_12, "prefixItems"),
-    "items": applicators.items_or_list,
-    "additionalItems": applicators.additional_items,
+    "items": items_or_list,
+    "additionalItems": additional_items,
 }
 _07 = {
     **_without(_2019_09, "dependentRequired", "dependentSchemas", "minContains", "maxContains"),
-    "contains": applicators.contains_one,
-    "dependencies": applicators.dependencies,
+    "contains": contains_one,
+    "dependencies": dependencies,
 }
 _06 = _without(_07, "if", "then", "else")
 _04_TYPES = {**TYPES, "integer": lambda value: isinstance(value, int) and not is_boolean(value)}

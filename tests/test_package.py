@@ -53,7 +53,8 @@ LAYERS = """
     task actions bootstrap session vigil
     messages paths versions ranges schema yaml
     dialects scanner
-    applicators scalars
+    items scalars
+    applicators
     keywords
     faults formats
     patterns
