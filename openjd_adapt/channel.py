@@ -10,7 +10,6 @@ from __future__ import annotations
 import binascii
 import json
 import os
-import signal
 import socket
 
 from . import system
@@ -111,8 +110,8 @@ class ConnectionFile:
         """Kill the keeper, if the file still means it; the guardian then ends the rest. False if it does not."""
         if not self._is_here:
             return False
-        system.send_signal(*self._guardian, signal.SIGCONT)  # one that was stopped would end nothing
-        return system.send_signal(self.pid, self.started, signal.SIGKILL)
+        system.wake(*self._guardian)  # one that was stopped would end nothing
+        return system.kill(self.pid, self.started)
 
     def left(self) -> list[int]:
         """The pids of what is still below the guardian."""

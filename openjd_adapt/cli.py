@@ -11,7 +11,7 @@ import sys
 
 from . import system
 from .app import App, adaptor_name, load_adaptor
-from .commands import COMMANDS, FLAG, MANY, ONCE, OPTIONS, WORKER, Command
+from .commands import COMMANDS, FLAG, KEEPER, MANY, ONCE, OPTIONS, WORKER, Command
 from .errors import DONE, AdaptError, InputError, one_line
 
 TYPE_CHECKING = False
@@ -77,14 +77,22 @@ def run(app: App, arguments: list[str]) -> int:
 
         serve(app.load, app.bootstrapped)
         return DONE
+    if arguments[:1] == [KEEPER]:
+        from . import launch
+
+        launch.serve()
+        system.finish(DONE)
+        return DONE
     try:
         command, options = _read(app, arguments)
-        return command.act(app, options)
+        code = command.act(app, options)
     except AdaptError as error:
         if "--debug" in arguments:
             raise
         print("ERROR: %s" % one_line(error), file=sys.stderr, flush=True)
-        return error.exit_code
+        code = error.exit_code
+    system.finish(code)
+    return code
 
 
 def _read(app: App, arguments: list[str]) -> tuple[Command, Options]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 CLI_VERSION = "0.1"
 #: The command of the daemon's own second start.
 WORKER = "_worker"
+#: The command of a keeper that is no fork.
+KEEPER = "_keeper"
 
 FLAG = "flag"
 ONCE = "once"
@@ -126,6 +128,7 @@ def _plan(app: App, options: Options) -> Plan:
         "token": binascii.hexlify(os.urandom(16)).decode("ascii"),
     }
     plan = Plan(app.name, [*app.command(), WORKER], init, folder)
+    plan.keeper_argv = [*app.command(), KEEPER]
     plan.memory_bytes, plan.limit_bytes = runtime["output_memory_bytes"], runtime["output_limit_bytes"]
     return plan
 
@@ -158,7 +161,7 @@ def _daemon_start(app: App, options: Options) -> int:
             raise InputError("no folder for the connection file: %s" % error) from None
         path = os.path.join(place, "connection.json")
     replaced = channel.clear_for_start(path, frontend.show)
-    plan.address = channel.Address(path, plan.folder, private)
+    plan.listen_at = (path, private)
     return frontend.start(plan, timeout, replaced)
 
 

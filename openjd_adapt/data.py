@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from . import system
 from .errors import InputError
 
 TYPE_CHECKING = False
@@ -22,7 +23,7 @@ def load(option: str, value: str) -> dict[str, Any]:
     where = source(option, value)
     text = value
     if value.startswith(_FILE):
-        text = read_text(where, value[len(_FILE) :])
+        text = read_text(where, system.path_of_uri(value[len(_FILE) :]))
     if len(text) > LIMIT:
         raise InputError("%s: has %d characters; the limit is %d" % (where, len(text), LIMIT))
     data = _json_or_yaml(where, text)
@@ -36,7 +37,7 @@ _FILE = "file://"
 
 def source(option: str, value: str) -> str:
     """Where the data of an option come from, for messages."""
-    return "%s: %s" % (option, value[len(_FILE) :]) if value.startswith(_FILE) else option
+    return "%s: %s" % (option, system.path_of_uri(value[len(_FILE) :])) if value.startswith(_FILE) else option
 
 
 def read_text(where: str, path: str) -> str:

@@ -107,6 +107,7 @@ class Front:
             system.wait_for({self._peer.fileno(): system.WRITE}, end - time.monotonic())
             self._peer.flush()
         self._peer.close()
+        system.settle()
 
     def remaining(self) -> float | None:
         """Seconds until the scheduler kills the task, if it said so."""

@@ -12,6 +12,7 @@ from .front import ANSWER_SECONDS, Front, Late, Left, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import ModuleType
     from typing import Any, Iterable
 
     from .keeper import Plan
@@ -41,17 +42,27 @@ def conclude(front: Front, result: dict[str, Any]) -> int:
     return int(result["code"])
 
 
+def _starter() -> ModuleType:
+    """What starts a keeper on this system."""
+    if system.FORKS:
+        from . import guardian
+
+        return guardian
+    from . import launch
+
+    return launch
+
+
 def run(plan: Plan, request: Message) -> int:
     """Start, one task, stop, all below this process; returns the exit code, that of the first phase that went wrong."""
-    from .guardian import end_below, start_below
-
+    starter = _starter()
     spare = frozenset(system.children())  # what the author's main or the caller has started is theirs
-    front = Front(start_below(plan), foreground=True)
+    front = Front(starter.start_below(plan), foreground=True)
     try:
         code = _run_phases(front, request)
     finally:
         front.close()
-        left = end_below(plan, spare)
+        left = starter.end_below(plan, spare)
     if left:
         front.tell("ERROR: what the adaptor has started does not die, not even of SIGKILL: " + _names(left))
         return code or FAILED
@@ -89,11 +100,9 @@ def _run_phases(front: Front, request: Message) -> int:
 
 def start(plan: Plan, timeout: float | None, replaced: str | None) -> int:
     """Start a daemon at the address of ``plan``; returns the exit code when it is ready or all of it is dead again."""
-    from .guardian import start_daemon
-
-    assert plan.address is not None
-    path = plan.address.path
-    front = Front(start_daemon(plan))
+    assert plan.listen_at is not None
+    path, _ = plan.listen_at
+    front = Front(_starter().start_daemon(plan))
     late = False
     try:
         if replaced:

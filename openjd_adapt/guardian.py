@@ -13,7 +13,7 @@ import socket
 import sys
 
 from . import system
-from .channel import remove_private_folder
+from .channel import Address, remove_private_folder
 from .errors import FAILED, AdaptError, describe_exit
 from .keeper import DEATH_SECONDS, keep
 from .peer import Peer
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 def start_daemon(plan: Plan) -> Peer:
     """Start a guardian, its keeper and the worker; returns the connection of the front that starts them.
 
-    The address of ``plan`` is theirs from then on: its lock is free when all of them are dead.
+    The address is theirs from then on: its lock is free when all of them are dead. Raises :class:`InputError`.
     """
-    assert plan.address is not None
-    address = plan.address
+    assert plan.listen_at is not None
+    address = plan.address = Address(plan.listen_at[0], plan.folder, plan.listen_at[1])
     ours, theirs = socket.socketpair()
     shared = (theirs.fileno(), address.listener.fileno(), address.descriptor)
     try:
@@ -100,9 +100,14 @@ def _fork_keeper(plan: Plan, starter: socket.socket, groups: system.Ledger | Non
         shared.append(groups.descriptor)
     if plan.address:
         shared += [plan.address.listener.fileno(), plan.address.descriptor]
-    pid = _fork(lambda: keep(plan, Peer(starter), lifeline, groups), shared, "keeper of " + plan.adaptor)
+    pid = _fork(lambda: _keep(plan, starter, lifeline, groups), shared, "keeper of " + plan.adaptor)
     os.close(lifeline)
     return pid  # our_end stays open as long as this process lives
+
+
+def _keep(plan: Plan, starter: socket.socket, lifeline: int, groups: system.Ledger | None) -> None:
+    system.become_subreaper()
+    keep(plan, Peer(starter), lifeline, groups)
 
 
 def _fork(run: Callable[[], None], shared: Iterable[int], title: str) -> int:

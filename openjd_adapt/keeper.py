@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable
 
     from .channel import Address
+    from .system import Ledger
     from .wire import Message
 
 _READ_BYTES = 256 * 1024
@@ -43,7 +44,11 @@ class Plan:
         self.argv = argv
         self.init = init
         self.folder = folder
-        #: Where to listen; None in the foreground.
+        #: The command of the keeper's process, where it is no fork.
+        self.keeper_argv: list[str] = []
+        #: The path of the connection file, and whether its folder was made just for it; None in the foreground.
+        self.listen_at: tuple[str, bool] | None = None
+        #: What listens there, once it does.
         self.address: Address | None = None
         #: After so many seconds without a task the daemon stops; None for never.
         self.idle_seconds: float | None = None
@@ -51,12 +56,23 @@ class Plan:
         self.memory_bytes = MEMORY_LIMIT
         self.limit_bytes = LIMIT
 
+    def to_dict(self) -> dict[str, Any]:
+        """The plan for another process, which makes :attr:`address` itself."""
+        return {name: value for name, value in vars(self).items() if name != "address"}
+
+    @staticmethod
+    def from_dict(values: dict[str, Any]) -> Plan:
+        """The plan that :meth:`to_dict` has made an object of."""
+        plan = Plan(values["adaptor"], values["argv"], values["init"], values["folder"])
+        vars(plan).update(values)
+        return plan
+
 
 class Keeper:
     """A daemon, or the middle of a ``run``: from the start of the worker to the end of everything below it."""
 
-    def __init__(self, plan: Plan, starter: Peer, lifeline: int, groups: system.Ledger | None) -> None:
-        """``starter`` is the front that starts all this; ``lifeline`` a pipe that ends with the process above.
+    def __init__(self, plan: Plan, starter: Peer, lifeline: int | None, groups: Ledger | None) -> None:
+        """``starter`` is the front that starts all this; ``lifeline`` a pipe that ends with the process above, if any.
 
         ``groups``: where process groups are written down, on a host where orphans become nobody's children.
         """
@@ -79,7 +95,8 @@ class Keeper:
         )
         self._wakeup = system.Wakeup(system.TERMINATION, *system.CHILD_SIGNALS)
         self._loop.watch(self._wakeup, self._on_signals)
-        self._loop.watch(lifeline, partial(self._on_lifeline, lifeline))
+        if lifeline is not None:
+            self._loop.watch(lifeline, partial(self._on_lifeline, lifeline))
         if plan.address:
             plan.address.publish(plan.adaptor)
             self._reception.listen(plan.address.listener)
@@ -90,7 +107,7 @@ class Keeper:
         if plan.address:
             self._watch_ground(plan.address)
 
-    def _start_worker(self, plan: Plan, groups: system.Ledger | None) -> None:
+    def _start_worker(self, plan: Plan, groups: Ledger | None) -> None:
         self._worker = system.Worker(plan.argv, self._wakeup, groups)
         self._control = Peer(self._worker.control)
         self._loop.watch(self._worker, self._read_output)
@@ -238,9 +255,8 @@ class Keeper:
         self._desk.worker_has_ended(how, killed=bool(self._kill_reason))
 
 
-def keep(plan: Plan, starter: Peer, lifeline: int, groups: system.Ledger | None) -> None:
+def keep(plan: Plan, starter: Peer, lifeline: int | None, groups: Ledger | None) -> None:
     """Be the keeper until everything has ended. What goes wrong before the worker runs is told to the starter."""
-    system.become_subreaper()
     try:
         Keeper(plan, starter, lifeline, groups).serve()
     except AdaptError as error:

@@ -86,15 +86,19 @@ def install_pipe() -> None:
     """
     descriptor = os.dup(1)
     _open_streams(descriptor)
-    # A forked child must not wait for a lock that another thread held at the fork.
-    os.register_at_fork(after_in_child=partial(_open_streams, descriptor))
+    if hasattr(os, "register_at_fork"):  # a forked child must not wait for a lock that another thread held at the fork
+        os.register_at_fork(after_in_child=partial(_open_streams, descriptor))
 
 
 def _open_streams(descriptor: int) -> None:
     pipe = _Pipe(descriptor)
     streams = tuple(
         io.TextIOWrapper(
-            io.BufferedWriter(_Raw(pipe, number)), encoding="utf-8", errors="backslashreplace", line_buffering=True
+            io.BufferedWriter(_Raw(pipe, number)),
+            encoding="utf-8",
+            errors="backslashreplace",
+            newline="\n",
+            line_buffering=True,
         )
         for number in (1, 2)
     )

@@ -27,11 +27,13 @@ __all__ = [
     "close_inherited",
     "configuration_folder",
     "ensure_standard_descriptors",
+    "finish",
     "is_locked",
     "is_readable",
     "leave",
     "lock",
     "make_private_folder",
+    "path_of_uri",
     "peer_is_me",
     "remove_private_folder",
     "reset_signals",
@@ -184,6 +186,11 @@ def configuration_folder() -> str:
     return "/etc"
 
 
+def path_of_uri(text: str) -> str:
+    """The path that stands behind ``file://``."""
+    return text
+
+
 def temporary_folder() -> str:
     """A folder for private ones: the first that can be written of ``TMPDIR``, the system's, and the current one.
 
@@ -310,6 +317,10 @@ def peer_is_me(connection: socket.socket) -> bool:
         return bool(struct.unpack("3i", credentials)[1] == os.geteuid())
     # macOS: SOL_LOCAL, LOCAL_PEERCRED, struct xucred (version, uid, ...)
     return bool(struct.unpack_from("2I", connection.getsockopt(0, 1, 76))[1] == os.geteuid())
+
+
+def finish(code: int) -> None:
+    """The last that a command does, before it ends as any interpreter."""
 
 
 def leave(code: int) -> NoReturn:

@@ -11,7 +11,7 @@ import time
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
-    from typing import Any, Callable, NoReturn
+    from typing import Any, Callable, Mapping, NoReturn
 
 __all__ = [
     "GROUP_OPTIONS",
@@ -21,13 +21,15 @@ __all__ = [
     "children",
     "descendants",
     "has_ended",
+    "kill",
     "kill_children",
     "kill_own_group",
     "name_of",
-    "send_signal",
+    "prepare_command",
     "set_title",
     "start_time",
     "wait_unreaped",
+    "wake",
 ]
 
 #: The exit code of a process that somebody else has reaped: not known, and so no success.
@@ -51,6 +53,11 @@ def _libc() -> Any:
         return ctypes.CDLL(None, use_errno=True)
     except (ImportError, OSError):
         return None
+
+
+def prepare_command(command: list[str], environment: Mapping[str, str] | None) -> list[str]:
+    """What to start for a command."""
+    return command
 
 
 def become_subreaper() -> bool:
@@ -212,8 +219,8 @@ def wait_unreaped(process: subprocess.Popen[bytes]) -> int:
 class Tree:
     """An unreaped child that leads a group, and all below it."""
 
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._pid = process.pid
         #: What was ever seen below the child, with its start time: an orphan is no longer found below it.
         self._seen: dict[int, int] = {}
 
@@ -224,6 +231,9 @@ class Tree:
     def kill(self) -> None:
         """Kill all (SIGKILL)."""
         self._signal(signal.SIGKILL)
+
+    def release(self) -> None:
+        """Let go of it, when the child is reaped."""
 
     def _signal(self, number: int) -> None:
         for pid in descendants(self._pid):
@@ -255,6 +265,16 @@ def send_signal(pid: int, started: int, number: int) -> bool:
     finally:
         if held is not None:
             os.close(held)
+
+
+def wake(pid: int, started: int) -> None:
+    """Let a process that was stopped go on."""
+    send_signal(pid, started, signal.SIGCONT)
+
+
+def kill(pid: int, started: int) -> bool:
+    """Kill a process if it is still the one that started then; False if it is not, or if that cannot be told."""
+    return send_signal(pid, started, signal.SIGKILL)
 
 
 def kill_own_group() -> NoReturn:

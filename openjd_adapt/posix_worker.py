@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
     from .posix import Bell
 
-__all__ = ["CHILD_SIGNALS", "Worker", "worker_control", "worker_groups"]
+__all__ = ["CHILD_SIGNALS", "FORKS", "Worker", "settle", "worker_control", "worker_groups"]
+
+#: Whether guardian and keeper are forks of the command.
+FORKS = True
 
 #: What tells of the end of a process's children.
 CHILD_SIGNALS = (signal.SIGCHLD,)
@@ -80,6 +83,10 @@ class Worker:
             self._groups.cross_out(self.pid)
             self._groups.kill()
         return kill_children(patience=patience)
+
+
+def settle() -> None:
+    """What was sent is with the kernel, which delivers it."""
 
 
 def worker_control() -> socket.socket:

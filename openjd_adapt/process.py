@@ -128,7 +128,7 @@ class LoggingSubprocess:
         logger.info("Running: %s", subprocess.list2cmdline(command))
         try:
             self._process = subprocess.Popen(
-                command,
+                system.prepare_command(command, env),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -140,6 +140,7 @@ class LoggingSubprocess:
             raise AdaptError("cannot start %s: %s" % (command[0], error)) from error
         if task.groups:
             task.groups.enter(self._process.pid)
+        self._tree = system.Tree(self._process)
         self.args = command
         #: How the process is asked to end before it gets a signal; False if it cannot be asked so.
         self.ask_over_channel: Callable[[], bool] = bool
@@ -238,6 +239,8 @@ class LoggingSubprocess:
             if task.groups and not self._reaped:
                 task.groups.cross_out(self.pid)
             self._process.wait()
+            if not self._reaped:
+                self._tree.release()
             self._reaped = True
 
     def _signal(self, signal_tree: Callable[[], None]) -> None:
@@ -302,7 +305,7 @@ class _Victim:
 
     def __init__(self, process: LoggingSubprocess, logger: logging.Logger) -> None:
         self._process = process
-        self._tree = system.Tree(process.pid)
+        self._tree = process._tree
         self._logger = logger
         self.ask_over_channel = process.ask_over_channel
 

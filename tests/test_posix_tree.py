@@ -286,7 +286,7 @@ def test_a_tree_never_signals_a_pid_that_has_become_somebody_elses(sleeper, monk
     leader = subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
     below = [[sleeper], []]
     monkeypatch.setattr(posix_tree, "descendants", lambda pid: below.pop(0))
-    tree = Tree(leader.pid)
+    tree = Tree(leader)
     monkeypatch.setattr(posix_tree, "_send", lambda how, target, number: None)
     tree.ask()
     monkeypatch.undo()

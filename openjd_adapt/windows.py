@@ -1,0 +1,364 @@
+"""Windows: signals, descriptors, locks, folders. See ``system`` for the contract."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, NoReturn
+
+__all__ = [
+    "BROKEN",
+    "Bell",
+    "CANCEL_SIGNALS",
+    "READ",
+    "StandardOutput",
+    "TERMINATION",
+    "WRITE",
+    "Wakeup",
+    "catch_termination",
+    "configuration_folder",
+    "ensure_standard_descriptors",
+    "finish",
+    "is_locked",
+    "is_readable",
+    "leave",
+    "lock",
+    "make_private_folder",
+    "path_of_uri",
+    "peer_is_me",
+    "remove_private_folder",
+    "reset_signals",
+    "temporary_folder",
+    "wait_for",
+    "wait_for_lock",
+    "wait_readable",
+]
+
+#: How others ask a process to end (CTRL_BREAK), and what cancels a command (that, and CTRL_C).
+TERMINATION = getattr(signal, "SIGBREAK", signal.SIGTERM)
+CANCEL_SIGNALS = (TERMINATION, signal.SIGINT)
+
+#: What a descriptor is waited for, and found ready for; broken is found without being asked for.
+READ, WRITE, BROKEN = 1, 2, 4
+
+#: Where the lock of a file lies: behind any content, as what is locked cannot be read by others here.
+_LOCK_PLACE_HIGH = 0x40000000
+_LOCK_PAUSE_SECONDS = 0.02
+_CHUNK_BYTES = 64 * 1024
+
+
+class Bell:
+    """Rung by any thread, it makes its descriptor readable for a loop. A socket pair: nothing else can be selected."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+
+    def fileno(self) -> int:
+        return self._reader.fileno()
+
+    def ring(self, data: bytes = b"!") -> None:
+        """Make it readable; ``data`` is what :meth:`heard` gives."""
+        try:
+            self._writer.send(data)
+        except BlockingIOError:
+            return  # it has been rung often enough
+
+    def heard(self) -> bytes:
+        """All that it was rung with since the last call."""
+        try:
+            return self._reader.recv(4096)
+        except BlockingIOError:
+            return b""
+
+    def close(self) -> None:
+        self._reader.close()
+        self._writer.close()
+
+
+class Wakeup(Bell):
+    """A bell that ``signals`` ring, too, each with its number; works whatever the main thread blocks in.
+
+    A console that is closed, a user who logs off and a system that shuts down ring it as :data:`TERMINATION`.
+    """
+
+    def __init__(self, *signals: int) -> None:
+        super().__init__()
+        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        for number in signals:
+            signal.signal(number, _note)
+        from . import win32
+
+        self._handler = win32.HandlerRoutine(self._on_event)
+        win32.SetConsoleCtrlHandler(self._handler, True)
+        _Closing.wakeups.append(self)
+
+    def _on_event(self, event: int) -> bool:
+        """Called on a thread of Windows's own; it ends this process when this returns."""
+        seconds = _GRANTED_SECONDS.get(event)
+        if seconds is None:
+            return False  # CTRL_C and CTRL_BREAK are signals
+        _Closing.began = True
+        self.ring(bytes([TERMINATION]))
+        threading.Event().wait(seconds)
+        return True
+
+    def forget(self) -> None:
+        """Listen to Windows no longer: an interpreter that ends must not be called."""
+        from . import win32
+
+        win32.SetConsoleCtrlHandler(self._handler, False)
+
+
+#: How long, in seconds, a process that is told of its end is let live if it does not answer: a little less than Windows
+#: grants after CTRL_CLOSE (5), CTRL_LOGOFF and CTRL_SHUTDOWN (20).
+_GRANTED_SECONDS = {2: 4.5, 5: 19.0, 6: 19.0}
+
+
+class _Closing:
+    """Whether Windows has told this process that it will be ended, and who listens to that."""
+
+    began = False
+    wakeups: list[Wakeup] = []
+
+
+def finish(code: int) -> None:
+    """The last that a command does: where Windows waits for this process in a thread, it must not end otherwise."""
+    for wakeup in _Closing.wakeups:
+        wakeup.forget()
+    if _Closing.began:
+        for stream in (sys.stdout, sys.stderr):
+            if stream:
+                stream.flush()
+        os._exit(code)
+
+
+def _note(number: int, frame: object) -> None:
+    """Let the wakeup bell tell of the signal; a handler must exist for that."""
+
+
+def catch_termination(act: Callable[[], object]) -> None:
+    """Call ``act`` on the main thread when this process gets CTRL_BREAK."""
+    signal.signal(TERMINATION, lambda number, frame: act())
+
+
+def reset_signals() -> None:
+    """There is nothing that a caller could have left."""
+
+
+def wait_for(interests: dict[int, int], timeout: float | None) -> dict[int, int]:
+    """Wait until one of the sockets is ready for what is wanted, or broken; empty after ``timeout`` seconds."""
+    reading = [descriptor for descriptor, interest in interests.items() if interest & READ]
+    writing = [descriptor for descriptor, interest in interests.items() if interest & WRITE]
+    ready: dict[int, int] = {}
+    if not reading and not writing:
+        threading.Event().wait(timeout)
+        return ready
+    readable, writable, _ = select.select(reading, writing, [], timeout)
+    for descriptor in readable:
+        ready[descriptor] = READ
+    for descriptor in writable:
+        ready[descriptor] = ready.get(descriptor, 0) | WRITE
+    return ready
+
+
+def is_readable(connection: Any) -> bool:
+    """Whether a socket has something to read, or has ended."""
+    return bool(select.select([connection], [], [], 0)[0])
+
+
+def wait_readable(descriptor: int, timeout: float | None = None) -> bool:
+    """Wait until a pipe has something to read or has ended; ``timeout`` may be 0, to look, and nothing else."""
+    import msvcrt
+    from ctypes import byref
+
+    from . import win32
+
+    pipe = msvcrt.get_osfhandle(descriptor)  # type: ignore[attr-defined, unused-ignore]
+    waiting = win32.DWORD()
+    try:
+        if timeout is None:
+            win32.ReadFile(pipe, None, 0, byref(waiting), None)  # a read of nothing ends when there is something
+            return True
+        win32.PeekNamedPipe(pipe, None, 0, None, byref(waiting), None)
+    except OSError:
+        return True
+    return waiting.value > 0
+
+
+class StandardOutput:
+    """Standard output, for a loop that must never block in a write: a thread writes, chunk by chunk."""
+
+    #: What to wait for until :meth:`write` makes progress.
+    INTEREST = READ
+
+    def __init__(self) -> None:
+        self._bell = Bell()
+        self._bell.ring()  # the first chunk can be taken at once
+        self._work = threading.Semaphore(0)
+        self._chunk = b""
+        self._busy = False
+        self._error: OSError | None = None
+        threading.Thread(target=self._serve, name="standard output", daemon=True).start()
+
+    def fileno(self) -> int:
+        return self._bell.fileno()
+
+    def write(self, data: memoryview) -> int:
+        """Write some of ``data``; how much. Raises :class:`OSError`, :class:`BlockingIOError` if it took nothing.
+
+        A chunk counts as written when it is: until then the same data must be passed again.
+        """
+        self._bell.heard()
+        if self._error:
+            raise self._error
+        if self._busy:
+            raise BlockingIOError
+        if self._chunk:
+            written, self._chunk = len(self._chunk), b""
+            self._bell.ring()
+            return written
+        self._chunk = bytes(data[:_CHUNK_BYTES])
+        self._busy = True
+        self._work.release()
+        raise BlockingIOError
+
+    def _serve(self) -> None:
+        while True:
+            self._work.acquire()
+            view = memoryview(self._chunk)
+            try:
+                while view:
+                    view = view[os.write(1, view) :]
+            except OSError as error:
+                self._error = error
+            self._busy = False
+            self._bell.ring()
+
+
+# Folders and descriptors
+
+
+def configuration_folder() -> str:
+    """Where the host's configuration lies."""
+    return os.environ.get("PROGRAMDATA") or os.path.join(os.environ.get("SYSTEMDRIVE", "C:") + os.sep, "ProgramData")
+
+
+def path_of_uri(text: str) -> str:
+    """The path that stands behind ``file://``: ``C:\\a`` or, with a slash before it, ``/C:/a``; also of a share."""
+    return text[1:] if text[:1] in ("/", "\\") and text[2:3] == ":" else text
+
+
+def temporary_folder() -> str:
+    """A folder for private ones: the user's, or the current one."""
+    for name in ("TMP", "TEMP"):
+        place = os.environ.get(name, "")
+        if place and os.path.isdir(place):
+            return os.path.abspath(place)
+    return os.getcwd()
+
+
+def make_private_folder(path: str) -> None:
+    """Make a folder that this user alone may enter, or take one that this user has made. Raises :class:`OSError`."""
+    from ctypes import byref
+
+    from . import win32
+
+    try:
+        win32.CreateDirectory(path, byref(win32.private()))
+    except FileExistsError:
+        if not os.path.isdir(path) or os.path.islink(path):
+            raise
+
+
+def remove_private_folder(path: str, prefixes: tuple[str, ...]) -> None:
+    """Remove such a folder, and in it the files whose names begin with one of ``prefixes``, as far as there are any."""
+    try:
+        for name in os.listdir(path):
+            if name.startswith(prefixes):
+                os.unlink(os.path.join(path, name))
+        os.rmdir(path)
+    except OSError:
+        return
+
+
+def ensure_standard_descriptors() -> None:
+    """Open NUL where the caller left standard input, output or error closed, lest another file takes its place."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+def peer_is_me(connection: socket.socket) -> bool:
+    """The kernel does not tell; peers prove it by the connection file's key."""
+    return True
+
+
+def leave(code: int) -> NoReturn:
+    """End this process without running what its parent registered for its own end."""
+    os._exit(code)
+
+
+# Locks
+
+
+def _lock(descriptor: int, shared: bool = False) -> bool:
+    import msvcrt
+    from ctypes import byref
+
+    from . import win32
+
+    how = win32.LOCKFILE_FAIL_IMMEDIATELY | (0 if shared else win32.LOCKFILE_EXCLUSIVE_LOCK)
+    place = win32.Overlapped(OffsetHigh=_LOCK_PLACE_HIGH)
+    handle = msvcrt.get_osfhandle(descriptor)  # type: ignore[attr-defined, unused-ignore]
+    try:
+        win32.LockFileEx(handle, how, 0, 1, 0, byref(place))
+    except OSError as error:
+        if error.winerror == win32.ERROR_LOCK_VIOLATION:  # type: ignore[attr-defined, unused-ignore]
+            return False
+        raise
+    return True
+
+
+def lock(descriptor: int) -> bool:
+    """Lock an open file for the life of its handle. False if another holds it."""
+    return _lock(descriptor)
+
+
+def is_locked(descriptor: int) -> bool:
+    """Whether another holds the lock of an open file."""
+    import msvcrt
+    from ctypes import byref
+
+    from . import win32
+
+    if not _lock(descriptor, shared=True):
+        return True
+    place = win32.Overlapped(OffsetHigh=_LOCK_PLACE_HIGH)
+    win32.UnlockFileEx(msvcrt.get_osfhandle(descriptor), 0, 1, 0, byref(place))  # type: ignore[attr-defined, unused-ignore]
+    return False
+
+
+def wait_for_lock(descriptor: int, timeout: float) -> bool:
+    """Wait until nobody else holds the lock of an open file, and hold it; False after ``timeout`` seconds.
+
+    Windows can wait for a lock, but not for so long and no longer; so it is asked again and again.
+    """
+    import time
+
+    end = time.monotonic() + timeout
+    while not _lock(descriptor):
+        if time.monotonic() >= end:
+            return False
+        time.sleep(_LOCK_PAUSE_SECONDS)
+    return True

@@ -1,0 +1,295 @@
+"""Windows: which processes stand below which, and their end, by job objects. See ``system`` for the contract."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Mapping, NoReturn
+
+__all__ = [
+    "GROUP_OPTIONS",
+    "Tree",
+    "children",
+    "descendants",
+    "has_ended",
+    "kill",
+    "kill_children",
+    "kill_own_group",
+    "name_of",
+    "prepare_command",
+    "set_title",
+    "start_time",
+    "wait_unreaped",
+    "wake",
+]
+
+_NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+_NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+CREATE_SUSPENDED = 0x4
+#: A child has a hidden console and a process group of its own.
+OWN_GROUP = _NO_WINDOW | _NEW_GROUP
+#: For ``subprocess.Popen``; the child begins when its :class:`Tree` is made, so that all that it starts is in that.
+GROUP_OPTIONS: dict[str, Any] = {"creationflags": OWN_GROUP | CREATE_SUSPENDED}
+#: How long, in seconds, the asking of a process may take.
+_ASK_SECONDS = 10.0
+
+#: What a process that is killed ends with.
+KILLED_EXIT = 1
+_PAUSE_SECONDS = 0.01
+
+
+#: The longest command line that Windows takes, in characters.
+COMMAND_LIMIT = 32_766
+#: What cmd.exe, which runs a batch file, may take for something else in an argument, however it is quoted.
+_NOT_FOR_BATCH = set('"%!^&|<>\r\n')
+
+
+def prepare_command(command: list[str], environment: Mapping[str, str] | None) -> list[str]:
+    """What to start for a command: its program is looked for on PATH with the endings of PATHEXT.
+
+    Raises :class:`ValueError` for a command line that is too long, and for arguments of a batch file that cannot be
+    passed safely.
+    """
+    import shutil
+
+    path = None if environment is None else next((v for k, v in environment.items() if k.upper() == "PATH"), "")
+    prepared = [shutil.which(command[0], path=path) or command[0], *command[1:]]
+    if prepared[0].lower().endswith((".bat", ".cmd")):
+        for argument in prepared:
+            wrong = sorted(_NOT_FOR_BATCH.intersection(argument))
+            if wrong:
+                raise ValueError(
+                    "a batch file cannot be given %r, which has %s" % (argument, " ".join(map(repr, wrong)))
+                )
+    length = len(subprocess.list2cmdline(prepared))
+    if length > COMMAND_LIMIT:
+        raise ValueError("its command line has %d characters; Windows takes %d" % (length, COMMAND_LIMIT))
+    return prepared
+
+
+class Job:
+    """A job object: all processes that are assigned to it, and all that they start."""
+
+    def __init__(self, ends_with_owner: bool = True) -> None:
+        from ctypes import byref, sizeof
+
+        from . import win32
+
+        self._handle = win32.CreateJobObject(None, None)
+        if not ends_with_owner:
+            return
+        limits = win32.ExtendedLimits()
+        limits.BasicLimitInformation.LimitFlags = win32.JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE
+        win32.SetInformationJobObject(
+            self._handle, win32.JobObjectExtendedLimitInformation, byref(limits), sizeof(limits)
+        )
+
+    def assign(self, process_handle: int) -> bool:
+        """Take a process in; False where the host does not allow it."""
+        from . import win32
+
+        try:
+            win32.AssignProcessToJobObject(self._handle, process_handle)
+        except OSError:
+            return False
+        return True
+
+    def count(self) -> int:
+        """How many processes of the job live."""
+        from ctypes import byref, sizeof
+
+        from . import win32
+
+        facts = win32.Accounting()
+        what = win32.JobObjectBasicAccountingInformation
+        win32.QueryInformationJobObject(self._handle, what, byref(facts), sizeof(facts), None)
+        return int(facts.ActiveProcesses)
+
+    def close(self) -> None:
+        """Give the handle back."""
+        from . import win32
+
+        win32.CloseHandle(self._handle)
+
+    def kill(self) -> None:
+        """Kill all of them."""
+        from . import win32
+
+        win32.TerminateJobObject(self._handle, KILLED_EXIT)
+
+    def wait(self, patience: float) -> bool:
+        """Wait until none lives; False after ``patience`` seconds."""
+        end = time.monotonic() + patience
+        while self.count():
+            if time.monotonic() >= end:
+                return False
+            time.sleep(_PAUSE_SECONDS)
+        return True
+
+
+def is_doomed() -> bool:
+    """Whether this process is in a job of somebody else's that will end it with its owner."""
+    from ctypes import byref, sizeof
+
+    from . import win32
+
+    limits = win32.ExtendedLimits()
+    what = win32.JobObjectExtendedLimitInformation
+    try:
+        win32.QueryInformationJobObject(None, what, byref(limits), sizeof(limits), None)
+    except OSError:
+        return False  # it is in none
+    return bool(limits.BasicLimitInformation.LimitFlags & win32.JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE)
+
+
+class Tree:
+    """A child that leads a group, and all below it."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        from . import win32
+
+        self._process = process
+        self._job = Job(ends_with_owner=False)
+        handle = int(process._handle)  # type: ignore[attr-defined, unused-ignore]
+        self._job.assign(handle)
+        win32.ResumeProcess(handle)
+
+    def ask(self) -> None:
+        """Ask the group to end: CTRL_BREAK, from a process that attaches to its console, which is another."""
+        import sys
+
+        command = [sys.executable, "-I", "-S", "-c", _ASK, str(self._process.pid)]
+        null = subprocess.DEVNULL
+        try:
+            subprocess.call(
+                command, creationflags=_NO_WINDOW, timeout=_ASK_SECONDS, stdin=null, stdout=null, stderr=null
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return  # it cannot be asked
+
+    def kill(self) -> None:
+        """Kill all."""
+        self._job.kill()
+
+    def release(self) -> None:
+        """Let go of it: what is left of it ends with the daemon."""
+        self._job.close()
+
+
+_ASK = (
+    "import ctypes, sys, time; k = ctypes.WinDLL('kernel32'); pid = int(sys.argv[1]); k.FreeConsole()\n"
+    "sys.exit(not (k.AttachConsole(pid) and k.GenerateConsoleCtrlEvent(1, pid)))"
+)
+
+
+# Who is who
+
+
+def start_time(pid: int) -> int:
+    """When ``pid`` started, in units of 100 ns since 1601; 0 if there is none or it cannot be told."""
+    from ctypes import byref
+
+    from . import win32
+
+    try:
+        process = win32.OpenProcess(win32.PROCESS_QUERY_LIMITED_INFORMATION, False, pid)
+    except OSError:
+        return 0
+    times = [win32.ULONGLONG() for _ in range(4)]
+    try:
+        win32.GetProcessTimes(process, *map(byref, times))
+    except OSError:
+        return 0
+    finally:
+        win32.CloseHandle(process)
+    return int(times[0].value)
+
+
+def _processes() -> dict[int, tuple[int, str]]:
+    """The parent and the name of every process on the host; a parent's pid may be another's by now."""
+    from ctypes import byref, sizeof
+
+    from . import win32
+
+    snapshot = win32.CreateSnapshot(win32.TH32CS_SNAPPROCESS, 0)
+    entry = win32.ProcessEntry(dwSize=sizeof(win32.ProcessEntry))
+    found: dict[int, tuple[int, str]] = {}
+    try:
+        more = win32.Process32First(snapshot, byref(entry))
+        while more:
+            found[entry.th32ProcessID] = (entry.th32ParentProcessID, entry.szExeFile)
+            more = win32.Process32Next(snapshot, byref(entry))
+    finally:
+        win32.CloseHandle(snapshot)
+    return found
+
+
+def name_of(pid: int) -> str:
+    """The name of a process; empty where it cannot be told."""
+    return _processes().get(pid, (0, ""))[1]
+
+
+def descendants(pid: int) -> list[int]:
+    """All below ``pid`` as it is now, parents first."""
+    processes = _processes()
+    found = [pid]
+    for ancestor in found:
+        found += [child for child, (parent, _) in processes.items() if parent == ancestor and child not in found]
+    return found[1:]
+
+
+def children() -> set[int]:
+    """Nobody asks: a job tells which processes are whose."""
+    return set()
+
+
+def set_title(title: str) -> None:
+    """Nothing is shown for a process but its command line, which holds no data."""
+
+
+def has_ended(pid: int) -> bool:
+    """Whether there is no such process any more."""
+    return start_time(pid) == 0
+
+
+def wait_unreaped(process: subprocess.Popen[bytes]) -> int:
+    """Block until a child has ended; its handle keeps its pid from becoming another's. Returns its exit code."""
+    return process.wait()
+
+
+# Ends
+
+
+def kill_children(spare: frozenset[int] = frozenset(), patience: float | None = None) -> set[int]:
+    """What this process has started dies with its job."""
+    return set()
+
+
+def wake(pid: int, started: int) -> None:
+    """Nothing stops a process so that it could not be killed."""
+
+
+def kill(pid: int, started: int) -> bool:
+    """Kill a process if it is still the one that started then; False if it is not."""
+    from . import win32
+
+    if not 0 < started == start_time(pid):
+        return False
+    try:
+        process = win32.OpenProcess(win32.PROCESS_TERMINATE, False, pid)
+        try:
+            win32.TerminateProcess(process, KILLED_EXIT)
+        finally:
+            win32.CloseHandle(process)
+    except OSError:
+        return False
+    return True
+
+
+def kill_own_group() -> NoReturn:
+    """End this process; its job ends the rest."""
+    os._exit(KILLED_EXIT)
