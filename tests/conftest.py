@@ -68,7 +68,9 @@ class Farm:
         try:
             out, err = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            if hasattr(os, "killpg"):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
             process.communicate()
             raise
         seconds = time.monotonic() - begin
@@ -114,7 +116,10 @@ class Farm:
 @pytest.fixture
 def farm(tmp_path):
     """A farm; afterwards no process of its commands may live."""
-    farm = Farm(tmp_path)
+    kind = Farm
+    if sys.platform == "win32":
+        from .windows_farm import WindowsFarm as kind
+    farm = kind(tmp_path)
     yield farm
     farm.wait_until_nothing_is_left()
 
@@ -140,7 +145,7 @@ def read_until(stream, text: str) -> str:
 
 
 #: For tests that need what only root may do: mount, other users.
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root may do that")
+root_only = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may do that")
 
 
 @contextlib.contextmanager
@@ -181,11 +186,35 @@ def _skipped(reporter) -> list:
     return [report for report in reporter.stats.get("skipped", []) if NOT_ALLOWED not in str(report.longrepr)]
 
 
+if sys.platform == "win32":
+    #: Made of real parts of Linux and macOS: signals, /proc, AF_UNIX sockets, users. test_windows has their like.
+    collect_ignore = [
+        "test_%s.py" % name
+        for name in (
+            *("application", "awkward_moments", "channel", "chaos", "cli", "config", "daemon", "endurance", "ends"),
+            *("examples", "faults", "fuzz_application", "fuzz_daemon", "fuzz_wire", "loop", "macos", "other_users"),
+            *("output_ways", "posix", "posix_tree", "posix_worker", "process", "run"),
+        )
+    ]
+
+
+def under_wine() -> bool:
+    """Whether this Windows is none."""
+    import ctypes
+
+    return hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")
+
+
 def pytest_collection_modifyitems(config, items):
-    """What only macOS can prove is left out elsewhere."""
-    if sys.platform == "darwin" or "real_macos_only" in config.getoption("markexpr"):
-        return
-    left_out = [item for item in items if item.get_closest_marker("real_macos_only")]
+    """What only another system can prove is left out."""
+    elsewhere = {
+        "real_macos_only": sys.platform == "darwin",
+        "real_windows_only": sys.platform == "win32" and not under_wine(),
+        "posix_only": sys.platform != "win32",
+        "windows_only": sys.platform == "win32",
+    }
+    names = [name for name, here in elsewhere.items() if not here and name not in config.getoption("markexpr")]
+    left_out = [item for item in items if any(item.get_closest_marker(name) for name in names)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
 

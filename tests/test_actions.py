@@ -78,6 +78,7 @@ else:
 """
 
 
+@pytest.mark.posix_only
 @pytest.mark.parametrize("where", ["main", "thread"])
 def test_the_references_client_takes_the_actions_of_a_queue_until_it_is_closed(where):
     queue = ActionsQueue()

@@ -99,6 +99,7 @@ def test_data_of_ten_million_characters_pass_and_more_are_refused(tmp_path):
     assert complaint("--x", "file://%s" % path) == "--x: %s: has 10485761 characters; the limit is 10485760" % path
 
 
+@pytest.mark.posix_only
 def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path):
     assert complaint("--x", "file:///no/such/file") == "--x: /no/such/file: No such file or directory"
     assert complaint("--x", "file://%s" % tmp_path) == "--x: %s: Is a directory" % tmp_path

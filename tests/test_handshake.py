@@ -136,6 +136,7 @@ def test_nobody_is_heard_without_the_key_and_is_told_nothing(keyed):
     assert keyed.said == []
 
 
+@pytest.mark.posix_only
 def test_a_listener_that_does_not_know_the_key_is_refused_by_the_command(keyed, tmp_path):
     record = json.loads((tmp_path / "connection.json").read_text().splitlines()[0])
     record["key"] = OTHER.hex()
@@ -144,6 +145,7 @@ def test_a_listener_that_does_not_know_the_key_is_refused_by_the_command(keyed, 
         channel.ConnectionFile(keyed.path).connect()
 
 
+@pytest.mark.posix_only
 def test_a_listener_that_says_nothing_is_given_up(keyed, tmp_path, monkeypatch):
     monkeypatch.setattr(channel, "STRANGER_SECONDS", 0.2)
     silent = socket.socket(socket.AF_UNIX)

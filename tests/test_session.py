@@ -42,6 +42,7 @@ def test_the_time_that_is_left_is_counted_to_the_end_that_the_scheduler_named(sc
     assert session.notify_end() == 30
 
 
+@pytest.mark.posix_only
 def test_the_end_is_in_utc_whatever_the_zone_of_the_host_is(scheduler, monkeypatch):
     scheduler(seconds=30)
     monkeypatch.setenv("TZ", "Asia/Kolkata")

@@ -524,6 +524,7 @@ def test_a_line_that_a_full_disk_has_cut_is_ended_before_the_loss_is_told(monkey
     assert shown(made, viewer) == [b"one\n", b"tw\n", 8, b"four\n"]
 
 
+@pytest.mark.posix_only
 def test_a_real_full_disk_loses_nothing_silently_and_takes_what_comes_when_there_is_room_again(tiny_disk, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tiny_disk))
     monkeypatch.setattr("openjd_adapt.spool.SEGMENT_BYTES", 64 * 1024)

@@ -1,0 +1,271 @@
+"""The toolkit on Windows: real processes, jobs, consoles and files. In CI under Wine; elsewhere these are left out."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from .conftest import ADAPTORS, ROOT
+
+pytestmark = [pytest.mark.windows_only, pytest.mark.timeout(60)]
+
+
+def wait_for(process, text, seconds=20):
+    """Read the process's output up to the line that has ``text``."""
+    read = b""
+    end = time.monotonic() + seconds
+    while text not in read:
+        assert time.monotonic() < end, read
+        line = process.stdout.readline()
+        assert line, read
+        read += line
+    return read
+
+
+def test_run_starts_runs_stops_and_leaves_nothing(farm):
+    done = farm("run", "--init-data", "a: 1", "--run-data", "frame: 1")
+    assert done.code == 0, done
+    assert done.lines[:1] == ["INFO: on_start"]
+
+
+def test_a_daemon_runs_tasks_until_it_is_stopped(farm):
+    done = farm.daemon("start")
+    assert done.code == 0, done
+    assert "openjd_env: OPENJD_ADAPTOR_SOCKET=%s" % farm.file in done.lines
+    for _ in range(2):
+        done = farm.daemon("run")
+        assert done.code == 0, done
+    assert "2 tasks" in farm.daemon("status").out
+    assert farm.daemon("stop").code == 0
+    assert not farm.file.exists()
+
+
+def test_the_mandelbrot_session_renders_pictures(farm):
+    farm.adaptor = str(ROOT / "examples" / "mandelbrot" / "mandelbrot.py")
+    init = "{width: 16, height: 10, output: renders/m_####.png}"
+    done = farm("session", "--init-data", init, "--each", "frame=1-3")
+    assert done.code == 0, done
+    assert len(list((farm.folder / "renders").iterdir())) == 3
+
+
+def test_ctrl_break_cancels_a_task(farm):
+    process = farm.popen("run", "--run-data", json.dumps({"do": "sleep", "seconds": 50}))
+    wait_for(process, b"on_start")
+    time.sleep(0.5)
+    process.send_signal(signal.CTRL_BREAK_EVENT)
+    done = farm.finish(process, 30)
+    assert done.code == 4, done
+
+
+@pytest.mark.parametrize("words", [["run"], ["daemon", "start"]])
+def test_after_the_command_was_killed_nothing_is_left(farm, words):
+    arguments = ["--connection-file", str(farm.file)] if words[0] == "daemon" else []
+    init = json.dumps({"on_start": {"do": "sleep", "seconds": 50}})
+    process = farm.popen(*words, *arguments, "--init-data", init)
+    time.sleep(1.5)
+    process.kill()
+    process.communicate()
+    farm.wait_until_nothing_is_left(10)
+
+
+def test_the_connection_file_lets_in_its_user_and_the_system_alone(farm):
+    from openjd_adapt import win32, windows_files
+
+    assert farm.daemon("start").code == 0
+    descriptor = windows_files.open_private(str(farm.file))
+    import msvcrt
+
+    sddl = win32.security_of(msvcrt.get_osfhandle(descriptor))
+    os.close(descriptor)
+    assert set(sddl.partition("D:")[2].strip("()").split(")(")) == {"A;;FA;;;SY", "A;;FA;;;" + win32.user()}
+    assert farm.daemon("stop").code == 0
+
+
+# Commands
+
+COMMAND = str(ADAPTORS / "command.py")
+#: Says what it gets, and leaves on CTRL_BREAK with code 5.
+LISTENER = (
+    "import signal, sys, time\n"
+    "def leave(number, frame):\n"
+    "    print('asked by', number, flush=True)\n"
+    "    sys.exit(5)\n"
+    "signal.signal(signal.SIGBREAK, leave)\n"
+    "print('listening', flush=True)\n"
+    "while True: time.sleep(0.1)\n"
+)
+#: Starts two below it, one of which leaves its group, and never ends.
+FAMILY = (
+    "import subprocess, sys, time\n"
+    "code = 'import time; time.sleep(300)'\n"
+    "subprocess.Popen([sys.executable, '-c', code])\n"
+    "subprocess.Popen([sys.executable, '-c', code], creationflags=0x208)\n"
+    "print('all there', flush=True)\n"
+    "time.sleep(300)\n"
+)
+
+
+def command(code, **more):
+    return json.dumps({"args": [sys.executable, "-c", code], **more})
+
+
+def test_a_commands_lines_come_prefixed_and_its_exit_code_counts(farm):
+    farm.adaptor = COMMAND
+    done = farm("run", "--run-data", command("print('done 50'); raise SystemExit(3)"))
+    assert done.code == 1, done
+    assert "STDOUT: done 50" in done.lines and "openjd_progress: 50" in done.lines
+    assert [line for line in done.lines if line.startswith("openjd_fail")][0].endswith("exited with code 3")
+
+
+def test_a_cancel_reaches_a_command_as_ctrl_break(farm):
+    farm.adaptor = COMMAND
+    process = farm.popen("run", "--run-data", command(LISTENER, grace=20))
+    wait_for(process, b"STDOUT: listening")
+    process.send_signal(signal.CTRL_BREAK_EVENT)
+    done = farm.finish(process, 30)
+    assert done.code == 4, done
+    assert "STDOUT: asked by 21" in done.lines
+    assert done.seconds < 15
+
+
+def test_a_command_that_does_not_listen_is_killed_with_all_below_it(farm):
+    farm.adaptor = COMMAND
+    assert farm.daemon("start").code == 0
+    before = set(farm.pids())
+    process = farm.daemon_popen("run", "--run-data", command(FAMILY, grace=0.5))
+    wait_for(process, b"STDOUT: all there")
+    process.send_signal(signal.CTRL_BREAK_EVENT)
+    assert farm.finish(process, 30).code == 4
+    end = time.monotonic() + 10
+    while set(farm.pids()) - before and time.monotonic() < end:
+        time.sleep(0.05)
+    assert set(farm.pids()) == before
+    assert farm.daemon("stop").code == 0
+
+
+# Applications
+
+
+def test_an_applications_functions_are_called_and_it_is_closed(farm):
+    farm.adaptor = str(ADAPTORS / "kept_open.py")
+    assert farm.daemon("start").code == 0
+    done = farm.daemon("run", "--run-data", json.dumps({"call": "echo", "args": {"value": "ünï"}}))
+    assert done.code == 0 and "result 'ünï'" in done.lines, done
+    done = farm.daemon("run", "--run-data", json.dumps({"call": "fail"}))
+    assert done.code == 1 and "openjd_fail: fail failed in the application: RuntimeError: no such object" in done.lines
+    done = farm.daemon("stop")
+    assert done.code == 0, done
+
+
+# Kills
+
+
+@pytest.mark.parametrize("name", ["_keeper", "_worker"])
+def test_after_kill_9_to_any_process_of_a_daemon_nothing_is_left(farm, name):
+    farm.adaptor = COMMAND
+    assert farm.daemon("start").code == 0
+    pids = json.loads(farm.daemon("status", "--json").out)
+    process = farm.daemon_popen("run", "--run-data", command(FAMILY))
+    wait_for(process, b"STDOUT: all there")
+    os.kill(pids["pid" if name == "_keeper" else "worker_pid"], signal.SIGTERM)
+    done = farm.finish(process, 30)
+    assert done.code == 1 and "openjd_fail: " in done.out, done
+    farm.wait_until_nothing_is_left(10)
+    assert farm.daemon("stop").code == 0
+    assert not farm.file.exists()
+
+
+# Files, commands, consoles
+
+
+@pytest.mark.parametrize("form", ["file://%s", "file:///%s"])
+def test_data_come_from_a_file_by_its_drive(farm, form):
+    path = farm.folder / "ünï data.yaml"
+    path.write_text("do: say\ntext: 'hällo'\n", encoding="utf-8")
+    done = farm("run", "--run-data", form % str(path).replace("\\", "/" if form.count("/") == 3 else "\\"))
+    assert done.code == 0 and "INFO: hällo" in done.lines, done
+
+
+def test_print_ends_lines_as_everywhere(farm):
+    process = farm.popen("run", "--run-data", json.dumps({"do": "lines", "how": "print", "count": 3}))
+    out, _ = process.communicate(timeout=40)
+    assert b"line 0\nline 1\nline 2\n" in out and b"\r" not in out
+
+
+def test_a_batch_file_is_found_and_given_plain_arguments_but_none_that_cmd_would_read(tmp_path):
+    from openjd_adapt import windows_tree
+
+    (tmp_path / "tool.bat").write_text("@echo off\r\n")
+    environment = {"PATH": str(tmp_path)}
+    prepared = windows_tree.prepare_command(["tool", "a b", "C:\\x"], environment)
+    assert prepared[0].lower().endswith("tool.bat") and prepared[1:] == ["a b", "C:\\x"]
+    for argument in ("50%", 'say "x"', "a&b", "a|b", "^", "two\nlines"):
+        with pytest.raises(ValueError, match="a batch file cannot be given"):
+            windows_tree.prepare_command(["tool", argument], environment)
+
+
+def test_a_command_line_that_is_too_long_is_told(farm):
+    farm.adaptor = COMMAND
+    path = farm.folder / "long.json"
+    path.write_text(json.dumps({"args": [sys.executable, "-c", "x" * 40_000]}))
+    done = farm("run", "--run-data", "file://%s" % path)
+    assert done.code == 1 and "Windows takes 32766" in done.out, done
+
+
+def test_a_console_that_is_closed_cancels_and_the_process_leaves_with_its_code(farm):
+    # Nothing but the system can send this event; so it is the handler that is called, on a thread, as the system does.
+    code = (
+        "import sys, threading\n"
+        "from openjd_adapt import windows\n"
+        "wakeup = windows.Wakeup(*windows.CANCEL_SIGNALS)\n"
+        "threading.Thread(target=wakeup._on_event, args=(2,), daemon=True).start()\n"
+        "print(windows.wait_for({wakeup.fileno(): windows.READ}, 10) != {}, windows.TERMINATION in wakeup.heard())\n"
+        "windows.finish(4)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], env=farm.env, stdout=subprocess.PIPE)
+    out, _ = process.communicate(timeout=20)
+    assert (out.split(), process.returncode) == ([b"True", b"True"], 4)
+
+
+@pytest.mark.real_windows_only  # Wine does not say which limits the job around a process has
+def test_a_job_that_ends_with_the_command_is_warned_of(farm):
+    # The farm's own job is one.
+    done = farm.daemon("start")
+    assert done.code == 0
+    assert "INFO: the scheduler's job object ends what a command leaves" in done.err, done
+    assert farm.daemon("stop").code == 0
+
+
+def test_configuration_lies_where_programdata_says(farm):
+    farm.env["PROGRAMDATA"] = str(farm.folder / "data")
+    path = farm.folder / "data" / "openjd" / "adaptors" / "Probe" / "Probe.json"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"colour": "blue"}')
+    shown = json.loads(farm("show-config").out)["adaptor"]
+    assert shown["config"]["colour"] == "blue" and shown["origins"]["colour"] == str(path)
+
+
+def test_kills_at_random_moments_leave_nothing(farm):
+    """A start, a task and a stop, one of which is killed with a random delay; OPENJD_ADAPT_ROUNDS says how often."""
+    chance = random.Random(5)
+    for _ in range(int(os.environ.get("OPENJD_ADAPT_ROUNDS", "3"))):
+        for words in (["start"], ["run"], ["stop"]):
+            process = farm.daemon_popen(*words)
+            time.sleep(chance.uniform(0, 0.8))
+            victims = [pid for pid in farm.pids() if pid != os.getpid()]
+            if chance.random() < 0.5 and victims:
+                try:
+                    os.kill(chance.choice(victims), signal.SIGTERM)
+                except OSError:
+                    pass  # it has just ended
+            process.communicate(timeout=40)
+        assert farm.daemon("stop").code in (0, 1)
+        farm.wait_until_nothing_is_left(10)
+        assert not farm.file.exists()
