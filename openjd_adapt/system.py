@@ -24,7 +24,6 @@
 ``ensure_standard_descriptors``  leave none of standard input, output and error closed
 ``finish``                       the last that a command does
 ``give_name``                    rename a file, but never over another
-``has_ended``                    whether a child has ended, leaving its pid in place
 ``is_locked``                    whether a daemon holds that lock
 ``is_readable``                  whether a socket has something to read
 ``kill``                         kill a process of somebody else's, if it is still the one that is meant
@@ -60,6 +59,7 @@ Only where processes are forked (Linux, macOS), and in ``guardian``:
 ``Ledger``                       the groups of a daemon, for hosts where its orphans are nobody's to find
 ``become_subreaper``             make orphaned descendants this process's children; False where that cannot be had
 ``close_inherited``              close every descriptor but a few
+``has_ended``                    whether a child has ended, leaving its pid in place
 ``silence``                      leave nothing of the command's standard input, output and error open
 ``worker_groups``                in the adaptor's process: its list of groups
 ===============================  ====================================================================================

@@ -22,22 +22,14 @@ BOOL, BYTE, DWORD, HANDLE, LONGLONG = (
 )
 ULONGLONG = ctypes.c_ulonglong
 
-INFINITE = 0xFFFFFFFF
-WAIT_TIMEOUT = 0x102
 INVALID_HANDLE = c_void_p(-1).value
 
-ERROR_INVALID_PARAMETER = 87
-ERROR_BROKEN_PIPE = 109
 ERROR_LOCK_VIOLATION = 33
-ERROR_ACCESS_DENIED = 5
 
 PROCESS_TERMINATE = 0x1
-PROCESS_SET_QUOTA = 0x100
 PROCESS_QUERY_LIMITED_INFORMATION = 0x1000
-SYNCHRONIZE = 0x100000
 
 JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE = 0x2000
-JOB_OBJECT_LIMIT_BREAKAWAY_OK = 0x800
 JobObjectBasicAccountingInformation = 1
 JobObjectBasicProcessIdList = 3
 JobObjectExtendedLimitInformation = 9
@@ -175,8 +167,6 @@ _security = _load("advapi32")
 CloseHandle = _declare(_kernel, "CloseHandle", BOOL, HANDLE)
 OpenProcess = _declare(_kernel, "OpenProcess", HANDLE, DWORD, BOOL, DWORD)
 TerminateProcess = _declare(_kernel, "TerminateProcess", BOOL, HANDLE, DWORD)
-WaitForSingleObject = _declare(_kernel, "WaitForSingleObject", DWORD, HANDLE, DWORD, check=None)
-GetExitCodeProcess = _declare(_kernel, "GetExitCodeProcess", BOOL, HANDLE, POINTER(DWORD))
 GetProcessTimes = _declare(_kernel, "GetProcessTimes", BOOL, HANDLE, *[POINTER(ULONGLONG)] * 4)
 CreateSnapshot = _declare(_kernel, "CreateToolhelp32Snapshot", HANDLE, DWORD, DWORD)
 Process32First = _declare(_kernel, "Process32FirstW", BOOL, HANDLE, POINTER(ProcessEntry), check=None)
@@ -197,9 +187,6 @@ UnlockFileEx = _declare(_kernel, "UnlockFileEx", BOOL, HANDLE, DWORD, DWORD, DWO
 PeekNamedPipe = _declare(_kernel, "PeekNamedPipe", BOOL, HANDLE, c_void_p, DWORD, c_void_p, POINTER(DWORD), c_void_p)
 ReadFile = _declare(_kernel, "ReadFile", BOOL, HANDLE, c_void_p, DWORD, POINTER(DWORD), c_void_p)
 
-GenerateConsoleCtrlEvent = _declare(_kernel, "GenerateConsoleCtrlEvent", BOOL, DWORD, DWORD)
-AttachConsole = _declare(_kernel, "AttachConsole", BOOL, DWORD)
-FreeConsole = _declare(_kernel, "FreeConsole", BOOL)
 SetConsoleCtrlHandler = _declare(_kernel, "SetConsoleCtrlHandler", BOOL, HandlerRoutine, BOOL)
 
 ResumeProcess = _declare(_load("ntdll"), "NtResumeProcess", ctypes.c_long, HANDLE, check=None)

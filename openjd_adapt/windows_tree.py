@@ -15,7 +15,6 @@ __all__ = [
     "Tree",
     "children",
     "descendants",
-    "has_ended",
     "kill",
     "kill_children",
     "kill_own_group",
@@ -249,11 +248,6 @@ def children() -> set[int]:
 
 def set_title(title: str) -> None:
     """Nothing is shown for a process but its command line, which holds no data."""
-
-
-def has_ended(pid: int) -> bool:
-    """Whether there is no such process any more."""
-    return start_time(pid) == 0
 
 
 def wait_unreaped(process: subprocess.Popen[bytes]) -> int:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
-import signal
 import subprocess
 import time
 
@@ -68,14 +66,3 @@ class WindowsFarm(Farm):
                 self._job.kill()
                 pytest.fail("left behind: %r" % left)
             time.sleep(0.02)
-
-
-def cancel(process: subprocess.Popen) -> None:
-    """As a scheduler's cancel begins."""
-    process.send_signal(signal.CTRL_BREAK_EVENT)
-
-
-def kill_all_but(farm: WindowsFarm, kept: int) -> None:
-    for pid in farm.pids():
-        if pid not in (kept, os.getpid()):
-            os.kill(pid, signal.SIGTERM)
