@@ -18,6 +18,8 @@ from .errors import FAILED, AdaptError, describe_exit
 from .keeper import DEATH_SECONDS, keep
 from .peer import Peer
 
+assert sys.platform != "win32"  # for type checkers
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Iterable

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable
 
     from .channel import Address
-    from .system import Ledger
+    from .system import Ledger  # type: ignore[attr-defined, unused-ignore]
     from .wire import Message
 
 _READ_BYTES = 256 * 1024

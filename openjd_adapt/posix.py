@@ -6,6 +6,9 @@ import errno
 import os
 import signal
 import stat
+import sys
+
+assert sys.platform != "win32"  # for type checkers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,6 +6,9 @@ import errno
 import os
 import socket
 import stat
+import sys
+
+assert sys.platform != "win32"  # for type checkers
 
 from .posix import make_private_folder
 

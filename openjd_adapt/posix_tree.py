@@ -6,7 +6,10 @@ import _thread
 import os
 import signal
 import struct
+import sys
 import time
+
+assert sys.platform != "win32"  # for type checkers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

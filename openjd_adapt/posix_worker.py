@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
+
+assert sys.platform != "win32"  # for type checkers
 
 from .posix import close_inherited
 from .posix_tree import Ledger, has_ended, kill_children

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable
 
-    from .system import Ledger
+    from .system import Ledger  # type: ignore[attr-defined, unused-ignore]
 
 
 class Task:

@@ -42,7 +42,7 @@ def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Callable
     init = first["init"]
     task.private_folder = init["folder"]
     if first["groups"]:
-        task.groups = system.worker_groups()
+        task.groups = system.worker_groups()  # type: ignore[attr-defined, unused-ignore]
     lifecycle.debug = init["debug"]
     tasks: queue.SimpleQueue[Message] = queue.SimpleQueue()
     worker = _Worker(load, init, on_bootstrap_complete)
