@@ -6,12 +6,14 @@ import functools
 import json
 import operator
 import os
-import signal
+import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
+from . import system
 from .errors import DONE, InputError
 from .ranges import IntRange
 
@@ -31,7 +33,8 @@ def rehearse(command: list[str], init: dict[str, str], run_data: list[dict[str, 
     """
     numbers = axes(each)
     show = _Show(sys.stdout.isatty(), functools.reduce(operator.mul, [len(one) for _, one in numbers], len(run_data)))
-    with tempfile.TemporaryDirectory(prefix="openjd_adapt-") as folder:
+    folder = tempfile.mkdtemp(prefix="openjd_adapt-")
+    try:
         daemon = ["--connection-file", os.path.join(folder, "connection.json")]
         options = [item for name, value in init.items() for item in (name, _in_file(folder, name, value))]
         code = show.phase("start", [*command, "daemon", "start", *daemon, *options])
@@ -40,7 +43,9 @@ def rehearse(command: list[str], init: dict[str, str], run_data: list[dict[str, 
                 break
             passed = _passed(folder, data)
             code = show.phase("task %d" % number, [*command, "daemon", "run", *daemon, "--run-data", passed])
-        stopped = show.phase("stop", [*command, "daemon", "stop", *daemon])
+        stopped = show.phase("stop", [*command, "daemon", "stop", *daemon], spared=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)  # on Windows, what somebody has open stays
     show.summary()
     return code or stopped
 
@@ -97,35 +102,48 @@ class _Show:
         self._rows: list[tuple[str, float, int, int]] = []
         self._percent = 0.0
         self._status = ""
+        self._process: subprocess.Popen[bytes] | None = None
+        self._spared = False
         self.canceled = False
+        self._wakeup = system.Wakeup(*system.CANCEL_SIGNALS)
+        # The main thread waits in a read, which a console event of Windows does not end.
+        threading.Thread(target=self._listen, name="signals", daemon=True).start()
 
-    def phase(self, name: str, command: list[str]) -> int:
-        """Run one command to its end; returns its exit code."""
+    def phase(self, name: str, command: list[str], spared: bool = False) -> int:
+        """Run one command to its end; returns its exit code.
+
+        ``spared``: the first signal is not its own, for it does already what a cancel is to lead to.
+        """
+        self._spared = spared
         begin = time.monotonic()
         lines = 0
         self._percent, self._status = 0.0, ""
         with subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
-        ) as process:
-            previous = {
-                number: signal.signal(number, lambda number, frame: self._cancel(process))
-                for number in (signal.SIGINT, signal.SIGTERM)
-            }
-            assert process.stdout is not None
-            for line in process.stdout:
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            **system.ASKABLE_OPTIONS,
+        ) as self._process:
+            assert self._process.stdout is not None
+            for line in self._process.stdout:
                 lines += 1
                 self._print(name, line.decode("utf-8", "backslashreplace"))
-            code = process.wait()
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+            code = self._process.wait()
+        self._process = None
         self._erase()
         self._rows.append((name, time.monotonic() - begin, lines, code))
         return code
 
-    def _cancel(self, process: subprocess.Popen[bytes]) -> None:
-        """As a scheduler's NOTIFY_THEN_TERMINATE begins."""
-        self.canceled = True
-        process.send_signal(signal.SIGTERM)
+    def _listen(self) -> None:
+        """Cancel the running command for every signal, as a scheduler's NOTIFY_THEN_TERMINATE begins."""
+        while True:
+            system.wait_for({self._wakeup.fileno(): system.READ}, None)
+            for _ in self._wakeup.heard():
+                process = self._process
+                if process and not (self._spared and not self.canceled):
+                    system.ask(process)
+                self.canceled = True
 
     def _print(self, name: str, line: str) -> None:
         self._erase()

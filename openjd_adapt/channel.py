@@ -71,6 +71,7 @@ class ConnectionFile:
             self.host: str = record["host"]
             self.started: int = record["started"]
             self._private_folder: bool = record["private_folder"]
+            self._danger: str = record.get("danger", "")
             self._folder: str = record.get("folder", "")
             guardian = record.get("guardian", [0, 0])
             self._guardian: tuple[int, int] = (guardian[0], guardian[1])
@@ -168,7 +169,7 @@ class ConnectionFile:
     @property
     def obituary(self) -> str:
         """One line on how the daemon ended."""
-        how = self.ended["how"] if self.ended else "it was killed"
+        how = self.ended["how"] if self.ended else "it was killed" + (self._danger and ": " + self._danger)
         return "connection file %s: its daemon is no longer alive: %s" % (self.path, how)
 
     @property
@@ -238,6 +239,8 @@ class Address:
         self._private_folder = private_folder
         self._record = b""
         self._draft = "%s.%d" % (path, os.getpid())
+        #: What may kill the daemon from outside, as far as it knows; in words for its obituary.
+        self.danger = ""
         #: What peers must know; None where the kernel tells who they are.
         self.key = os.urandom(KEY_BYTES) if system.KEYED else None
         try:
@@ -267,6 +270,7 @@ class Address:
             "started": system.start_time(os.getpid()),
             "guardian": [os.getppid(), system.start_time(os.getppid())],
             "private_folder": self._private_folder,
+            "danger": self.danger,
             "folder": self._folder,
             "address": self._endpoint.text,
             "key": binascii.hexlify(self.key or b"").decode("ascii"),

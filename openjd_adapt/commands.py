@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import data
+from . import data, system
 from .errors import BAD_INPUT, DONE, InputError
 
 TYPE_CHECKING = False
@@ -82,7 +82,11 @@ def _connection_path(options: Options) -> str:
     path = options.get("--connection-file") or os.environ.get(SOCKET_VARIABLE)
     if not path:
         raise InputError("no daemon named: give --connection-file or set %s" % SOCKET_VARIABLE)
-    return os.path.abspath(path)
+    return _full(path)
+
+
+def _full(path: str) -> str:
+    return system.long_path(os.path.abspath(path))
 
 
 def _data(options: Options, option: str) -> tuple[dict[str, Any], str]:
@@ -113,7 +117,7 @@ def _plan(app: App, options: Options) -> Plan:
     mapping, _ = _data(options, "--path-mapping-rules")
     rules_from_document(mapping)
     config = options.get("--config")
-    if config is not None and not os.path.isfile(config):
+    if config is not None and not os.path.isfile(_full(config)):
         raise InputError("--config: %s: there is no such file" % config)
     folder = private_folder_name()
     runtime = for_runtime().build_config().config
@@ -122,7 +126,7 @@ def _plan(app: App, options: Options) -> Plan:
         "init_data": init_data,
         "init_data_from": source,
         "path_mapping": mapping,
-        "config": [os.path.abspath(config)] if config else [],
+        "config": [_full(config)] if config else [],
         "debug": "--debug" in options,
         "log_level": runtime["log_level"],
         "token": binascii.hexlify(os.urandom(16)).decode("ascii"),
@@ -140,7 +144,7 @@ def _run(app: App, options: Options) -> int:
 
 
 def _daemon_start(app: App, options: Options) -> int:
-    from . import channel, frontend, session, system
+    from . import channel, frontend, session
 
     timeout = _timeout(options, app.start_timeout)
     plan = _plan(app, options)
@@ -149,9 +153,9 @@ def _daemon_start(app: App, options: Options) -> int:
     folder = session.folder()
     private = False
     if path:
-        path = os.path.abspath(path)
+        path = _full(path)
     elif folder:
-        path = os.path.join(os.path.abspath(folder), "openjd_adapt-%s-%d.json" % (app.name, os.getpid()))
+        path = _full(os.path.join(folder, "openjd_adapt-%s-%d.json" % (app.name, os.getpid())))
     else:
         private = True
         try:
@@ -206,7 +210,7 @@ def _show_config(app: App, options: Options) -> int:
     from . import config
 
     if "--config" in options:
-        config.command_line_files[:] = [os.path.abspath(options["--config"])]
+        config.command_line_files[:] = [_full(options["--config"])]
     managers = {"runtime": config.for_runtime(), "adaptor": app.load()({}).config_manager}
     shown = {
         name: {"config": manager.build_config().config, "origins": manager.origins()}

@@ -43,7 +43,7 @@ def source(option: str, value: str) -> str:
 def read_text(where: str, path: str) -> str:
     """The text of a UTF-8 file. Raises :class:`InputError`."""
     try:
-        with open(path, "rb") as stream:
+        with open(system.long_path(path), "rb") as stream:
             return stream.read().decode("utf-8-sig")
     except OSError as error:
         raise InputError("%s: %s" % (where, error.strerror)) from None

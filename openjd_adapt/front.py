@@ -42,7 +42,7 @@ class Front:
         system.reset_signals()
         self._wakeup = system.Wakeup(*system.CANCEL_SIGNALS)
         self._interrupts = 0
-        self._out = system.StandardOutput()
+        self._out = system.StandardOutput(self._wakeup)
         self._column_0 = True
         self._muted = False
         self._alarm: float | None = None
@@ -161,11 +161,11 @@ class Front:
             events = (0 if writing else system.READ) | (system.WRITE if self._peer.backlog else 0)
             watched[self._peer.fileno()] = events
         ready = system.wait_for(watched, self._patience())
-        for number in self._wakeup.heard():
+        for number in filter(None, self._wakeup.heard()):  # 0 is rung for something else than a signal
             self._on_signal(number)
         if self._peer.backlog and ready.get(self._peer.fileno(), 0) & system.WRITE:
             self._peer.flush()
-        if ready.get(self._out.fileno(), 0) & system.BROKEN:
+        if self._out.is_broken or ready.get(self._out.fileno(), 0) & system.BROKEN:
             self._lose_reader()
         if writing:
             return bool(ready.get(self._out.fileno(), 0))

@@ -150,7 +150,7 @@ def _fate_of_start(front: Front, path: str) -> int:
 
 def _warn_if_uncontained(front: Front, ready: Message) -> None:
     if not ready["contained"]:
-        front.tell("WARNING: this host lacks what it takes to end processes that leave their process group")
+        front.tell("WARNING: " + system.UNCONTAINED)
 
 
 def run_task(path: str, request: Message) -> int:

@@ -65,9 +65,10 @@ def serve() -> None:
     starter = Peer(connection)
     try:
         if plan.listen_at:
+            plan.address = Address(plan.listen_at[0], plan.folder, plan.listen_at[1])
             if is_doomed():
                 starter.send({"note": _DOOMED})
-            plan.address = Address(plan.listen_at[0], plan.folder, plan.listen_at[1])
+                plan.address.danger = _DANGER
         keep(plan, starter, None, None)
     except InputError as error:
         starter.send({"error": str(error), "code": error.exit_code})
@@ -80,6 +81,7 @@ _DOOMED = (
     "the scheduler's job object ends what a command leaves, and does not let it go: this daemon may be killed when the"
     " command ends"
 )
+_DANGER = "from outside, most likely by the scheduler's job object, which ends what a command leaves"
 
 
 def _read(connection: socket.socket, size: int) -> bytes:

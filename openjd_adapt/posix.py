@@ -35,6 +35,7 @@ __all__ = [
     "is_readable",
     "leave",
     "lock",
+    "long_path",
     "make_private_folder",
     "path_of_uri",
     "peer_is_me",
@@ -143,6 +144,11 @@ class StandardOutput:
 
     #: What to wait for until :meth:`write` makes progress.
     INTEREST = WRITE
+    #: Whether nobody reads it any more, where waiting for it does not tell.
+    is_broken = False
+
+    def __init__(self, wakeup: Bell) -> None:
+        """``wakeup`` is rung for what waiting does not tell: nothing here."""
 
     def fileno(self) -> int:
         return 1
@@ -253,6 +259,14 @@ def ensure_standard_descriptors() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(descriptor, "w", encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+def long_path(path: str) -> str:
+    """The path as it is: only Windows limits some forms of paths."""
+    return path
 
 
 def silence() -> None:

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Mapping, NoReturn
 
 __all__ = [
+    "ASKABLE_OPTIONS",
     "GROUP_OPTIONS",
     "Ledger",
     "Tree",
+    "UNCONTAINED",
+    "ask",
     "become_subreaper",
     "children",
     "descendants",
@@ -39,6 +42,10 @@ __all__ = [
 UNKNOWN_EXIT = 255
 #: For ``subprocess.Popen``: a child leads a session, and so a process group, of its own.
 GROUP_OPTIONS: dict[str, Any] = {"start_new_session": True}
+#: For ``subprocess.Popen``: a child that :func:`ask` can ask.
+ASKABLE_OPTIONS = GROUP_OPTIONS
+#: What a host lacks where what an adaptor starts can escape: subreapers, or /proc.
+UNCONTAINED = "this host lacks what it takes to end processes that leave their process group"
 
 #: Between two looks at children that were killed: death by SIGKILL is quick, but no event tells of a grandchild's.
 _FIRST_PAUSE_SECONDS = 0.002
@@ -227,9 +234,10 @@ class Tree:
         #: What was ever seen below the child, with its start time: an orphan is no longer found below it.
         self._seen: dict[int, int] = {}
 
-    def ask(self) -> None:
-        """Ask all to end (SIGTERM)."""
+    def ask(self) -> bool:
+        """Ask all to end (SIGTERM); whether that could be done."""
         self._signal(signal.SIGTERM)
+        return True
 
     def kill(self) -> None:
         """Kill all (SIGKILL)."""
@@ -245,6 +253,11 @@ class Tree:
         for pid, started in self._seen.items():
             if _group(pid) != self._pid:
                 send_signal(pid, started, number)
+
+
+def ask(process: subprocess.Popen[bytes]) -> None:
+    """Ask a child, a command of ours, to end, as a scheduler does (SIGTERM)."""
+    process.send_signal(signal.SIGTERM)
 
 
 def send_signal(pid: int, started: int, number: int) -> bool:

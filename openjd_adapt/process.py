@@ -243,10 +243,10 @@ class LoggingSubprocess:
                 self._tree.release()
             self._reaped = True
 
-    def _signal(self, signal_tree: Callable[[], None]) -> None:
+    def _signal(self, signal_tree: Callable[[], object]) -> bool:
+        """Signal the process and those below it, unless its pid was given back; whether they could be signalled."""
         with self._pid_lock:
-            if not self._reaped:
-                signal_tree()
+            return not self._reaped and bool(signal_tree())
 
     def tell(self, waiting: task.Task) -> None:
         """Wake the waits of a task when the process ends."""
@@ -315,8 +315,7 @@ class _Victim:
 
     def ask_by_signal(self) -> bool:
         self._logger.info("Asking process %d to end", self._process.pid)
-        self._process._signal(self._tree.ask)
-        return True
+        return self._process._signal(self._tree.ask)
 
     def wait_until(self, end: Callable[[], float]) -> None:
         current = task.current()

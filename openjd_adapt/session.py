@@ -6,6 +6,8 @@ import json
 import os
 import time
 
+from . import system
+
 FOLDER_VARIABLE = "OPENJD_SESSION_WORKING_DIR"
 #: The longest time that a scheduler may give, in seconds: more is a clock that was set back since then.
 #: Source: the template schemas' bound of notifyPeriodInSeconds.
@@ -25,7 +27,7 @@ def notify_end() -> float | None:
     import calendar
 
     try:
-        with open(os.path.join(folder() or os.curdir, "cancel_info.json"), "rb") as stream:
+        with open(system.long_path(os.path.join(folder() or os.curdir, "cancel_info.json")), "rb") as stream:
             end = time.strptime(json.loads(stream.read().decode("utf-8"))["NotifyEnd"], "%Y-%m-%dT%H:%M:%SZ")
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None

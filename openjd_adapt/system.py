@@ -1,6 +1,7 @@
 """The few things that differ between operating systems, one name each; the only place that picks between them.
 
 ===============================  ====================================================================================
+``ASKABLE_OPTIONS``              the arguments of ``subprocess.Popen`` that make :func:`ask` possible
 ``BROKEN``                       a descriptor is of no use any more
 ``Bell``                         rung by any thread, heard by a loop
 ``CANCEL_SIGNALS``               the signals that cancel a command
@@ -13,15 +14,17 @@
 ``StandardOutput``               standard output, for a loop that must never block
 ``TERMINATION``                  the signal by which others ask a process to end
 ``Tree``                         a child and all below it: ask them to end, kill them
+``UNCONTAINED``                  what this host lacks where what an adaptor starts can escape, in words
 ``WRITE``                        a descriptor takes more
 ``Wakeup``                       a bell that signals ring, too
 ``Worker``                       the process of an adaptor, with all below its keeper: output, control, end
+``ask``                          ask a child command to end, as a scheduler does
 ``catch_termination``            be told when this process is asked to end
 ``children``                     the pids of this process's children
 ``configuration_folder``         where the host's configuration lies
 ``create_private``               make a file that this user alone may open
 ``descendants``                  the pids of all below a process
-``ensure_standard_descriptors``  leave none of standard input, output and error closed
+``ensure_standard_descriptors``  leave none of standard input, output and error closed, nor its stream absent
 ``finish``                       the last that a command does
 ``give_name``                    rename a file, but never over another
 ``is_locked``                    whether a daemon holds that lock
@@ -31,6 +34,7 @@
 ``kill_own_group``               kill this process and its group
 ``leave``                        end this process at once, without what its parent registered for its own end
 ``lock``                         take the lock that tells that a daemon lives
+``long_path``                    the form of a path that may be as long as the file system allows
 ``make_private_folder``          a folder that this user alone may enter
 ``name_of``                      the name of a process
 ``open_private``                 open a file that must be this user's alone

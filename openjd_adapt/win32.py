@@ -26,6 +26,9 @@ INVALID_HANDLE = c_void_p(-1).value
 
 ERROR_LOCK_VIOLATION = 33
 
+FilePipeLocalInformation = 24
+FILE_PIPE_CLOSING_STATE = 4
+
 PROCESS_TERMINATE = 0x1
 PROCESS_QUERY_LIMITED_INFORMATION = 0x1000
 
@@ -100,6 +103,21 @@ class Overlapped(Structure):
         ("Offset", DWORD),
         ("OffsetHigh", DWORD),
         ("hEvent", HANDLE),
+    ]
+
+
+class PipeInformation(Structure):
+    _fields_ = [
+        ("NamedPipeType", DWORD),
+        ("NamedPipeConfiguration", DWORD),
+        ("MaximumInstances", DWORD),
+        ("CurrentInstances", DWORD),
+        ("InboundQuota", DWORD),
+        ("ReadDataAvailable", DWORD),
+        ("OutboundQuota", DWORD),
+        ("WriteQuotaAvailable", DWORD),
+        ("NamedPipeState", DWORD),
+        ("NamedPipeEnd", DWORD),
     ]
 
 
@@ -189,7 +207,19 @@ ReadFile = _declare(_kernel, "ReadFile", BOOL, HANDLE, c_void_p, DWORD, POINTER(
 
 SetConsoleCtrlHandler = _declare(_kernel, "SetConsoleCtrlHandler", BOOL, HandlerRoutine, BOOL)
 
-ResumeProcess = _declare(_load("ntdll"), "NtResumeProcess", ctypes.c_long, HANDLE, check=None)
+_nt = _load("ntdll")
+ResumeProcess = _declare(_nt, "NtResumeProcess", ctypes.c_long, HANDLE, check=None)
+QueryInformationFile = _declare(
+    _nt,
+    "NtQueryInformationFile",
+    ctypes.c_long,
+    HANDLE,
+    POINTER(c_size_t * 2),  # IO_STATUS_BLOCK
+    c_void_p,
+    DWORD,
+    DWORD,
+    check=None,
+)
 
 LocalFree = _declare(_kernel, "LocalFree", c_void_p, c_void_p, check=None)
 GetCurrentProcess = _declare(_kernel, "GetCurrentProcess", HANDLE, check=None)
@@ -235,6 +265,14 @@ def text_at(pointer: c_void_p) -> str:
     text = ctypes.wstring_at(pointer.value or 0)
     LocalFree(pointer)
     return text
+
+
+def has_reader(pipe: int) -> bool | None:
+    """Whether the other end of an anonymous pipe, whose writing end this is, is open; None if it is no pipe."""
+    facts = PipeInformation()
+    if QueryInformationFile(pipe, byref((c_size_t * 2)()), byref(facts), sizeof(facts), FilePipeLocalInformation):
+        return None
+    return bool(facts.NamedPipeState != FILE_PIPE_CLOSING_STATE)
 
 
 def user() -> str:

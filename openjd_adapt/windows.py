@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ __all__ = [
     "is_readable",
     "leave",
     "lock",
+    "long_path",
     "make_private_folder",
     "path_of_uri",
     "peer_is_me",
@@ -51,6 +53,8 @@ READ, WRITE, BROKEN = 1, 2, 4
 #: Where the lock of a file lies: behind any content, as what is locked cannot be read by others here.
 _LOCK_PLACE_HIGH = 0x40000000
 _LOCK_PAUSE_SECONDS = 0.02
+#: How often it is asked whether anybody reads standard output.
+_READER_SECONDS = 0.25
 _CHUNK_BYTES = 64 * 1024
 
 
@@ -195,12 +199,18 @@ def wait_readable(descriptor: int, timeout: float | None = None) -> bool:
 
 
 class StandardOutput:
-    """Standard output, for a loop that must never block in a write: a thread writes, chunk by chunk."""
+    """Standard output, for a loop that must never block in a write: a thread writes, chunk by chunk.
+
+    Another looks whether its reader is still there, and rings ``wakeup`` when it has gone: Windows tells nobody.
+    """
 
     #: What to wait for until :meth:`write` makes progress.
     INTEREST = READ
 
-    def __init__(self) -> None:
+    def __init__(self, wakeup: Bell) -> None:
+        #: Whether nobody reads it any more.
+        self.is_broken = False
+        self._wakeup = wakeup
         self._bell = Bell()
         self._bell.ring()  # the first chunk can be taken at once
         self._work = threading.Semaphore(0)
@@ -208,6 +218,7 @@ class StandardOutput:
         self._busy = False
         self._error: OSError | None = None
         threading.Thread(target=self._serve, name="standard output", daemon=True).start()
+        threading.Thread(target=self._watch_reader, name="reader of standard output", daemon=True).start()
 
     def fileno(self) -> int:
         return self._bell.fileno()
@@ -242,6 +253,20 @@ class StandardOutput:
                 self._error = error
             self._busy = False
             self._bell.ring()
+
+    def _watch_reader(self) -> None:
+        import msvcrt
+
+        from . import win32
+
+        pipe = msvcrt.get_osfhandle(1)  # type: ignore[attr-defined, unused-ignore]
+        here = win32.has_reader(pipe)
+        while here:
+            time.sleep(_READER_SECONDS)
+            here = win32.has_reader(pipe)
+        if here is False:
+            self.is_broken = True
+            self._wakeup.ring(b"\0")
 
 
 # Folders and descriptors
@@ -291,12 +316,42 @@ def remove_private_folder(path: str, prefixes: tuple[str, ...]) -> None:
 
 
 def ensure_standard_descriptors() -> None:
-    """Open NUL where the caller left standard input, output or error closed, lest another file takes its place."""
+    """Open NUL where the caller left standard input, output or error closed, lest another file takes its place.
+
+    ``sys.stdout`` and ``sys.stderr`` are there afterwards, and UTF-8 with LF whatever the code page says.
+    """
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != descriptor:
+                os.dup2(null, descriptor)
+                os.close(null)
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        stream = getattr(sys, name)
+        if stream is None:  # as in a process without a console
+            setattr(sys, name, open(descriptor, "w", encoding="utf-8", newline="\n", closefd=False))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
+#: A path that is longer, in characters, is given the form that is not limited; Windows's own limit is 260, and some
+#: names that the toolkit makes are longer than those that it is given.
+_SHORT_PATH = 200
+
+
+def long_path(path: str) -> str:
+    """A path as it may be as long as the file system allows: ``\\\\?\\C:\\a``, ``\\\\?\\UNC\\host\\share\\a``.
+
+    Only where it is long, for the sake of whoever reads it. Source: "Maximum Path Length Limitation".
+    """
+    import ntpath
+
+    full = ntpath.abspath(path)
+    if len(full) < _SHORT_PATH or full.startswith(("\\\\?\\", "\\\\.\\")):
+        return path
+    return "\\\\?\\UNC\\" + full[2:] if full.startswith("\\\\") else "\\\\?\\" + full
 
 
 def peer_is_me(connection: socket.socket) -> bool:
@@ -354,8 +409,6 @@ def wait_for_lock(descriptor: int, timeout: float) -> bool:
 
     Windows can wait for a lock, but not for so long and no longer; so it is asked again and again.
     """
-    import time
-
     end = time.monotonic() + timeout
     while not _lock(descriptor):
         if time.monotonic() >= end:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 
@@ -11,8 +12,11 @@ if TYPE_CHECKING:
     from typing import Any, Mapping, NoReturn
 
 __all__ = [
+    "ASKABLE_OPTIONS",
     "GROUP_OPTIONS",
     "Tree",
+    "UNCONTAINED",
+    "ask",
     "children",
     "descendants",
     "kill",
@@ -33,6 +37,10 @@ CREATE_SUSPENDED = 0x4
 OWN_GROUP = _NO_WINDOW | _NEW_GROUP
 #: For ``subprocess.Popen``; the child begins when its :class:`Tree` is made, so that all that it starts is in that.
 GROUP_OPTIONS: dict[str, Any] = {"creationflags": OWN_GROUP | CREATE_SUSPENDED}
+#: For ``subprocess.Popen``: a child of this console's that :func:`ask` can ask.
+ASKABLE_OPTIONS: dict[str, Any] = {"creationflags": _NEW_GROUP}
+#: What a host lacks where what an adaptor starts can escape: before Windows 8, or in a job with limits of its windows.
+UNCONTAINED = "this host does not let processes into a job object: what loses its parent will not be ended"
 #: How long, in seconds, the asking of a process may take.
 _ASK_SECONDS = 10.0
 
@@ -154,25 +162,33 @@ class Tree:
         self._process = process
         self._job = Job(ends_with_owner=False)
         handle = int(process._handle)  # type: ignore[attr-defined, unused-ignore]
-        self._job.assign(handle)
+        self._is_contained = self._job.assign(handle)
         win32.ResumeProcess(handle)
 
-    def ask(self) -> None:
-        """Ask the group to end: CTRL_BREAK, from a process that attaches to its console, which is another."""
+    def ask(self) -> bool:
+        """Ask the group to end: CTRL_BREAK, from a process that attaches to its console, which is another.
+
+        False if it cannot be asked, such as one without a console.
+        """
         import sys
 
         command = [sys.executable, "-I", "-S", "-c", _ASK, str(self._process.pid)]
         null = subprocess.DEVNULL
         try:
-            subprocess.call(
+            code = subprocess.call(
                 command, creationflags=_NO_WINDOW, timeout=_ASK_SECONDS, stdin=null, stdout=null, stderr=null
             )
         except (OSError, subprocess.TimeoutExpired):
-            return  # it cannot be asked
+            return False
+        return code == 0
 
     def kill(self) -> None:
         """Kill all."""
-        self._job.kill()
+        if self._is_contained:
+            self._job.kill()
+            return
+        kill_below(self._process.pid)
+        self._process.kill()
 
     def release(self) -> None:
         """Let go of it: what is left of it ends with the daemon."""
@@ -180,9 +196,20 @@ class Tree:
 
 
 _ASK = (
-    "import ctypes, sys, time; k = ctypes.WinDLL('kernel32'); pid = int(sys.argv[1]); k.FreeConsole()\n"
+    "import ctypes, sys; k = ctypes.WinDLL('kernel32'); pid = int(sys.argv[1]); k.FreeConsole()\n"
     "sys.exit(not (k.AttachConsole(pid) and k.GenerateConsoleCtrlEvent(1, pid)))"
 )
+
+
+def ask(process: subprocess.Popen[bytes]) -> None:
+    """Ask a child, a command of ours, to end, as a scheduler does; one that cannot be asked is killed.
+
+    Without a console :func:`os.kill` fails, and on some Pythons raises SystemError.
+    """
+    try:
+        process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM))
+    except (OSError, SystemError):
+        process.kill()
 
 
 # Who is who
@@ -282,6 +309,18 @@ def kill(pid: int, started: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def kill_below(pid: int) -> None:
+    """Kill what is found below a process, for hosts that do not let it into a job: what has lost its parent is not.
+
+    Its own pid must still be its own: somebody holds its handle.
+    """
+    since = start_time(pid)
+    for below in descendants(pid):
+        started = start_time(below)
+        if started >= since:  # an older one's parent had the same pid
+            kill(below, started)
 
 
 def kill_own_group() -> NoReturn:

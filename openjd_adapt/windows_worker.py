@@ -12,7 +12,7 @@ import socket
 import subprocess
 import threading
 
-from .windows_tree import CREATE_SUSPENDED, OWN_GROUP, Job
+from .windows_tree import CREATE_SUSPENDED, OWN_GROUP, Job, kill_below
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ class Worker:
     def end_all(self, patience: float) -> set[int]:
         """Kill all that the process, which has ended, has left; returns what does not die within so many seconds."""
         self._job.kill()
+        if not self.is_contained:
+            kill_below(self.pid)
         ended = self._job.wait(patience)
         self._output.settimeout(_DRAIN_SECONDS)
         return set() if ended else {self.pid}

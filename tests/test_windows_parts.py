@@ -102,6 +102,27 @@ def test_a_wait_tells_what_is_ready_and_ends_with_its_time():
     bell.close()
 
 
+@pytest.mark.parametrize(
+    "path, form",
+    [
+        ("C:\\short\\a.json", "C:\\short\\a.json"),
+        ("C:\\" + "a" * 200, "\\\\?\\C:\\" + "a" * 200),
+        ("C:/" + "a" * 200 + "/../b/" + "c" * 200, "\\\\?\\C:\\b\\" + "c" * 200),
+        ("\\\\host\\share\\" + "a" * 200, "\\\\?\\UNC\\host\\share\\" + "a" * 200),
+        ("\\\\?\\C:\\" + "a" * 200, "\\\\?\\C:\\" + "a" * 200),
+        ("\\\\?\\UNC\\host\\share\\" + "a" * 200, "\\\\?\\UNC\\host\\share\\" + "a" * 200),
+    ],
+)
+def test_a_long_path_is_given_the_form_without_a_limit(path, form):
+    assert windows.long_path(path) == form
+
+
+@pytest.fixture
+def _reader_stays(monkeypatch):
+    monkeypatch.setattr(windows.StandardOutput, "_watch_reader", lambda self: None)
+
+
+@pytest.mark.usefixtures("_reader_stays")
 def test_standard_output_is_written_in_order_and_counted_when_it_is_out(monkeypatch):
     written, gate = [], threading.Semaphore(0)
 
@@ -112,7 +133,7 @@ def test_standard_output_is_written_in_order_and_counted_when_it_is_out(monkeypa
         return 3
 
     monkeypatch.setattr(windows.os, "write", write)
-    out = windows.StandardOutput()
+    out = windows.StandardOutput(windows.Bell())
     view = memoryview(b"abcdef")
     with pytest.raises(BlockingIOError):
         out.write(view)
@@ -125,12 +146,13 @@ def test_standard_output_is_written_in_order_and_counted_when_it_is_out(monkeypa
     assert written == [b"abc", b"def"]
 
 
+@pytest.mark.usefixtures("_reader_stays")
 def test_standard_output_that_nobody_reads_is_an_error(monkeypatch):
     def write(descriptor, data):
         raise BrokenPipeError("nobody")
 
     monkeypatch.setattr(windows.os, "write", write)
-    out = windows.StandardOutput()
+    out = windows.StandardOutput(windows.Bell())
     with pytest.raises(BlockingIOError):
         out.write(memoryview(b"x"))
     with pytest.raises(BrokenPipeError):

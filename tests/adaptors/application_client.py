@@ -27,6 +27,11 @@ def echo(value):
 
 
 @client.action
+def execute(code):
+    exec(code, {})
+
+
+@client.action
 def fail():
     raise RuntimeError("no such object")
 

@@ -36,5 +36,8 @@ class Process(ManagedProcess):
     def get_arguments(self):
         return self.run_data["args"][1:]
 
+    def get_startup_directory(self):
+        return self.run_data.get("cwd")
+
     def get_environment(self):
         return self.run_data.get("env")
