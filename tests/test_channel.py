@@ -135,6 +135,17 @@ def test_a_daemon_that_was_killed_has_no_last_words(daemon, read):
     assert (file.obituary.rpartition(": ")[2], file.stop_code, file.was_stopped) == ("it was killed", 0, False)
 
 
+def test_a_daemon_that_knew_what_might_kill_it_from_outside_has_it_in_its_obituary(tmp_path, read):
+    address = Address(str(tmp_path / "connection.json"), str(tmp_path / "private"))
+    address.danger = "from outside, most likely by a scheduler"
+    address.publish("Probe")
+    address.listener.close()
+    os.close(address.descriptor)
+    file = read(tmp_path / "connection.json")
+    assert not file.alive
+    assert file.obituary.endswith("no longer alive: it was killed: from outside, most likely by a scheduler")
+
+
 def test_how_a_daemon_ended_is_noted_once(daemon, read):
     daemon.address.note_end("it was stopped", 0, 4, pieces_of(b"one\n"))
     daemon.address.note_end("its keeper was killed", 1, 4, pieces_of(b"two\n"))

@@ -260,6 +260,14 @@ def test_a_session_plays_every_task_and_stops_at_the_first_failure(farm):
     ]
 
 
+@pytest.mark.posix_only  # a shell; test_windows starts commands without handles
+@pytest.mark.parametrize("words", [["session"], ["run"], ["show-config"], ["daemon", "status"], ["--help"]])
+def test_a_command_whose_standard_streams_are_closed_has_its_exit_code_and_no_traceback(farm, words):
+    command = ["/bin/sh", "-c", '"$@" <&- >&- 2>&-', "sh", *farm.command(*words)]
+    done = subprocess.run(command, cwd=str(farm.folder), env=farm.env, timeout=60)
+    assert done.returncode == (2 if "status" in words else 0)
+
+
 def test_an_interrupted_session_cancels_its_task_and_stops(farm):
     process = farm.popen("session", "--run-data", '{"do": "sleep", "seconds": 60}')
     read_until(process.stdout, "sleeping")

@@ -240,6 +240,9 @@ def test_a_job_that_ends_with_the_command_is_warned_of(farm):
     done = farm.daemon("start")
     assert done.code == 0
     assert "INFO: the scheduler's job object ends what a command leaves" in done.err, done
+    farm.end_job()
+    done = farm.daemon("run")
+    assert done.code == 3 and "it was killed: from outside, most likely by the scheduler's job object" in done.err, done
     assert farm.daemon("stop").code == 0
 
 

@@ -42,6 +42,11 @@ class WindowsFarm(Farm):
             process.communicate()
             raise
 
+    def end_job(self) -> None:
+        """End all that the commands have left, as a scheduler's job does with its owner."""
+        self._job.kill()
+        self._job = Job()
+
     def pids(self) -> list:
         """The living processes that the commands have started."""
         from openjd_adapt import win32
