@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from .adaptor import (
         Adaptor as Adaptor,
         AdaptorConfigurationOptions as AdaptorConfigurationOptions,
-        ApplicationAdaptor as ApplicationAdaptor,
         BaseAdaptor as BaseAdaptor,
         CommandAdaptor as CommandAdaptor,
     )
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
         ApplicationExited as ApplicationExited,
         client_script as client_script,
     )
-    from .cli import EntryPoint as EntryPoint
+    from .application_adaptor import ApplicationAdaptor as ApplicationAdaptor
     from .client import Client as Client, ClientInterface as ClientInterface
     from .config import (
         AdaptorConfiguration as AdaptorConfiguration,
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
         ConfigurationManager as ConfigurationManager,
         RuntimeConfiguration as RuntimeConfiguration,
     )
+    from .entry_point import EntryPoint as EntryPoint
     from .errors import (
         AdaptError as AdaptError,
         Canceled as Canceled,
@@ -40,13 +40,10 @@ if TYPE_CHECKING:
     )
     from .lifecycle import AdaptorRunner as AdaptorRunner, AdaptorState as AdaptorState
     from .lines import RegexCallback as RegexCallback, RegexHandler as RegexHandler
+    from .managed import ManagedProcess as ManagedProcess
     from .output import ADAPTOR_OUTPUT as ADAPTOR_OUTPUT, STDERR as STDERR, STDOUT as STDOUT
     from .paths import PathMappingRule as PathMappingRule
-    from .process import (
-        LoggingSubprocess as LoggingSubprocess,
-        ManagedProcess as ManagedProcess,
-        StreamLogger as StreamLogger,
-    )
+    from .process import LoggingSubprocess as LoggingSubprocess, StreamLogger as StreamLogger
     from .ranges import IntRange as IntRange
     from .server import AdaptorServer as AdaptorServer
     from .validators import (
@@ -64,20 +61,22 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "actions": ("Action", "ActionsQueue"),
-    "adaptor": ("Adaptor", "AdaptorConfigurationOptions", "ApplicationAdaptor", "BaseAdaptor", "CommandAdaptor"),
+    "adaptor": ("Adaptor", "AdaptorConfigurationOptions", "BaseAdaptor", "CommandAdaptor"),
+    "application_adaptor": ("ApplicationAdaptor",),
     "application": ("ApplicationError", "ApplicationExited", "client_script"),
     "client": ("Client", "ClientInterface"),
-    "cli": ("EntryPoint",),
+    "entry_point": ("EntryPoint",),
     "config": ("AdaptorConfiguration", "Configuration", "ConfigurationManager", "RuntimeConfiguration"),
     "errors": ("AdaptError", "Canceled", "InputError", "ProcessFailed"),
     "lifecycle": ("AdaptorRunner", "AdaptorState"),
     "lines": ("RegexCallback", "RegexHandler"),
+    "managed": ("ManagedProcess",),
     "output": ("ADAPTOR_OUTPUT", "STDERR", "STDOUT"),
     "paths": ("PathMappingRule",),
     "ranges": ("IntRange",),
     "server": ("AdaptorServer",),
     "watch": ("Fatal", "Ignore", "Progress", "Status", "Warn"),
-    "process": ("LoggingSubprocess", "ManagedProcess", "StreamLogger"),
+    "process": ("LoggingSubprocess", "StreamLogger"),
     "validators": ("AdaptorDataValidator", "AdaptorDataValidators"),
     "versions": ("SemanticVersion",),
 }

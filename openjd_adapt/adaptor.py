@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-import time
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
 
-from . import __version__, messages, output
-from .config import AdaptorConfiguration, Configuration, ConfigurationManager, for_adaptor
-from .errors import AdaptError
-from .paths import map_path, rules_from_document
-from .peer import PACKAGE
-from .task import Task
-from .versions import SemanticVersion
-from .watch import Meter, Watcher
-
+# An adaptor's main imports this module for every short command: what only an adaptor's process needs is imported there.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator, Sequence
-    from typing import Any
+    from collections.abc import Sequence
+    from typing import Any, ContextManager
 
-    from .application import Application
+    from .config import AdaptorConfiguration, Configuration, ConfigurationManager
     from .lines import RegexHandler
+    from .managed import ManagedProcess
     from .paths import PathMappingRule
-    from .process import ManagedProcess
     from .validators import AdaptorDataValidator
+    from .versions import SemanticVersion
     from .watch import Watch
-
-_logger = logging.getLogger(__name__)
 
 
 class AdaptorConfigurationOptions:
@@ -65,6 +53,10 @@ class BaseAdaptor(ABC):
         config_opts: AdaptorConfigurationOptions | None = None,
         path_mapping_data: dict[str, Any] | None = None,
     ) -> None:
+        from .meter import Meter
+        from .paths import rules_from_document
+        from .task import Task
+
         #: The session's data, as ``--init-data`` gave it.
         self.init_data = init_data
         self._config_opts = config_opts or AdaptorConfigurationOptions()
@@ -112,6 +104,8 @@ class BaseAdaptor(ABC):
     @property
     def integration_data_interface_version(self) -> SemanticVersion:
         """The version of the form of init data and run data."""
+        from .versions import SemanticVersion
+
         return SemanticVersion(0, 1)
 
     @property
@@ -131,6 +125,8 @@ class BaseAdaptor(ABC):
     @property
     def config_manager(self) -> ConfigurationManager:
         """The layers of the adaptor's configuration."""
+        from .config import AdaptorConfiguration, for_adaptor
+
         if self._config_manager is None:
             self._config_manager = for_adaptor(
                 type(self).__name__,
@@ -154,14 +150,19 @@ class BaseAdaptor(ABC):
     @classmethod
     def update_status(cls, *, progress: float | None = None, status_message: str | None = None) -> None:
         """Tell the scheduler how far the task is: ``progress`` in percent (0 to 100), and a line of text."""
+        import logging
+
+        from . import messages, output
+
+        logger = logging.getLogger(__name__)
         if progress is None and status_message is None:
-            _logger.warning("update_status was called with neither progress nor status_message")
+            logger.warning("update_status was called with neither progress nor status_message")
         if progress is not None:
             line = messages.progress(progress)
             if line:
                 output.say(line)
             else:
-                _logger.warning("Progress %r is no number from 0 to 100; it is not reported", progress)
+                logger.warning("Progress %r is no number from 0 to 100; it is not reported", progress)
         if status_message is not None:
             line = messages.status(status_message)
             if line:
@@ -174,39 +175,41 @@ class BaseAdaptor(ABC):
         """
         self._meter.report(percent)
 
-    @contextmanager
-    def progress_span(self, begin: float, end: float) -> Iterator[None]:
+    def progress_span(self, begin: float, end: float) -> ContextManager[None]:
         """Within this block, 0 to 100 percent of progress stand for ``begin`` to ``end`` percent of the task."""
-        before, self._meter.span = self._meter.span, (begin, end)
-        try:
-            yield
-        finally:
-            self._meter.span = before
+        return self._meter.within(begin, end)
 
     @property
     def line_handler(self) -> RegexHandler | None:
         """What looks at an application's lines as :attr:`watch` says, for ``LoggingSubprocess``; None without any."""
-        return Watcher(self, self.watch) if self.watch else None
+        if not self.watch:
+            return None
+        from .watcher import Watcher
+
+        return Watcher(self, self.watch)
 
     def set_env(self, name: str, value: str) -> None:
         """Set a variable for the session's later actions; only while starting.
 
         Raises :class:`ValueError` for a name or value that the environment cannot hold, :class:`RuntimeError` later on.
         """
-        self._say_env(messages.set_env(name, value))
+        self._say_env("set_env", name, value)
 
     def redact_env(self, name: str, value: str) -> None:
         """As :meth:`set_env`, and the scheduler shows the value nowhere (the extension REDACTED_ENV_VARS)."""
-        self._say_env(messages.redact_env(name, value))
+        self._say_env("redact_env", name, value)
 
     def unset_env(self, name: str) -> None:
         """Remove a variable for the session's later actions; as :meth:`set_env`."""
-        self._say_env(messages.unset_env(name))
+        self._say_env("unset_env", name)
 
     #: Whether the scheduler takes environment variables now; the lifecycle sets it.
     _may_set_env = False
 
-    def _say_env(self, line: str) -> None:
+    def _say_env(self, kind: str, *arguments: str) -> None:
+        from . import messages, output
+
+        line: str = getattr(messages, kind)(*arguments)
         if not self._may_set_env:
             raise RuntimeError("environment variables can only be set while the adaptor starts")
         output.say(line)
@@ -218,6 +221,8 @@ class BaseAdaptor(ABC):
 
     def map_path(self, path: str) -> str:
         """Where ``path`` lies on this host: mapped once, by the matching rule with the longest source path."""
+        from .paths import map_path
+
         return map_path(self._path_mapping_rules, path)
 
 
@@ -274,104 +279,3 @@ class CommandAdaptor(BaseAdaptor):
             process.stdout_handler = process.stderr_handler = self.line_handler
         process.run()
         self.on_postrun()
-
-
-class ApplicationAdaptor(Adaptor):
-    """An adaptor that opens one application, calls its functions task by task, and closes it.
-
-    ``self.app`` is the :class:`~openjd_adapt.application.Application`: ``self.app.call("render", frame=3)``. The order
-    is ``on_start``, the application's start, ``on_ready``, ``on_run`` many times, ``on_stop``, the application's end,
-    ``on_cleanup``.
-    """
-
-    #: A Python file that runs in the application when that runs ``openjd_adapt.client_script``.
-    client: str | None = None
-    #: Whether the application connects with a client; one that is driven by its standard input does not.
-    connects = True
-    #: Whether the application's standard input is a pipe for ``self.app.write_line``, instead of closed.
-    stdin = False
-    #: The encoding of the application's output.
-    encoding = "utf-8"
-    #: Seconds: for start and ``on_ready``, for each task, and for the application's end; None is for ever.
-    start_timeout: float | None = None
-    run_timeout: float | None = None
-    stop_timeout: float = 60.0
-    #: Seconds that the application may be silent while it is waited for; None is for ever.
-    no_output_timeout: float | None = None
-
-    _app: Application | None = None
-
-    @abstractmethod
-    def get_command(self) -> Sequence[str]:
-        """The application and its arguments."""
-
-    def get_environment(self) -> dict[str, str] | None:
-        """The application's whole environment, to which the server's address is added; None for the daemon's."""
-        return None
-
-    def get_startup_directory(self) -> str | None:
-        """The folder to run the application in; None for the session's."""
-        return None
-
-    def on_ready(self) -> None:
-        """Once, when the application is up and connected: load the scene."""
-
-    @property
-    def app(self) -> Application:
-        """The running application."""
-        if self._app is None:
-            raise AdaptError("the application is not running yet")
-        return self._app
-
-    def _start(self) -> None:
-        self.on_start()
-        command = list(self.get_command())
-        import platform
-        import shutil
-
-        from .application import Application
-
-        _logger.info(
-            "openjd_adapt %s (%s), adaptor %s (%s), Python %s (%s), application %s",
-            *(__version__, PACKAGE, type(self).__name__, self._module_file),
-            *(platform.python_version(), sys.executable, shutil.which(command[0]) or command[0]),
-        )
-        self._app = Application(
-            self,
-            command=command,
-            environment=self.get_environment(),
-            startup_directory=self.get_startup_directory(),
-            handler=self.line_handler,
-            encoding=self.encoding,
-            stdin=self.stdin,
-            no_output_timeout=self.no_output_timeout,
-            client=self.client,
-        )
-        self._limit("start", self.start_timeout)
-        if self.connects:
-            self._app.wait_until_connected()
-        self.on_ready()
-
-    def _run(self, run_data: dict[str, Any]) -> None:
-        self._limit("run", self.run_timeout)
-        self.on_run(run_data)
-
-    def _stop(self) -> None:
-        self._limit("stop", self.stop_timeout)
-        try:
-            self.on_stop()
-        finally:
-            if self._app:
-                self._app.close(self.stop_timeout)
-
-    def _cleanup(self) -> None:
-        try:
-            self.on_cleanup()
-        finally:
-            if self._app:
-                self._app.end()
-
-    def _limit(self, phase: str, seconds: float | None) -> None:
-        if self._app:
-            end = None if seconds is None else (time.monotonic() + seconds, "the %s's %g s" % (phase, seconds))
-            self._app.phase_limit = end

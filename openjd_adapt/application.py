@@ -13,9 +13,10 @@ from . import task
 from .actions import Action, ActionsQueue
 from .client import SERVER_VARIABLE
 from .errors import AdaptError, InputError, describe_exit, one_line
+from .ladder import GRACE_SECONDS
 from .lines import RegexCallback, RegexHandler
 from .peer import PACKAGE
-from .process import GRACE_SECONDS, LoggingSubprocess
+from .process import LoggingSubprocess
 from .server import AdaptorServer
 from .wire import encode
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
         def kill(self) -> None: ...
 
 
+#: How long, in seconds, a process may take to end after it was asked, unless told otherwise.
+GRACE_SECONDS = 60.0
+
 #: The rungs, each with the part of the whole time that is over when the next one is climbed.
 RUNGS: tuple[tuple[Callable[[Victim], bool], float], ...] = (
     (lambda victim: victim.ask_over_channel(), 0.5),

@@ -7,10 +7,10 @@ import os
 import subprocess
 import threading
 import time
-from abc import ABC, abstractmethod
 
 from . import ladder, output, system, task
-from .errors import AdaptError, ProcessFailed, describe_exit
+from .errors import AdaptError
+from .ladder import GRACE_SECONDS
 from .lines import LineForwarder
 
 TYPE_CHECKING = False
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-#: How long, in seconds, a process may take to end after it was asked, unless told otherwise.
-GRACE_SECONDS = 60.0
 #: How long, in seconds, output is waited for when a process has ended but a descendant holds its pipe.
 DRAIN_SECONDS = 1.0
 #: How long, in seconds, a process may take to die of SIGKILL before it is left to whoever outlives this one.
@@ -326,63 +324,3 @@ class _Victim:
         if self.is_running:
             self._logger.info("Killing process %d and all below it", self._process.pid)
         self._process._signal(self._tree.kill)
-
-
-class ManagedProcess(ABC):
-    """The process that a :class:`~openjd_adapt.CommandAdaptor` runs for one task."""
-
-    #: The exit codes that are a success.
-    success_exit_codes: Sequence[int] = (0,)
-    #: Seconds between asking the process to end and killing it.
-    grace_seconds: float = GRACE_SECONDS
-
-    def __init__(
-        self,
-        run_data: dict[str, Any],
-        *,
-        stdout_handler: RegexHandler | None = None,
-        stderr_handler: RegexHandler | None = None,
-    ) -> None:
-        self.run_data = run_data
-        self.stdout_handler = stdout_handler
-        self.stderr_handler = stderr_handler
-
-    @abstractmethod
-    def get_executable(self) -> str:
-        """The program to run."""
-
-    def get_arguments(self) -> list[str]:
-        """Its arguments."""
-        return []
-
-    def get_startup_directory(self) -> str | None:
-        """The folder to run it in; None for the session's."""
-        return None
-
-    def get_environment(self) -> dict[str, str] | None:
-        """Its whole environment; None for a copy of the daemon's."""
-        return None
-
-    def run(self) -> None:
-        """Run the process to its end; leaves nothing of its tree, whatever ends the wait.
-
-        Raises :class:`ProcessFailed` if it ends with a code that is no success, or by a signal.
-        """
-        process = LoggingSubprocess(
-            args=[self.get_executable(), *self.get_arguments()],
-            startup_directory=self.get_startup_directory(),
-            stdout_handler=self.stdout_handler,
-            stderr_handler=self.stderr_handler,
-            env=self.get_environment(),
-        )
-        if process.stdin:
-            process.stdin.close()
-        try:
-            process._wait_for_end()
-        except BaseException:
-            process.terminate(self.grace_seconds)
-            raise
-        process.terminate(0)  # what it has left in its group
-        returncode = process.returncode or 0
-        if returncode not in self.success_exit_codes:
-            raise ProcessFailed("%s %s" % (os.path.basename(process.args[0]), describe_exit(returncode)), returncode)

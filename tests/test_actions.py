@@ -19,7 +19,7 @@ from openjd_adapt import (
     InputError,
     PathMappingRule,
 )
-from openjd_adapt.watch import Meter
+from openjd_adapt.meter import Meter
 
 from .conftest import ADAPTORS, ROOT
 

@@ -21,7 +21,7 @@ MODULES = sorted(path for path in PACKAGE.glob("*.py"))
 
 # The house, from the roof down; a module imports only from lines below its own.
 LAYERS = """
-    __main__
+    __main__ entry_point
     cli
     commands
     app
@@ -32,10 +32,12 @@ LAYERS = """
     keeper
     worker
     lifecycle
+    application_adaptor
     adaptor
-    application
-    watch
+    application managed
     process
+    meter watcher
+    watch
     ladder
     server
     client
@@ -162,6 +164,29 @@ def test_importing_the_package_imports_nothing_else_and_does_nothing():
     out = subprocess.check_output([sys.executable, "-c", program], cwd=str(ROOT))
     assert out.decode().split("]")[0].replace("'__future__', ", "") == "['openjd_adapt'"
     assert b"True" in out
+
+
+def test_what_an_adaptors_module_imports_loads_none_of_the_costly_modules():
+    names = "Adaptor, CommandAdaptor, ApplicationAdaptor, ManagedProcess, EntryPoint, SemanticVersion, Progress, Fatal"
+    program = (
+        "import sys; before = set(sys.modules); from openjd_adapt import %s; "
+        "print(*sorted(name for name in sys.modules if name not in before))" % names
+    )
+    loaded = set(subprocess.check_output([sys.executable, "-c", program], cwd=str(ROOT)).decode().split())
+    assert loaded & (COSTLY | {"json", "threading"}) == set()
+    assert {name for name in loaded if name.startswith("openjd_adapt.")} == {
+        "openjd_adapt." + name
+        for name in (
+            "adaptor",
+            "application_adaptor",
+            "entry_point",
+            "errors",
+            "ladder",
+            "managed",
+            "versions",
+            "watch",
+        )
+    }
 
 
 @pytest.mark.posix_only

@@ -1,0 +1,121 @@
+"""What an author subclasses to keep an application open: ``ApplicationAdaptor``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from abc import abstractmethod
+
+from . import __version__
+from .adaptor import Adaptor
+from .errors import AdaptError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from .application import Application
+
+
+class ApplicationAdaptor(Adaptor):
+    """An adaptor that opens one application, calls its functions task by task, and closes it.
+
+    ``self.app`` is the :class:`~openjd_adapt.application.Application`: ``self.app.call("render", frame=3)``. The order
+    is ``on_start``, the application's start, ``on_ready``, ``on_run`` many times, ``on_stop``, the application's end,
+    ``on_cleanup``.
+    """
+
+    #: A Python file that runs in the application when that runs ``openjd_adapt.client_script``.
+    client: str | None = None
+    #: Whether the application connects with a client; one that is driven by its standard input does not.
+    connects = True
+    #: Whether the application's standard input is a pipe for ``self.app.write_line``, instead of closed.
+    stdin = False
+    #: The encoding of the application's output.
+    encoding = "utf-8"
+    #: Seconds: for start and ``on_ready``, for each task, and for the application's end; None is for ever.
+    start_timeout: float | None = None
+    run_timeout: float | None = None
+    stop_timeout: float = 60.0
+    #: Seconds that the application may be silent while it is waited for; None is for ever.
+    no_output_timeout: float | None = None
+
+    _app: Application | None = None
+
+    @abstractmethod
+    def get_command(self) -> Sequence[str]:
+        """The application and its arguments."""
+
+    def get_environment(self) -> dict[str, str] | None:
+        """The application's whole environment, to which the server's address is added; None for the daemon's."""
+        return None
+
+    def get_startup_directory(self) -> str | None:
+        """The folder to run the application in; None for the session's."""
+        return None
+
+    def on_ready(self) -> None:
+        """Once, when the application is up and connected: load the scene."""
+
+    @property
+    def app(self) -> Application:
+        """The running application."""
+        if self._app is None:
+            raise AdaptError("the application is not running yet")
+        return self._app
+
+    def _start(self) -> None:
+        self.on_start()
+        command = list(self.get_command())
+        import logging
+        import platform
+        import shutil
+
+        from .application import Application
+        from .peer import PACKAGE
+
+        logging.getLogger(__name__).info(
+            "openjd_adapt %s (%s), adaptor %s (%s), Python %s (%s), application %s",
+            *(__version__, PACKAGE, type(self).__name__, self._module_file),
+            *(platform.python_version(), sys.executable, shutil.which(command[0]) or command[0]),
+        )
+        self._app = Application(
+            self,
+            command=command,
+            environment=self.get_environment(),
+            startup_directory=self.get_startup_directory(),
+            handler=self.line_handler,
+            encoding=self.encoding,
+            stdin=self.stdin,
+            no_output_timeout=self.no_output_timeout,
+            client=self.client,
+        )
+        self._limit("start", self.start_timeout)
+        if self.connects:
+            self._app.wait_until_connected()
+        self.on_ready()
+
+    def _run(self, run_data: dict[str, Any]) -> None:
+        self._limit("run", self.run_timeout)
+        self.on_run(run_data)
+
+    def _stop(self) -> None:
+        self._limit("stop", self.stop_timeout)
+        try:
+            self.on_stop()
+        finally:
+            if self._app:
+                self._app.close(self.stop_timeout)
+
+    def _cleanup(self) -> None:
+        try:
+            self.on_cleanup()
+        finally:
+            if self._app:
+                self._app.end()
+
+    def _limit(self, phase: str, seconds: float | None) -> None:
+        if self._app:
+            end = None if seconds is None else (time.monotonic() + seconds, "the %s's %g s" % (phase, seconds))
+            self._app.phase_limit = end

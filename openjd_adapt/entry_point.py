@@ -1,0 +1,48 @@
+"""What an adaptor's main calls: ``EntryPoint(MyAdaptor).start()``."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .adaptor import BaseAdaptor
+
+
+class EntryPoint:
+    """The command line of one adaptor class."""
+
+    def __init__(self, adaptor_class: type[BaseAdaptor]) -> None:
+        self.adaptor_class = adaptor_class
+        #: Called in the adaptor's process when the adaptor is made, before it starts.
+        self.on_bootstrap_complete: set[Callable[[], None]] = set()
+
+    def start(self, reentry_exe: Any | None = None, timeout_in_seconds: float | None = None) -> None:
+        """Run the command of ``sys.argv``; returns on success, raises :class:`SystemExit` with the code otherwise.
+
+        ``reentry_exe``: the program that leads here again, where that is not this Python with this script.
+        ``timeout_in_seconds``: the default of ``daemon start --timeout``.
+        """
+        from .app import App
+        from .cli import run
+        from .errors import DONE
+
+        app = App(
+            self.adaptor_class.__name__,
+            lambda: self.adaptor_class,
+            [],
+            os.fspath(reentry_exe) if reentry_exe else None,
+            timeout_in_seconds,
+            self._bootstrapped,
+        )
+        code = run(app, sys.argv[1:])
+        if code != DONE:
+            raise SystemExit(code)
+
+    def _bootstrapped(self) -> None:
+        for act in self.on_bootstrap_complete:
+            act()
