@@ -7,10 +7,9 @@ all of the daemon is dead: that lock, not the file's existence, tells whether a 
 
 from __future__ import annotations
 
-import binascii
+import _socket
 import json
 import os
-import socket
 
 from . import system
 from .errors import InputError, NoDaemonError, WireError
@@ -33,7 +32,7 @@ APPLICATION_NAME = "application-"
 
 def private_folder_name() -> str:
     """A path for a private folder, which nobody can guess and whoever needs it first makes."""
-    return os.path.join(system.temporary_folder(), "openjd_adapt-" + binascii.hexlify(os.urandom(12)).decode("ascii"))
+    return os.path.join(system.temporary_folder(), "openjd_adapt-" + os.urandom(12).hex())
 
 
 def remove_private_folder(path: str) -> None:
@@ -77,7 +76,7 @@ class ConnectionFile:
             self._guardian: tuple[int, int] = (guardian[0], guardian[1])
             self.adaptor: str = record["adaptor"]
             self.endpoint = system.Endpoint(record["address"], os.path.dirname(self.path))
-            self._key = binascii.unhexlify(record.get("key", ""))
+            self._key = bytes.fromhex(record.get("key", ""))
             #: How the daemon ended, and how many bytes of output that nobody has seen follow; None while it lives.
             self.ended: dict[str, Any] | None = json.loads(lines[1].decode("utf-8")) if len(lines) > 2 else None
             self._end_begin = len(lines[0]) + 1
@@ -105,7 +104,7 @@ class ConnectionFile:
 
     @property
     def _is_here(self) -> bool:
-        return self.host == socket.gethostname()
+        return self.host == _socket.gethostname()
 
     def kill(self) -> bool:
         """Kill the keeper, if the file still means it; the guardian then ends the rest. False if it does not."""
@@ -145,7 +144,7 @@ class ConnectionFile:
             self._prove(connection)
         return Peer(connection)
 
-    def _prove(self, connection: socket.socket) -> None:
+    def _prove(self, connection: _socket.socket) -> None:
         """Prove to the daemon that the file's key is known here, and have it prove the same."""
         claimant = Claimant(self._key)
         decoder = Decoder(STRANGER_LIMIT)
@@ -266,14 +265,14 @@ class Address:
             "package": PACKAGE,
             "adaptor": adaptor,
             "pid": os.getpid(),
-            "host": socket.gethostname(),
+            "host": _socket.gethostname(),
             "started": system.start_time(os.getpid()),
             "guardian": [os.getppid(), system.start_time(os.getppid())],
             "private_folder": self._private_folder,
             "danger": self.danger,
             "folder": self._folder,
             "address": self._endpoint.text,
-            "key": binascii.hexlify(self.key or b"").decode("ascii"),
+            "key": (self.key or b"").hex(),
         }
         try:
             self._record = _line(record)

@@ -106,8 +106,6 @@ def _task(options: Options) -> Message:
 
 def _plan(app: App, options: Options) -> Plan:
     """What the keeper is to do; all that the options hold is checked here, before anything is started."""
-    import binascii
-
     from .channel import private_folder_name
     from .config import for_runtime
     from .keeper import Plan
@@ -129,7 +127,7 @@ def _plan(app: App, options: Options) -> Plan:
         "config": [_full(config)] if config else [],
         "debug": "--debug" in options,
         "log_level": runtime["log_level"],
-        "token": binascii.hexlify(os.urandom(16)).decode("ascii"),
+        "token": os.urandom(16).hex(),
     }
     plan = Plan(app.name, [*app.command(), WORKER], init, folder)
     plan.keeper_argv = [*app.command(), KEEPER]

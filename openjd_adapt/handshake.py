@@ -6,7 +6,6 @@ back to where it was made, fits nowhere else. The one that connects hears the pr
 
 from __future__ import annotations
 
-import binascii
 import os
 
 from .errors import WireError
@@ -71,12 +70,12 @@ def _check(message: Message, key: bytes, role: bytes, nonces: bytes) -> None:
 
 
 def _text(data: bytes) -> str:
-    return binascii.hexlify(data).decode("ascii")
+    return data.hex()
 
 
 def _bytes(message: Message, name: str, size: int) -> bytes:
     try:
-        data = binascii.unhexlify(message[name])
+        data = bytes.fromhex(message[name])
     except (LookupError, TypeError, ValueError):
         data = b""
     if len(data) != size:

@@ -8,7 +8,7 @@ from .wire import FRAME_LIMIT, STRANGER_LIMIT, Decoder, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
+    import _socket
     from collections.abc import Callable, Iterable
 
     from .wire import Frame, Message
@@ -25,7 +25,7 @@ class Peer:
     """One end of a connection that never blocks: frames in and out, whatever the pace of the other end."""
 
     def __init__(
-        self, connection: socket.socket, limit: int = FRAME_LIMIT, receive_bytes: int = _RECEIVE_BYTES
+        self, connection: _socket.socket, limit: int = FRAME_LIMIT, receive_bytes: int = _RECEIVE_BYTES
     ) -> None:
         connection.setblocking(False)
         self._receive_bytes = receive_bytes
@@ -91,6 +91,6 @@ class Peer:
         self._socket.close()
 
 
-def stranger(connection: socket.socket) -> Peer:
+def stranger(connection: _socket.socket) -> Peer:
     """A peer that has not made itself known."""
     return Peer(connection, STRANGER_LIMIT, _STRANGER_RECEIVE_BYTES)

@@ -12,7 +12,7 @@ assert sys.platform != "win32"  # for type checkers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
+    import _socket
     from typing import Callable, Iterable, NoReturn
 
     from .peer import Peer
@@ -162,7 +162,7 @@ class StandardOutput:
 _ATOMIC_BYTES = 4096
 
 
-def is_readable(connection: socket.socket | Peer) -> bool:
+def is_readable(connection: _socket.socket | Peer) -> bool:
     """Whether a socket has something to read, or has ended."""
     return wait_readable(connection.fileno(), 0)
 
@@ -324,13 +324,13 @@ def wait_for_lock(descriptor: int, timeout: float) -> bool:
     return True
 
 
-def peer_is_me(connection: socket.socket) -> bool:
+def peer_is_me(connection: _socket.socket) -> bool:
     """Whether the other end of a connected AF_UNIX socket runs as this process's user."""
-    import socket
+    import _socket
     import struct
 
-    if hasattr(socket, "SO_PEERCRED"):
-        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    if hasattr(_socket, "SO_PEERCRED"):
+        credentials = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
         return bool(struct.unpack("3i", credentials)[1] == os.geteuid())
     # macOS: SOL_LOCAL, LOCAL_PEERCRED, struct xucred (version, uid, ...)
     return bool(struct.unpack_from("2I", connection.getsockopt(0, 1, 76))[1] == os.geteuid())

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import _socket  # socket costs a short command more than all of this package does
 import errno
 import os
-import socket
 import stat
 import sys
 
 assert sys.platform != "win32"  # for type checkers
 
 from .posix import make_private_folder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
 
 __all__ = [
     "KEYED",
@@ -85,6 +89,8 @@ class Endpoint:
     @staticmethod
     def listen(draft: str, private_folder: str) -> tuple[Endpoint, socket.socket]:
         """Bind beside the file ``draft``, so that a container that shares the folder can connect; else in a folder."""
+        import socket
+
         listener = socket.socket(socket.AF_UNIX)
         mask = os.umask(0o177)
         try:
@@ -106,9 +112,9 @@ class Endpoint:
             os.umask(mask)
         return endpoint, listener
 
-    def connect(self) -> socket.socket:
+    def connect(self) -> _socket.socket:
         """A connection. Raises :class:`OSError`."""
-        connection = socket.socket(socket.AF_UNIX)
+        connection = _socket.socket(_socket.AF_UNIX)
         try:
             _at_short_path(self._path, connection.connect)
         except BaseException:

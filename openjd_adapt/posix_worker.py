@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 
 assert sys.platform != "win32"  # for type checkers
@@ -14,6 +13,7 @@ from .posix_tree import Ledger, has_ended, kill_children
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     from typing import Sequence
 
     from .posix import Bell
@@ -38,6 +38,8 @@ class Worker:
 
     def __init__(self, argv: Sequence[str], bell: Bell, groups: Ledger | None = None) -> None:
         """``bell`` rings when the process has ended (here by SIGCHLD); ``groups`` is for hosts that lose orphans."""
+        import socket
+
         self._groups = groups
         self._returncode: int | None = None
         self._output, output = _make_pipe()
@@ -94,6 +96,8 @@ def settle() -> None:
 
 def worker_control() -> socket.socket:
     """In the adaptor's process: its end of the control."""
+    import socket
+
     control = socket.socket(fileno=_CONTROL_DESCRIPTOR)
     control.set_inheritable(False)
     return control

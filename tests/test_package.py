@@ -72,7 +72,7 @@ LAYERS = """
 RANK = {name: -rank for rank, line in enumerate(LAYERS.split("\n")) for name in line.split()}
 
 # Each costs 3 to 16 ms of an interpreter start of 11; DESIGN keeps them off the path of ``daemon run``.
-COSTLY = {"argparse", "hmac", "logging", "subprocess", "typing", "tempfile", "dataclasses"}
+COSTLY = {"argparse", "hmac", "logging", "subprocess", "typing", "tempfile", "dataclasses", "selectors", "socket"}
 
 
 def imports(path):
