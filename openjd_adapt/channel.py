@@ -214,6 +214,7 @@ class ConnectionFile:
             os.unlink(self.path)
         except OSError as error:
             raise InputError("connection file %s: cannot be removed: %s" % (self.path, error.strerror)) from None
+        self.close()  # Windows keeps its name until then
         remove_private_folder(self._folder)
         if self._private_folder:
             try:
@@ -222,7 +223,10 @@ class ConnectionFile:
                 return  # somebody has put something there
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        """Let go of the file; once is enough."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
 
 class Address:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,19 @@ ADAPTORS = ROOT / "tests" / "adaptors"
 # Real texts, each with the value that PyYAML gives; beside the project, not in it.
 CORPUS = ROOT.parent / "shared" / "corpus"
 _MARK = "OPENJD_ADAPT_TEST"
+
+
+#: What a scheduler cancels a command by, and what kills a process outright.
+CANCEL = getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM)
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
+
+
+def kill_command(process: subprocess.Popen) -> None:
+    """Kill a command as a scheduler does: with its process group, where there are any."""
+    if hasattr(os, "killpg"):
+        os.killpg(process.pid, KILL)
+    else:
+        process.kill()
 
 
 class Done:
@@ -68,9 +82,7 @@ class Farm:
         try:
             out, err = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
-            if hasattr(os, "killpg"):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.kill()
+            kill_command(process)
             process.communicate()
             raise
         seconds = time.monotonic() - begin
@@ -191,9 +203,9 @@ if sys.platform == "win32":
     collect_ignore = [
         "test_%s.py" % name
         for name in (
-            *("application", "awkward_moments", "channel", "chaos", "cli", "config", "daemon", "endurance", "ends"),
-            *("examples", "faults", "fuzz_application", "fuzz_daemon", "fuzz_wire", "loop", "macos", "other_users"),
-            *("output_ways", "posix", "posix_tree", "posix_worker", "process", "run"),
+            *("awkward_moments", "channel", "chaos", "endurance", "ends", "faults", "fuzz_application"),
+            *("fuzz_daemon", "macos", "other_users", "posix", "posix_tree", "posix_worker"),
+            "process",
         )
     ]
 
@@ -214,13 +226,20 @@ def pytest_collection_modifyitems(config, items):
         "windows_only": sys.platform == "win32",
     }
     names = [name for name, here in elsewhere.items() if not here and name not in config.getoption("markexpr")]
-    left_out = [item for item in items if any(item.get_closest_marker(name) for name in names)]
-    config.hook.pytest_deselected(items=left_out)
+    left_out = {item: name for item in items for name in names if item.get_closest_marker(name)}
+    _left_out.update(left_out.values())
+    config.hook.pytest_deselected(items=list(left_out))
     items[:] = [item for item in items if item not in left_out]
 
 
+#: How many tests are left out here, by the marker that tells why.
+_left_out: Counter = Counter()
+
+
 def pytest_terminal_summary(terminalreporter):
-    """In CI everything is installed, and a skipped test is a failure."""
+    """How many tests are left out here; and in CI everything is installed, so that a skipped test is a failure."""
+    if _left_out:
+        terminalreporter.write_line("left out here: " + ", ".join("%d %s" % (n, name) for name, n in _left_out.items()))
     skipped = _skipped(terminalreporter)
     if os.environ.get("OPENJD_ADAPT_NO_SKIP") and skipped:
         terminalreporter.section("%d tests were skipped, and none may be here" % len(skipped))

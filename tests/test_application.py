@@ -16,7 +16,7 @@ import pytest
 
 import openjd_adapt
 
-from .conftest import ADAPTORS, ROOT, read_until
+from .conftest import ADAPTORS, CANCEL, KILL, ROOT, read_until, root_only
 from .test_daemon import task
 
 
@@ -74,7 +74,7 @@ def test_an_exception_of_the_application_shows_its_traceback_once(open_daemon):
 @pytest.mark.parametrize(
     "data, message",
     [
-        ({"call": "dance"}, "the application has no action 'dance'; it has: echo, fail, "),
+        ({"call": "dance"}, "the application has no action 'dance'; it has: echo, execute, fail, "),
         ({"call": "echo", "args": {"valeu": 1}}, "unexpected keyword argument 'valeu'"),
         ({"call": "not_json"}, "the result of not_json is not JSON: "),
     ],
@@ -85,6 +85,7 @@ def test_a_call_that_does_not_fit_is_a_clear_error_and_the_daemon_goes_on(open_d
     assert task(open_daemon, {"call": "pid"}).code == 0
 
 
+@pytest.mark.posix_only  # /proc; test_windows kills an application with its family
 def test_sigkill_of_the_application_fails_its_call_at_once_with_exit_code_and_last_lines(kept):
     kept.daemon("start")
     process = kept.daemon_popen("run", "--run-data", '{"call": "sleep", "args": {"seconds": 60}}')
@@ -105,10 +106,10 @@ def test_sigkill_of_the_application_fails_its_call_at_once_with_exit_code_and_la
 
 def test_a_killed_worker_leaves_no_folder(kept):
     (kept.folder / "tmp").mkdir()
-    kept.env["TMPDIR"] = str(kept.folder / "tmp")
+    kept.env["TMPDIR"] = kept.env["TMP"] = str(kept.folder / "tmp")  # here, and on Windows
     kept.daemon("start")
     assert len(os.listdir(kept.env["TMPDIR"])) == 1
-    os.kill(json.loads(kept.daemon("status", "--json").out)["worker_pid"], signal.SIGKILL)
+    os.kill(json.loads(kept.daemon("status", "--json").out)["worker_pid"], KILL)
     kept.wait_until_nothing_is_left()
     assert os.listdir(kept.env["TMPDIR"]) == []
     assert kept.daemon("stop").code == 0
@@ -157,7 +158,7 @@ def test_a_call_that_takes_too_long_fails_and_says_so(kept, data, init, message)
 def test_a_cancel_ends_a_call_and_a_late_answer_is_dropped(open_daemon):
     process = open_daemon.daemon_popen("run", "--run-data", '{"call": "sleep", "args": {"seconds": 1}}')
     read_until(process.stdout, "sleeping")
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(CANCEL)
     assert open_daemon.finish(process, 10).code == 4
     assert task(open_daemon, {"call": "echo", "args": {"value": "new"}}).lines[-1] == "result 'new'"
 
@@ -166,7 +167,7 @@ def test_a_stop_after_a_canceled_call_does_not_wait_for_it(kept):
     kept.daemon("start")
     process = kept.daemon_popen("run", "--run-data", '{"call": "sleep", "args": {"seconds": 60}}')
     read_until(process.stdout, "sleeping")
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(CANCEL)
     assert kept.finish(process, 10).code == 4
     done = kept.daemon("stop")
     assert done.code == 0 and done.seconds < 5
@@ -207,6 +208,7 @@ def test_the_bootstrap_can_be_execed(tmp_path):
     assert subprocess.check_output(command, timeout=20).decode().strip() == openjd_adapt.__version__
 
 
+@pytest.mark.posix_only  # paths are mapped to this host's form
 def test_paths_are_mapped_in_the_application_by_the_adaptors_rules(kept):
     rules = {
         "path_mapping_rules": [{"source_path_format": "WINDOWS", "source_path": "Z:\\", "destination_path": "/mnt/z"}]
@@ -249,6 +251,7 @@ def test_progress_of_the_client_is_limited_and_its_last_value_never_lost(open_da
     assert reported[-1] == "openjd_progress: 100" and "openjd_status: reported" in done.lines
 
 
+@pytest.mark.posix_only  # /proc
 def test_10000_calls_in_a_row_cost_no_memory_threads_or_descriptors(open_daemon):
     def facts():
         worker = json.loads(open_daemon.daemon("status", "--json").out)["worker_pid"]
@@ -291,6 +294,7 @@ def say(connection, message):
     connection.sendall(len(text).to_bytes(4, "big") + b"\0\0\0\0" + text)
 
 
+@pytest.mark.posix_only  # AF_UNIX
 def test_a_second_client_is_refused(open_daemon):
     connection = server(open_daemon)
     say(connection, {"hello": 1})
@@ -301,7 +305,7 @@ def test_a_second_client_is_refused(open_daemon):
     assert task(open_daemon, {"call": "pid"}).code == 0
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@root_only
 def test_another_users_client_is_kept_out_by_the_folder_and_by_its_uid(open_daemon):
     path = server_socket(open_daemon)
     program = (
@@ -322,6 +326,7 @@ def test_another_users_client_is_kept_out_by_the_folder_and_by_its_uid(open_daem
     assert task(open_daemon, {"call": "pid"}).code == 0
 
 
+@pytest.mark.posix_only  # AF_UNIX
 @pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\n\r\n", b"\0\0\0\x20\0\0\0\0{"])
 def test_a_client_that_talks_nonsense_or_dies_in_a_frame_does_no_harm(open_daemon, data):
     connection = server(open_daemon)
@@ -330,6 +335,7 @@ def test_a_client_that_talks_nonsense_or_dies_in_a_frame_does_no_harm(open_daemo
     assert task(open_daemon, {"call": "pid"}).code == 0
 
 
+@pytest.mark.posix_only  # AF_UNIX
 def test_a_client_of_another_wire_version_is_told_both(open_daemon):
     connection = server(open_daemon)
     say(connection, {"hello": 7, "package": "/app/openjd_adapt"})

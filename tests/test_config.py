@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import pwd
 
 import pytest
 
@@ -51,6 +50,7 @@ def layout(tmp_path, monkeypatch):
     made = Layout(tmp_path)
     monkeypatch.setattr(system, "configuration_folder", lambda: str(tmp_path / "etc"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))  # its name on Windows
     monkeypatch.setenv("TOOL_CONFIG_PATH", str(made.files["named"]))
     monkeypatch.setenv("RUNTIME_CONFIG_PATH", str(made.runtime_files["named"]))
     monkeypatch.setattr(config, "command_line_files", [str(made.files["command line"])])
@@ -192,6 +192,7 @@ def test_nothing_is_ever_written(layout):
     assert {path: path.stat().st_mtime_ns for path in layout.folder.rglob("*")} == before
 
 
+@pytest.mark.posix_only  # the user database
 def test_a_user_without_a_home_has_no_layer(layout, monkeypatch):
     write(layout.files["user"], {"value": 1})
     assert layout.manager().get_user_config().given == {"value": 1}
@@ -200,6 +201,8 @@ def test_a_user_without_a_home_has_no_layer(layout, monkeypatch):
         raise KeyError(uid)
 
     monkeypatch.delenv("HOME")
+    import pwd
+
     monkeypatch.setattr(pwd, "getpwuid", nobody)
     assert layout.manager().get_user_config_path() == ""
     assert layout.manager().get_user_config() is None

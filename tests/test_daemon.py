@@ -12,7 +12,9 @@ import time
 
 import pytest
 
-from .conftest import read_until
+from openjd_adapt import system
+
+from .conftest import CANCEL, KILL, kill_command, read_until
 
 
 def task(farm, data, **options):
@@ -83,6 +85,7 @@ def test_a_failed_start_leaves_no_process_and_its_file_tells_why(farm):
     assert list(farm.folder.glob("connection*")) == []
 
 
+@pytest.mark.posix_only  # a shell
 def test_start_returns_when_the_daemon_is_up_whoever_reads_its_output(farm):
     command = " ".join("'%s'" % word for word in farm.command("daemon", "start", "--connection-file", str(farm.file)))
     out = subprocess.run(
@@ -92,6 +95,7 @@ def test_start_returns_when_the_daemon_is_up_whoever_reads_its_output(farm):
     assert farm.daemon("stop").code == 0
 
 
+@pytest.mark.posix_only  # pass_fds
 def test_start_takes_any_inherited_descriptor_along_for_nobody(farm):
     reader, writer = os.pipe()
     process = farm.daemon_popen("start", pass_fds=[writer])
@@ -114,13 +118,14 @@ def test_a_start_that_takes_too_long_is_canceled_and_fails(farm):
 def test_sigterm_cancels_a_start(farm):
     process = farm.daemon_popen("start", "--init-data", json.dumps({"on_start": {"do": "sleep", "seconds": 60}}))
     read_until(process.stdout, "sleeping")
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(CANCEL)
     done = farm.finish(process, 20)
     assert done.code == 4
     assert "openjd_fail" not in done.out and "INFO: on_cleanup" in done.lines
     assert farm.pids() == []
 
 
+@pytest.mark.posix_only  # process groups
 def test_sigkill_to_a_starting_commands_group_leaves_nothing(farm):
     process = farm.daemon_popen("start", "--init-data", json.dumps({"on_start": {"do": "tree"}}))
     read_until(process.stdout, "tree is up")
@@ -141,7 +146,7 @@ def test_the_connection_file_exists_before_on_start_runs(farm):
 def test_sigterm_to_daemon_run_cancels_the_task_and_the_daemon_goes_on(started):
     process = started.daemon_popen("run", "--run-data", '{"do": "sleep", "seconds": 60}')
     read_until(process.stdout, "sleeping")
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(CANCEL)
     done = started.finish(process, 20)
     assert done.code == 4
     assert "INFO: on_cancel on cancel" in done.lines
@@ -152,7 +157,7 @@ def test_sigterm_to_daemon_run_cancels_the_task_and_the_daemon_goes_on(started):
 def test_sigkill_to_daemon_run_cancels_the_task_and_the_next_one_shows_what_was_left(started):
     process = started.daemon_popen("run", "--run-data", '{"do": "sleep", "seconds": 60}')
     read_until(process.stdout, "sleeping")
-    os.killpg(process.pid, signal.SIGKILL)
+    kill_command(process)
     process.communicate()
     done = task(started, {"do": "say", "text": "next"})
     assert done.code == 0
@@ -184,7 +189,7 @@ def test_a_task_that_ignores_the_cancel_is_killed_at_the_schedulers_deadline(far
     end = time.time() + 3
     text = json.dumps({"NotifyEnd": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(end))})
     (farm.folder / "cancel_info.json").write_text(text)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(CANCEL)
     done = farm.finish(process, 20)
     assert done.code == 4
     assert -1.5 < time.time() - end < 3  # NotifyEnd has whole seconds
@@ -200,7 +205,7 @@ def test_a_further_sigterm_can_only_shorten_the_deadline(farm):
     for seconds in (30, 3, 60):
         text = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
         (farm.folder / "cancel_info.json").write_text(json.dumps({"NotifyEnd": text}))
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(CANCEL)
         read_until(process.stderr, "canceling")
     done = farm.finish(process, 20)
     assert done.code == 4
@@ -223,7 +228,7 @@ def test_daemon_status_tells_what_it_is_doing(started):
     process = started.daemon_popen("run", "--run-data", '{"do": "sleep", "seconds": 60}')
     read_until(process.stdout, "sleeping")
     assert started.daemon("status").out.startswith("running: probe")
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(CANCEL)
     started.finish(process, 20)
 
 
@@ -285,6 +290,7 @@ def test_init_data_of_5_mb_works_and_is_in_no_command_line(farm):
     farm.daemon("stop")
 
 
+@pytest.mark.posix_only  # /proc
 def test_inline_init_data_is_in_no_command_line_of_a_daemon(farm):
     assert farm.daemon("start", "--init-data", '{"blob": "open sesame"}').code == 0
     pids = farm.pids()
@@ -295,6 +301,7 @@ def test_inline_init_data_is_in_no_command_line_of_a_daemon(farm):
     farm.daemon("stop")
 
 
+@pytest.mark.posix_only  # /proc
 def test_the_interpreters_flags_reach_the_worker(farm):
     farm.python = [sys.executable, "-X", "dev", "-O"]
     farm.daemon("start")
@@ -308,6 +315,7 @@ def test_the_interpreters_flags_reach_the_worker(farm):
 # Connection files
 
 
+@pytest.mark.posix_only  # modes of files; test_windows reads the access list
 def test_the_connection_file_is_private(started):
     assert started.file.stat().st_mode & 0o777 == 0o600
 
@@ -334,14 +342,16 @@ def test_start_over_a_dead_daemons_file_replaces_it_with_one_line(farm):
 )
 @pytest.mark.parametrize("word", ["start", "run", "stop", "status", "cancel"])
 def test_a_file_that_is_no_connection_file_is_one_line_and_is_not_touched(farm, word, text):
-    farm.file.write_text(text)
-    farm.file.chmod(0o600)
+    descriptor = system.create_private(str(farm.file))
+    os.write(descriptor, text.encode("utf-8"))
+    os.close(descriptor)
     done = farm.daemon(word, timeout=10)
     assert done.code == 2
     assert done.err == "ERROR: connection file %s: is truncated or no connection file\n" % farm.file
     assert done.out == "" and farm.file.read_text() == text
 
 
+@pytest.mark.posix_only  # modes and owners of files
 def test_a_file_of_another_user_or_one_that_others_may_read_is_refused(farm):
     farm.daemon("start")
     farm.file.chmod(0o644)
@@ -372,7 +382,7 @@ def test_a_missing_folder_is_bad_input_for_start_and_no_daemon_for_the_rest(farm
 def test_a_killed_daemon_is_told_and_cleared(farm):
     farm.daemon("start")
     keeper = json.loads(farm.daemon("status", "--json").out)["pid"]
-    os.kill(keeper, signal.SIGKILL)
+    os.kill(keeper, KILL)
     farm.wait_until_nothing_is_left()
     done = task(farm, {})
     assert done.code == 3 and "no longer alive" in done.err
@@ -401,6 +411,7 @@ def connect(farm):
     return connection
 
 
+@pytest.mark.posix_only  # AF_UNIX
 def test_silent_and_unruly_connections_hold_up_nobody(started):
     connections = [connect(started) for _ in range(100)]
     connections[0].sendall(b"GET / HTTP/1.1\r\n\r\n")
@@ -413,6 +424,7 @@ def test_silent_and_unruly_connections_hold_up_nobody(started):
         connection.close()
 
 
+@pytest.mark.posix_only  # AF_UNIX
 def test_a_peer_of_another_wire_version_is_told_both_versions_and_paths(started):
     connection = connect(started)
     text = b'{"hello": 99, "package": "/elsewhere/openjd_adapt"}'
@@ -422,6 +434,7 @@ def test_a_peer_of_another_wire_version_is_told_both_versions_and_paths(started)
     connection.close()
 
 
+@pytest.mark.posix_only  # AF_UNIX
 def test_an_unknown_request_is_answered_with_an_error(started):
     connection = connect(started)
     for text in (b'{"hello": 1}', b'{"do": "dance"}'):

@@ -141,6 +141,7 @@ def read_all(sock):
         data += piece
 
 
+@pytest.mark.posix_only  # a pipe, which Windows cannot select
 def test_what_can_be_read_is_told_in_the_next_turn_until_it_is_forgotten(loop):
     reader, writer = os.pipe()
     told = []
@@ -159,6 +160,7 @@ def test_what_can_be_read_is_told_in_the_next_turn_until_it_is_forgotten(loop):
     os.close(writer)
 
 
+@pytest.mark.posix_only  # Windows cannot select nothing
 def test_a_turn_waits_no_longer_than_until_the_next_timer_and_calls_it(loop):
     called = []
     loop.timers.set("soon", 0.02, lambda: called.append(1))
@@ -166,6 +168,7 @@ def test_a_turn_waits_no_longer_than_until_the_next_timer_and_calls_it(loop):
         loop.turn()
 
 
+@pytest.mark.posix_only  # the size of AF_UNIX's buffers
 def test_what_a_peer_does_not_take_at_once_is_sent_on_as_it_takes_it(loop, pair):
     peer, theirs = pair
     loop.watch_peer(peer, lambda: pytest.fail("it has said nothing"))
@@ -180,6 +183,7 @@ def test_what_a_peer_does_not_take_at_once_is_sent_on_as_it_takes_it(loop, pair)
     assert data + read_all(theirs) == encode(message, body)
 
 
+@pytest.mark.posix_only  # a pipe, which Windows cannot select
 def test_a_peer_with_a_large_backlog_is_not_heard_until_it_takes_its_answers(loop, pair):
     peer, theirs = pair
     other_reader, other_writer = os.pipe()

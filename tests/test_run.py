@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from .conftest import ADAPTORS, read_until
+from .conftest import ADAPTORS, CANCEL, read_until
 
 
 def run(farm, data, init=None, **options):
@@ -40,9 +40,10 @@ def test_a_failed_task_exits_1_with_one_fail_line_and_the_authors_traceback_once
         ({"do": "exit", "code": 0}, "the adaptor called sys.exit(0)"),
         ({"do": "vanish", "code": 3}, "the adaptor is gone: the adaptor's process exited with code 3"),
         ({"do": "vanish", "code": 0}, "the adaptor is gone: the adaptor's process exited with code 0"),
-        (
+        pytest.param(
             {"do": "signal", "number": int(signal.SIGSEGV)},
             "the adaptor is gone: the adaptor's process was killed by SIGSEGV",
+            marks=pytest.mark.posix_only,
         ),
     ],
 )
@@ -56,7 +57,11 @@ def test_an_adaptor_that_leaves_fails_the_task(farm, data, message):
     "program, how",
     [
         ("import sys; sys.exit(3)", "exited with code 3"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "was killed by SIGSEGV"),
+        pytest.param(
+            "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
+            "was killed by SIGSEGV",
+            marks=pytest.mark.posix_only,
+        ),
     ],
 )
 def test_a_failed_command_fails_the_task(farm, program, how):
@@ -68,6 +73,7 @@ def test_a_failed_command_fails_the_task(farm, program, how):
     assert "on_postrun" not in done.out and "Traceback" not in done.out
 
 
+@pytest.mark.posix_only  # /bin/echo
 def test_a_command_that_succeeds_calls_the_hooks_in_order(farm):
     farm.adaptor = str(ADAPTORS / "command.py")
     done = run(farm, {"args": ["/bin/echo", "done 70"]})
@@ -99,6 +105,7 @@ def test_an_exception_of_a_callback_fails_the_task_and_the_reading_goes_on(farm)
     assert done.out.count("Traceback") == 1
 
 
+@pytest.mark.posix_only  # /usr/bin/env; Windows adds variables of its own
 def test_the_environment_of_a_process_is_what_get_environment_gives(farm):
     farm.adaptor = str(ADAPTORS / "command.py")
     done = run(farm, {"args": ["/usr/bin/env"], "env": {"ONLY": "this"}})
@@ -130,7 +137,7 @@ def test_a_failed_start_stops_and_cleans_up(farm):
 def test_sigterm_cancels_and_exits_4_without_a_failure(farm):
     process = farm.popen("run", "--run-data", '{"do": "sleep", "seconds": 60}')
     read_until(process.stdout, "sleeping")
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(CANCEL)
     done = farm.finish(process, 20)
     assert done.code == 4
     assert "INFO: on_cancel on cancel" in done.lines
@@ -142,12 +149,13 @@ def test_sigterm_cancels_and_exits_4_without_a_failure(farm):
 def test_whatever_a_canceled_task_does_in_the_end_it_is_canceled(farm, do):
     process = farm.popen("run", "--run-data", json.dumps({"do": do}))
     read_until(process.stdout, "ing\n")
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(CANCEL)
     done = farm.finish(process, 20)
     assert done.code == 4
     assert "openjd_fail" not in done.out and "Traceback" not in done.out
 
 
+@pytest.mark.posix_only  # SIGINT; a group of its own hears no CTRL_C on Windows
 def test_a_second_interrupt_leaves_at_once_and_leaves_nothing(farm):
     process = farm.popen("run", "--run-data", '{"do": "ignore_cancel", "seconds": 60}')
     read_until(process.stdout, "ignoring")
@@ -165,6 +173,7 @@ def test_a_closed_standard_output_cancels(farm):
     process.stderr.close()
 
 
+@pytest.mark.posix_only  # process groups
 def test_sigkill_to_the_process_group_leaves_nothing(farm):
     process = farm.popen("run", "--run-data", '{"do": "tree"}')
     read_until(process.stdout, "tree is up")
@@ -174,19 +183,21 @@ def test_sigkill_to_the_process_group_leaves_nothing(farm):
     farm.wait_until_nothing_is_left(2)
 
 
+@pytest.mark.posix_only  # setsid
 def test_what_an_adaptor_leaves_running_ends_with_it(farm):
     process = farm.popen("run", "--run-data", '{"do": "tree", "seconds": 0}')
     assert farm.finish(process, 20).code == 0
     assert farm.pids() == []
 
 
+@pytest.mark.posix_only  # a shell
 def test_cancel_ends_a_commands_whole_tree(farm):
     farm.adaptor = str(ADAPTORS / "command.py")
     stubborn = "trap '' TERM; (trap '' TERM; setsid sleep 300 & sleep 300) & echo up; wait; sleep 300"
     process = farm.popen("run", "--run-data", json.dumps({"args": ["/bin/sh", "-c", stubborn], "grace": 0.5}))
     read_until(process.stdout, "up")
     begin = time.monotonic()
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(CANCEL)
     done = farm.finish(process, 20)
     assert done.code == 4, done
     assert time.monotonic() - begin < 10
@@ -198,6 +209,7 @@ def test_a_runs_without_a_home_or_a_known_user(farm):
     assert run(farm, {}).code == 0
 
 
+@pytest.mark.posix_only  # preexec_fn
 def test_no_descriptor_is_needed(farm):
     process = farm.popen("run", stdin=None, stdout=None, stderr=None, preexec_fn=lambda: os.closerange(0, 3))
     assert process.wait(30) == 0
