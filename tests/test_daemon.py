@@ -348,7 +348,7 @@ def test_a_file_that_is_no_connection_file_is_one_line_and_is_not_touched(farm, 
     done = farm.daemon(word, timeout=10)
     assert done.code == 2
     assert done.err == "ERROR: connection file %s: is truncated or no connection file\n" % farm.file
-    assert done.out == "" and farm.file.read_text() == text
+    assert done.out == "" and farm.file.read_text(encoding="utf-8") == text
 
 
 @pytest.mark.posix_only  # modes and owners of files
