@@ -65,16 +65,21 @@ class Bell:
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
+        self._lock = threading.Lock()
 
     def fileno(self) -> int:
         return self._reader.fileno()
 
     def ring(self, data: bytes = b"!") -> None:
         """Make it readable; ``data`` is what :meth:`heard` gives."""
-        try:
-            self._writer.send(data)
-        except BlockingIOError:
-            return  # it has been rung often enough
+        with self._lock:  # a send beside another thread's may be refused, and its ring would be lost
+            while True:
+                try:
+                    self._writer.send(data)
+                    return
+                except BlockingIOError:
+                    if is_readable(self._reader):
+                        return  # it has been rung often enough
 
     def heard(self) -> bytes:
         """All that it was rung with since the last call."""

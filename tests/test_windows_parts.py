@@ -117,6 +117,26 @@ def test_a_long_path_is_given_the_form_without_a_limit(path, form):
     assert windows.long_path(path) == form
 
 
+def test_no_ring_of_two_threads_at_once_is_lost():
+    bell = windows.Bell()
+    turns = threading.Semaphore(0)
+
+    def ring():
+        for _ in range(5000):
+            turns.acquire()
+            bell.ring()
+
+    ringer = threading.Thread(target=ring, daemon=True)
+    ringer.start()
+    for _ in range(5000):
+        turns.release()
+        bell.ring()
+        assert windows.wait_for({bell.fileno(): windows.READ}, 10)
+        bell.heard()
+    ringer.join(10)
+    bell.close()
+
+
 @pytest.fixture
 def _reader_stays(monkeypatch):
     monkeypatch.setattr(windows.StandardOutput, "_watch_reader", lambda self: None)
