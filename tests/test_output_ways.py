@@ -36,6 +36,7 @@ def test_every_line_and_then_the_failure_arrive_in_that_very_run(started, how, p
         assert sum("Traceback" in line for line in lines) == 1
 
 
+@pytest.mark.posix_only  # a shell's echo, and printf by libc
 @pytest.mark.parametrize("word", ["run", "daemon"])
 def test_all_ways_of_output_keep_the_order_in_which_they_were_made(farm, word):
     count = 200
@@ -71,12 +72,14 @@ def test_with_unbuffered_python_and_a_slow_reader_nothing_is_lost(farm):
     farm.daemon("stop")
 
 
+@pytest.mark.posix_only  # libc
 def test_c_code_that_holds_the_gil_gets_8_mb_out_in_one_call(started):
     done = task(started, {"do": "hold_gil", "size": 8_000_000})
     assert done.code == 0
     assert done.out == "holding\n" + ("x" * 99 + "\n") * 80_000
 
 
+@pytest.mark.posix_only  # libc
 def test_while_c_code_holds_the_gil_status_answers_and_a_cancel_ends_it_at_its_deadline(farm):
     farm.daemon("start")
     process = farm.daemon_popen("run", "--run-data", json.dumps({"do": "hold_gil", "seconds": 10}))
@@ -126,6 +129,7 @@ def test_a_line_of_5_mb_arrives_in_pieces_that_a_scheduler_can_read(farm):
     assert "".join(piece[len("STDOUT: ") :] for piece in pieces) == "0123456789" * 500_000
 
 
+@pytest.mark.posix_only  # a shell
 def test_an_applications_own_messages_pass_and_other_directives_do_not(farm):
     farm.adaptor = str(ADAPTORS / "command.py")
     text = (
@@ -143,6 +147,7 @@ def test_an_applications_own_messages_pass_and_other_directives_do_not(farm):
     ]
 
 
+@pytest.mark.posix_only  # a shell
 def test_progress_bars_that_end_lines_with_carriage_returns_become_lines(farm):
     farm.adaptor = str(ADAPTORS / "command.py")
     done = farm("run", "--run-data", json.dumps({"args": ["/bin/sh", "-c", r"printf 'done 1\rdone 2\r\ndone 3\n'"]}))
@@ -152,6 +157,7 @@ def test_progress_bars_that_end_lines_with_carriage_returns_become_lines(farm):
     assert [line for line in done.lines if line.startswith("openjd")] == ["openjd_progress: %d" % n for n in (1, 2, 3)]
 
 
+@pytest.mark.posix_only  # a shell
 def test_a_grandchild_that_holds_the_pipe_blocks_nobody(farm):
     farm.adaptor = str(ADAPTORS / "command.py")
     done = farm("run", "--run-data", json.dumps({"args": ["/bin/sh", "-c", "sleep 300 & echo out"]}), timeout=20)
@@ -182,6 +188,7 @@ def test_log_level_takes_effect(farm):
         assert lines == expected
 
 
+@pytest.mark.posix_only  # /proc
 def test_output_that_nobody_reads_takes_little_memory_and_all_of_it_arrives(farm):
     farm.daemon("start")
     process = farm.daemon_popen("run", "--run-data", json.dumps({"do": "lines", "how": "write", "count": 1_500_000}))

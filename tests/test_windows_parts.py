@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 
 import pytest
 
 from openjd_adapt import windows, windows_files, windows_tree
 from openjd_adapt.keeper import Plan
+
+from .conftest import ROOT
 
 ME = "S-1-5-21-1-2-3-1001"
 
@@ -117,26 +120,6 @@ def test_a_long_path_is_given_the_form_without_a_limit(path, form):
     assert windows.long_path(path) == form
 
 
-def test_no_ring_of_two_threads_at_once_is_lost():
-    bell = windows.Bell()
-    turns = threading.Semaphore(0)
-
-    def ring():
-        for _ in range(5000):
-            turns.acquire()
-            bell.ring()
-
-    ringer = threading.Thread(target=ring, daemon=True)
-    ringer.start()
-    for _ in range(5000):
-        turns.release()
-        bell.ring()
-        assert windows.wait_for({bell.fileno(): windows.READ}, 10)
-        bell.heard()
-    ringer.join(10)
-    bell.close()
-
-
 @pytest.fixture
 def _reader_stays(monkeypatch):
     monkeypatch.setattr(windows.StandardOutput, "_watch_reader", lambda self: None)
@@ -181,6 +164,17 @@ def test_standard_output_that_nobody_reads_is_an_error(monkeypatch):
                 out.write(memoryview(b"x"))
             except BlockingIOError:
                 continue
+
+
+def test_what_only_a_real_windows_can_prove_is_listed_in_the_readme():
+    marked = []
+    for path in sorted((ROOT / "tests").glob("test_*.py")):
+        found = re.findall(
+            r"^@pytest\.mark\.real_windows_only.*\n(?:@.*\n)*def test_(\w+)", path.read_text("utf-8"), re.M
+        )
+        marked += found
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert marked and [name for name in marked if "`…%s`" % name not in readme] == []
 
 
 def test_a_plan_reaches_another_process_whole():
