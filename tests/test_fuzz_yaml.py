@@ -477,7 +477,7 @@ def block_lines(text):
         return None
     body = text.rstrip("\n")
     last_breaks = len(text) - len(body)
-    if body[-1:] in ("\u2028", "\u2029"):
+    if body.rstrip(" ")[-1:] in ("\u2028", "\u2029"):
         return None  # what clips and keeps a break that is not \n is for the tables
     pieces = re.split("([\n\u2028\u2029])", body)
     lines = [(pieces[index], "".join(pieces[index + 1 : index + 2]) or "\n") for index in range(0, len(pieces), 2)]
