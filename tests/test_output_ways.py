@@ -206,6 +206,7 @@ def test_output_that_nobody_reads_takes_little_memory_and_all_of_it_arrives(farm
     farm.daemon("stop")
 
 
+@pytest.mark.posix_only  # SIGSTOP
 def test_a_stopped_front_holds_up_neither_the_task_nor_the_stop(farm):
     farm.daemon("start")
     process = farm.daemon_popen("run", "--run-data", json.dumps({"do": "lines", "how": "write", "count": 50_000}))

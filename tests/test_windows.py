@@ -57,8 +57,7 @@ def test_the_mandelbrot_session_renders_pictures(farm):
 
 def test_ctrl_break_cancels_a_task(farm):
     process = farm.popen("run", "--run-data", json.dumps({"do": "sleep", "seconds": 50}))
-    wait_for(process, b"on_start")
-    time.sleep(0.5)
+    wait_for(process, b"sleeping")
     process.send_signal(signal.CTRL_BREAK_EVENT)
     done = farm.finish(process, 30)
     assert done.code == 4, done
@@ -344,8 +343,7 @@ def test_a_command_without_standard_streams_works(farm):
 
 def test_ctrl_break_cancels_a_session_which_then_stops_its_daemon(farm):
     process = farm.popen("session", *["--run-data", json.dumps({"do": "sleep", "seconds": 50})] * 3)
-    wait_for(process, b"INFO: on_start")
-    time.sleep(0.5)
+    wait_for(process, b"sleeping")
     process.send_signal(signal.CTRL_BREAK_EVENT)
     done = farm.finish(process, 30)
     assert done.code == 4, done
