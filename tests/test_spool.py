@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 import random
 import re
+import sys
 import tempfile
 import tracemalloc
 
