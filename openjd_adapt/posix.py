@@ -253,7 +253,10 @@ def reset_signals() -> None:
 
 
 def ensure_standard_descriptors() -> None:
-    """Open /dev/null where the caller left standard input, output or error closed, lest a socket takes its place."""
+    """Open /dev/null where the caller left standard input, output or error closed, lest a socket takes its place.
+
+    ``sys.stdout`` and ``sys.stderr`` are there afterwards, which Python leaves None for what is closed.
+    """
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)

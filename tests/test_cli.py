@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from .conftest import ADAPTORS, ROOT, read_until
+from .conftest import ADAPTORS, CANCEL, ROOT, read_until
 
 AT_ONCE = 5  # seconds, on a loaded machine; every one of these takes some 50 ms
 
@@ -273,6 +273,14 @@ def test_a_command_whose_standard_streams_are_closed_has_its_exit_code_and_no_tr
     command = ["/bin/sh", "-c", '"$@" <&- >&- 2>&-', "sh", *farm.command(*words)]
     done = subprocess.run(command, cwd=str(farm.folder), env=farm.env, timeout=60)
     assert done.returncode == (2 if "status" in words else 0)
+
+
+def test_a_first_signal_while_a_session_stops_does_not_cut_its_stop_short(farm):
+    process = farm.popen("session", "--init-data", '{"on_stop": {"do": "sleep", "seconds": 2}}')
+    read_until(process.stdout, "sleeping")
+    process.send_signal(CANCEL)
+    done = farm.finish(process, 20)
+    assert done.code == 0 and "slept" in done.lines and "INFO: on_cleanup" in done.lines, done
 
 
 @pytest.mark.posix_only  # SIGINT
