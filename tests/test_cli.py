@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from .conftest import ADAPTORS, CANCEL, ROOT, read_until
+from .conftest import ADAPTORS, ROOT, read_until
 
 AT_ONCE = 5  # seconds, on a loaded machine; every one of these takes some 50 ms
 
@@ -275,12 +275,27 @@ def test_a_command_whose_standard_streams_are_closed_has_its_exit_code_and_no_tr
     assert done.returncode == (2 if "status" in words else 0)
 
 
-def test_a_first_signal_while_a_session_stops_does_not_cut_its_stop_short(farm):
-    process = farm.popen("session", "--init-data", '{"on_stop": {"do": "sleep", "seconds": 2}}')
-    read_until(process.stdout, "sleeping")
-    process.send_signal(CANCEL)
-    done = farm.finish(process, 20)
-    assert done.code == 0 and "slept" in done.lines and "INFO: on_cleanup" in done.lines, done
+def test_the_first_signal_is_not_passed_to_a_sessions_stop_and_the_second_is(farm):
+    # In a process of its own, whose signals are its own; the phase ends when its command is asked.
+    program = (
+        "import sys\n"
+        "from openjd_adapt import authoring, system\n"
+        "asked = []\n"
+        "def ask(process):\n"
+        "    asked.append(process)\n"
+        "    process.kill()\n"
+        "system.ask = ask\n"
+        "show = authoring._Show(False, 1)\n"
+        "def ring(name, line, show=show):\n"
+        "    assert not asked\n"
+        "    show._wakeup.ring(bytes([system.TERMINATION]))\n"
+        "show._print = ring\n"
+        "code = 'import time; print(1, flush=True); time.sleep(1); print(2, flush=True); time.sleep(100)'\n"
+        "show.phase('stop', [sys.executable, '-c', code], spared=True)\n"
+        "print(len(asked), show.canceled)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], env=farm.env, stdout=subprocess.PIPE, timeout=50)
+    assert done.stdout.split() == [b"1", b"True"]
 
 
 @pytest.mark.posix_only  # SIGINT
