@@ -108,7 +108,10 @@ class Keeper:
             self._watch_ground(plan.address)
 
     def _start_worker(self, plan: Plan, groups: Ledger | None) -> None:
-        self._worker = system.Worker(plan.argv, self._wakeup, groups)
+        try:
+            self._worker = system.Worker(plan.argv, self._wakeup, groups)
+        except OSError as error:
+            raise AdaptError("cannot start the adaptor's process: %s" % error.strerror) from None
         self._control = Peer(self._worker.control)
         self._loop.watch(self._worker, self._read_output)
         self._loop.watch_peer(self._control, self._on_control)

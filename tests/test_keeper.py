@@ -1,0 +1,28 @@
+"""What a keeper says where it cannot even begin; the rest is seen from outside, by test_run and test_daemon."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+
+from openjd_adapt import keeper, system
+from openjd_adapt.peer import Peer
+from openjd_adapt.wire import Decoder
+
+
+def test_a_host_that_has_no_room_for_another_process_is_told_as_that_and_not_as_a_fault_of_ours(monkeypatch, tmp_path):
+    def no_room(argv, bell, groups):
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(system, "Worker", no_room)
+    monkeypatch.setattr(system, "Wakeup", lambda *signals: system.Bell())  # the signals are this process's own
+    monkeypatch.setattr(system, "kill_children", lambda **options: set())  # and so are its children
+    plan = keeper.Plan("Probe", ["python"], {"token": "t"}, str(tmp_path / "private"))
+    ours, theirs = socket.socketpair()
+    keeper.keep(plan, Peer(theirs), None, None)
+    ours.settimeout(10)
+    ((message, _),) = Decoder().feed(ours.recv(10_000))
+    ours.close()
+    text = "cannot start the adaptor's process: " + os.strerror(errno.EAGAIN)
+    assert message == {"error": text, "code": 1}
