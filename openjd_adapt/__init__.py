@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         client_script as client_script,
     )
     from .application_adaptor import ApplicationAdaptor as ApplicationAdaptor
-    from .client import Client as Client, ClientInterface as ClientInterface
+    from .client import Client as Client
     from .config import (
         AdaptorConfiguration as AdaptorConfiguration,
         Configuration as Configuration,
@@ -37,7 +37,10 @@ if TYPE_CHECKING:
         Canceled as Canceled,
         InputError as InputError,
         ProcessFailed as ProcessFailed,
+        ProgramNotFound as ProgramNotFound,
+        ProgramNotStarted as ProgramNotStarted,
     )
+    from .interface import ClientInterface as ClientInterface
     from .lifecycle import AdaptorRunner as AdaptorRunner, AdaptorState as AdaptorState
     from .lines import RegexCallback as RegexCallback, RegexHandler as RegexHandler
     from .managed import ManagedProcess as ManagedProcess
@@ -64,10 +67,11 @@ _HOMES = {
     "adaptor": ("Adaptor", "AdaptorConfigurationOptions", "BaseAdaptor", "CommandAdaptor"),
     "application_adaptor": ("ApplicationAdaptor",),
     "application": ("ApplicationError", "ApplicationExited", "client_script"),
-    "client": ("Client", "ClientInterface"),
+    "client": ("Client",),
     "entry_point": ("EntryPoint",),
     "config": ("AdaptorConfiguration", "Configuration", "ConfigurationManager", "RuntimeConfiguration"),
-    "errors": ("AdaptError", "Canceled", "InputError", "ProcessFailed"),
+    "errors": ("AdaptError", "Canceled", "InputError", "ProcessFailed", "ProgramNotFound", "ProgramNotStarted"),
+    "interface": ("ClientInterface",),
     "lifecycle": ("AdaptorRunner", "AdaptorState"),
     "lines": ("RegexCallback", "RegexHandler"),
     "managed": ("ManagedProcess",),

@@ -26,7 +26,8 @@ class Action:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Action) and (self.name, self.args) == (other.name, other.args)
 
-    __hash__ = None  # type: ignore[assignment]
+    def __hash__(self) -> int:
+        return hash(self.name)  # the arguments may hold lists
 
     def __repr__(self) -> str:
         return "Action(%r, %r)" % (self.name, self.args)

@@ -39,6 +39,10 @@ class AdaptorConfigurationOptions:
         self.config_path = config_path
         self.schema_path = schema_path
 
+    def __class_getitem__(cls, config_cls: object) -> type:
+        """The class itself: as of :class:`BaseAdaptor`."""
+        return cls
+
 
 class BaseAdaptor(ABC):
     """What every adaptor has: data, configuration, messages to the scheduler, path mapping and cancel."""
@@ -113,7 +117,7 @@ class BaseAdaptor(ABC):
         """The file that the adaptor's class was loaded from, where it has one."""
         return getattr(sys.modules.get(type(self).__module__), "__file__", None)
 
-    def _validators(self) -> dict[str, AdaptorDataValidator]:
+    def _schemas(self) -> dict[str, AdaptorDataValidator]:
         """What checks init data and run data: by the schemas in the folder ``schemas`` beside the adaptor's module."""
         folder = os.path.join(os.path.dirname(os.path.abspath(self._module_file or "")), "schemas")
         if not self._module_file or not os.path.isdir(folder):
@@ -146,6 +150,10 @@ class BaseAdaptor(ABC):
         if self._config is None:
             self._config = self.config_manager.build_config()
         return self._config
+
+    def __class_getitem__(cls, config_cls: object) -> type:
+        """The class itself, so that adaptors may be written as ``Adaptor[MyConfiguration]`` for type checkers."""
+        return cls
 
     @classmethod
     def update_status(cls, *, progress: float | None = None, status_message: str | None = None) -> None:

@@ -26,6 +26,7 @@ class App:
         reentry_exe: str | None = None,
         start_timeout: float | None = None,
         bootstrapped: Callable[[], None] | None = None,
+        hint: str = "",
     ) -> None:
         self.name = name
         self.load = load
@@ -33,6 +34,8 @@ class App:
         self.arguments = arguments
         self.start_timeout = start_timeout
         self.bootstrapped = bootstrapped
+        #: What the command line's help says at its end.
+        self.hint = hint
         self._reentry_exe = reentry_exe
 
     def command(self) -> list[str]:

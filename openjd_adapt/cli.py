@@ -16,6 +16,7 @@ from .errors import DONE, AdaptError, InputError, one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn
 
     from .commands import Options
@@ -24,12 +25,21 @@ if TYPE_CHECKING:
 def main() -> None:
     """The command line of the package itself, which is told the adaptor. Exits with the command's code."""
     arguments = sys.argv[1:]
+    if arguments[:1] == [STAND_IN]:
+        from . import stand_in
+
+        sys.exit(_coded(lambda: stand_in.run(arguments[1:]), False))
     name, separator, value = arguments[0].partition("=") if arguments else ("", "", "")
     if name != "--adaptor":
-        sys.exit(run(App("ADAPTOR", _no_adaptor, []), arguments))
+        sys.exit(run(App("ADAPTOR", _no_adaptor, [], hint=_STAND_IN_HINT), arguments))
     used = 1 if separator else 2
     value = value if separator else "".join(arguments[1:2])
     sys.exit(run(App(adaptor_name(value), lambda: load_adaptor(value), ["--adaptor", value]), arguments[used:]))
+
+
+#: The command of the package itself that is about no adaptor.
+STAND_IN = "compat"
+_STAND_IN_HINT = " An adaptor that was written for openjd-adaptor-runtime: %s -- COMMAND ..." % STAND_IN
 
 
 def _no_adaptor() -> NoReturn:
@@ -50,16 +60,25 @@ def run(app: App, arguments: list[str]) -> int:
         launch.serve()
         system.finish(DONE)
         return DONE
-    try:
+
+    def act() -> int:
         command, options = _read(app, arguments)
-        code = command.act(app, options)
-    except AdaptError as error:
-        if "--debug" in arguments:
-            raise
-        print("ERROR: %s" % one_line(error), file=sys.stderr, flush=True)
-        code = error.exit_code
+        return command.act(app, options)
+
+    code = _coded(act, "--debug" in arguments)
     system.finish(code)
     return code
+
+
+def _coded(act: Callable[[], int], debug: bool) -> int:
+    """The exit code of what ``act`` does; an error of the toolkit is shown, too."""
+    try:
+        return act()
+    except AdaptError as error:
+        if debug:
+            raise
+        print("ERROR: %s" % one_line(error), file=sys.stderr, flush=True)
+        return error.exit_code
 
 
 def _read(app: App, arguments: list[str]) -> tuple[Command, Options]:
@@ -99,7 +118,7 @@ def _ask_argparse(app: App, arguments: list[str]) -> tuple[Command, Options]:
     parser = Parser(
         prog=os.path.basename(sys.argv[0]) if not app.arguments else " ".join(["openjd_adapt", *app.arguments]),
         description="Runs the adaptor %s." % app.name,
-        epilog="Exit codes: 0 done, 1 failed, 2 bad input, 3 no daemon, 4 canceled.",
+        epilog="Exit codes: 0 done, 1 failed, 2 bad input, 3 no daemon, 4 canceled." + app.hint,
         allow_abbrev=False,
     )
     groups = {"": parser.add_subparsers(metavar="COMMAND", required=True)}

@@ -15,9 +15,7 @@ from __future__ import annotations
 import os
 import platform
 import select
-import signal
 import sys
-import threading
 import traceback
 
 from .channel import ConnectionFile
@@ -28,7 +26,7 @@ from .wire import check_hello, hello
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any, TypeVar
 
     from .wire import Message
@@ -82,18 +80,24 @@ class Client:
         For applications that own the event loop: call it from a timer. False when the adaptor asks the application to
         end, or is gone.
         """
+        message = self.take(timeout)
+        if message is None:
+            return not self._peer.closed
+        if "action" in message:
+            self.perform(message, self._functions)
+        return "close" not in message
+
+    def take(self, timeout: float | None) -> Message | None:
+        """The next action, not performed yet, or ``{"close": true}``; None if there is none in time or ever again."""
         if not self._asked:
             self._asked = True
             self._say({"next": True})
         message = self._receive(timeout)
-        if message is None:
-            return not self._peer.closed
-        if "action" in message:
+        if message is not None and "action" in message:
             self._asked = False
-            self._perform(message)
-        elif "error" in message:
+        elif message is not None and "error" in message:
             raise WireError(message["error"])
-        return "close" not in message
+        return message
 
     def progress(self, percent: float) -> None:
         """Tell the adaptor how far the running action is, from 0 to 100."""
@@ -111,12 +115,13 @@ class Client:
         """Close the connection."""
         self._peer.close()
 
-    def _perform(self, message: Message) -> None:
+    def perform(self, message: Message, functions: Mapping[str, Callable[..., Any]]) -> None:
+        """Perform an action by the function of its name, and send the answer if one is wanted."""
         name, arguments, call = message["action"], message["args"] or {}, message["call"]
         try:
-            function = self._functions.get(name)
+            function = functions.get(name)
             if function is None:
-                known = ", ".join(sorted(self._functions)) or "none"
+                known = ", ".join(sorted(functions)) or "none"
                 raise AdaptError("the application has no action %r; it has: %s" % (name, known))
             result = function(**arguments)
             if call is not None:
@@ -156,52 +161,3 @@ class Client:
                 return None
             self._inbox += [message for message, _ in self._peer.receive()]
         return self._inbox.pop(0)
-
-
-class ClientInterface:
-    """The reference's client: a subclass fills :attr:`actions` and calls :meth:`poll`.
-
-    ``server_path``: what the adaptor has passed as ``AdaptorServer.server_path``. SIGTERM and SIGINT call
-    :meth:`graceful_shutdown` where this is the main thread.
-    """
-
-    def __init__(self, server_path: str) -> None:
-        self._client = Client(server_path)
-        self._mapped: dict[str, str] = {}
-        #: The functions that the adaptor may call, by name; each gets its arguments as one dict, or None.
-        self.actions: dict[str, Callable[..., Any]] = {"close": self.close}
-        self._open = True
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, self.graceful_shutdown)
-
-    def poll(self) -> None:
-        """Take actions until :meth:`close`, or until the adaptor is gone."""
-        while self._open:
-            self._client._functions = {name: _as_one(function) for name, function in self.actions.items()}
-            if not self._client.poll_once(None):
-                return
-
-    def map_path(self, path: str) -> str:
-        """Where ``path`` lies on this host; says what it did, once a path."""
-        if path not in self._mapped:
-            self._mapped[path] = self._client.map_path(path)
-            print("Mapped the path %s to %s" % (path, self._mapped[path]), flush=True)
-        return self._mapped[path]
-
-    def path_mapping_rules(self) -> list[PathMappingRule]:
-        """The adaptor's rules."""
-        return list(self._client.rules)
-
-    def close(self, args: dict[str, Any] | None = None) -> None:
-        """Leave :meth:`poll` after this action; a subclass also closes its application here."""
-        self._open = False
-
-    def graceful_shutdown(self, signum: int, frame: Any) -> None:
-        """Called for SIGTERM and SIGINT; a subclass may do more."""
-        self._open = False
-        raise SystemExit(128 + signum)
-
-
-def _as_one(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda **arguments: function(arguments or None)

@@ -28,7 +28,7 @@ class Configuration:
     DEFAULTS: dict[str, Any] = {}
 
     def __init__(self, config: dict[str, Any]) -> None:
-        self._given = dict(config)
+        self._config = dict(config)
 
     @classmethod
     def from_file(cls: type[Self], config_path: str, schema_path: str | list[str] | None = None) -> Self:
@@ -57,17 +57,17 @@ class Configuration:
 
     def override(self: Self, other: Self) -> Self:
         """This configuration with the keys of ``other`` put over it."""
-        return type(self)({**self._given, **other._given})
+        return type(self)({**self._config, **other._config})
 
     @property
     def config(self) -> dict[str, Any]:
         """All keys and values, defaults included."""
-        return {**self.DEFAULTS, **self._given}
+        return {**self.DEFAULTS, **self._config}
 
     @property
     def given(self) -> dict[str, Any]:
         """The keys and values that layers have set."""
-        return dict(self._given)
+        return dict(self._config)
 
 
 class RuntimeConfiguration(Configuration):
@@ -139,6 +139,10 @@ class ConfigurationManager:
         self.user_config_rel_path = user_config_rel_path
         self.schema_path = schema_path
         self.additional_config_paths = list(additional_config_paths or [])
+
+    def __class_getitem__(cls, config_cls: object) -> type:
+        """The class itself, for type checkers: ``ConfigurationManager[MyConfiguration]``."""
+        return cls
 
     def _read(self, path: str) -> Configuration | None:
         if not path or not os.path.exists(path):

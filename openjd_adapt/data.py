@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from . import system
-from .errors import InputError
+from .errors import InputError, MissingFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ def read_text(where: str, path: str) -> str:
     try:
         with open(system.long_path(path), "rb") as stream:
             return stream.read().decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise MissingFile("%s: %s" % (where, error.strerror)) from None
     except OSError as error:
         raise InputError("%s: %s" % (where, error.strerror)) from None
     except UnicodeDecodeError as error:

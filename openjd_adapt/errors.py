@@ -23,6 +23,18 @@ class InputError(AdaptError, ValueError):
     exit_code = BAD_INPUT
 
 
+class MissingFile(InputError, FileNotFoundError):
+    """A file that was named is not there."""
+
+
+class ProgramNotStarted(AdaptError, OSError):
+    """The system cannot start a program."""
+
+
+class ProgramNotFound(ProgramNotStarted, FileNotFoundError):
+    """The program, or the folder to start it in, is not there."""
+
+
 class NoDaemonError(AdaptError, ConnectionError):
     """No living daemon stands behind the connection file."""
 

@@ -52,7 +52,7 @@ class AdaptorRunner:
     def __init__(self, *, adaptor: BaseAdaptor) -> None:
         self.adaptor = adaptor
         self.state = AdaptorState.NOT_STARTED
-        self._validators: dict[str, AdaptorDataValidator] = {}
+        self._schemas: dict[str, AdaptorDataValidator] = {}
 
     def _enter(self, state: AdaptorState) -> None:
         if self.state not in ENTERED_FROM[state]:
@@ -61,12 +61,12 @@ class AdaptorRunner:
 
     def _check(self, kind: str, data: dict[str, Any], where: str) -> None:
         """Raise :class:`InputError` if the data that come from ``where`` are not as the adaptor's schema wants them."""
-        if kind in self._validators:
-            self._validators[kind].validate(data, where)
+        if kind in self._schemas:
+            self._schemas[kind].validate(data, where)
 
     def _start(self, where: str = "init data") -> None:
         """Start with the init data, which come from ``where``; bad ones leave the adaptor as it is."""
-        self._validators = self.adaptor._validators()
+        self._schemas = self.adaptor._schemas()
         self._check("init data", self.adaptor.init_data, where)
         self._enter(AdaptorState.START)
         self.adaptor._may_set_env = True

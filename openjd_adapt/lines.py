@@ -37,10 +37,15 @@ class RegexCallback:
         exit_if_matched: bool = False,
         only_run_if_first_matched: bool = False,
     ) -> None:
-        self.regex_list = regex_list
+        self.regex_list = list(regex_list)
         self.callback = callback
         self.exit_if_matched = exit_if_matched
         self.only_run_if_first_matched = only_run_if_first_matched
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RegexCallback) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]
 
     def get_match(self, msg: str) -> re.Match[str] | None:
         """The match of the first pattern that is found in ``msg``."""
@@ -56,7 +61,7 @@ class RegexHandler(logging.Handler):
 
     def __init__(self, regex_callbacks: Sequence[RegexCallback], level: int = logging.NOTSET) -> None:
         super().__init__(level)
-        self.regex_callbacks = regex_callbacks
+        self.regex_callbacks = list(regex_callbacks)
 
     def matches(self, line: str) -> Iterator[tuple[RegexCallback, re.Match[str]]]:
         """The callbacks that ``line`` calls, with their matches."""

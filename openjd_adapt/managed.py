@@ -65,8 +65,7 @@ class ManagedProcess(ABC):
             stderr_handler=self.stderr_handler,
             env=self.get_environment(),
         )
-        if process.stdin:
-            process.stdin.close()
+        process._close_stdin()
         try:
             process._wait_for_end()
         except BaseException:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from typing import Any, Iterable
 
 _FORMATS = ("POSIX", "URI", "WINDOWS")
+#: Names of systems that the reference takes for formats, too.
+_ALIASES = {**dict.fromkeys(("MACOS", "DARWIN", "MAC", "MAC OS", "OS X"), "POSIX"), "NT": "WINDOWS"}
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _WINDOWS = re.compile(r"[A-Za-z]:([/\\]|$)|\\\\")
 _LOWER = {letter: letter + 32 for letter in range(ord("A"), ord("Z") + 1)}
@@ -37,9 +39,9 @@ class PathMappingRule:
     """
 
     def __init__(
-        self, *, source_path_format: str, source_path: str, destination_path: str, destination_os: str | None = None
+        self, source_path_format: str, source_path: str, destination_path: str, destination_os: str | None = None
     ) -> None:
-        self.source_path_format = str(source_path_format).upper()
+        self.source_path_format = _format(str(source_path_format))
         self.source_path = source_path
         self.destination_path = destination_path
         self.destination_os = destination_os
@@ -58,6 +60,12 @@ class PathMappingRule:
         self._source = _key(self.source_path_format, components if components[-1] else components[:-1] or [""])
         #: How many components the source path has: of the rules that match, the deepest wins.
         self.depth = len(self._source)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PathMappingRule) and self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash((self.source_path, self.destination_path))
 
     def __repr__(self) -> str:
         return "PathMappingRule(%s %s -> %s)" % (self.source_path_format, self.source_path, self.destination_path)
@@ -105,6 +113,14 @@ class PathMappingRule:
         # Only one goes, for the root of "file:///" has three.
         ends = self.destination_path.endswith(("/", separator) if separator == "\\" else "/")
         return separator.join([self.destination_path[: -1 if ends else None], *rest])
+
+
+def _format(name: str) -> str:
+    name = name.strip().upper()
+    for begin, kind in (("WIN", "WINDOWS"), ("LINUX", "POSIX")):  # as "linux2" does
+        if name.startswith(begin):
+            return kind
+    return _ALIASES.get(name, name)
 
 
 def _separator(destination: str, system: str | None) -> str:

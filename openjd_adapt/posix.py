@@ -31,6 +31,7 @@ __all__ = [
     "configuration_folder",
     "ensure_standard_descriptors",
     "finish",
+    "hand_over",
     "is_locked",
     "is_readable",
     "leave",
@@ -341,6 +342,11 @@ def peer_is_me(connection: _socket.socket) -> bool:
 
 def finish(code: int) -> None:
     """The last that a command does, before it ends as any interpreter."""
+
+
+def hand_over(command: list[str], environment: dict[str, str]) -> NoReturn:
+    """Become another program, which gets this process's signals from now on. Raises :class:`OSError`."""
+    os.execvpe(command[0], command, environment)
 
 
 def leave(code: int) -> NoReturn:

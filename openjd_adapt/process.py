@@ -9,7 +9,7 @@ import threading
 import time
 
 from . import ladder, output, system, task
-from .errors import AdaptError
+from .errors import AdaptError, ProgramNotFound, ProgramNotStarted
 from .ladder import GRACE_SECONDS
 from .lines import LineForwarder
 
@@ -108,7 +108,7 @@ class LoggingSubprocess:
     Its standard input is an open pipe, :attr:`stdin`, that is closed with the process. As a context manager it
     waits for the process, or terminates it if the body raises.
 
-    Raises :class:`AdaptError` if the program cannot be started.
+    Raises :class:`ProgramNotStarted` if the program cannot be started, :class:`ProgramNotFound` if there is none.
     """
 
     def __init__(
@@ -123,6 +123,8 @@ class LoggingSubprocess:
         env: Mapping[str, str] | None = None,
     ) -> None:
         command = [os.fspath(argument) for argument in args]
+        if not command:
+            raise ValueError("args: must begin with a program")
         logger.info("Running: %s", subprocess.list2cmdline(command))
         try:
             self._process = subprocess.Popen(
@@ -135,7 +137,8 @@ class LoggingSubprocess:
                 **system.GROUP_OPTIONS,
             )
         except (OSError, ValueError) as error:
-            raise AdaptError("cannot start %s: %s" % (command[0], error)) from error
+            kind = ProgramNotFound if isinstance(error, FileNotFoundError) else ProgramNotStarted
+            raise kind("cannot start %s: %s" % (command[0], error)) from error
         if task.groups:
             task.groups.enter(self._process.pid)
         self._tree = system.Tree(self._process)
@@ -215,12 +218,13 @@ class LoggingSubprocess:
             raise
 
     def wait(self) -> None:
-        """Wait for the process's end and for all that it has written.
+        """Close the process's standard input; wait for its end and for all that it has written.
 
         A cancel of the running task ends the wait with :class:`Canceled`, and an exception of one of the callbacks with
         that exception; the process goes on in both cases. A descendant that holds the pipes is waited for one second at
         the most.
         """
+        self._close_stdin()
         self._wait_for_end()
         self._reap()
 
@@ -288,14 +292,17 @@ class LoggingSubprocess:
 
     def _drain(self) -> None:
         """Wait for what the process has written; a descendant that holds its pipes is not waited for long."""
+        self._close_stdin()
+        end = time.monotonic() + DRAIN_SECONDS
+        for reader in self._readers:
+            reader.join(max(0.0, end - time.monotonic()))
+
+    def _close_stdin(self) -> None:
         if self._process.stdin:
             try:
                 self._process.stdin.close()
             except BrokenPipeError:
                 pass  # what the process did not read is nobody's loss
-        end = time.monotonic() + DRAIN_SECONDS
-        for reader in self._readers:
-            reader.join(max(0.0, end - time.monotonic()))
 
 
 class _Victim:

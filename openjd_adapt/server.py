@@ -49,7 +49,8 @@ class AdaptorServer:
         self.on_message: Callable[[Message], object] = bool
         #: Called on the server's thread when the application has closed its connection.
         self.on_gone: Callable[[], object] = bool
-        self._adaptor = adaptor
+        #: Whose application this is; asked for its rules.
+        self.adaptor = adaptor
         self._folder = task.private_folder or private_folder_name()
         system.make_private_folder(self._folder)
         path = os.path.join(self._folder, "%s%d.json" % (APPLICATION_NAME, next(_numbers)))
@@ -137,7 +138,7 @@ class AdaptorServer:
             self._application.send({"close": True})
 
     def _greeting(self) -> Message:
-        rules = [rule.to_dict() for rule in self._adaptor.path_mapping_rules]
+        rules = [rule.to_dict() for rule in self.adaptor.path_mapping_rules]
         return {**hello(PACKAGE), "rules": rules}
 
     def _hear(self, peer: Peer, message: Message) -> None:

@@ -27,6 +27,7 @@
 ``ensure_standard_descriptors``  leave none of standard input, output and error closed, nor its stream absent
 ``finish``                       the last that a command does
 ``give_name``                    rename a file, but never over another
+``hand_over``                    run another program to its end, in place of this one where that is possible
 ``is_locked``                    whether a daemon holds that lock
 ``is_readable``                  whether a socket has something to read
 ``kill``                         kill a process of somebody else's, if it is still the one that is meant

@@ -38,11 +38,11 @@ class AdaptorDataValidator:
         except SchemaError as error:
             raise InputError("%s: %s" % (where, error)) from None
 
-    @staticmethod
-    def from_schema_file(schema_path: str) -> AdaptorDataValidator:
+    @classmethod
+    def from_schema_file(cls, schema_path: str) -> AdaptorDataValidator:
         """The validator by the schema in a JSON file."""
         where = "schema %s" % schema_path
-        return AdaptorDataValidator(parse(where, read_text(where, schema_path)), where)
+        return cls(parse(where, read_text(where, schema_path)), where)
 
     def validate(self, data: str | dict[str, Any], where: str = "data") -> None:
         """Raise :class:`DataError` if the data are not as the schema wants them.
@@ -62,6 +62,9 @@ class AdaptorDataValidator:
 class AdaptorDataValidators:
     """The validators of an adaptor's init data and run data."""
 
+    #: The class of both.
+    validator_cls = AdaptorDataValidator
+
     def __init__(self, init_data_validator: AdaptorDataValidator, run_data_validator: AdaptorDataValidator) -> None:
         self.init_data = init_data_validator
         self.run_data = run_data_validator
@@ -70,7 +73,7 @@ class AdaptorDataValidators:
     def for_adaptor(cls, schema_dir: str) -> AdaptorDataValidators:
         """Those by ``init_data.schema.json`` and ``run_data.schema.json`` in a folder, which must both be there."""
         paths = [os.path.join(schema_dir, name) for name in SCHEMA_FILES.values()]
-        return cls(*map(AdaptorDataValidator.from_schema_file, paths))
+        return cls(*map(cls.validator_cls.from_schema_file, paths))
 
 
 def for_folder(schema_dir: str) -> dict[str, AdaptorDataValidator]:

@@ -54,7 +54,7 @@ class RulesOnly:
 
 CLIENT = """
 import sys, threading
-from openjd_adapt.client import ClientInterface
+from openjd_adapt import ClientInterface
 
 class Mine(ClientInterface):
     def __init__(self, path):
@@ -92,10 +92,14 @@ def test_the_references_client_takes_the_actions_of_a_queue_until_it_is_closed(w
     command = [sys.executable, "-c", CLIENT, server.server_path, where]
     out = subprocess.check_output(command, cwd=str(ROOT), timeout=20).decode()
     assert out.splitlines() == [
+        'Performing the action {"name": "hello", "args": {"frame": 1}}',
         "hello {'frame': 1}",
+        'Performing the action {"name": "hello", "args": null}',
         "hello None",
+        'Performing the action {"name": "map", "args": {"path": "/a/x"}}',
         "Mapped the path /a/x to /b/x",
         "/b/x /b/x 1",
+        'Performing the action {"name": "close", "args": null}',
         "left",
     ]
     assert len(queue) == 0  # the application has taken everything

@@ -25,7 +25,7 @@ LAYERS = """
     cli
     commands
     app
-    authoring
+    authoring stand_in
     frontend
     front launch
     guardian
@@ -40,6 +40,7 @@ LAYERS = """
     watch
     ladder
     server
+    interface
     client
     lines
     output

@@ -17,7 +17,7 @@ import time
 CLIENT = """
 import sys, time
 if sys.argv[1] == "ours":
-    from openjd_adapt.client import ClientInterface as Base
+    from openjd_adapt import ClientInterface as Base
 else:
     from openjd.adaptor_runtime_client import ClientInterface as Base
 class Client(Base):

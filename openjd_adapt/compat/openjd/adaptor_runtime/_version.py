@@ -1,0 +1,7 @@
+"""The version of what serves here: the toolkit's own."""
+
+from ..adaptor_runtime_client._toolkit import toolkit
+
+version = __version__ = toolkit.__version__
+
+__all__ = ["__version__", "version"]

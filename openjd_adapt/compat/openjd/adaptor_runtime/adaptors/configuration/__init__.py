@@ -1,0 +1,10 @@
+"""Layered configuration."""
+
+from ....adaptor_runtime_client._toolkit import toolkit
+
+AdaptorConfiguration = toolkit.AdaptorConfiguration
+Configuration = toolkit.Configuration
+ConfigurationManager = toolkit.ConfigurationManager
+RuntimeConfiguration = toolkit.RuntimeConfiguration
+
+__all__ = ["AdaptorConfiguration", "Configuration", "ConfigurationManager", "RuntimeConfiguration"]

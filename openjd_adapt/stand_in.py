@@ -1,0 +1,36 @@
+"""Runs adaptors that were written for the reference: puts its import names, in ``compat``, first on the path."""
+
+from __future__ import annotations
+
+import os
+
+from . import system
+from .errors import DONE, InputError, ProgramNotFound, ProgramNotStarted
+from .peer import PACKAGE
+
+#: What PYTHONPATH must have for ``import openjd.adaptor_runtime`` to get this package.
+FOLDER = os.path.join(PACKAGE, "compat")
+
+
+def run(arguments: list[str]) -> int:
+    """Print the folder, or run the command that stands behind ``--`` with it.
+
+    Raises :class:`InputError` for anything else, :class:`ProgramNotStarted` if the command cannot be started.
+    """
+    if not arguments:
+        print(FOLDER)
+        return DONE
+    command = arguments[1:]
+    if arguments[0] != "--" or not command:
+        raise InputError("compat: give nothing, or -- and a command; not %s" % " ".join(arguments))
+    try:
+        return system.hand_over(command, environment())
+    except OSError as error:
+        kind = ProgramNotFound if isinstance(error, FileNotFoundError) else ProgramNotStarted
+        raise kind("compat: cannot run %s: %s" % (command[0], error.strerror)) from None
+
+
+def environment() -> dict[str, str]:
+    """This process's environment with the folder first in PYTHONPATH."""
+    rest = [place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place and place != FOLDER]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([FOLDER, *rest])}
