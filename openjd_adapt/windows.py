@@ -27,7 +27,6 @@ __all__ = [
     "configuration_folder",
     "ensure_standard_descriptors",
     "finish",
-    "hand_over",
     "is_locked",
     "is_readable",
     "leave",
@@ -363,20 +362,6 @@ def long_path(path: str) -> str:
 def peer_is_me(connection: socket.socket) -> bool:
     """The kernel does not tell; peers prove it by the connection file's key."""
     return True
-
-
-def hand_over(command: list[str], environment: dict[str, str]) -> int:
-    """Run another program; returns its exit code. The console's events reach it by themselves.
-
-    Raises :class:`OSError`.
-    """
-    import subprocess
-
-    from .windows_tree import prepare_command
-
-    for number in CANCEL_SIGNALS:
-        signal.signal(number, _note)
-    return subprocess.call(prepare_command(command, environment), env=environment)
 
 
 def leave(code: int) -> NoReturn:

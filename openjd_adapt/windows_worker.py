@@ -8,11 +8,13 @@ a console script's).
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import threading
 
-from .windows_tree import CREATE_SUSPENDED, OWN_GROUP, Job, kill_below
+from .windows import CANCEL_SIGNALS
+from .windows_tree import CREATE_SUSPENDED, OWN_GROUP, Job, kill_below, prepare_command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +22,16 @@ if TYPE_CHECKING:
 
     from .windows import Bell
 
-__all__ = ["CHILD_SIGNALS", "FORKS", "Worker", "settle", "start_keeper", "starter_of_keeper", "worker_control"]
+__all__ = [
+    "CHILD_SIGNALS",
+    "FORKS",
+    "Worker",
+    "hand_over",
+    "settle",
+    "start_keeper",
+    "starter_of_keeper",
+    "worker_control",
+]
 
 #: Whether guardian and keeper are forks of the command: here the keeper is started anew, and there is no guardian.
 FORKS = False
@@ -147,6 +158,16 @@ def _socket_for(reader: int | None, writer: int | None) -> socket.socket:
         if reader is not None:  # what an adaptor's process is told does not matter when its keeper ends
             _pumps.append(pump)
     return ours
+
+
+def hand_over(command: list[str], environment: dict[str, str]) -> int:
+    """Run another program; returns its exit code. The console's events reach it by themselves.
+
+    Raises :class:`OSError`.
+    """
+    for number in CANCEL_SIGNALS:
+        signal.signal(number, lambda number, frame: None)
+    return subprocess.call(prepare_command(command, environment), env=environment)
 
 
 #: The threads that bring to its pipe what was sent.
