@@ -1,0 +1,1 @@
+"""A package as published adaptors are: adaptor, client, schemas. It runs on the reference, too."""
