@@ -16,6 +16,7 @@ from openjd_adapt import (
     Adaptor,
     AdaptorRunner,
     AdaptorServer,
+    ClientInterface,
     InputError,
     PathMappingRule,
 )
@@ -107,6 +108,64 @@ def test_the_references_client_takes_the_actions_of_a_queue_until_it_is_closed(w
     thread.join(5)
     assert not thread.is_alive()
     assert not os.path.exists(os.path.dirname(server.server_path))
+
+
+class Quiet(ClientInterface):
+    """Answers to nobody's signals: a test is no application."""
+
+    def graceful_shutdown(self, signum, frame):
+        pass
+
+
+@pytest.fixture
+def served():
+    """A function that starts a server for an adaptor and gives a client, on a thread other than the main one."""
+    servers = []
+
+    def serve(adaptor):
+        server = AdaptorServer(ActionsQueue(), adaptor)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        servers.append((server, thread))
+        made = []
+        making = threading.Thread(target=lambda: made.append(Quiet(server.server_path)))
+        making.start()
+        making.join(10)
+        return server, made[0]
+
+    yield serve
+    for server, thread in servers:
+        server.shutdown()
+        thread.join(10)
+
+
+@pytest.mark.posix_only
+def test_poll_returns_when_the_adaptor_is_gone(served):
+    server, client = served(RulesOnly())
+    client.actions["leave"] = lambda args: server.shutdown()
+    server.actions_queue.enqueue_action(Action("leave"))
+    client.poll()
+    assert client._request_next_action()[0] == 410
+
+
+@pytest.mark.posix_only
+def test_a_client_maps_paths_by_the_rules_and_asks_no_adaptors_method(served):
+    class Own(RulesOnly):
+        def map_path(self, path):
+            raise AssertionError("it was asked")
+
+    client = served(Own())[1]
+    assert client.map_path("/a/x") == "/b/x" and client.map_path("/c") == "/c"
+
+
+@pytest.mark.posix_only
+def test_an_adaptor_that_asks_the_application_to_end_closes_it(served):
+    server, client = served(RulesOnly())
+    closed = []
+    client.actions["close"] = closed.append
+    server.close_application()
+    client.poll()
+    assert closed == [None]
 
 
 def test_an_application_that_is_driven_by_its_standard_input(farm):

@@ -281,6 +281,18 @@ def test_jsonschema_is_loaded_only_for_an_error(tmp_path):
 # What the files are
 
 
+def test_every_name_can_be_imported_from_the_toolkit_itself():
+    code = (
+        "import json; from importlib import import_module\n"
+        "parts = ['', '.adaptors', '.adaptors.configuration', '.app_handlers', '.application_ipc', '.process']\n"
+        "modules = [import_module('openjd.adaptor_runtime' + part) for part in parts]\n"
+        "modules += [import_module('openjd.adaptor_runtime_client')]\n"
+        "print(json.dumps([name for module in modules for name in module.__all__]))"
+    )
+    names = set(json.loads(run(code, COMPAT)))
+    assert len(names) > 20 and names - set(openjd_adapt.__all__) == {"HTTPClientInterface"}
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(COMPAT)))
 def test_a_file_of_the_shim_hands_on_and_imports_relatively(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
