@@ -241,7 +241,7 @@ def test_a_vendored_copys_shim_works_where_the_copy_was_not_imported(vendored):
 def test_a_vendored_copys_shim_keeps_to_its_copy_beside_another_one(vendored):
     code = (
         "import sys, openjd_adapt, openjd.adaptor_runtime.process as p\n"
-        "print(sys.modules[p.LoggingSubprocess.__module__].__file__, openjd_adapt.__file__)"
+        "print(sys.modules[p.LoggingSubprocess.__module__].__file__, sys.modules['openjd_adapt'].__file__)"
     )
     assert run(code, vendored / "compat", ROOT).split() == [
         str(vendored / "process.py"),
