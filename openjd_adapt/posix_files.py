@@ -1,41 +1,93 @@
-"""Linux and macOS: private files, and the sockets that lie beside them. See ``system`` for the contract."""
+"""Linux and macOS: folders, private files, locks. See ``system`` for the contract."""
 
 from __future__ import annotations
 
-import _socket  # socket costs a short command more than all of this package does
 import errno
 import os
+import signal
 import stat
 import sys
 
 assert sys.platform != "win32"  # for type checkers
 
-from .posix import make_private_folder
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import socket
-
 __all__ = [
-    "KEYED",
-    "Endpoint",
+    "configuration_folder",
     "create_private",
     "give_name",
+    "is_locked",
+    "lock",
+    "long_path",
+    "make_private_folder",
     "open_private",
+    "path_of_uri",
     "read_at",
+    "remove_private_folder",
+    "temporary_folder",
+    "wait_for_lock",
     "write_at",
 ]
 
-#: Whether a peer must prove that it knows the connection file's key; here the kernel says who it is.
-KEYED = False
-#: The name of a socket in a private folder, which is removed with that.
-SOCKET_NAME = "socket"
-_SUN_PATH_BYTES = 100
-#: A folder in which no socket can be made; ENOENT: a long path, and no /proc to shorten it.
-_NO_SOCKET_HERE = (errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL, errno.EACCES, errno.EROFS, errno.ENOENT)
-
 read_at = os.pread
 write_at = os.pwrite
+
+
+def configuration_folder() -> str:
+    """Where the host's configuration lies."""
+    return "/etc"
+
+
+def path_of_uri(text: str) -> str:
+    """The path that stands behind ``file://``."""
+    return text
+
+
+def long_path(path: str) -> str:
+    """The path as it is: only Windows limits some forms of paths."""
+    return path
+
+
+def temporary_folder() -> str:
+    """A folder for private ones: the first that can be written of ``TMPDIR``, the system's, and the current one.
+
+    As :func:`tempfile.gettempdir`, which costs a third of an interpreter start.
+    """
+    places = [os.environ.get("TMPDIR"), "/tmp", "/var/tmp"]
+    for place in filter(None, places):
+        if os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK):
+            return os.path.abspath(place)
+    return os.getcwd()
+
+
+def make_private_folder(path: str) -> None:
+    """Make a folder that this user alone may enter, or take one that this user has made. Raises :class:`OSError`."""
+    try:
+        os.mkdir(path, 0o700)
+        os.chmod(path, 0o700)  # whatever the umask has taken away
+    except FileExistsError:
+        facts = os.lstat(path)
+        if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_mode & 0o077:
+            raise PermissionError(errno.EPERM, "is not a private folder of this user's", path) from None
+
+
+def remove_private_folder(path: str, prefixes: tuple[str, ...]) -> None:
+    """Remove such a folder, and in it the files whose names begin with one of ``prefixes``, as far as they are there.
+
+    What somebody may have put in its place is not followed.
+    """
+    try:
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return
+    try:
+        if os.fstat(folder).st_uid == os.geteuid():
+            for name in os.listdir(folder):
+                if name.startswith(prefixes):
+                    os.unlink(name, dir_fd=folder)
+            os.rmdir(path)
+    except OSError:
+        return
+    finally:
+        os.close(folder)
 
 
 def create_private(path: str) -> int:
@@ -75,68 +127,47 @@ def give_name(draft: str, path: str) -> None:
         os.rename(draft, path)
 
 
-class Endpoint:
-    """Where a daemon listens: an AF_UNIX socket beside the connection file or in a private folder."""
+def lock(descriptor: int) -> bool:
+    """Lock an open file for the life of its description, forks included. False if another holds it."""
+    import fcntl
 
-    def __init__(self, text: str, folder: str) -> None:
-        """``text`` is what stands in a connection file of ``folder``."""
-        self.text = text
-        self._path = os.path.join(folder, text)
-
-    def __str__(self) -> str:
-        return "the socket " + self._path
-
-    @staticmethod
-    def listen(draft: str, private_folder: str) -> tuple[Endpoint, socket.socket]:
-        """Bind beside the file ``draft``, so that a container that shares the folder can connect; else in a folder."""
-        import socket
-
-        listener = socket.socket(socket.AF_UNIX)
-        mask = os.umask(0o177)
-        try:
-            path = draft + ".sock"
-            try:
-                _at_short_path(path, listener.bind)
-                endpoint = Endpoint(os.path.basename(path), os.path.dirname(path))
-            except OSError as error:
-                if error.errno not in _NO_SOCKET_HERE:
-                    raise
-                make_private_folder(private_folder)
-                path = os.path.join(private_folder, SOCKET_NAME)
-                _at_short_path(path, listener.bind)
-                endpoint = Endpoint(path, "")
-        except BaseException:
-            listener.close()
-            raise
-        finally:
-            os.umask(mask)
-        return endpoint, listener
-
-    def connect(self) -> _socket.socket:
-        """A connection. Raises :class:`OSError`."""
-        connection = _socket.socket(_socket.AF_UNIX)
-        try:
-            _at_short_path(self._path, connection.connect)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def remove(self) -> None:
-        """Remove the socket, unless somebody has done so."""
-        try:
-            os.unlink(self._path)
-        except OSError:
-            return
-
-
-def _at_short_path(path: str, act: object) -> None:
-    """Bind or connect at ``path``, however long it is."""
-    if len(os.fsencode(path)) <= _SUN_PATH_BYTES:
-        act(path)  # type: ignore[operator]
-        return
-    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
     try:
-        act("/proc/self/fd/%d/%s" % (folder, os.path.basename(path)))  # type: ignore[operator]
-    finally:
-        os.close(folder)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def is_locked(descriptor: int) -> bool:
+    """Whether another holds the lock of an open file."""
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return False
+
+
+def wait_for_lock(descriptor: int, timeout: float) -> bool:
+    """Block until nobody else holds the lock of an open file, and hold it; False after ``timeout`` seconds.
+
+    Takes SIGALRM for itself.
+    """
+    import fcntl
+
+    def give_up(number: int, frame: object) -> None:
+        raise TimeoutError
+
+    signal.signal(signal.SIGALRM, give_up)
+    # It goes on ringing, as the first may come just before the wait begins; a time of 0 would switch it off.
+    signal.setitimer(signal.ITIMER_REAL, max(timeout, 0.001), 0.1)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    except TimeoutError:
+        return False
+    return True

@@ -8,7 +8,7 @@ import sys
 
 assert sys.platform != "win32"  # for type checkers
 
-from .posix import close_inherited
+from .posix_streams import close_inherited
 from .posix_tree import Ledger, has_ended, kill_children
 
 TYPE_CHECKING = False

@@ -83,11 +83,15 @@ import sys
 
 if sys.platform == "win32":
     from .windows import *  # noqa: F403
+    from .windows_endpoint import *  # noqa: F403
     from .windows_files import *  # noqa: F403
+    from .windows_streams import *  # noqa: F403
     from .windows_tree import *  # noqa: F403
     from .windows_worker import *  # noqa: F403
 else:
     from .posix import *  # noqa: F403
+    from .posix_endpoint import *  # noqa: F403
     from .posix_files import *  # noqa: F403
+    from .posix_streams import *  # noqa: F403
     from .posix_tree import *  # noqa: F403
     from .posix_worker import *  # noqa: F403

@@ -1,4 +1,4 @@
-"""Windows: signals, descriptors, locks, folders. See ``system`` for the contract."""
+"""Windows: signals and waits, and a process's own end. See ``system`` for the contract."""
 
 from __future__ import annotations
 
@@ -8,39 +8,26 @@ import signal
 import socket
 import sys
 import threading
-import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, NoReturn
 
 __all__ = [
-    "BROKEN",
     "Bell",
+    "BROKEN",
     "CANCEL_SIGNALS",
-    "READ",
-    "StandardOutput",
-    "TERMINATION",
-    "WRITE",
-    "Wakeup",
     "catch_termination",
-    "configuration_folder",
-    "ensure_standard_descriptors",
     "finish",
-    "is_locked",
     "is_readable",
     "leave",
-    "lock",
-    "long_path",
-    "make_private_folder",
-    "path_of_uri",
-    "peer_is_me",
-    "remove_private_folder",
+    "READ",
     "reset_signals",
-    "temporary_folder",
+    "TERMINATION",
     "wait_for",
-    "wait_for_lock",
     "wait_readable",
+    "Wakeup",
+    "WRITE",
 ]
 
 #: How others ask a process to end (CTRL_BREAK), and what cancels a command (that, and CTRL_C).
@@ -49,13 +36,6 @@ CANCEL_SIGNALS = (TERMINATION, signal.SIGINT)
 
 #: What a descriptor is waited for, and found ready for; broken is found without being asked for.
 READ, WRITE, BROKEN = 1, 2, 4
-
-#: Where the lock of a file lies: behind any content, as what is locked cannot be read by others here.
-_LOCK_PLACE_HIGH = 0x40000000
-_LOCK_PAUSE_SECONDS = 0.02
-#: How often it is asked whether anybody reads standard output.
-_READER_SECONDS = 0.25
-_CHUNK_BYTES = 64 * 1024
 
 
 class Bell:
@@ -139,17 +119,6 @@ class _Closing:
     wakeups: list[Wakeup] = []
 
 
-def finish(code: int) -> None:
-    """The last that a command does: where Windows waits for this process in a thread, it must not end otherwise."""
-    for wakeup in _Closing.wakeups:
-        wakeup.forget()
-    if _Closing.began:
-        for stream in (sys.stdout, sys.stderr):
-            if stream:
-                stream.flush()
-        os._exit(code)
-
-
 def _note(number: int, frame: object) -> None:
     """Let the wakeup bell tell of the signal; a handler must exist for that."""
 
@@ -203,220 +172,17 @@ def wait_readable(descriptor: int, timeout: float | None = None) -> bool:
     return waiting.value > 0
 
 
-class StandardOutput:
-    """Standard output, for a loop that must never block in a write: a thread writes, chunk by chunk.
-
-    Another looks whether its reader is still there, and rings ``wakeup`` when it has gone: Windows tells nobody.
-    """
-
-    #: What to wait for until :meth:`write` makes progress.
-    INTEREST = READ
-
-    def __init__(self, wakeup: Bell) -> None:
-        #: Whether nobody reads it any more.
-        self.is_broken = False
-        self._wakeup = wakeup
-        self._bell = Bell()
-        self._bell.ring()  # the first chunk can be taken at once
-        self._work = threading.Semaphore(0)
-        self._chunk = b""
-        self._busy = False
-        self._error: OSError | None = None
-        threading.Thread(target=self._serve, name="standard output", daemon=True).start()
-        threading.Thread(target=self._watch_reader, name="reader of standard output", daemon=True).start()
-
-    def fileno(self) -> int:
-        return self._bell.fileno()
-
-    def write(self, data: memoryview) -> int:
-        """Write some of ``data``; how much. Raises :class:`OSError`, :class:`BlockingIOError` if it took nothing.
-
-        A chunk counts as written when it is: until then the same data must be passed again.
-        """
-        self._bell.heard()
-        if self._error:
-            raise self._error
-        if self._busy:
-            raise BlockingIOError
-        if self._chunk:
-            written, self._chunk = len(self._chunk), b""
-            self._bell.ring()
-            return written
-        self._chunk = bytes(data[:_CHUNK_BYTES])
-        self._busy = True
-        self._work.release()
-        raise BlockingIOError
-
-    def _serve(self) -> None:
-        while True:
-            self._work.acquire()
-            view = memoryview(self._chunk)
-            try:
-                while view:
-                    view = view[os.write(1, view) :]
-            except OSError as error:
-                self._error = error
-            self._busy = False
-            self._bell.ring()
-
-    def _watch_reader(self) -> None:
-        import msvcrt
-
-        from . import win32
-
-        pipe = msvcrt.get_osfhandle(1)  # type: ignore[attr-defined, unused-ignore]
-        here = win32.has_reader(pipe)
-        while here:
-            time.sleep(_READER_SECONDS)
-            here = win32.has_reader(pipe)
-        if here is False:
-            self.is_broken = True
-            self._wakeup.ring(b"\0")
-
-
-# Folders and descriptors
-
-
-def configuration_folder() -> str:
-    """Where the host's configuration lies."""
-    return os.environ.get("PROGRAMDATA") or os.path.join(os.environ.get("SYSTEMDRIVE", "C:") + os.sep, "ProgramData")
-
-
-def path_of_uri(text: str) -> str:
-    """The path that stands behind ``file://``: ``C:\\a`` or, with a slash before it, ``/C:/a``; also of a share."""
-    return text[1:] if text[:1] in ("/", "\\") and text[2:3] == ":" else text
-
-
-def temporary_folder() -> str:
-    """A folder for private ones: the user's, or the current one."""
-    for name in ("TMP", "TEMP"):
-        place = os.environ.get(name, "")
-        if place and os.path.isdir(place):
-            return os.path.abspath(place)
-    return os.getcwd()
-
-
-def make_private_folder(path: str) -> None:
-    """Make a folder that this user alone may enter, or take one that this user has made. Raises :class:`OSError`."""
-    from ctypes import byref
-
-    from . import win32
-
-    try:
-        win32.CreateDirectory(path, byref(win32.private()))
-    except FileExistsError:
-        if not os.path.isdir(path) or os.path.islink(path):
-            raise
-
-
-def remove_private_folder(path: str, prefixes: tuple[str, ...]) -> None:
-    """Remove such a folder, and in it the files whose names begin with one of ``prefixes``, as far as there are any."""
-    try:
-        for name in os.listdir(path):
-            if name.startswith(prefixes):
-                os.unlink(os.path.join(path, name))
-        os.rmdir(path)
-    except OSError:
-        return
-
-
-def ensure_standard_descriptors() -> None:
-    """Open NUL where the caller left standard input, output or error closed, lest another file takes its place.
-
-    ``sys.stdout`` and ``sys.stderr`` are there afterwards, and UTF-8 with LF whatever the code page says.
-    """
-    for descriptor in (0, 1, 2):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            null = os.open(os.devnull, os.O_RDWR)
-            if null != descriptor:
-                os.dup2(null, descriptor)
-                os.close(null)
-    for name, descriptor in (("stdout", 1), ("stderr", 2)):
-        stream = getattr(sys, name)
-        if stream is None:  # as in a process without a console
-            setattr(sys, name, open(descriptor, "w", encoding="utf-8", newline="\n", closefd=False))  # noqa: SIM115
-        elif hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
-
-
-#: A path that is longer, in characters, is given the form that is not limited; Windows's own limit is 260, and some
-#: names that the toolkit makes are longer than those that it is given.
-_SHORT_PATH = 200
-
-
-def long_path(path: str) -> str:
-    """A path as it may be as long as the file system allows: ``\\\\?\\C:\\a``, ``\\\\?\\UNC\\host\\share\\a``.
-
-    Only where it is long, for the sake of whoever reads it. Source: "Maximum Path Length Limitation".
-    """
-    import ntpath
-
-    full = ntpath.abspath(path)
-    if len(full) < _SHORT_PATH or full.startswith(("\\\\?\\", "\\\\.\\")):
-        return path
-    return "\\\\?\\UNC\\" + full[2:] if full.startswith("\\\\") else "\\\\?\\" + full
-
-
-def peer_is_me(connection: socket.socket) -> bool:
-    """The kernel does not tell; peers prove it by the connection file's key."""
-    return True
+def finish(code: int) -> None:
+    """The last that a command does: where Windows waits for this process in a thread, it must not end otherwise."""
+    for wakeup in _Closing.wakeups:
+        wakeup.forget()
+    if _Closing.began:
+        for stream in (sys.stdout, sys.stderr):
+            if stream:
+                stream.flush()
+        os._exit(code)
 
 
 def leave(code: int) -> NoReturn:
     """End this process without running what its parent registered for its own end."""
     os._exit(code)
-
-
-# Locks
-
-
-def _lock(descriptor: int, shared: bool = False) -> bool:
-    import msvcrt
-    from ctypes import byref
-
-    from . import win32
-
-    how = win32.LOCKFILE_FAIL_IMMEDIATELY | (0 if shared else win32.LOCKFILE_EXCLUSIVE_LOCK)
-    place = win32.Overlapped(OffsetHigh=_LOCK_PLACE_HIGH)
-    handle = msvcrt.get_osfhandle(descriptor)  # type: ignore[attr-defined, unused-ignore]
-    try:
-        win32.LockFileEx(handle, how, 0, 1, 0, byref(place))
-    except OSError as error:
-        if error.winerror == win32.ERROR_LOCK_VIOLATION:  # type: ignore[attr-defined, unused-ignore]
-            return False
-        raise
-    return True
-
-
-def lock(descriptor: int) -> bool:
-    """Lock an open file for the life of its handle. False if another holds it."""
-    return _lock(descriptor)
-
-
-def is_locked(descriptor: int) -> bool:
-    """Whether another holds the lock of an open file."""
-    import msvcrt
-    from ctypes import byref
-
-    from . import win32
-
-    if not _lock(descriptor, shared=True):
-        return True
-    place = win32.Overlapped(OffsetHigh=_LOCK_PLACE_HIGH)
-    win32.UnlockFileEx(msvcrt.get_osfhandle(descriptor), 0, 1, 0, byref(place))  # type: ignore[attr-defined, unused-ignore]
-    return False
-
-
-def wait_for_lock(descriptor: int, timeout: float) -> bool:
-    """Wait until nobody else holds the lock of an open file, and hold it; False after ``timeout`` seconds.
-
-    Windows can wait for a lock, but not for so long and no longer; so it is asked again and again.
-    """
-    end = time.monotonic() + timeout
-    while not _lock(descriptor):
-        if time.monotonic() >= end:
-            return False
-        time.sleep(_LOCK_PAUSE_SECONDS)
-    return True

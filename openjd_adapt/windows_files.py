@@ -1,27 +1,95 @@
-"""Windows: private files, and the address at which a daemon listens. See ``system`` for the contract."""
+"""Windows: folders, private files, locks. See ``system`` for the contract."""
 
 from __future__ import annotations
 
 import os
-import socket
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 __all__ = [
-    "KEYED",
-    "Endpoint",
+    "configuration_folder",
     "create_private",
     "give_name",
+    "is_locked",
+    "lock",
+    "long_path",
+    "make_private_folder",
     "open_private",
+    "path_of_uri",
     "read_at",
+    "remove_private_folder",
+    "temporary_folder",
+    "wait_for_lock",
     "write_at",
 ]
 
-#: Whether a peer must prove that it knows the connection file's key: TCP does not tell who it is.
-KEYED = True
-_HOST = "127.0.0.1"
+#: Where the lock of a file lies: behind any content, as what is locked cannot be read by others here.
+_LOCK_PLACE_HIGH = 0x40000000
+_LOCK_PAUSE_SECONDS = 0.02
+
+
+def configuration_folder() -> str:
+    """Where the host's configuration lies."""
+    return os.environ.get("PROGRAMDATA") or os.path.join(os.environ.get("SYSTEMDRIVE", "C:") + os.sep, "ProgramData")
+
+
+def path_of_uri(text: str) -> str:
+    """The path that stands behind ``file://``: ``C:\\a`` or, with a slash before it, ``/C:/a``; also of a share."""
+    return text[1:] if text[:1] in ("/", "\\") and text[2:3] == ":" else text
+
+
+#: A path that is longer, in characters, is given the form that is not limited; Windows's own limit is 260, and some
+#: names that the toolkit makes are longer than those that it is given.
+_SHORT_PATH = 200
+
+
+def long_path(path: str) -> str:
+    """A path as it may be as long as the file system allows: ``\\\\?\\C:\\a``, ``\\\\?\\UNC\\host\\share\\a``.
+
+    Only where it is long, for the sake of whoever reads it. Source: "Maximum Path Length Limitation".
+    """
+    import ntpath
+
+    full = ntpath.abspath(path)
+    if len(full) < _SHORT_PATH or full.startswith(("\\\\?\\", "\\\\.\\")):
+        return path
+    return "\\\\?\\UNC\\" + full[2:] if full.startswith("\\\\") else "\\\\?\\" + full
+
+
+def temporary_folder() -> str:
+    """A folder for private ones: the user's, or the current one."""
+    for name in ("TMP", "TEMP"):
+        place = os.environ.get(name, "")
+        if place and os.path.isdir(place):
+            return os.path.abspath(place)
+    return os.getcwd()
+
+
+def make_private_folder(path: str) -> None:
+    """Make a folder that this user alone may enter, or take one that this user has made. Raises :class:`OSError`."""
+    from ctypes import byref
+
+    from . import win32
+
+    try:
+        win32.CreateDirectory(path, byref(win32.private()))
+    except FileExistsError:
+        if not os.path.isdir(path) or os.path.islink(path):
+            raise
+
+
+def remove_private_folder(path: str, prefixes: tuple[str, ...]) -> None:
+    """Remove such a folder, and in it the files whose names begin with one of ``prefixes``, as far as there are any."""
+    try:
+        for name in os.listdir(path):
+            if name.startswith(prefixes):
+                os.unlink(os.path.join(path, name))
+        os.rmdir(path)
+    except OSError:
+        return
 
 
 def read_at(descriptor: int, size: int, place: int) -> bytes:
@@ -105,39 +173,51 @@ def give_name(draft: str, path: str) -> None:
     os.rename(draft, path)
 
 
-class Endpoint:
-    """Where a daemon listens: a TCP port of this host's, which only processes of this host can reach."""
+def _lock(descriptor: int, shared: bool = False) -> bool:
+    import msvcrt
+    from ctypes import byref
 
-    def __init__(self, text: str, folder: str) -> None:
-        """``text`` is what stands in a connection file, ``127.0.0.1:port``. Raises :class:`ValueError`."""
-        self.text = text
-        host, _, port = text.rpartition(":")
-        if host != _HOST:
-            raise ValueError("%s is no address of this host" % text)
-        self._port = int(port)
+    from . import win32
 
-    def __str__(self) -> str:
-        return self.text
+    how = win32.LOCKFILE_FAIL_IMMEDIATELY | (0 if shared else win32.LOCKFILE_EXCLUSIVE_LOCK)
+    place = win32.Overlapped(OffsetHigh=_LOCK_PLACE_HIGH)
+    handle = msvcrt.get_osfhandle(descriptor)  # type: ignore[attr-defined, unused-ignore]
+    try:
+        win32.LockFileEx(handle, how, 0, 1, 0, byref(place))
+    except OSError as error:
+        if error.winerror == win32.ERROR_LOCK_VIOLATION:  # type: ignore[attr-defined, unused-ignore]
+            return False
+        raise
+    return True
 
-    @staticmethod
-    def listen(draft: str, private_folder: str) -> tuple[Endpoint, socket.socket]:
-        """Bind a port that nobody else can bind, too."""
-        listener = socket.socket(socket.AF_INET)
-        if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        listener.bind((_HOST, 0))
-        return Endpoint("%s:%d" % listener.getsockname(), ""), listener
 
-    def connect(self) -> socket.socket:
-        """A connection. Raises :class:`OSError`."""
-        connection = socket.socket(socket.AF_INET)
-        try:
-            connection.connect((_HOST, self._port))
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+def lock(descriptor: int) -> bool:
+    """Lock an open file for the life of its handle. False if another holds it."""
+    return _lock(descriptor)
 
-    def remove(self) -> None:
-        """Nothing is left of a port."""
+
+def is_locked(descriptor: int) -> bool:
+    """Whether another holds the lock of an open file."""
+    import msvcrt
+    from ctypes import byref
+
+    from . import win32
+
+    if not _lock(descriptor, shared=True):
+        return True
+    place = win32.Overlapped(OffsetHigh=_LOCK_PLACE_HIGH)
+    win32.UnlockFileEx(msvcrt.get_osfhandle(descriptor), 0, 1, 0, byref(place))  # type: ignore[attr-defined, unused-ignore]
+    return False
+
+
+def wait_for_lock(descriptor: int, timeout: float) -> bool:
+    """Wait until nobody else holds the lock of an open file, and hold it; False after ``timeout`` seconds.
+
+    Windows can wait for a lock, but not for so long and no longer; so it is asked again and again.
+    """
+    end = time.monotonic() + timeout
+    while not _lock(descriptor):
+        if time.monotonic() >= end:
+            return False
+        time.sleep(_LOCK_PAUSE_SECONDS)
+    return True

@@ -204,7 +204,7 @@ if sys.platform == "win32":
         "test_%s.py" % name
         for name in (
             *("awkward_moments", "channel", "chaos", "endurance", "ends", "faults", "fuzz_application"),
-            *("fuzz_daemon", "macos", "other_users", "posix", "posix_tree", "posix_worker"),
+            *("fuzz_daemon", "macos", "other_users", "posix_files", "posix_tree", "posix_worker"),
             "process",
         )
     ]

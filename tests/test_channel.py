@@ -13,7 +13,7 @@ import sys
 
 import pytest
 
-from openjd_adapt import channel, posix_files, system
+from openjd_adapt import channel, posix_endpoint, system
 from openjd_adapt.channel import Address, ConnectionFile
 from openjd_adapt.errors import InputError, NoDaemonError
 
@@ -472,14 +472,14 @@ def test_a_record_without_what_every_version_has_is_no_connection_file(keeper, n
 def test_the_socket_of_a_daemon_lies_in_the_sessions_folder_where_none_can_lie_beside_the_file(
     tmp_path, monkeypatch, read
 ):
-    bind = posix_files._at_short_path
+    bind = posix_endpoint._at_short_path
 
     def not_beside_the_file(path, act):
         if os.path.dirname(path) == str(tmp_path):
             raise OSError(errno.EPERM, "Operation not permitted")
         bind(path, act)
 
-    monkeypatch.setattr(posix_files, "_at_short_path", not_beside_the_file)
+    monkeypatch.setattr(posix_endpoint, "_at_short_path", not_beside_the_file)
     daemon = Life(tmp_path)
     file = read(daemon.path)
     assert str(file.endpoint) == "the socket %s" % (tmp_path / "private" / "socket")
@@ -495,7 +495,7 @@ def test_a_private_folder_that_somebody_has_planted_is_not_used(tmp_path, monkey
     def no_socket_here(path, act):
         raise OSError(errno.EPERM, "Operation not permitted")
 
-    monkeypatch.setattr(posix_files, "_at_short_path", no_socket_here)
+    monkeypatch.setattr(posix_endpoint, "_at_short_path", no_socket_here)
     (tmp_path / "private").symlink_to(tmp_path)
     with pytest.raises(InputError, match="cannot make its lock and socket: .*is not a private folder"):
         Address(str(tmp_path / "connection.json"), str(tmp_path / "private"))

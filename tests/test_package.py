@@ -64,8 +64,9 @@ LAYERS = """
     faults formats
     patterns
     system
-    posix_worker posix_files windows_worker windows_files
-    posix posix_tree windows windows_tree
+    posix_worker posix_endpoint windows_worker windows_endpoint
+    posix_streams posix_files posix_tree windows_streams windows_files windows_tree
+    posix windows
     win32
     errors
     __init__
@@ -131,8 +132,15 @@ def test_only_the_system_modules_know_the_operating_system():
 SYSTEMS = {
     name: {word for part in parts for word in importlib.import_module("openjd_adapt." + part).__all__}
     for name, parts in {
-        "posix": ["posix", "posix_files", "posix_tree", "posix_worker"],
-        "windows": ["windows", "windows_files", "windows_tree", "windows_worker"],
+        "posix": ["posix", "posix_endpoint", "posix_files", "posix_streams", "posix_tree", "posix_worker"],
+        "windows": [
+            "windows",
+            "windows_endpoint",
+            "windows_files",
+            "windows_streams",
+            "windows_tree",
+            "windows_worker",
+        ],
     }.items()
     if name == "windows" or sys.platform != "win32"
 }

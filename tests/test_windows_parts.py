@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from openjd_adapt import windows, windows_files, windows_tree
+from openjd_adapt import windows, windows_endpoint, windows_files, windows_streams, windows_tree
 from openjd_adapt.keeper import Plan
 
 from .conftest import ROOT
@@ -47,7 +47,7 @@ def test_a_file_is_private_if_it_is_its_users_and_lets_in_nobody_else_but_the_sy
     ],
 )
 def test_a_path_behind_file_may_have_a_slash_before_its_drive(text, path):
-    assert windows.path_of_uri(text) == path
+    assert windows_files.path_of_uri(text) == path
 
 
 @pytest.mark.parametrize("argument", ["50%", 'say "x"', "a&b", "a|b", "a<b", "a>b", "^", "!x!", "two\nlines"])
@@ -67,10 +67,10 @@ def test_the_longest_command_line_has_32766_characters():
 
 
 def test_a_daemon_listens_on_a_port_of_this_host_alone():
-    endpoint, listener = windows_files.Endpoint.listen("draft", "folder")
+    endpoint, listener = windows_endpoint.Endpoint.listen("draft", "folder")
     listener.listen(1)
     assert listener.getsockname()[0] == "127.0.0.1"
-    connection = windows_files.Endpoint(endpoint.text, "folder").connect()
+    connection = windows_endpoint.Endpoint(endpoint.text, "folder").connect()
     other, _ = listener.accept()
     connection.sendall(b"x")
     assert other.recv(1) == b"x"
@@ -83,7 +83,7 @@ def test_a_daemon_listens_on_a_port_of_this_host_alone():
 @pytest.mark.parametrize("text", ["0.0.0.0:1", "10.0.0.1:1", "localhost:1", "127.0.0.1", "127.0.0.1:x", ""])
 def test_an_address_elsewhere_is_none(text):
     with pytest.raises(ValueError):
-        windows_files.Endpoint(text, "folder")
+        windows_endpoint.Endpoint(text, "folder")
 
 
 def test_bytes_are_read_and_written_at_a_place(tmp_path):
@@ -117,12 +117,12 @@ def test_a_wait_tells_what_is_ready_and_ends_with_its_time():
     ],
 )
 def test_a_long_path_is_given_the_form_without_a_limit(path, form):
-    assert windows.long_path(path) == form
+    assert windows_files.long_path(path) == form
 
 
 @pytest.fixture
 def _reader_stays(monkeypatch):
-    monkeypatch.setattr(windows.StandardOutput, "_watch_reader", lambda self: None)
+    monkeypatch.setattr(windows_streams.StandardOutput, "_watch_reader", lambda self: None)
 
 
 @pytest.mark.usefixtures("_reader_stays")
@@ -135,8 +135,8 @@ def test_standard_output_is_written_in_order_and_counted_when_it_is_out(monkeypa
         written.append(bytes(data[:3]))
         return 3
 
-    monkeypatch.setattr(windows.os, "write", write)
-    out = windows.StandardOutput(windows.Bell())
+    monkeypatch.setattr(windows_streams.os, "write", write)
+    out = windows_streams.StandardOutput(windows.Bell())
     view = memoryview(b"abcdef")
     with pytest.raises(BlockingIOError):
         out.write(view)
@@ -154,8 +154,8 @@ def test_standard_output_that_nobody_reads_is_an_error(monkeypatch):
     def write(descriptor, data):
         raise BrokenPipeError("nobody")
 
-    monkeypatch.setattr(windows.os, "write", write)
-    out = windows.StandardOutput(windows.Bell())
+    monkeypatch.setattr(windows_streams.os, "write", write)
+    out = windows_streams.StandardOutput(windows.Bell())
     with pytest.raises(BlockingIOError):
         out.write(memoryview(b"x"))
     with pytest.raises(BrokenPipeError):

@@ -1,0 +1,109 @@
+"""Linux and macOS: where a daemon listens, and who may connect. See ``system`` for the contract."""
+
+from __future__ import annotations
+
+import _socket  # socket costs a short command more than all of this package does
+import errno
+import os
+import sys
+
+assert sys.platform != "win32"  # for type checkers
+
+from .posix_files import make_private_folder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+
+__all__ = [
+    "Endpoint",
+    "KEYED",
+    "peer_is_me",
+]
+
+#: Whether a peer must prove that it knows the connection file's key; here the kernel says who it is.
+KEYED = False
+#: The name of a socket in a private folder, which is removed with that.
+SOCKET_NAME = "socket"
+_SUN_PATH_BYTES = 100
+#: A folder in which no socket can be made; ENOENT: a long path, and no /proc to shorten it.
+_NO_SOCKET_HERE = (errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL, errno.EACCES, errno.EROFS, errno.ENOENT)
+
+
+class Endpoint:
+    """Where a daemon listens: an AF_UNIX socket beside the connection file or in a private folder."""
+
+    def __init__(self, text: str, folder: str) -> None:
+        """``text`` is what stands in a connection file of ``folder``."""
+        self.text = text
+        self._path = os.path.join(folder, text)
+
+    def __str__(self) -> str:
+        return "the socket " + self._path
+
+    @staticmethod
+    def listen(draft: str, private_folder: str) -> tuple[Endpoint, socket.socket]:
+        """Bind beside the file ``draft``, so that a container that shares the folder can connect; else in a folder."""
+        import socket
+
+        listener = socket.socket(socket.AF_UNIX)
+        mask = os.umask(0o177)
+        try:
+            path = draft + ".sock"
+            try:
+                _at_short_path(path, listener.bind)
+                endpoint = Endpoint(os.path.basename(path), os.path.dirname(path))
+            except OSError as error:
+                if error.errno not in _NO_SOCKET_HERE:
+                    raise
+                make_private_folder(private_folder)
+                path = os.path.join(private_folder, SOCKET_NAME)
+                _at_short_path(path, listener.bind)
+                endpoint = Endpoint(path, "")
+        except BaseException:
+            listener.close()
+            raise
+        finally:
+            os.umask(mask)
+        return endpoint, listener
+
+    def connect(self) -> _socket.socket:
+        """A connection. Raises :class:`OSError`."""
+        connection = _socket.socket(_socket.AF_UNIX)
+        try:
+            _at_short_path(self._path, connection.connect)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def remove(self) -> None:
+        """Remove the socket, unless somebody has done so."""
+        try:
+            os.unlink(self._path)
+        except OSError:
+            return
+
+
+def _at_short_path(path: str, act: object) -> None:
+    """Bind or connect at ``path``, however long it is."""
+    if len(os.fsencode(path)) <= _SUN_PATH_BYTES:
+        act(path)  # type: ignore[operator]
+        return
+    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        act("/proc/self/fd/%d/%s" % (folder, os.path.basename(path)))  # type: ignore[operator]
+    finally:
+        os.close(folder)
+
+
+def peer_is_me(connection: _socket.socket) -> bool:
+    """Whether the other end of a connected AF_UNIX socket runs as this process's user."""
+    import _socket
+    import struct
+
+    if hasattr(_socket, "SO_PEERCRED"):
+        credentials = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
+        return bool(struct.unpack("3i", credentials)[1] == os.geteuid())
+    # macOS: SOL_LOCAL, LOCAL_PEERCRED, struct xucred (version, uid, ...)
+    return bool(struct.unpack_from("2I", connection.getsockopt(0, 1, 76))[1] == os.geteuid())
