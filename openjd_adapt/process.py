@@ -138,7 +138,8 @@ class LoggingSubprocess:
             )
         except (OSError, ValueError) as error:
             kind = ProgramNotFound if isinstance(error, FileNotFoundError) else ProgramNotStarted
-            raise kind("cannot start %s: %s" % (command[0], error)) from error
+            where = " in " + os.fspath(startup_directory) if startup_directory else ""
+            raise kind("cannot start %s%s: %s" % (command[0], where, error)) from error
         if task.groups:
             task.groups.enter(self._process.pid)
         self._tree = system.Tree(self._process)

@@ -29,14 +29,18 @@ from openjd_adapt import (
 
 # What the programs below begin with; stay() tells that it is up and blocks until a signal ends it.
 PRELUDE = """
-import os, signal, sys
+import os, signal, sys, time
+ASKED = getattr(signal, "SIGBREAK", signal.SIGTERM)
 def stay(word="up"):
     os.write(1, b"%s %d\\n" % (word.encode(), os.getpid()))
     while True:
-        signal.pause()
-def ignore_sigterm():
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(0.05)
+def ignore_the_question():
+    signal.signal(ASKED, signal.SIG_IGN)
 """
+# The return codes of who was killed, and of who has died of being asked.
+KILLED = -signal.SIGKILL if os.name == "posix" else 1
+DIED_OF_THE_QUESTION = -signal.SIGTERM if os.name == "posix" else 0xC000013A
 # A process, its child in the same group, one in a session of its own, and below that one in yet another session.
 FAMILY = """
 if os.fork() == 0:
@@ -53,7 +57,7 @@ ORPHAN = """
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
-        ignore_sigterm()
+        ignore_the_question()
     stay()
 stay()
 """
@@ -96,7 +100,7 @@ def watch():
     yield start
     for watched in made:
         for pid in filter(alive, watched.pids):
-            os.kill(pid, signal.SIGKILL)
+            kill(pid)
         watched.process.terminate(0)
 
 
@@ -122,7 +126,13 @@ def current():
     task.leave()
 
 
+def kill(pid):
+    os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
 def alive(pid):
+    if sys.platform == "win32":
+        return system.name_of(pid) != ""
     try:
         return Path("/proc/%d/stat" % pid).read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
@@ -152,66 +162,68 @@ def run(program, *arguments, **options):
         ("", 0),
         ("sys.exit(3)", 3),
         ("os._exit(255)", 255),
-        ("os.kill(os.getpid(), signal.SIGSEGV)", -signal.SIGSEGV),
-        ("os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL),
+        pytest.param("os.kill(os.getpid(), signal.SIGSEGV)", -signal.SIGSEGV, marks=pytest.mark.posix_only),
+        pytest.param("os.kill(os.getpid(), signal.SIGKILL)", KILLED, marks=pytest.mark.posix_only),
     ],
 )
 def test_the_return_code_is_the_exit_code_or_the_signal(program, returncode):
     process = run(program)
     assert (process.returncode, process.is_running, process.stdin.closed) == (returncode, False, True)
-    assert not os.path.exists("/proc/%d" % process.pid)
+    assert not alive(process.pid)
 
 
 def test_a_running_process_has_no_return_code_and_leads_a_group_of_its_own(watch):
     process, [pid] = watch("stay()")
     assert (process.returncode, process.is_running, process.pid) == (None, True, pid)
-    assert os.getpgid(pid) == pid
+    if hasattr(os, "getpgid"):
+        assert os.getpgid(pid) == pid
     process.terminate(0)
-    assert (process.returncode, process.is_running, process.stdin.closed) == (-signal.SIGKILL, False, True)
-    assert not os.path.exists("/proc/%d" % pid)
+    assert (process.returncode, process.is_running, process.stdin.closed) == (KILLED, False, True)
+    assert not alive(pid)
 
 
 def test_terminate_asks_first_and_shows_all_that_the_process_says_then(watch, capsys):
-    process, _ = watch("signal.signal(signal.SIGTERM, lambda *_: (print('bye ' * 12000), sys.exit(7))); stay()")
+    process, _ = watch("signal.signal(ASKED, lambda *_: (print('bye ' * 12000), sys.exit(7))); stay()")
     process.terminate(30)
     assert process.returncode == 7
     assert capsys.readouterr().out.count("bye") == 12000
 
 
 def test_terminate_without_grace_kills_at_once(watch, capsys):
-    process, _ = watch("signal.signal(signal.SIGTERM, lambda *_: (print('bye'), sys.exit(7))); stay()")
+    process, _ = watch("signal.signal(ASKED, lambda *_: (print('bye'), sys.exit(7))); stay()")
     process.terminate(0)
-    assert process.returncode == -signal.SIGKILL
+    assert process.returncode == KILLED
     assert "bye" not in capsys.readouterr().out
 
 
 def test_a_process_that_ignores_the_question_is_killed_after_its_grace(watch):
-    process, _ = watch("ignore_sigterm(); stay()")
+    process, _ = watch("ignore_the_question(); stay()")
     begin = time.monotonic()
     process.terminate(0.3)
-    assert process.returncode == -signal.SIGKILL
+    assert process.returncode == KILLED
     assert 0.3 <= time.monotonic() - begin < 10
 
 
 @pytest.mark.parametrize("within, longest", [(0, 5), (1, 5)])
 def test_the_deadline_of_a_cancel_shortens_the_grace(watch, current, within, longest):
-    process, _ = watch("ignore_sigterm(); stay()")
+    process, _ = watch("ignore_the_question(); stay()")
     current.cancel(within)
     begin = time.monotonic()
     process.terminate(60)
-    assert time.monotonic() - begin < longest and process.returncode == -signal.SIGKILL
+    assert time.monotonic() - begin < longest and process.returncode == KILLED
 
 
 def test_terminate_may_be_called_again_and_after_the_end(watch):
-    process, _ = watch("signal.signal(signal.SIGTERM, signal.SIG_DFL); stay()")
+    process, _ = watch("signal.signal(ASKED, signal.SIG_DFL); stay()")
     process.terminate(30)
     process.terminate()
     process.wait()
     ended = run("sys.exit(3)")
     ended.terminate()
-    assert (process.returncode, ended.returncode) == (-signal.SIGTERM, 3)
+    assert (process.returncode, ended.returncode) == (DIED_OF_THE_QUESTION, 3)
 
 
+@pytest.mark.posix_only  # a handle keeps the pid
 def test_two_threads_that_terminate_never_signal_a_pid_that_was_given_back(watch, monkeypatch):
     class Tree(system.Tree):
         def ask(self):
@@ -239,8 +251,9 @@ def test_two_threads_that_terminate_never_signal_a_pid_that_was_given_back(watch
 # The tree
 
 
+@pytest.mark.posix_only  # sessions; test_windows ends a family
 @pytest.mark.parametrize("grace", [0, 0.3])
-@pytest.mark.parametrize("deaf", ["", "ignore_sigterm()"])
+@pytest.mark.parametrize("deaf", ["", "ignore_the_question()"])
 def test_nothing_of_the_tree_survives_in_whatever_session_it_lives(watch, grace, deaf):
     process, pids = watch(deaf + FAMILY, count=4)
     assert len({os.getsid(pid) for pid in pids}) == 3 and all(map(alive, pids))
@@ -248,12 +261,14 @@ def test_nothing_of_the_tree_survives_in_whatever_session_it_lives(watch, grace,
     assert all_dead(pids)
 
 
+@pytest.mark.posix_only  # fork
 def test_a_double_fork_that_was_seen_while_its_parent_lived_does_not_escape_by_ignoring_the_question(watch):
     process, pids = watch(ORPHAN, count=3)
     process.terminate(0.3)
     assert all_dead(pids)
 
 
+@pytest.mark.posix_only  # fork
 def test_a_descendant_that_holds_the_pipes_delays_the_end_of_a_wait_by_a_second_at_most(watch):
     process, pids = watch("os.fork() or (os.setsid(), stay()); os._exit(5)")
     begin = time.monotonic()
@@ -265,6 +280,7 @@ def test_a_descendant_that_holds_the_pipes_delays_the_end_of_a_wait_by_a_second_
 # What a process gets
 
 
+@pytest.mark.posix_only  # /usr/bin/env; Windows adds variables of its own
 def test_env_is_the_whole_environment_and_ours_stays_as_it_is(capsys):
     before = dict(os.environ)
     LoggingSubprocess(args=["/usr/bin/env"], env={"A": "b c"}).wait()
@@ -285,12 +301,12 @@ def test_it_runs_in_its_startup_directory_or_in_ours(tmp_path, capsys):
 
 
 def test_arguments_arrive_as_they_are_given(capsys):
-    run("print(sys.argv[1:])", "a b", '"', "$HOME", "*", "", str(Path("/x")))
+    run("print(sys.argv[1:])", "a b", '"', "$HOME", "*", "", "/x")
     assert capsys.readouterr().out == "STDOUT: ['a b', '\"', '$HOME', '*', '', '/x']\n"
 
 
 def test_stdin_is_a_pipe_that_the_adaptor_writes_and_closes(capsys):
-    process = LoggingSubprocess(args=[Path("/bin/cat")])
+    process = LoggingSubprocess(args=[Path(sys.executable), "-c", "import sys; print(sys.stdin.read())"])
     process.stdin.write(b"one\ntwo")
     process.stdin.close()
     process.wait()
@@ -302,9 +318,9 @@ def test_stdin_is_a_pipe_that_the_adaptor_writes_and_closes(capsys):
     [
         (["/no/such/program"], {}, "/no/such/program"),
         (["no-such-program"], {}, "no-such-program"),
-        (["/etc/passwd"], {}, "/etc/passwd"),
-        (["/bin/true"], {"startup_directory": "/no/such/folder"}, "/no/such/folder"),
-        (["/bin/true", "a\0b"], {}, "/bin/true"),
+        ([__file__], {}, os.path.basename(__file__)),
+        ([sys.executable], {"startup_directory": "/no/such/folder"}, "/no/such/folder"),
+        ([sys.executable, "a\0b"], {}, sys.executable),
     ],
 )
 def test_what_cannot_be_started_is_named_in_one_line(args, options, names):
@@ -390,7 +406,7 @@ def test_a_thread_that_waits_from_one_task_into_the_next_sees_the_end(watch):
     waiter.start()
     assert first.waiting.wait(30)
     task.leave()
-    os.kill(process.pid, signal.SIGKILL)
+    kill(process.pid)
     waiter.join(5)
     assert not waiter.is_alive()
 
@@ -406,7 +422,7 @@ def test_a_with_block_that_raises_terminates_the_process_and_raises_that(watch, 
     process, _ = watch("stay()")
     with pytest.raises(type(error)) as caught, process:
         raise error
-    assert caught.value is error and process.returncode == -signal.SIGTERM
+    assert caught.value is error and process.returncode == DIED_OF_THE_QUESTION
 
 
 def test_a_with_block_whose_wait_is_canceled_leaves_nothing(watch, current):
@@ -440,8 +456,13 @@ class Lenient(Command):
     "program, how, returncode",
     [
         ("sys.exit(1)", "exited with code 1", 1),
-        ("os.kill(os.getpid(), signal.SIGSEGV)", "was killed by SIGSEGV", -signal.SIGSEGV),
-        ("os.kill(os.getpid(), 40)", "was killed by signal 40", -40),
+        pytest.param(
+            "os.kill(os.getpid(), signal.SIGSEGV)",
+            "was killed by SIGSEGV",
+            -signal.SIGSEGV,
+            marks=pytest.mark.posix_only,
+        ),
+        pytest.param("os.kill(os.getpid(), 40)", "was killed by signal 40", -40, marks=pytest.mark.posix_only),
     ],
 )
 def test_a_command_that_fails_is_named_with_the_way_it_ended(program, how, returncode):
@@ -463,6 +484,7 @@ def test_a_command_has_no_input_to_wait_for(capsys):
     assert capsys.readouterr().out == "STDOUT: ''\n"
 
 
+@pytest.mark.posix_only  # fork; test_windows ends a family
 @pytest.mark.parametrize("ending", ["sys.exit(0)", "stay('waiting')"])
 def test_a_command_leaves_nothing_of_its_group_whether_it_ends_or_is_canceled(ending, current):
     pids = []
