@@ -205,6 +205,10 @@ UnlockFileEx = _declare(_kernel, "UnlockFileEx", BOOL, HANDLE, DWORD, DWORD, DWO
 PeekNamedPipe = _declare(_kernel, "PeekNamedPipe", BOOL, HANDLE, c_void_p, DWORD, c_void_p, POINTER(DWORD), c_void_p)
 ReadFile = _declare(_kernel, "ReadFile", BOOL, HANDLE, c_void_p, DWORD, POINTER(DWORD), c_void_p)
 
+CTRL_BREAK_EVENT = 1
+AttachConsole = _declare(_kernel, "AttachConsole", BOOL, DWORD)
+FreeConsole = _declare(_kernel, "FreeConsole", BOOL, check=None)
+GenerateConsoleCtrlEvent = _declare(_kernel, "GenerateConsoleCtrlEvent", BOOL, DWORD, DWORD)
 SetConsoleCtrlHandler = _declare(_kernel, "SetConsoleCtrlHandler", BOOL, HandlerRoutine, BOOL)
 
 _nt = _load("ntdll")

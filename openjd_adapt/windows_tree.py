@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 
 TYPE_CHECKING = False
@@ -170,8 +171,8 @@ class Tree:
 
         False if it cannot be asked, such as one without a console.
         """
-        import sys
-
+        if not _is_python():
+            return _ask_from_here(self._process.pid)
         command = [sys.executable, "-I", "-S", "-c", _ASK, str(self._process.pid)]
         null = subprocess.DEVNULL
         try:
@@ -199,6 +200,27 @@ _ASK = (
     "import ctypes, sys; k = ctypes.WinDLL('kernel32'); pid = int(sys.argv[1]); k.FreeConsole()\n"
     "sys.exit(not (k.AttachConsole(pid) and k.GenerateConsoleCtrlEvent(1, pid)))"
 )
+
+
+def _is_python() -> bool:
+    """Whether ``sys.executable`` runs code, and is neither a frozen program nor an application with a Python inside."""
+    name = os.path.basename(sys.executable or "").lower()
+    return not getattr(sys, "frozen", False) and ("py" in name or "hython" in name)
+
+
+def _ask_from_here(pid: int) -> bool:
+    """The same by this process itself, which loses its hidden console by that: later children may get windows."""
+    from . import win32
+
+    win32.FreeConsole()
+    try:
+        win32.AttachConsole(pid)
+        win32.GenerateConsoleCtrlEvent(win32.CTRL_BREAK_EVENT, pid)
+    except OSError:
+        return False
+    finally:
+        win32.FreeConsole()
+    return True
 
 
 def ask(process: subprocess.Popen[bytes]) -> None:

@@ -362,6 +362,21 @@ def test_a_process_without_a_console_cannot_be_asked_and_is_killed_at_once(farm)
     assert farm.daemon("stop").code == 0
 
 
+@pytest.mark.parametrize(
+    "program", ["sys.frozen = True; sys.executable = 'happy.exe'", "sys.executable = 'editor.exe'"]
+)
+def test_a_process_is_asked_without_a_python_to_do_it(farm, program):
+    code = (
+        "import re, sys, threading; from openjd_adapt import LoggingSubprocess, RegexCallback, RegexHandler\n"
+        "up = threading.Event(); callback = RegexCallback([re.compile('listening')], lambda match: up.set())\n"
+        "args = [sys.executable, '-c', %r]; handler = RegexHandler([callback])\n"
+        "process = LoggingSubprocess(args=args, stdout_handler=handler)\n"
+        "assert up.wait(30); %s; process.terminate(30); print('ended with', process.returncode)\n"
+    ) % (LISTENER, program)
+    out = subprocess.check_output([sys.executable, "-c", code], env=farm.env, timeout=60).decode()
+    assert "asked by" in out and out.splitlines()[-1] == "ended with 5"
+
+
 # Where jobs are forbidden
 
 
