@@ -137,6 +137,15 @@ def farm(tmp_path):
 
 
 @pytest.fixture
+def elsewhere(tmp_path):
+    """A second farm, for the reference, whose processes take their time to end."""
+    (tmp_path / "reference").mkdir()
+    farm = Farm(tmp_path / "reference")
+    yield farm
+    farm.wait_until_nothing_is_left(20)
+
+
+@pytest.fixture
 def started(farm):
     """A farm with a daemon that has started; it is stopped afterwards."""
     done = farm.daemon("start")

@@ -146,7 +146,7 @@ def test_a_wait_that_is_too_long_says_what_was_waited_for(kept, init, message):
     [
         ({"timeout": 0.5}, {}, "waited 0.5 s for the answer to sleep"),
         ({}, {"run_timeout": 0.5}, "waited the run's 0.5 s for the answer to sleep"),
-        ({}, {"no_output_timeout": 0.5}, "waited 0.5 s without output for the answer to sleep"),
+        ({}, {"no_output_timeout": 3}, "waited 3 s without output for the answer to sleep"),
     ],
 )
 def test_a_call_that_takes_too_long_fails_and_says_so(kept, data, init, message):

@@ -203,7 +203,7 @@ def test_a_wait_for_what_has_to_end_is_over_at_its_end(clock):
     Task(clock).wait_until(lambda: asked.append(1), lambda: clock.now)
     begin = time.monotonic()
     Task().wait_until(lambda: False, lambda: begin + 0.05)
-    assert 0.05 <= time.monotonic() - begin < 5
+    assert 0.049 <= time.monotonic() - begin < 5  # less a rounding error
 
 
 @pytest.mark.parametrize("how", ["hurry", "cancel", "cancel again"])

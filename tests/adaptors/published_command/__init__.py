@@ -1,0 +1,1 @@
+"""A command adaptor as published ones are: it runs on the reference, too."""
