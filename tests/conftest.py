@@ -218,6 +218,11 @@ if sys.platform == "win32":
     ]
 
 
+def pytest_make_parametrize_id(config, val, argname):
+    """A long text gives a test no name: what runs is put into the environment, which Windows limits."""
+    return "%s of %d" % (argname, len(val)) if isinstance(val, (str, bytes)) and len(val) > 500 else None
+
+
 def under_wine() -> bool:
     """Whether this Windows is none."""
     import ctypes
@@ -253,7 +258,15 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section("%d tests were skipped, and none may be here" % len(skipped))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """Each worker of pytest-xdist has left out the same."""
+    _left_out.update(Counter(getattr(node, "workeroutput", {}).get("left_out", {})) - _left_out)
+
+
 def pytest_sessionfinish(session):
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = dict(_left_out)
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("OPENJD_ADAPT_NO_SKIP") and reporter and _skipped(reporter):
         session.exitstatus = 1

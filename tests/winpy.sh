@@ -168,7 +168,7 @@ E
   quiet $CC -Wall -O2 -s -municode "-DPYDLL=L\"python$N.dll\"" "$D/launcher.c" -o "$P/python.exe"
   # pytest (drop if not wanted): "download", since "install" forgets Requires-Python; the last four by name, since pip judges markers by this machine
   quiet "$PY" -m pip download -q --only-binary=:all: --platform win_amd64 --python-version "$V" --implementation cp -d "$D/dl/pytest$V" \
-       pytest pytest-timeout hypothesis sortedcontainers attrs colorama exceptiongroup tomli typing_extensions
+       pytest pytest-timeout pytest-xdist execnet hypothesis sortedcontainers attrs colorama exceptiongroup tomli typing_extensions
   for w in "$D/dl/pytest$V"/*.whl; do "$PY" -m zipfile -e "$w" "$P/Lib/site-packages"; done
   touch "$P/.ready"
 done
