@@ -13,6 +13,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Machines are shared: no test fails by the time that it took.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 ROOT = Path(__file__).resolve().parent.parent
 ADAPTORS = ROOT / "tests" / "adaptors"

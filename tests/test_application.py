@@ -183,8 +183,8 @@ def test_an_answer_to_a_call_that_nobody_made_is_said_and_does_no_harm(open_daem
 
 def test_a_cast_is_not_waited_for(open_daemon):
     begin = time.monotonic()
-    assert task(open_daemon, {"cast": "sleep", "args": {"seconds": 1}}).code == 0
-    assert time.monotonic() - begin < 1
+    assert task(open_daemon, {"cast": "sleep", "args": {"seconds": 3}}).code == 0
+    assert time.monotonic() - begin < 3
     assert task(open_daemon, {"call": "echo", "args": {"value": 1}}).lines[-1] == "result 1"
 
 

@@ -219,7 +219,9 @@ def test_other_packages_of_the_namespace_stay_importable(tmp_path):
 @pytest.fixture
 def vendored(tmp_path):
     target = tmp_path / "studio" / "_vendor" / "toolkit"
-    shutil.copytree(str(ROOT / "openjd_adapt"), str(target), ignore=shutil.ignore_patterns("__pycache__"))
+    ignored = shutil.ignore_patterns("__pycache__")
+    # Wine has no CopyFile2, which Python 3.13 copies by.
+    shutil.copytree(str(ROOT / "openjd_adapt"), str(target), ignore=ignored, copy_function=shutil.copyfile)
     return target
 
 

@@ -118,8 +118,8 @@ def test_a_daemon_without_a_task_for_its_idle_timeout_stops_and_its_file_tells_s
 
 
 def test_the_idle_timeout_does_not_end_a_task_that_runs_longer(farm):
-    farm.daemon("start", "--idle-timeout", "1")
-    done = farm.daemon("run", "--run-data", '{"do": "sleep", "seconds": 2.5}')
+    farm.daemon("start", "--idle-timeout", "4")
+    done = farm.daemon("run", "--run-data", '{"do": "sleep", "seconds": 5.5}')
     assert done.code == 0 and done.lines == ["sleeping", "slept"]
     assert farm.daemon("stop").code == 0
 

@@ -25,7 +25,7 @@ FILES = sorted(FOLDER.glob("*.json"))
 
 def fuzz(examples):
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-    return settings(deadline=None, max_examples=max(examples, 10), suppress_health_check=checks)
+    return settings(max_examples=max(examples, 10), suppress_health_check=checks)
 
 
 many = fuzz(EXAMPLES)

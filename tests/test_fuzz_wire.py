@@ -10,7 +10,7 @@ from hypothesis import assume, example, given, settings, strategies as st
 from openjd_adapt import wire
 from openjd_adapt.errors import WireError
 
-bounded = settings(deadline=None, max_examples=150)
+bounded = settings(max_examples=150)
 
 TOKEN = "5ec7e7" * 5 + "42"
 MARK = b"\0" + TOKEN.encode()

@@ -16,7 +16,7 @@ from .conftest import CORPUS
 # How many examples each of these tests tries; CI says 5000.
 EXAMPLES = int(os.environ.get("OPENJD_ADAPT_EXAMPLES", "200"))
 
-bounded = settings(deadline=None, max_examples=EXAMPLES, print_blob=True)
+bounded = settings(max_examples=EXAMPLES, print_blob=True)
 pytestmark = pytest.mark.timeout(60 + EXAMPLES // 5)
 
 

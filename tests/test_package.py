@@ -227,7 +227,9 @@ def test_the_package_works_under_another_name_and_parent(farm):
     import shutil
 
     target = farm.folder / "studio" / "_vendor" / "toolkit"
-    shutil.copytree(str(PACKAGE), str(target), ignore=shutil.ignore_patterns("__pycache__"))
+    ignored = shutil.ignore_patterns("__pycache__")
+    # Wine has no CopyFile2, which Python 3.13 copies by.
+    shutil.copytree(str(PACKAGE), str(target), ignore=ignored, copy_function=shutil.copyfile)
     (farm.folder / "mine.py").write_text(
         "from studio._vendor.toolkit import Adaptor\n"
         "class Mine(Adaptor):\n"
