@@ -16,7 +16,7 @@ from . import session, system, vigil
 from .channel import remove_private_folder
 from .desk import HASTE_SECONDS, Desk
 from .errors import BAD_INPUT, FAILED, AdaptError, describe_exit
-from .loop import Loop
+from .loop import Loop, Trickle
 from .peer import Peer
 from .reception import Reception, seconds
 from .spool import LIMIT, MEMORY_LIMIT, Delivery, Spool
@@ -82,6 +82,7 @@ class Keeper:
         self._born = time.monotonic()
         self._kill_reason = ""
         self._loop = Loop()
+        self._trickle = Trickle()
         key = plan.address.key if plan.address else None
         self._reception = Reception(self._loop, self._on_message, self._on_gone, key=key)
         self._desk = Desk(
@@ -113,7 +114,7 @@ class Keeper:
         except OSError as error:
             raise AdaptError("cannot start the adaptor's process: %s" % error.strerror) from None
         self._control = Peer(self._worker.control)
-        self._loop.watch(self._worker, self._read_output)
+        self._loop.watch(self._worker, self._on_output)
         self._loop.watch_peer(self._control, self._on_control)
         self._command({"init": plan.init, "groups": groups is not None})
 
@@ -197,12 +198,18 @@ class Keeper:
     def _command(self, message: Message) -> None:
         self._control.send(message)
 
-    def _read_output(self) -> bool:
-        """Take one read's worth from the worker's pipe; False if there is nothing now."""
+    def _on_output(self) -> None:
+        """Take what the worker has written; of a trickle not each drop, which would wake the front, too."""
+        size = self._read_output()
+        if size and self._trickle.take(size):
+            self._loop.rest(self._worker, self._on_output, Trickle.PAUSE_SECONDS)
+
+    def _read_output(self) -> int:
+        """Take one read's worth from the worker's pipe; how many bytes, 0 if there is nothing now."""
         try:
             data = self._worker.read(_READ_BYTES)
         except BlockingIOError:
-            return False
+            return 0
         if not data:
             self._loop.forget(self._worker)
         for piece in self._filter.feed(data):
@@ -211,7 +218,7 @@ class Keeper:
             else:
                 self._delivery.keep(piece)
             self._desk.push()
-        return bool(data)
+        return len(data)
 
     def _on_control(self) -> None:
         """The worker was asked to end by somebody; when its end closes, SIGCHLD tells the rest."""

@@ -11,6 +11,7 @@ from functools import partial
 
 from . import task
 from .messages import PASSED_ON
+from .needles import Haystack
 from .output import CHARACTER_BYTES, PIECE_BYTES, ConsoleHandler, character_end, prefixed, write
 
 TYPE_CHECKING = False
@@ -63,10 +64,27 @@ class RegexHandler(logging.Handler):
         super().__init__(level)
         self.regex_callbacks = list(regex_callbacks)
 
-    def matches(self, line: str) -> Iterator[tuple[RegexCallback, re.Match[str]]]:
-        """The callbacks that ``line`` calls, with their matches."""
+    @property
+    def only_calls_back(self) -> bool:
+        """Whether nothing but its callbacks looks at lines, whatever it is derived into."""
+        kind = type(self)
+        own = (RegexHandler.emit, RegexHandler.hides, RegexHandler.matches)
+        return (kind.emit, kind.hides, kind.matches) == own
+
+    def awake(self, block: Haystack) -> list[RegexCallback]:
+        """The callbacks that a line of ``block`` may call."""
+        return [
+            entry
+            for entry in self.regex_callbacks
+            if type(entry).get_match is not RegexCallback.get_match or any(map(block.may_have, entry.regex_list))
+        ]
+
+    def matches(
+        self, line: str, callbacks: Sequence[RegexCallback] | None = None
+    ) -> Iterator[tuple[RegexCallback, re.Match[str]]]:
+        """Those of ``callbacks``, or of all, that ``line`` calls, with their matches."""
         matched = False
-        for entry in self.regex_callbacks:
+        for entry in self.regex_callbacks if callbacks is None else callbacks:
             if matched and entry.only_run_if_first_matched:
                 continue
             match = entry.get_match(line)
@@ -157,20 +175,21 @@ class LineForwarder:
             self._show(block, self._passed_on)
 
     def _show(self, block: bytes, passed_on: Sequence[bytes]) -> None:
-        if not self._handlers and not any(_has_author_handlers(logger) for logger in self._loggers):
+        watching = self._watching(block)
+        if not watching and not any(map(_has_author_handlers, self._loggers)):
             write(prefixed(self._prefix, block, passed_on))
             return
         begin = position = 0
         for line in block[:-1].split(b"\n"):
             position += len(line) + 1
             text = line.decode("utf-8", "backslashreplace")
-            if any(handler.hides(text) for handler in self._handlers if isinstance(handler, RegexHandler)):
+            if any(handler.hides(text) for handler, _ in watching if isinstance(handler, RegexHandler)):
                 end = position - len(line) - 1
                 if begin < end:
                     write(prefixed(self._prefix, block[begin:end], passed_on))
                 begin = position
             try:
-                for call in self._calls(text):
+                for call in self._calls(text, watching):
                     if begin < position:
                         write(prefixed(self._prefix, block[begin:position], passed_on))
                         begin = position
@@ -180,14 +199,30 @@ class LineForwarder:
         if begin < position:
             write(prefixed(self._prefix, block[begin:], passed_on))
 
-    def _calls(self, line: str) -> Iterator[Callable[[], object]]:
+    def _watching(self, block: bytes) -> list[tuple[logging.Handler, Sequence[RegexCallback] | None]]:
+        """The handlers that may do something with a line of ``block``; of those that only call back, the callbacks."""
+        watching: list[tuple[logging.Handler, Sequence[RegexCallback] | None]] = []
+        haystack: Haystack | None = None
+        for handler in self._handlers:
+            if isinstance(handler, RegexHandler) and handler.only_calls_back:
+                haystack = haystack or Haystack(block.decode("utf-8", "backslashreplace"))
+                callbacks = handler.awake(haystack)
+                if callbacks:
+                    watching.append((handler, callbacks))
+            else:
+                watching.append((handler, None))
+        return watching
+
+    def _calls(
+        self, line: str, watching: Sequence[tuple[logging.Handler, Sequence[RegexCallback] | None]]
+    ) -> Iterator[Callable[[], object]]:
         """What is to be called for ``line``, after it was passed on itself: an author's logging, then callbacks."""
         for logger in self._loggers:
             if _has_author_handlers(logger) and logger.isEnabledFor(self._level):
                 yield partial(logger.handle, self._record(logger.name, line))
-        for handler in self._handlers:
+        for handler, callbacks in watching:
             if isinstance(handler, RegexHandler) and type(handler).emit is RegexHandler.emit:
-                for entry, match in handler.matches(line):
+                for entry, match in handler.matches(line, callbacks):
                     yield partial(entry.callback, match)
             else:
                 yield partial(handler.handle, self._record("", line))

@@ -50,6 +50,31 @@ class Timers:
                 act()
 
 
+class Trickle:
+    """Tells when a stream comes in small pieces, fast: then it is better taken a little later, many at once."""
+
+    #: A piece is small below so many bytes; pieces come fast if the next is here within so many seconds.
+    SMALL_BYTES = 32 * 1024
+    FAST_SECONDS = 0.004
+    #: So many in a row make a trickle: a task's few lines and its end are none.
+    PIECES = 8
+    #: How long, in seconds, to let them gather.
+    PAUSE_SECONDS = 0.001
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last = 0.0
+        self._pieces = 0
+
+    def take(self, size: int) -> bool:
+        """A piece of ``size`` bytes was read; whether to pause before the next."""
+        now = self._clock()
+        goes_on = size < self.SMALL_BYTES and now - self._last < self.FAST_SECONDS
+        self._pieces = self._pieces + 1 if goes_on else 0
+        self._last = now
+        return self._pieces >= self.PIECES
+
+
 class Loop:
     """Calls what is due, one thing after the other."""
 
@@ -85,13 +110,23 @@ class Loop:
 
     def forget(self, source: Any) -> None:
         """Watch ``source`` no longer, if it was watched."""
+        self.timers.cancel(_rest(source))
         try:
             self._selector.unregister(source)
         except KeyError:
             return
+
+    def rest(self, source: Any, act: Callable[[], object], seconds: float) -> None:
+        """Watch ``source`` no longer, and again in so many seconds unless :meth:`forget` comes before."""
+        self.forget(source)
+        self.timers.set(_rest(source), seconds, lambda: self.watch(source, act))
 
     def turn(self) -> None:
         """Wait for the next event, and call what is due."""
         for key, events in self._selector.select(self.timers.patience()):
             key.data(events)
         self.timers.call_due()
+
+
+def _rest(source: Any) -> str:
+    return "rest of %d" % id(source)

@@ -5,6 +5,7 @@ All end in one pipe, so that they keep the order in which they were made.
 
 from __future__ import annotations
 
+import functools
 import io
 import logging
 import os
@@ -136,6 +137,8 @@ def prefixed(prefix: bytes, block: bytes, passed_on: Sequence[bytes] = ()) -> by
 
     Lines that begin with one of ``passed_on`` stay as they are.
     """
+    if block.find(b"\n") == len(block) - 1 <= PIECE_BYTES and not passed_on:
+        return prefix + block
     if len(block) > PIECE_BYTES and max(map(len, block.split(b"\n"))) > PIECE_BYTES:
         return b"".join(_in_pieces(prefix, line + b"\n", passed_on) for line in block[:-1].split(b"\n"))
     data = (b"\n" + block[:-1]).replace(b"\n", b"\n" + prefix)
@@ -169,16 +172,28 @@ def character_end(data: bytes, size: int) -> int:
 class ConsoleHandler(logging.Handler):
     """Log records as ``LEVEL: line``, the prefix on every line of a record."""
 
+    def handle(self, record: logging.LogRecord) -> Any:
+        """As of any handler, but without a lock: the pipe has one."""
+        kept = self.filter(record) if self.filters else True
+        if kept:
+            self.emit(record if kept is True else kept)  # since Python 3.12 a filter may give another one
+        return kept
+
     def emit(self, record: logging.LogRecord) -> None:
         if getattr(record, "passed_on", False):
             return
         try:
-            text = self.format(record)
-            prefix = ("%s: " % record.levelname).encode("utf-8", "backslashreplace")
+            plain = self.formatter is None and not (record.exc_info or record.exc_text or record.stack_info)
+            text = record.getMessage() if plain else self.format(record)
             lines = text.replace("\r", "\n").encode("utf-8", "backslashreplace")
-            write(prefixed(prefix, lines + b"\n"))
+            write(prefixed(_prefix_of(record.levelname), lines + b"\n"))
         except Exception:
             self.handleError(record)
+
+
+@functools.lru_cache(maxsize=64)
+def _prefix_of(level: str) -> bytes:
+    return ("%s: " % level).encode("utf-8", "backslashreplace")
 
 
 def install_logging() -> None:

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from openjd_adapt.loop import BACKLOG_BYTES, Loop, Timers
+from openjd_adapt.loop import BACKLOG_BYTES, Loop, Timers, Trickle
 from openjd_adapt.peer import Peer
 from openjd_adapt.wire import encode
 
@@ -232,3 +232,42 @@ def test_a_peer_that_goes_away_with_a_large_backlog_is_found_gone(loop, pair):
         if not peer.closed:
             turn(loop)
     assert peer.closed and peer.backlog == 0
+
+
+# What comes in small pieces
+
+
+def test_small_pieces_in_quick_succession_are_let_gather_and_nothing_else(clock):
+    trickle = Trickle(clock)
+
+    def pieces(count, size=100, seconds=0.001):
+        told = []
+        for _ in range(count):
+            clock.now += seconds
+            told.append(trickle.take(size))
+        return told
+
+    assert not any(pieces(Trickle.PIECES))  # a task's few lines and its end
+    assert all(pieces(5))
+    assert not any(pieces(100, size=Trickle.SMALL_BYTES))  # much at once
+    assert not any(pieces(100, seconds=1))  # now and then
+    assert pieces(Trickle.PIECES)[-1]
+
+
+def test_a_source_that_rests_is_watched_again_unless_it_is_forgotten():
+    loop, heard = Loop(), []
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        loop.watch(ours, lambda: heard.append(ours.recv(9)))
+        loop.rest(ours, lambda: heard.append(ours.recv(9)), 0.01)
+        theirs.send(b"one")
+        while not heard:
+            loop.turn()
+        assert heard == [b"one"]
+        loop.rest(ours, lambda: heard.append(b"again"), 0.01)
+        loop.forget(ours)
+        theirs.send(b"two")
+        loop.timers.set("end", 0.1, lambda: heard.append("end"))
+        while heard[-1] != "end":
+            loop.turn()
+        assert heard == [b"one", "end"]

@@ -62,7 +62,7 @@ LAYERS = """
     applicators
     keywords
     faults formats
-    patterns
+    patterns needles
     system
     posix_worker posix_endpoint windows_worker windows_endpoint
     posix_streams posix_files posix_tree windows_streams windows_files windows_tree

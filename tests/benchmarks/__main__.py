@@ -1,156 +1,118 @@
 """Measures this package beside the reference, openjd-adaptor-runtime, in one run; the two alternate.
 
-    python -m tests.benchmarks [--rounds N] [--reference PYTHON]
+    python -m tests.benchmarks [--rounds N] [--only GROUP ...] [--reference PYTHON] [--json FILE] [--plot FILE]
+                               [--check]
 
-PYTHON is a Python that has the reference; without it a virtual environment is made. Prints seconds: median, minimum and
-maximum of each, the ratio of the medians, and the floor (a bare start of the interpreter).
+PYTHON is a Python that has the reference; without it a virtual environment is made. Prints the median, minimum and
+maximum of each figure, its ratio to the reference's (of the medians), the ratio that was asked for and the one that was
+aimed at. What begins with "floor" is what the machine allows: a bare interpreter, a pipe through cat, a JSON ping-pong
+over a socket pair. A line is 100 bytes long, and its time is net of the same command without lines.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-REFERENCE = "openjd-adaptor-runtime==0.9.6"
-LINES = 40
-#: How often a script repeats what it measures.
-COUNTS = {"actions": 100, "data": 5}
-
-ADAPTOR = """
-import logging, time
-{imports}
-log = logging.getLogger(__name__)
-class Noop(Adaptor):
-    @property
-    def integration_data_interface_version(self):
-        return SemanticVersion(0, 1)
-    def on_run(self, run_data):
-        for _ in range(run_data.get("lines", 0)):
-            time.sleep(0.05)
-            log.info("at %.6f", time.time())
-"""
-IMPORTS = {
-    "ours": ("from openjd_adapt import Adaptor, SemanticVersion", "from openjd_adapt import EntryPoint"),
-    "reference": (
-        "from openjd.adaptor_runtime.adaptors import Adaptor, SemanticVersion",
-        "from openjd.adaptor_runtime import EntryPoint",
-    ),
-}
+from .figures import GROUPS, RATIOS
+from .sides import Side, make_reference
 
 
-class Side:
-    """One of the two packages: the same adaptor, the same commands."""
-
-    def __init__(self, name: str, python: str, folder: Path) -> None:
-        self.name = name
-        self.python = python
-        self.home = folder / name
-        package = self.home / "Noop"
-        package.mkdir(parents=True)
-        adaptor, entry = IMPORTS[name]
-        (package / "__init__.py").write_text(ADAPTOR.format(imports=adaptor))
-        (package / "__main__.py").write_text("%s\nfrom . import Noop\nEntryPoint(Noop).start()\n" % entry)
-        (package / "Noop.json").write_text('{"log_level": "INFO"}')
-        path = [str(self.home), str(ROOT)] if name == "ours" else [str(self.home)]
-        self.env = {"PATH": os.environ["PATH"], "HOME": str(self.home), "PYTHONPATH": os.pathsep.join(path)}
-        self.file = self.home / "connection.json"
-        self.times: dict = {}
-
-    def call(self, *arguments: str) -> float:
-        begin = time.perf_counter()
-        subprocess.run(
-            [self.python, "-m", "Noop", *arguments],
-            env=self.env,
-            cwd=str(self.home),
-            check=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        return time.perf_counter() - begin
-
-    def note(self, what: str, seconds: float) -> None:
-        self.times.setdefault(what, []).append(seconds)
-
-    def round(self) -> None:
-        begin = time.perf_counter()
-        subprocess.run([self.python, "-c", ""], env=self.env, check=True)
-        self.note("(floor) bare interpreter", time.perf_counter() - begin)
-        self.note("run, no-op", self.call("run", "--init-data", "{}", "--run-data", "{}"))
-        file = ("--connection-file", str(self.file))
-        self.note("daemon start, no-op", self.call("daemon", "start", *file, "--init-data", "{}"))
-        for _ in range(3):
-            self.note("daemon run, no-op", self.call("daemon", "run", *file, "--run-data", "{}"))
-        for seconds in self.latencies(file):
-            self.note("latency of a log line", seconds)
-        self.note("daemon stop", self.call("daemon", "stop", *file))
-        for script in ("actions", "data"):
-            for what, times in self.script(script).items():
-                self.times.setdefault(what, []).extend(times)
-        if self.file.exists():
-            self.file.unlink()
-
-    def latencies(self, file: tuple) -> list:
-        command = [self.python, "-m", "Noop", "daemon", "run", *file, "--run-data", '{"lines": %d}' % LINES]
-        with subprocess.Popen(command, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-            assert process.stdout is not None
-            found = []
-            for line in process.stdout:
-                if b" at " in line:
-                    found.append(time.time() - float(line.rpartition(b" ")[2]))
-        assert process.returncode == 0 and len(found) == LINES, (process.returncode, len(found))
-        return found
-
-    def script(self, name: str) -> dict:
-        """The times that a script of this folder measures within one process."""
-        command = [self.python, str(ROOT / "tests" / "benchmarks" / (name + ".py")), self.name, str(COUNTS[name])]
-        out = subprocess.check_output(command, env=self.env, stderr=subprocess.DEVNULL)
-        return json.loads(out.decode().splitlines()[-1])
+def measure(sides: list, groups: list, rounds: int) -> dict:
+    """By figure and side, all values: seconds, or bytes where the name begins with "memory"."""
+    found: dict = {}
+    for _ in range(rounds):
+        for group in groups:
+            for side in sides:
+                for figure, values in GROUPS[group](side).items():
+                    found.setdefault(figure, {}).setdefault(side.name, []).extend(values)
+    return found
 
 
-def make_reference(folder: Path) -> str:
-    """A virtual environment with the reference; returns its Python."""
-    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    python = str(folder / "bin" / "python")
-    subprocess.run([python, "-m", "pip", "install", "--quiet", REFERENCE], check=True)
-    return python
+def ratio(values: dict) -> float:
+    """How many times less this package takes; 0 where the reference has no such figure."""
+    if "reference" not in values or "ours" not in values:
+        return 0.0
+    return statistics.median(values["reference"]) / statistics.median(values["ours"])
 
 
-def show(ours: Side, reference: Side) -> None:
-    print("%-36s %26s %26s %7s" % ("milliseconds", "ours: median min max", "reference: median min max", "ratio"))
-    for what, mine in ours.times.items():
-        theirs = reference.times.get(what)
-        row = "%-36s %s" % (what, _cell(mine))
-        if theirs:
-            row += " %s %6.1fx" % (_cell(theirs), statistics.median(theirs) / statistics.median(mine))
-        print(row)
+def cell(figure: str, values: list) -> str:
+    """Median, minimum and maximum in a unit that leaves them readable."""
+    if figure.startswith("memory"):
+        units = [("MB", 1e6), ("kB", 1e3), ("B", 1)]
+    else:
+        units = [("s", 1), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9)]
+    middle = statistics.median(values)
+    unit, size = next((pair for pair in units if middle >= pair[1]), units[-1])
+    return "%7.2f %7.2f %7.2f %-2s" % (middle / size, min(values) / size, max(values) / size, unit)
 
 
-def _cell(times: list) -> str:
-    return "%8.2f %8.2f %8.2f" % (1e3 * statistics.median(times), 1e3 * min(times), 1e3 * max(times))
+def table(found: dict) -> str:
+    rows = ["%-36s %-27s %-27s %7s %6s %5s" % ("", "ours: median min max", "reference", "ratio", "asked", "aim")]
+    for figure, values in found.items():
+        row = "%-36s %-27s" % (figure, cell(figure, values["ours"]))
+        if ratio(values) and not figure.startswith("floor"):
+            row += " %-27s %6.1fx" % (cell(figure, values["reference"]), ratio(values))
+        if figure in RATIOS:
+            row += " %5gx %4gx" % RATIOS[figure][:2]
+        rows.append(row)
+    return "\n".join(rows)
+
+
+def plot(found: dict, path: str) -> None:
+    """Draw the ratios; the kind of picture is told by the file's name."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figures = [figure for figure, values in found.items() if ratio(values) and not figure.startswith("floor")]
+    picture, axes = pyplot.subplots(figsize=(9, 0.4 * len(figures) + 1))
+    axes.barh(figures, [ratio(found[figure]) for figure in figures], color="tab:blue")
+    asked = [(RATIOS[figure][0], row) for row, figure in enumerate(figures) if figure in RATIOS]
+    axes.plot(*zip(*asked), "k|", markersize=14, label="asked for") if asked else None
+    axes.set_xscale("log")
+    axes.invert_yaxis()
+    axes.set_xlabel("times less than the reference")
+    picture.tight_layout()
+    picture.savefig(path)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--reference", metavar="PYTHON")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks", description=(__doc__ or "").split("\n")[0], allow_abbrev=False
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="how often all is measured")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=list(GROUPS),
+        default=list(GROUPS),
+        metavar="GROUP",
+        help="measure only these: " + ", ".join(GROUPS),
+    )
+    parser.add_argument("--reference", metavar="PYTHON", help="a Python that has the reference")
+    parser.add_argument("--json", metavar="FILE", help="write all values, too")
+    parser.add_argument("--plot", metavar="FILE", help="draw the ratios, into .svg or .png")
+    parser.add_argument("--check", action="store_true", help="fail where a ratio is far below what was reached")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="openjd_adapt-bench-") as name:
         folder = Path(name)
         python = options.reference or make_reference(folder / "venv")
-        ours, reference = Side("ours", sys.executable, folder), Side("reference", python, folder)
-        for _ in range(options.rounds):
-            for side in (ours, reference):
-                side.round()
-        show(ours, reference)
+        sides = [Side("ours", sys.executable, folder), Side("reference", python, folder)]
+        found = measure(sides, options.only, options.rounds)
+    print(table(found))
+    if options.json:
+        Path(options.json).write_text(json.dumps(found, indent=1), encoding="utf-8")
+    if options.plot:
+        plot(found, options.plot)
+    bad = [figure for figure, values in found.items() if figure in RATIOS and ratio(values) < RATIOS[figure][2]]
+    if options.check and bad:
+        sys.exit("far below what was reached: " + ", ".join(bad))
 
 
 if __name__ == "__main__":

@@ -125,6 +125,6 @@ if __name__ == "__main__":
     result = {"an action to a waiting application": one_way(side, count)}
     if side == "ours":
         result["a call and its answer"] = calls(count)
-        result["(floor) JSON ping-pong"] = floor(count)
+        result["floor: a JSON ping-pong"] = floor(count)
     print("\n" + json.dumps(result), flush=True)
     os._exit(0)  # whatever server still runs

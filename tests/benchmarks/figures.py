@@ -1,0 +1,140 @@
+"""What is measured: by group, a function that takes one side and gives the values of each of its figures."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import time
+
+from .sides import Side
+
+LINE = "x" * 99
+#: How many lines a side is given, so that each works for about a second.
+LINES = {"ours": 2_000_000, "reference": 60_000}
+#: The same with callbacks.
+WATCHED = {"ours": 400_000, "reference": 40_000}
+RECORDS = {"ours": 200_000, "reference": 50_000}
+STAMPS = 40
+UNREAD = {"ours": 100_000, "reference": 20_000}
+
+
+def producer(count: int) -> list:
+    return ["sh", "-c", "yes %s | head -n %d" % (LINE, count)]
+
+
+def net(seconds: float, empty: float) -> float:
+    """What is left of the time of a command when that of an empty one is taken away."""
+    return max(seconds - empty, 1e-9)
+
+
+def interpreter(side: Side) -> dict:
+    begin = time.perf_counter()
+    side.popen([side.python, "-c", ""]).communicate()
+    bare = time.perf_counter() - begin
+    code = "import time; begin = time.perf_counter(); %s; print(time.perf_counter() - begin)" % side.entry_point
+    out, _ = side.popen([side.python, "-c", code]).communicate()
+    return {"floor: a bare interpreter": [bare], "import of the entry point": [float(out)]}
+
+
+def commands(side: Side) -> dict:
+    found = {"run": [side.seconds(*side.run())], "daemon start": [side.start()]}
+    time.sleep(0.5)  # whatever a start leaves for later
+    found["memory: an idle daemon"] = [side.memory()]
+    found["daemon run"] = [side.seconds(*side.task()) for _ in range(5)]
+    found["daemon run, a task of 50 ms"] = [side.seconds(*side.task(sleep=0.05)) for _ in range(3)]
+    found["latency of a line"] = latencies(side)
+    found["daemon stop"] = [side.stop()]
+    return found
+
+
+def latencies(side: Side) -> list:
+    found = []
+    with side.popen(side.command(*side.task(stamps=STAMPS))) as process:
+        for line in process.stdout:
+            if b" at " in line:
+                found.append(time.time() - float(line.rpartition(b" ")[2]))
+    assert process.returncode == 0 and len(found) == STAMPS, (process.returncode, len(found))
+    return found
+
+
+def streams(side: Side) -> dict:
+    """Seconds for each line, net of what the same command takes without any."""
+    found = {"floor: a line through cat": [piped(LINES["ours"])]}
+    alone = statistics.median(side.seconds(*side.run(command=["true"])) for _ in range(3))
+    found["a line, run"] = [per_line(side, side.run(command=producer(LINES[side.name])), LINES, alone)]
+    for callbacks in (10, 50):
+        data = {"command": producer(WATCHED[side.name]), "callbacks": callbacks}
+        found["a line, run, %d callbacks" % callbacks] = [per_line(side, side.run(**data), WATCHED, alone)]
+    found["a log record, run"] = [per_line(side, side.run(records=RECORDS[side.name]), RECORDS, alone)]
+    side.start()
+    try:
+        empty = statistics.median(side.seconds(*side.task(command=["true"])) for _ in range(3))
+        found["a line, daemon run"] = [per_line(side, side.task(command=producer(LINES[side.name])), LINES, empty)]
+    finally:
+        side.stop()
+    return found
+
+
+def per_line(side: Side, arguments: tuple, counts: dict, empty: float) -> float:
+    seconds, lines = side.lines(*arguments)
+    assert lines >= counts[side.name], (side.name, arguments, lines)
+    return net(seconds, empty) / counts[side.name]
+
+
+def piped(count: int) -> float:
+    begin = time.perf_counter()
+    subprocess.run(["sh", "-c", "yes %s | head -n %d | cat | wc -l" % (LINE, count)], stdout=subprocess.DEVNULL)
+    return (time.perf_counter() - begin) / count
+
+
+def unread(side: Side) -> dict:
+    """Bytes of memory for each line of a task whose reader does not read."""
+    marker = side.home / "all written"
+    side.start()
+    try:
+        before = side.memory()
+        count = UNREAD[side.name]
+        task = side.task(records=count, marker=str(marker))
+        with side.popen(side.command(*task)) as process:
+            while not marker.exists():
+                time.sleep(0.05)
+            grown = side.memory(spare=process.pid) - before
+            subprocess.run(["wc", "-l"], stdin=process.stdout, stdout=subprocess.DEVNULL)
+    finally:
+        side.stop()
+        if marker.exists():
+            marker.unlink()
+    return {"memory: an unread line": [max(grown, 1) / count]}
+
+
+def actions(side: Side) -> dict:
+    return side.script("actions", "100")
+
+
+def paths(side: Side) -> dict:
+    return side.script("paths", "2000")
+
+
+def data(side: Side) -> dict:
+    return side.script("data", "5")
+
+
+GROUPS = {function.__name__: function for function in (interpreter, commands, streams, unread, actions, paths, data)}
+#: By figure: the ratio to the reference that was asked for, the one that was aimed at, and the one below which
+#: something has gone wrong, whatever else the machine does meanwhile.
+RATIOS = {
+    "import of the entry point": (4, 6, 3),
+    "daemon start": (15, 25, 8),
+    "daemon run": (4, 6, 2.5),
+    "daemon run, a task of 50 ms": (10, 14, 5),
+    "latency of a line": (200, 400, 50),
+    "a line, daemon run": (15, 30, 5),
+    "a line, run": (15, 30, 5),
+    "a line, run, 10 callbacks": (4, 8, 2),
+    "a line, run, 50 callbacks": (2, 4, 1.2),
+    "a log record, run": (1.5, 3, 1),
+    "an action to a waiting application": (40, 60, 15),
+    "a mapped path": (20, 100, 8),
+    "memory: an idle daemon": (1.3, 1.6, 1.1),
+    "memory: an unread line": (40, 100, 10),
+}
