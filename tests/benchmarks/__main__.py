@@ -113,6 +113,8 @@ def main() -> None:
     bad = [figure for figure, values in found.items() if figure in RATIOS and ratio(values) < RATIOS[figure][2]]
     if options.check and bad:
         sys.exit("far below what was reached: " + ", ".join(bad))
+    if options.only == list(GROUPS) and set(RATIOS) - set(found):
+        sys.exit("not measured: " + ", ".join(sorted(set(RATIOS) - set(found))))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -57,7 +58,7 @@ def one_way(side: str, count: int) -> list:
         assert process.stdout is not None
         try:
             for number in range(count + 5):
-                time.sleep(0.01)  # the application is waiting
+                time.sleep(0.01 + random.random() * 0.02)  # the application is waiting, in whatever way it does
                 begin = time.time()
                 queue.enqueue_action(Action("ping", {"number": number}))
                 line = b""

@@ -15,7 +15,7 @@ LINES = {"ours": 2_000_000, "reference": 60_000}
 WATCHED = {"ours": 400_000, "reference": 40_000}
 RECORDS = {"ours": 200_000, "reference": 50_000}
 STAMPS = 40
-UNREAD = {"ours": 100_000, "reference": 20_000}
+UNREAD = {"ours": 400_000, "reference": 20_000}
 
 
 def producer(count: int) -> list:
