@@ -175,7 +175,11 @@ class LineForwarder:
             self._show(block, self._passed_on)
 
     def _show(self, block: bytes, passed_on: Sequence[bytes]) -> None:
-        watching = self._watching(block)
+        try:
+            watching = self._watching(block)
+        except BaseException as failure:  # what stands in for a callback is none
+            self._task.fail(failure)
+            watching = []
         if not watching and not any(map(_has_author_handlers, self._loggers)):
             write(prefixed(self._prefix, block, passed_on))
             return

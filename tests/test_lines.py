@@ -195,6 +195,13 @@ def test_a_pattern_that_cannot_be_searched_for_fails_the_task_and_the_reading_go
         current.check()
 
 
+def test_what_is_no_callback_at_all_fails_the_task_and_the_reading_goes_on(current, capsys):
+    forward([b"one\n", b"two\n"], handlers=[RegexHandler([print])])
+    assert capsys.readouterr().out == "STDOUT: one\nSTDOUT: two\n"
+    with pytest.raises(AttributeError):
+        current.check()
+
+
 def test_an_exception_of_a_logging_handler_fails_the_task_and_the_reading_goes_on(current, logger, capsys):
     listener = Listener()
     listener.emit = lambda record: 1 // 0
