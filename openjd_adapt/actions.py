@@ -79,6 +79,11 @@ class ActionsQueue:
         with self._lock:
             return self._actions.popleft() if self._actions else None
 
+    def put_back(self, action: Action) -> None:
+        """Return an action that was dequeued and not handed on."""
+        with self._lock:
+            self._actions.appendleft(action)
+
     def withdraw(self, call: int) -> bool:
         """Remove the action of a call that nobody waits for any more; False if it was taken already."""
         with self._lock:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 PACKAGE = os.path.dirname(os.path.abspath(__file__))
 
 _RECEIVE_BYTES = 256 * 1024
+#: So much is sent at once by threads that are not the loop's.
+_AT_ONCE_BYTES = 2 * 1024
 #: Who is heard among many says little at a time, so that one that asks without end holds up nobody.
 _STRANGER_RECEIVE_BYTES = 4 * 1024
 
@@ -58,6 +60,21 @@ class Peer:
         self.flush()
         if self.backlog:
             self.on_backlog()
+
+    def send_at_once(self, message: Message) -> bool:
+        """Send a small frame if nothing waits and the socket takes it; False if nothing of it was sent.
+
+        For a thread that is not the loop's, while no other sends. Raises :class:`InputError` as :func:`encode` does.
+        """
+        data = encode(message)
+        if self._deaf or self._outgoing or len(data) > _AT_ONCE_BYTES:
+            return False
+        try:
+            sent = self._socket.send(data)
+        except OSError:
+            return False
+        self._outgoing += data[sent:]  # nothing: a socket whose other end has read all takes so little whole
+        return True
 
     def refuse(self, reason: str, code: int) -> None:
         """Answer with an error; ``code`` is the exit code that a front is to leave with."""

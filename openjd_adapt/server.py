@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from .actions import Action
     from .peer import Peer
     from .wire import Message
 
@@ -63,13 +64,15 @@ class AdaptorServer:
         self._reception = Reception(self._loop, self._hear, self._lose, self._greeting, self._address.key)
         self._reception.listen(self._address.listener)
         self._application: Peer | None = None
+        #: The application waits for an action: whoever holds the lock may send it one, and nobody sends anything else.
         self._asked = False
+        self._handing = threading.RLock()  # what is told meanwhile may enqueue more
         self._closing = False
         self._stopping = False
         self._stopped = threading.Event()
         self._bell = system.Bell()
         self._loop.watch(self._bell, self._wake)
-        actions_queue.on_enqueue = self._ring
+        actions_queue.on_enqueue = self._on_enqueue
 
     @property
     def server_path(self) -> str:
@@ -113,9 +116,27 @@ class AdaptorServer:
         """Have the server's thread look after the queue; from any thread."""
         self._bell.ring()
 
+    def _on_enqueue(self) -> None:
+        """An application that waits gets a small action at once; all else is the server's thread's, which is woken."""
+        with self._handing:
+            if self._application and self._asked:
+                action = self.actions_queue.dequeue_action()
+                if action is None or self._sends_at_once(self._application, action):
+                    self._asked = action is None
+                    return
+                self.actions_queue.put_back(action)
+        self._ring()
+
+    def _sends_at_once(self, application: Peer, action: Action) -> bool:
+        try:
+            return application.send_at_once(_message_of(action))
+        except (TypeError, ValueError):
+            return False  # it is no JSON, which the server's thread tells
+
     def _wake(self) -> None:
         self._bell.heard()
-        self._hand_over()
+        with self._handing:
+            self._hand_over()
 
     def _hand_over(self) -> None:
         """Give the application the next action, if it waits for one and there is one."""
@@ -124,7 +145,7 @@ class AdaptorServer:
         action = self.actions_queue.dequeue_action()
         while action:
             try:
-                self._application.send({"action": action.name, "args": action.args, "call": action.call})
+                self._application.send(_message_of(action))
                 self._asked = False
                 return
             except (TypeError, ValueError) as error:
@@ -132,8 +153,8 @@ class AdaptorServer:
                 _logger.error("%s is not handed to the application: %s", action.name, error)
                 if action.call is not None:
                     self.on_message({"answer": action.call, "error": "its arguments are not JSON: %s" % error})
-            action = self.actions_queue.dequeue_action()
-        if self._closing:
+            action = self.actions_queue.dequeue_action() if self._asked else None
+        if self._closing and self._asked:
             self._asked = False
             self._application.send({"close": True})
 
@@ -147,13 +168,20 @@ class AdaptorServer:
             return
         self._application = peer
         if "next" in message:
-            self._asked = True
-            self._hand_over()
+            with self._handing:
+                self._asked = True
+                self._hand_over()
         else:
             self.on_message(message)
 
     def _lose(self, peer: Peer) -> None:
-        if peer is self._application:
+        with self._handing:
+            if peer is not self._application:
+                return
             self._application = None
             self._asked = False
-            self.on_gone()
+        self.on_gone()
+
+
+def _message_of(action: Action) -> Message:
+    return {"action": action.name, "args": action.args, "call": action.call}

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -242,3 +243,59 @@ def test_progress_is_reported_ten_times_a_second_at_the_most_scaled_and_never_lo
     now[0] = 5.0
     meter.report(50)
     assert capsys.readouterr().out == "openjd_progress: 25\n"
+
+
+# From the queue to an application that waits
+
+
+@pytest.fixture
+def waiting(served):
+    """A server and the connection of a client that has asked for an action."""
+    server, client = served(RulesOnly())
+    connection = client._connect()
+    assert connection.take(0.01) is None
+    end = time.monotonic() + 10
+    while not server._asked and time.monotonic() < end:
+        time.sleep(0.001)
+    return server, connection
+
+
+def test_a_waiting_application_gets_a_small_action_without_the_servers_thread(waiting, monkeypatch):
+    server, connection = waiting
+    rung = []
+    with monkeypatch.context() as patch:
+        patch.setattr(server, "_ring", lambda: rung.append("rung"))
+        server.actions_queue.enqueue_action(Action("one", {"x": 1}))
+        assert rung == [] and len(server.actions_queue) == 0
+        server.actions_queue.enqueue_action(Action("two"))  # it has not asked again
+        assert rung == ["rung"] and len(server.actions_queue) == 1
+    assert [connection.take(10)["action"] for _ in range(2)] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    "odd", [Action("large", {"text": "x" * 300_000}), Action("no JSON", {"x": {1, 2}}), Action("no JSON", {"x": 1j})]
+)
+def test_what_cannot_be_sent_at_once_holds_up_nothing(waiting, odd):
+    server, connection = waiting
+    server.actions_queue.enqueue_action(odd)
+    server.actions_queue.enqueue_action(Action("next"))
+    names = [connection.take(10)["action"]]
+    if odd.name == "large":
+        names.append(connection.take(10)["action"])
+    assert names == [odd.name] * (odd.name == "large") + ["next"]
+
+
+def test_many_threads_enqueue_and_each_action_comes_once_and_in_its_threads_order(waiting):
+    server, connection = waiting
+
+    def enqueue(name):
+        for number in range(200):
+            server.actions_queue.enqueue_action(Action(name, {"number": number}))
+
+    threads = [threading.Thread(target=enqueue, args=(name,), daemon=True) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    taken = [connection.take(10) for _ in range(800)]
+    for name in "abcd":
+        assert [item["args"]["number"] for item in taken if item["action"] == name] == list(range(200))
+    assert len(server.actions_queue) == 0
