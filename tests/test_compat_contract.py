@@ -12,12 +12,8 @@ import re
 import subprocess
 import sys
 
-import pytest
-
 from .conftest import ROOT
-
-REFERENCE = os.environ.get("OPENJD_ADAPT_REFERENCE", "")
-needs_reference = pytest.mark.skipif(not REFERENCE, reason="OPENJD_ADAPT_REFERENCE names no installed reference")
+from .published import REFERENCE, needs_reference
 
 _ADAPTOR = r"adaptors\.(Adaptor|BaseAdaptor|CommandAdaptor)"
 _CLIENT = r"client\.(HTTP)?ClientInterface"
