@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from openjd_adapt import system
 from openjd_adapt.loop import BACKLOG_BYTES, Loop, Timers, Trickle
 from openjd_adapt.peer import Peer
 from openjd_adapt.wire import encode
@@ -257,6 +258,8 @@ def test_small_pieces_in_quick_succession_are_let_gather_and_nothing_else(clock)
 def test_a_source_that_rests_is_watched_again_unless_it_is_forgotten():
     loop, heard = Loop(), []
     ours, theirs = socket.socketpair()
+    bell = system.Bell()
+    loop.watch(bell, bell.heard)  # Windows cannot select nothing
     with ours, theirs:
         loop.watch(ours, lambda: heard.append(ours.recv(9)))
         loop.rest(ours, lambda: heard.append(ours.recv(9)), 0.01)
