@@ -158,16 +158,17 @@ def wait_for_lock(descriptor: int, timeout: float) -> bool:
     import fcntl
 
     def give_up(number: int, frame: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         raise TimeoutError
 
     signal.signal(signal.SIGALRM, give_up)
-    # It goes on ringing, as the first may come just before the wait begins; a time of 0 would switch it off.
-    signal.setitimer(signal.ITIMER_REAL, max(timeout, 0.001), 0.1)
     try:
         try:
+            # It goes on ringing, as the first may come just before the wait begins; a time of 0 would switch it off.
+            signal.setitimer(signal.ITIMER_REAL, max(timeout, 0.001), 0.1)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
     except TimeoutError:
-        return False
+        return lock(descriptor)  # The last ring may come when it is held already.
     return True

@@ -191,6 +191,25 @@ def test_a_lock_that_stays_is_given_up_in_time_and_no_alarm_comes_later(two, tim
     assert posix_files.lock(second)
 
 
+@pytest.mark.parametrize("free, call", [(False, 1), (True, 1), (True, 2)], ids=["held", "free", "had"])
+def test_an_alarm_just_before_or_after_the_wait_is_the_last_and_raises_nothing(two, monkeypatch, free, call):
+    first, second = two
+    set_timer, calls = signal.setitimer, []
+
+    def set_then_ring(*arguments):
+        set_timer(*arguments)
+        calls.append(arguments)
+        if len(calls) == call:
+            os.kill(os.getpid(), signal.SIGALRM)
+
+    if not free:
+        posix_files.lock(first)
+    monkeypatch.setattr(signal, "setitimer", set_then_ring)
+    assert posix_files.wait_for_lock(second, 600) is free
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+    assert posix_files.is_locked(first) is free
+
+
 def test_a_lock_that_is_freed_while_it_is_waited_for_is_had_then(two, monkeypatch):
     import fcntl
 
