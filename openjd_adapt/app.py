@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from . import interpreter
 from .errors import InputError, one_line
 
 TYPE_CHECKING = False
@@ -45,16 +46,13 @@ class App:
         """
         if self._reentry_exe:
             return [self._reentry_exe, *self.arguments]
-        import subprocess
-
-        flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
         spec = getattr(sys.modules["__main__"], "__spec__", None)
         name = spec.name if spec else "__main__"
         if name == "__main__":
             program = [os.path.abspath(sys.argv[0])]
         else:
             program = ["-m", name[: -len(".__main__")] if name.endswith(".__main__") else name]
-        return [sys.executable, *flags, "-u", *program, *self.arguments]
+        return [sys.executable, *interpreter.flags(), "-u", *program, *self.arguments]
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -74,8 +72,6 @@ def load_adaptor(text: str) -> type[BaseAdaptor]:
 
     Raises :class:`InputError` if it cannot be imported or is no adaptor.
     """
-    import inspect
-
     from .adaptor import BaseAdaptor
 
     where = "--adaptor %s" % text
@@ -83,12 +79,11 @@ def load_adaptor(text: str) -> type[BaseAdaptor]:
     module = _import(where, module_name)
     if name:
         adaptor = getattr(module, name, None)
-        if not (inspect.isclass(adaptor) and issubclass(adaptor, BaseAdaptor)):
+        if not (isinstance(adaptor, type) and issubclass(adaptor, BaseAdaptor)):
             raise InputError("%s: %s is no adaptor (no subclass of Adaptor or CommandAdaptor)" % (where, name))
     else:
-        classes = [
-            item for item in vars(module).values() if inspect.isclass(item) and item.__module__ == module.__name__
-        ]
+        classes = [item for item in vars(module).values() if isinstance(item, type)]
+        classes = [item for item in classes if item.__module__ == module.__name__]
         found = [item for item in classes if issubclass(item, BaseAdaptor)]
         if len(found) != 1:
             raise InputError("%s: has %d adaptors; name one as %s:Class" % (where, len(found), module_name))

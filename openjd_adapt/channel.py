@@ -1,8 +1,6 @@
-"""A private local socket, and the connection file that says how to reach it.
+"""A connection file as others find it: is its daemon alive, how is it reached, how did it end, what is left of it.
 
-The file has two lines of JSON: the first is written by the keeper before the adaptor starts, the second (how the daemon
-ended) when it ends; behind it stands the output that nobody has seen. It is locked from before it has its name until
-all of the daemon is dead: that lock, not the file's existence, tells whether a daemon lives.
+What stands in the file is told in ``address``, which writes it.
 """
 
 from __future__ import annotations
@@ -11,33 +9,18 @@ import _socket
 import json
 import os
 
-from . import system
+from . import private_folder, system
+from .address import RECORD_LIMIT, line_of
 from .errors import InputError, NoDaemonError, WireError
-from .handshake import KEY_BYTES, Claimant
-from .peer import PACKAGE, Peer
-from .wire import STRANGER_LIMIT, STRANGER_SECONDS, VERSION, Decoder, encode
+from .handshake import Claimant
+from .peer import Peer
+from .wire import STRANGER_LIMIT, STRANGER_SECONDS, Decoder, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Iterator
+    from typing import Any, Callable
 
     from .wire import Message
-
-_RECORD_LIMIT = 1024 * 1024
-#: How much of the last output a file keeps if its disk has no room for all of it, in bytes.
-_LAST_WORDS_BYTES = 16 * 1024
-#: How the names begin of what an adaptor's process makes in the session's private folder.
-APPLICATION_NAME = "application-"
-
-
-def private_folder_name() -> str:
-    """A path for a private folder, which nobody can guess and whoever needs it first makes."""
-    return os.path.join(system.temporary_folder(), "openjd_adapt-" + os.urandom(12).hex())
-
-
-def remove_private_folder(path: str) -> None:
-    """Remove a session's private folder, and the sockets and files that its processes have made there, if they have."""
-    system.remove_private_folder(path, ("socket", APPLICATION_NAME))
 
 
 class ConnectionFile:
@@ -63,15 +46,15 @@ class ConnectionFile:
             raise
 
     def _read(self) -> None:
-        lines = system.read_at(self._descriptor, _RECORD_LIMIT, 0).split(b"\n")
+        lines = system.read_at(self._descriptor, RECORD_LIMIT, 0).split(b"\n")
         try:
             record: dict[str, Any] = json.loads(lines[0].decode("utf-8")) if len(lines) > 1 else {}
             self.pid: int = record["pid"]
             self.host: str = record["host"]
             self.started: int = record["started"]
-            self._private_folder: bool = record["private_folder"]
+            self._made_for_it: bool = record["private_folder"]
             self._danger: str = record.get("danger", "")
-            self._folder: str = record.get("folder", "")
+            self._private_folder: str = record.get("folder", "")
             guardian = record.get("guardian", [0, 0])
             self._guardian: tuple[int, int] = (guardian[0], guardian[1])
             self.adaptor: str = record["adaptor"]
@@ -193,15 +176,15 @@ class ConnectionFile:
         if lost:
             show(b"WARNING: %d bytes of output are lost: the disk was full\n" % lost)
         offset = self._output_begin
-        data = system.read_at(self._descriptor, _RECORD_LIMIT, offset)
+        data = system.read_at(self._descriptor, RECORD_LIMIT, offset)
         while data:
             if show(data) is False:
                 return
             offset += len(data)
-            data = system.read_at(self._descriptor, _RECORD_LIMIT, offset)
+            data = system.read_at(self._descriptor, RECORD_LIMIT, offset)
         os.ftruncate(self._descriptor, self._output_begin)
         if lost:
-            record = _line({**self.ended, "lost": 0})
+            record = line_of({**self.ended, "lost": 0})
             system.write_at(self._descriptor, record, self._end_begin)  # it is shorter than what it replaces
             os.ftruncate(self._descriptor, self._end_begin + len(record))
 
@@ -215,8 +198,8 @@ class ConnectionFile:
         except OSError as error:
             raise InputError("connection file %s: cannot be removed: %s" % (self.path, error.strerror)) from None
         self.close()  # Windows keeps its name until then
-        remove_private_folder(self._folder)
-        if self._private_folder:
+        private_folder.remove(self._private_folder)
+        if self._made_for_it:
             try:
                 os.rmdir(os.path.dirname(self.path))
             except OSError:
@@ -227,127 +210,6 @@ class ConnectionFile:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-
-
-class Address:
-    """The listening end: a locked connection file without a name yet, and the socket beside it."""
-
-    def __init__(self, path: str, folder: str, private_folder: bool = False) -> None:
-        """Bind the socket of a daemon whose file will be ``path``, in a folder made just for it or not.
-
-        ``folder``: the session's private one, for a socket that cannot lie beside the file. Raises :class:`InputError`.
-        """
-        self.path = path
-        self._folder = folder
-        self._private_folder = private_folder
-        self._record = b""
-        self._draft = "%s.%d" % (path, os.getpid())
-        #: What may kill the daemon from outside, as far as it knows; in words for its obituary.
-        self.danger = ""
-        #: What peers must know; None where the kernel tells who they are.
-        self.key = os.urandom(KEY_BYTES) if system.KEYED else None
-        try:
-            self.descriptor = system.create_private(self._draft)
-        except OSError as error:
-            raise InputError("connection file %s: %s" % (path, error.strerror)) from None
-        try:
-            system.lock(self.descriptor)
-            self._endpoint, self.listener = system.Endpoint.listen(self._draft, folder)
-        except OSError as error:
-            os.unlink(self._draft)
-            raise InputError("connection file %s: cannot make its lock and socket: %s" % (path, error)) from None
-        self.listener.listen(128)
-        self.listener.setblocking(False)
-
-    def publish(self, adaptor: str) -> None:
-        """Write the file and give it its name, whole or not at all. Raises :class:`InputError`.
-
-        The pid that it names is this process's.
-        """
-        record = {
-            "wire": VERSION,
-            "package": PACKAGE,
-            "adaptor": adaptor,
-            "pid": os.getpid(),
-            "host": _socket.gethostname(),
-            "started": system.start_time(os.getpid()),
-            "guardian": [os.getppid(), system.start_time(os.getppid())],
-            "private_folder": self._private_folder,
-            "danger": self.danger,
-            "folder": self._folder,
-            "address": self._endpoint.text,
-            "key": (self.key or b"").hex(),
-        }
-        try:
-            self._record = _line(record)
-            self._append(self._record)
-            system.give_name(self._draft, self.path)
-        except FileExistsError:
-            raise InputError("connection file %s: another daemon has just been started with it" % self.path) from None
-        except OSError as error:
-            raise InputError("connection file %s: %s" % (self.path, error.strerror)) from None
-        finally:
-            if os.path.exists(self._draft):
-                os.unlink(self._draft)
-
-    def is_gone(self) -> bool:
-        """Whether the file is no longer there, or another daemon's stands in its place.
-
-        Only a clear answer counts: a file system that is late or fails tells nothing.
-        """
-        try:
-            with open(self.path, "rb") as stream:
-                line = stream.readline(_RECORD_LIMIT)
-        except (FileNotFoundError, NotADirectoryError):
-            return True
-        except OSError:
-            return False
-        return line.endswith(b"\n") and line != self._record
-
-    def note_end(
-        self,
-        how: str,
-        code: int,
-        unseen: int = 0,
-        last_words: Callable[[int], Iterator[bytes]] = lambda size: iter(()),
-        lost: int = 0,
-    ) -> None:
-        """Write how the daemon ended, with the exit code for a stop, unless that stands there already.
-
-        Behind it goes the output that nobody has seen, ``unseen`` bytes, of which ``last_words(size)`` gives the end;
-        on a full disk as much as there is room for. ``lost`` bytes are lost already, and nobody was told.
-        """
-        written = system.read_at(self.descriptor, _RECORD_LIMIT, 0)
-        if written.count(b"\n") != 1:
-            return
-        begin = written.index(b"\n") + 1
-        os.ftruncate(self.descriptor, begin)  # what a keeper was killed over
-        for size in (unseen, min(unseen, _LAST_WORDS_BYTES), 0):
-            try:
-                self._append(_line({"how": how, "code": code, "lost": unseen - size + lost}))
-                for piece in last_words(size):
-                    self._append(piece)
-                return
-            except OSError:
-                os.ftruncate(self.descriptor, begin)  # without any of it, the lock still tells that the daemon is dead
-
-    def _append(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[system.write_at(self.descriptor, view, os.fstat(self.descriptor).st_size) :]
-
-    def abandon(self) -> None:
-        """Nobody will listen here after all."""
-        os.unlink(self._draft)
-        self.remove_socket()
-
-    def remove_socket(self) -> None:
-        """Remove the socket, unless somebody has done so."""
-        self._endpoint.remove()
-
-
-def _line(record: dict[str, Any]) -> bytes:
-    return json.dumps(record).encode("ascii") + b"\n"
 
 
 def clear_for_start(path: str, show: Callable[[bytes], object]) -> str | None:

@@ -55,9 +55,9 @@ def run(app: App, arguments: list[str]) -> int:
         serve(app.load, app.bootstrapped)
         return DONE
     if arguments[:1] == [KEEPER]:
-        from . import launch
+        from . import windows_launch
 
-        launch.serve()
+        windows_launch.serve()
         system.finish(DONE)
         return DONE
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .app import App
-    from .keeper import Plan
+    from .plan import Plan
     from .wire import Message
 
     Options = dict[str, Any]
@@ -106,10 +106,10 @@ def _task(options: Options) -> Message:
 
 def _plan(app: App, options: Options) -> Plan:
     """What the keeper is to do; all that the options hold is checked here, before anything is started."""
-    from .channel import private_folder_name
+    from . import private_folder
     from .config import for_runtime
-    from .keeper import Plan
     from .paths import rules_from_document
+    from .plan import Plan
 
     init_data, source = _data(options, "--init-data")
     mapping, _ = _data(options, "--path-mapping-rules")
@@ -117,7 +117,7 @@ def _plan(app: App, options: Options) -> Plan:
     config = options.get("--config")
     if config is not None and not os.path.isfile(_full(config)):
         raise InputError("--config: %s: there is no such file" % config)
-    folder = private_folder_name()
+    folder = private_folder.new_name()
     runtime = for_runtime().build_config().config
     init = {
         "folder": folder,
@@ -142,7 +142,7 @@ def _run(app: App, options: Options) -> int:
 
 
 def _daemon_start(app: App, options: Options) -> int:
-    from . import channel, frontend, session
+    from . import channel, frontend, private_folder, session
 
     timeout = _timeout(options, app.start_timeout)
     plan = _plan(app, options)
@@ -157,7 +157,7 @@ def _daemon_start(app: App, options: Options) -> int:
     else:
         private = True
         try:
-            place = channel.private_folder_name()
+            place = private_folder.new_name()
             system.make_private_folder(place)
         except OSError as error:
             raise InputError("no folder for the connection file: %s" % error) from None

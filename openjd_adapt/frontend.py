@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any, Iterable
 
-    from .keeper import Plan
+    from .plan import Plan
     from .wire import Message
 
 SOCKET_VARIABLE = "OPENJD_ADAPTOR_SOCKET"
@@ -45,12 +45,12 @@ def conclude(front: Front, result: dict[str, Any]) -> int:
 def _starter() -> ModuleType:
     """What starts a keeper on this system."""
     if system.FORKS:
-        from . import guardian
+        from . import posix_launch
 
-        return guardian
-    from . import launch
+        return posix_launch
+    from . import windows_launch
 
-    return launch
+    return windows_launch
 
 
 def run(plan: Plan, request: Message) -> int:

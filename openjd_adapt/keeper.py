@@ -12,60 +12,26 @@ import os
 import time
 from functools import partial
 
-from . import session, system, vigil
-from .channel import remove_private_folder
+from . import private_folder, session, system, vigil
 from .desk import HASTE_SECONDS, Desk
 from .errors import BAD_INPUT, FAILED, AdaptError, describe_exit
 from .loop import Loop, Trickle
 from .peer import Peer
+from .plan import DEATH_SECONDS
 from .reception import Reception, seconds
-from .spool import LIMIT, MEMORY_LIMIT, Delivery, Spool
+from .spool import Delivery, Spool
 from .wire import MarkerFilter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable
+    from typing import Callable
 
-    from .channel import Address
+    from .address import Address
+    from .plan import Plan
     from .system import Ledger  # type: ignore[attr-defined, unused-ignore]
     from .wire import Message
 
 _READ_BYTES = 256 * 1024
-#: How long, in seconds, what was killed may take to die before the keeper goes on without it; the guardian does not.
-DEATH_SECONDS = 5.0
-
-
-class Plan:
-    """What a keeper is to do."""
-
-    def __init__(self, adaptor: str, argv: list[str], init: dict[str, Any], folder: str) -> None:
-        """``argv``: the worker's command; ``init``: its first frame; ``folder``: a path for a private folder."""
-        self.adaptor = adaptor
-        self.argv = argv
-        self.init = init
-        self.folder = folder
-        #: The command of the keeper's process, where it is no fork.
-        self.keeper_argv: list[str] = []
-        #: The path of the connection file, and whether its folder was made just for it; None in the foreground.
-        self.listen_at: tuple[str, bool] | None = None
-        #: What listens there, once it does.
-        self.address: Address | None = None
-        #: After so many seconds without a task the daemon stops; None for never.
-        self.idle_seconds: float | None = None
-        #: How much of the output is kept in memory, and in all, in bytes.
-        self.memory_bytes = MEMORY_LIMIT
-        self.limit_bytes = LIMIT
-
-    def to_dict(self) -> dict[str, Any]:
-        """The plan for another process, which makes :attr:`address` itself."""
-        return {name: value for name, value in vars(self).items() if name != "address"}
-
-    @staticmethod
-    def from_dict(values: dict[str, Any]) -> Plan:
-        """The plan that :meth:`to_dict` has made an object of."""
-        plan = Plan(values["adaptor"], values["argv"], values["init"], values["folder"])
-        vars(plan).update(values)
-        return plan
 
 
 class Keeper:
@@ -279,7 +245,7 @@ def keep(plan: Plan, starter: Peer, lifeline: int | None, groups: Ledger | None)
         system.kill_children(patience=DEATH_SECONDS)
         if plan.address:
             plan.address.remove_socket()
-        remove_private_folder(plan.folder)
+        private_folder.remove(plan.folder)
 
 
 def _report_fault(plan: Plan, starter: Peer, error: Exception) -> None:

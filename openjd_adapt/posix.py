@@ -69,13 +69,17 @@ class Bell:
 
 
 class Wakeup(Bell):
-    """A bell that ``signals`` ring, too, each with its number; works whatever the main thread blocks in."""
+    """A bell that ``signals`` ring, too, each with its number; works whatever the main thread blocks in.
+
+    They may have been blocked until now, so that none was lost.
+    """
 
     def __init__(self, *signals: int) -> None:
         super().__init__()
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         for number in signals:
             signal.signal(number, _note)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
 
 def _note(number: int, frame: object) -> None:

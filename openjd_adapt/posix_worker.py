@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CHILD_SIGNALS", "FORKS", "Worker", "settle", "worker_control", "worker_groups"]
 
-#: Whether guardian and keeper are forks of the command.
+#: Whether guardian and keeper can be forked.
 FORKS = True
 
 #: What tells of the end of a process's children.

@@ -15,9 +15,8 @@ import logging
 import os
 import threading
 
-from . import system, task
+from . import address, private_folder, system, task
 from .actions import ActionsQueue
-from .channel import APPLICATION_NAME, Address, private_folder_name
 from .errors import BAD_INPUT, AdaptError, InputError
 from .loop import Loop
 from .peer import PACKAGE
@@ -52,11 +51,11 @@ class AdaptorServer:
         self.on_gone: Callable[[], object] = bool
         #: Whose application this is; asked for its rules.
         self.adaptor = adaptor
-        self._folder = task.private_folder or private_folder_name()
+        self._folder = task.private_folder or private_folder.new_name()
         system.make_private_folder(self._folder)
-        path = os.path.join(self._folder, "%s%d.json" % (APPLICATION_NAME, next(_numbers)))
+        path = os.path.join(self._folder, "%s%d.json" % (private_folder.APPLICATION_NAME, next(_numbers)))
         try:
-            self._address = Address(path, self._folder)
+            self._address = address.bind(path, self._folder)
             self._address.publish(type(adaptor).__name__)
         except InputError as error:  # it is no input that is wrong, but the disk
             raise AdaptError(str(error)) from None

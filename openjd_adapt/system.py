@@ -7,7 +7,7 @@
 ``CANCEL_SIGNALS``               the signals that cancel a command
 ``CHILD_SIGNALS``                the signals that tell of a child's end
 ``Endpoint``                     where a daemon listens
-``FORKS``                        whether guardian and keeper are forks of the command
+``FORKS``                        whether guardian and keeper can be forked
 ``GROUP_OPTIONS``                the arguments of ``subprocess.Popen`` that give a child a process group of its own
 ``KEYED``                        whether peers must prove that they know the connection file's key
 ``READ``                         a descriptor can be read
@@ -58,7 +58,7 @@
 ``write_at``                     put bytes into an open file, at a place
 ===============================  ====================================================================================
 
-Only where processes are forked (Linux, macOS), and in ``guardian``:
+Only where processes are forked (Linux, macOS), and in ``posix_launch``:
 
 ===============================  ====================================================================================
 ``Ledger``                       the groups of a daemon, for hosts where its orphans are nobody's to find
@@ -69,7 +69,7 @@ Only where processes are forked (Linux, macOS), and in ``guardian``:
 ``worker_groups``                in the adaptor's process: its list of groups
 ===============================  ====================================================================================
 
-Only where they are not (Windows), and in ``launch``:
+Only where they are not (Windows), and in ``windows_launch``:
 
 ===============================  ====================================================================================
 ``start_keeper``                 start a keeper as a process of its own

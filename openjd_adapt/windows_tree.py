@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 
+from .interpreter import is_python
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Mapping, NoReturn
@@ -171,7 +173,7 @@ class Tree:
 
         False if it cannot be asked, such as one without a console.
         """
-        if not _is_python():
+        if not is_python():
             return _ask_from_here(self._process.pid)
         command = [sys.executable, "-I", "-S", "-c", _ASK, str(self._process.pid)]
         null = subprocess.DEVNULL
@@ -200,12 +202,6 @@ _ASK = (
     "import ctypes, sys; k = ctypes.WinDLL('kernel32'); pid = int(sys.argv[1]); k.FreeConsole()\n"
     "sys.exit(not (k.AttachConsole(pid) and k.GenerateConsoleCtrlEvent(1, pid)))"
 )
-
-
-def _is_python() -> bool:
-    """Whether ``sys.executable`` runs code, and is neither a frozen program nor an application with a Python inside."""
-    name = os.path.basename(sys.executable or "").lower()
-    return not getattr(sys, "frozen", False) and ("py" in name or "hython" in name)
 
 
 def _ask_from_here(pid: int) -> bool:

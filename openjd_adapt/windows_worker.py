@@ -33,7 +33,7 @@ __all__ = [
     "worker_control",
 ]
 
-#: Whether guardian and keeper are forks of the command: here the keeper is started anew, and there is no guardian.
+#: Whether guardian and keeper can be forked: here the keeper is started anew, and there is no guardian.
 FORKS = False
 #: What tells of the end of a process's children: a thread does.
 CHILD_SIGNALS: tuple[int, ...] = ()

@@ -13,8 +13,9 @@ import sys
 
 import pytest
 
-from openjd_adapt import channel, posix_endpoint, system
-from openjd_adapt.channel import Address, ConnectionFile
+from openjd_adapt import channel, posix_endpoint, private_folder, system
+from openjd_adapt.address import bind
+from openjd_adapt.channel import ConnectionFile
 from openjd_adapt.errors import InputError, NoDaemonError
 
 from .test_process import alive, all_dead
@@ -25,7 +26,7 @@ class Life:
 
     def __init__(self, folder, name="connection.json"):
         self.path = folder / name
-        self.address = Address(str(self.path), str(folder / "private"))
+        self.address = bind(str(self.path), str(folder / "private"))
         self.address.publish("Probe")
         self._open = True
 
@@ -136,7 +137,7 @@ def test_a_daemon_that_was_killed_has_no_last_words(daemon, read):
 
 
 def test_a_daemon_that_knew_what_might_kill_it_from_outside_has_it_in_its_obituary(tmp_path, read):
-    address = Address(str(tmp_path / "connection.json"), str(tmp_path / "private"))
+    address = bind(str(tmp_path / "connection.json"), str(tmp_path / "private"))
     address.danger = "from outside, most likely by a scheduler"
     address.publish("Probe")
     address.listener.close()
@@ -498,12 +499,12 @@ def test_a_private_folder_that_somebody_has_planted_is_not_used(tmp_path, monkey
     monkeypatch.setattr(posix_endpoint, "_at_short_path", no_socket_here)
     (tmp_path / "private").symlink_to(tmp_path)
     with pytest.raises(InputError, match="cannot make its lock and socket: .*is not a private folder"):
-        Address(str(tmp_path / "connection.json"), str(tmp_path / "private"))
+        bind(str(tmp_path / "connection.json"), str(tmp_path / "private"))
     assert [path.name for path in tmp_path.iterdir()] == ["private"]
 
 
 def test_nobody_can_guess_a_private_folders_name(monkeypatch, tmp_path):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    names = {channel.private_folder_name() for _ in range(100)}
+    names = {private_folder.new_name() for _ in range(100)}
     assert len(names) == 100 and all(os.path.dirname(name) == str(tmp_path) for name in names)
     assert min(map(len, names)) >= len(str(tmp_path)) + 30 and list(tmp_path.iterdir()) == []

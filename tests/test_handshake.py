@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from openjd_adapt import channel, system
+from openjd_adapt.address import bind
 from openjd_adapt.errors import InputError, NoDaemonError, WireError
 from openjd_adapt.handshake import KEY_BYTES, Claimant, Doorkeeper
 from openjd_adapt.loop import Loop
@@ -91,7 +92,7 @@ def test_what_is_no_nonce_is_refused(message):
 def keyed(tmp_path, monkeypatch):
     """A daemon's end as on a system where peers must prove themselves; what known peers say is noted."""
     monkeypatch.setattr(system, "KEYED", True)
-    address = channel.Address(str(tmp_path / "connection.json"), str(tmp_path / "private"))
+    address = bind(str(tmp_path / "connection.json"), str(tmp_path / "private"))
     address.publish("Probe")
     loop = Loop()
     said = []

@@ -8,6 +8,7 @@ import socket
 
 from openjd_adapt import keeper, system
 from openjd_adapt.peer import Peer
+from openjd_adapt.plan import Plan
 from openjd_adapt.wire import Decoder
 
 
@@ -18,7 +19,7 @@ def test_a_host_that_has_no_room_for_another_process_is_told_as_that_and_not_as_
     monkeypatch.setattr(system, "Worker", no_room)
     monkeypatch.setattr(system, "Wakeup", lambda *signals: system.Bell())  # the signals are this process's own
     monkeypatch.setattr(system, "kill_children", lambda **options: set())  # and so are its children
-    plan = keeper.Plan("Probe", ["python"], {"token": "t"}, str(tmp_path / "private"))
+    plan = Plan("Probe", ["python"], {"token": "t"}, str(tmp_path / "private"))
     ours, theirs = socket.socketpair()
     keeper.keep(plan, Peer(theirs), None, None)
     ours.settimeout(10)

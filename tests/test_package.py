@@ -27,7 +27,7 @@ LAYERS = """
     app
     authoring stand_in
     frontend
-    front launch
+    front posix_launch windows_launch
     guardian
     keeper
     worker
@@ -50,12 +50,14 @@ LAYERS = """
     desk
     reception
     loop
+    plan
     spool
     channel
+    address
     peer
     handshake
     wire
-    task actions bootstrap session vigil
+    task actions bootstrap session vigil private_folder
     messages paths versions ranges schema yaml
     dialects scanner
     items scalars
@@ -68,7 +70,7 @@ LAYERS = """
     posix_streams posix_files posix_tree windows_streams windows_files windows_tree
     posix windows
     win32
-    errors
+    interpreter errors
     __init__
 """
 RANK = {name: -rank for rank, line in enumerate(LAYERS.split("\n")) for name in line.split()}

@@ -9,7 +9,6 @@ import threading
 import pytest
 
 from openjd_adapt import windows, windows_endpoint, windows_files, windows_streams, windows_tree
-from openjd_adapt.keeper import Plan
 
 from .conftest import ROOT
 
@@ -175,10 +174,3 @@ def test_what_only_a_real_windows_can_prove_is_listed_in_the_readme():
         marked += found
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert marked and [name for name in marked if "`…%s`" % name not in readme] == []
-
-
-def test_a_plan_reaches_another_process_whole():
-    plan = Plan("Probe", ["python", "_worker"], {"token": "t", "init_data": {"a": [1]}}, "folder")
-    plan.listen_at, plan.idle_seconds, plan.keeper_argv = ("connection.json", True), 5.0, ["python", "_keeper"]
-    other = Plan.from_dict(plan.to_dict())
-    assert vars(other) == vars(plan)

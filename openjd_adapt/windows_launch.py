@@ -1,4 +1,4 @@
-"""Starts a keeper as a process of its own, where none can be forked; what ``guardian`` does elsewhere.
+"""Windows: starts a keeper as a process of its own; what ``posix_launch`` does elsewhere.
 
 There is no guardian: all below the keeper is in a job that ends with it. In ``run`` the keeper is in a job of the
 command's.
@@ -6,23 +6,18 @@ command's.
 
 from __future__ import annotations
 
-import json
-import os
-import struct
-
-from .channel import Address, remove_private_folder
-from .errors import FAILED, AdaptError, InputError
-from .keeper import Plan, keep
+from . import private_folder
+from .address import bind
+from .errors import AdaptError, InputError
+from .keeper import keep
 from .peer import Peer
+from .plan import Plan
 from .windows_tree import is_doomed
 from .windows_worker import settle, start_keeper, starter_of_keeper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
     from typing import Any
-
-_LENGTH = struct.Struct(">I")
 
 #: What must live as long as this process, so that its keeper does.
 _jobs: list[Any] = []
@@ -42,7 +37,7 @@ def end_below(plan: Plan, spare: frozenset[int]) -> set[int]:
     """End what the keeper of :func:`start_below` has left; returns what is left."""
     for job in _jobs:
         job.kill()
-    remove_private_folder(plan.folder)
+    private_folder.remove(plan.folder)
     return set()
 
 
@@ -52,20 +47,20 @@ def _start(plan: Plan, foreground: bool) -> Peer:
     except OSError as error:
         raise AdaptError("cannot start a process: %s" % error.strerror) from None
     _jobs.append(job)
-    text = json.dumps(plan.to_dict()).encode("ascii")
-    connection.sendall(_LENGTH.pack(len(text)) + text)
+    plan.send(connection)
     return Peer(connection)
 
 
 def serve() -> None:
     """Be the keeper that a command has started: take its plan, and keep."""
     connection = starter_of_keeper()
-    size = _LENGTH.unpack(_read(connection, _LENGTH.size))[0]
-    plan = Plan.from_dict(json.loads(_read(connection, size)))
+    plan = Plan.receive(connection)
+    if plan is None:
+        return
     starter = Peer(connection)
     try:
         if plan.listen_at:
-            plan.address = Address(plan.listen_at[0], plan.folder, plan.listen_at[1])
+            plan.address = bind(plan.listen_at[0], plan.folder, plan.listen_at[1])
             if is_doomed():
                 starter.send({"note": _DOOMED})
                 plan.address.danger = _DANGER
@@ -82,13 +77,3 @@ _DOOMED = (
     " command ends"
 )
 _DANGER = "from outside, most likely by the scheduler's job object, which ends what a command leaves"
-
-
-def _read(connection: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        more = connection.recv(min(size - len(data), 1024 * 1024))
-        if not more:
-            os._exit(FAILED)  # the command that started this was killed before it had said what to do
-        data += more
-    return data

@@ -1,0 +1,171 @@
+"""Linux and macOS: starts guardian and keeper; what ``windows_launch`` does elsewhere.
+
+Both are forked before any thread exists, the keeper by the guardian: so each is in its place, with what it inherits,
+before it becomes a fresh interpreter. That carries nothing of what an author imports, and no guardian or keeper of a
+large application is as large as that. Where the executable is no Python, they stay forks.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import socket
+import sys
+
+from . import private_folder, system
+from .address import Address, bind
+from .errors import AdaptError
+from .interpreter import Fresh
+from .peer import Peer
+from .plan import DEATH_SECONDS, Plan
+
+assert sys.platform != "win32"  # for type checkers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Iterable
+
+
+def start_daemon(plan: Plan) -> Peer:
+    """Start a guardian, its keeper and the worker; returns the connection of the front that starts them.
+
+    The address is theirs from then on: its lock is free when all of them are dead. Raises :class:`InputError`.
+    """
+    assert plan.listen_at is not None
+    address = bind(plan.listen_at[0], plan.folder, plan.listen_at[1])
+    ours, theirs = socket.socketpair()
+    shared = (theirs.fileno(), address.listener.fileno(), address.descriptor)
+    fresh = Fresh()
+    try:
+        _fork(lambda: _guard(fresh, plan.adaptor, theirs, address), shared)
+    except OSError as error:
+        address.abandon()
+        raise AdaptError("cannot start a process: %s" % error.strerror) from None
+    theirs.close()
+    address.listener.close()
+    os.close(address.descriptor)
+    plan.send(ours)
+    return Peer(ours)
+
+
+def start_below(plan: Plan) -> Peer:
+    """Start a keeper and the worker below this process, which is their guardian; returns the connection to the keeper.
+
+    The caller ends with :func:`end_below`.
+    """
+    contained = system.become_subreaper()
+    ours, theirs = socket.socketpair()
+    try:
+        _fork_keeper(Fresh(), plan.adaptor, theirs, None, None if contained else system.Ledger())
+    except OSError as error:
+        raise AdaptError("cannot start a process: %s" % error.strerror) from None
+    theirs.close()
+    plan.send(ours)
+    return Peer(ours)
+
+
+def end_below(plan: Plan, spare: frozenset[int]) -> set[int]:
+    """End what the keeper of :func:`start_below` has left, but for the children ``spare``; returns what is left."""
+    left = system.kill_children(spare, DEATH_SECONDS)
+    private_folder.remove(plan.folder)
+    return left
+
+
+def serve(starter: int, lifeline: int, address: dict[str, Any] | None, groups: int | None) -> None:
+    """Be the keeper that a command has started: take its plan, and keep.
+
+    ``starter``, ``lifeline`` and ``groups`` are descriptors of what :class:`Keeper` asks for, ``address`` is what
+    :meth:`Address.to_dict` gives.
+    """
+    from .keeper import keep
+
+    connection = socket.socket(fileno=starter)
+    place = Address.from_dict(address) if address else None
+    plan = Plan.receive(connection)
+    if plan:
+        plan.address = place
+        keep(plan, Peer(connection), lifeline, None if groups is None else system.Ledger(groups))
+    elif place:
+        place.abandon()
+
+
+def _guard(fresh: Fresh, adaptor: str, starter: socket.socket, address: Address) -> None:
+    from .guardian import SIGNALS
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    groups = None if system.become_subreaper() else system.Ledger()
+    keeper, lifeline = _fork_keeper(fresh, adaptor, starter, address, groups)
+    starter.close()
+    address.listener.close()
+    arguments = {"keeper": keeper, "address": address.to_dict(), "groups": groups and groups.descriptor}
+    shared = [lifeline, address.descriptor] + ([groups.descriptor] if groups else [])
+    _become(fresh, "guardian", "guardian of " + adaptor, arguments, shared)
+
+
+def _fork_keeper(
+    fresh: Fresh, adaptor: str, starter: socket.socket, address: Address | None, groups: system.Ledger | None
+) -> tuple[int, int]:
+    """Fork a keeper; returns its pid and the pipe's end that must stay open as long as this process lives."""
+    lifeline, our_end = os.pipe()
+    shared = [starter.fileno(), lifeline]
+    if groups:
+        shared.append(groups.descriptor)
+    if address:
+        shared += [address.listener.fileno(), address.descriptor]
+    arguments = {
+        "starter": starter.fileno(),
+        "lifeline": lifeline,
+        "address": address and address.to_dict(),
+        "groups": groups and groups.descriptor,
+    }
+
+    def be_keeper() -> None:
+        system.become_subreaper()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # until it can be heard
+        _become(fresh, "posix_launch", "keeper of " + adaptor, arguments, shared)
+
+    pid = _fork(be_keeper, shared)
+    os.close(lifeline)
+    return pid, our_end
+
+
+def _fork(run: Callable[[], None], shared: Iterable[int]) -> int:
+    """Fork a process that calls ``run`` in a session of its own, with ``shared`` as its only descriptors."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.flush()
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        os.setsid()
+        system.silence()
+        system.close_inherited([0, 1, 2, *shared])
+        gc.freeze()  # objects whose descriptors have just been closed must not be collected and close others
+        system.reset_signals()
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        run()
+        code = 0
+    finally:
+        system.leave(code)
+
+
+def _become(fresh: Fresh, module: str, title: str, arguments: dict[str, Any], shared: Iterable[int]) -> None:
+    """Call ``serve`` of a module with ``arguments``: in a fresh interpreter, or else here."""
+    command = fresh.command(module, title, arguments)
+    try:
+        for descriptor in shared:
+            os.set_inheritable(descriptor, True)
+        if command:
+            os.execv(command[0], command)
+    except OSError:
+        pass  # it has vanished since this process was started
+    from importlib import import_module
+
+    for descriptor in shared:
+        os.set_inheritable(descriptor, False)
+    system.set_title("openjd_adapt " + title)
+    import_module("." + module, __package__).serve(**arguments)

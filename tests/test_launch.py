@@ -1,0 +1,128 @@
+"""Guardian and keeper: each is a fresh interpreter where the program is a Python, and a fork where it is none."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from openjd_adapt.interpreter import Fresh, is_python
+
+from .conftest import ROOT
+from .test_ends import processes
+
+SCRIPT = """
+import sys
+{before}
+import sqlite3
+from openjd_adapt import Adaptor, EntryPoint
+
+class Large(Adaptor):
+    def on_run(self, run_data):
+        print("did", run_data["frame"])
+
+EntryPoint(Large).start()
+"""
+
+
+@pytest.fixture
+def script(farm):
+    """A farm whose adaptor is a script of its own, in a folder of its own, that begins with what is given."""
+
+    def write(before=""):
+        path = farm.folder / "program" / "large.py"
+        path.parent.mkdir()
+        path.write_text(SCRIPT.format(before=before))
+        farm.command = lambda *arguments: [*farm.python, str(path), *arguments]
+        return farm
+
+    return write
+
+
+def play(farm):
+    """A whole session; what was true of the daemon's processes meanwhile: name, command line, files that are mapped."""
+    assert farm.daemon("start").code == 0
+    found = {}
+    for name, pid in processes(farm).items():
+        place = Path("/proc/%d" % pid)
+        command = (place / "cmdline").read_bytes().replace(b"\0", b" ").strip().decode()
+        found[name] = (command, (place / "maps").read_text())
+    assert "did 7" in farm.daemon("run", "--run-data", '{"frame": 7}').lines
+    assert farm.daemon("stop").code == 0
+    return found
+
+
+@pytest.mark.posix_only
+def test_what_an_adaptor_imports_is_in_neither_guardian_nor_keeper(script):
+    found = play(script())
+    assert "sqlite" in found["worker"][1]
+    for name in ("guardian", "keeper"):
+        command, maps = found[name]
+        assert command.endswith("%s of Large" % name) and "sqlite" not in maps
+
+
+#: A program that is no Python has a command of its own that leads to its adaptor.
+COMMAND = "\nfrom openjd_adapt.app import App\nApp.command = lambda self: [%r, sys.argv[0]]" % sys.executable
+NO_PYTHONS = {
+    "frozen": "sys.frozen = True",
+    "an application": "sys.executable = '/opt/blender/blender'",
+    "vanished since the command was started": "sys.executable = '/nowhere/python'",
+}
+
+
+@pytest.mark.posix_only
+@pytest.mark.parametrize("before", NO_PYTHONS.values(), ids=NO_PYTHONS)
+def test_where_the_program_is_no_python_guardian_and_keeper_are_forks_of_the_command(script, before):
+    found = play(script(before + COMMAND))
+    for name in ("guardian", "keeper"):
+        command, maps = found[name]
+        assert command == "openjd_adapt %s of Large" % name and "sqlite" in maps
+
+
+def test_modules_in_the_sessions_folder_take_the_place_of_none(script):
+    farm = script()
+    for name in ("json", "signal", "os", "struct", "openjd_adapt"):
+        (farm.folder / (name + ".py")).write_text("raise SystemExit('a stranger')")
+    assert farm.daemon("start").code == 0
+    assert "did 7" in farm.daemon("run", "--run-data", '{"frame": 7}').lines
+    assert farm.daemon("stop").code == 0
+
+
+@pytest.mark.posix_only
+@pytest.mark.parametrize("whom", ["guardian of probe", "keeper of probe"])
+def test_sigterm_as_soon_as_there_is_a_process_is_heard(farm, whom):
+    """It is blocked until somebody listens, so that it neither kills the process nor is lost."""
+    for _ in range(5):
+        process = farm.daemon_popen("start", "--init-data", '{"on_start": {"do": "sleep", "seconds": 60}}')
+        while not farm.pids_named(whom):
+            assert process.poll() is None, farm.finish(process)
+        os.kill(farm.pids_named(whom)[0], signal.SIGTERM)
+        done = farm.finish(process)
+        assert done.code in (1, 4) and "killed" not in done.out + done.err, done
+        farm.wait_until_nothing_is_left()
+        assert farm.daemon("stop").code == 0
+
+
+def test_a_fresh_interpreter_imports_the_package_by_its_last_name_and_runs_with_the_flags_of_this_one():
+    command = Fresh().command("guardian", "guardian of x", {"keeper": 7, "path": "\udc80ä"})
+    assert command[0] == sys.executable and command[-3:-1][0] == "-c" and command[-1] == "guardian of x"
+    assert "-S" in command and "guardian.serve(keeper=7, path='\\udc80\\xe4')" in command[-2]
+    assert repr(str(ROOT)) in command[-2] and command[-2].isascii()
+
+
+@pytest.mark.parametrize("name", ["/opt/blender/blender", "/opt/maya/bin/maya.bin", "", None])
+def test_an_application_is_no_python(monkeypatch, name):
+    assert is_python()
+    monkeypatch.setattr(sys, "executable", name)
+    assert not is_python() and Fresh().command("guardian", "t", {}) == []
+
+
+@pytest.mark.parametrize("name", ["/usr/bin/python3.11", "/opt/maya/bin/mayapy", "C:\\hfs\\hython.exe", "/x/pypy3"])
+def test_what_runs_code_is_a_python_unless_it_is_frozen(monkeypatch, name):
+    monkeypatch.setattr(sys, "executable", name)
+    assert is_python()
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert not is_python()

@@ -1,0 +1,41 @@
+"""A keeper's plan, and its way from the command to the keeper."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import pytest
+
+from openjd_adapt.plan import Plan
+
+
+@pytest.fixture
+def ends():
+    pair = socket.socketpair()
+    yield pair
+    for end in pair:
+        end.close()
+
+
+@pytest.mark.parametrize("size", [0, 5_000_000], ids=["small", "more than a socket holds"])
+def test_a_plan_reaches_the_keeper_whole(ends, size):
+    plan = Plan("Probe", ["python", "_worker"], {"token": "t", "init_data": {"\udc80": "x" * size}}, "folder")
+    plan.listen_at, plan.idle_seconds, plan.keeper_argv = ("connection.json", True), 5.0, ["python", "_keeper"]
+    sender = threading.Thread(target=plan.send, args=(ends[0],))
+    sender.start()
+    other = Plan.receive(ends[1])
+    sender.join()
+    assert vars(other) == {**vars(plan), "listen_at": ["connection.json", True]}
+
+
+@pytest.mark.parametrize("said", [b"", b"\0\0", b"\0\0\0\x09{}"])
+def test_a_command_that_is_gone_before_it_has_said_all_has_no_plan(ends, said):
+    ends[0].sendall(said)
+    ends[0].close()
+    assert Plan.receive(ends[1]) is None
+
+
+def test_a_keeper_that_is_gone_is_no_error_yet(ends):
+    ends[1].close()
+    Plan("Probe", [], {"data": "x" * 1_000_000}, "folder").send(ends[0])
