@@ -72,7 +72,6 @@ class ApplicationAdaptor(Adaptor):
         import platform
         import shutil
 
-        from .application import Application
         from .peer import PACKAGE
 
         logging.getLogger(__name__).info(
@@ -80,7 +79,16 @@ class ApplicationAdaptor(Adaptor):
             *(__version__, PACKAGE, type(self).__name__, self._module_file),
             *(platform.python_version(), sys.executable, shutil.which(command[0]) or command[0]),
         )
-        self._app = Application(
+        self._app = self._open(command)
+        self._limit("start", self.start_timeout)
+        if self.connects:
+            self._app.wait_until_connected()
+        self.on_ready()
+
+    def _open(self, command: Sequence[str]) -> Application:
+        from .application import Application
+
+        return Application(
             self,
             command=command,
             environment=self.get_environment(),
@@ -91,10 +99,6 @@ class ApplicationAdaptor(Adaptor):
             no_output_timeout=self.no_output_timeout,
             client=self.client,
         )
-        self._limit("start", self.start_timeout)
-        if self.connects:
-            self._app.wait_until_connected()
-        self.on_ready()
 
     def _run(self, run_data: dict[str, Any]) -> None:
         self._limit("run", self.run_timeout)

@@ -16,7 +16,7 @@ from functools import partial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
 STDOUT = logging.ERROR + 1  #: level of the lines of an application's standard output
@@ -32,11 +32,11 @@ CHARACTER_BYTES = 4  # the most that UTF-8 takes for one
 READ_BYTES = 60_000
 
 
-class _Pipe:
-    """The worker's way out: one writer at a time, no short write lost, and whether a line is unfinished."""
+class Way:
+    """The process's way out: one writer at a time, and whether a line is unfinished."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+    def __init__(self, put: Callable[[bytes], object]) -> None:
+        self._put = put
         self._lock = threading.Lock()
         self._mid_line = False
 
@@ -47,19 +47,24 @@ class _Pipe:
             if column_0 and self._mid_line:
                 data = b"\n" + data
             self._mid_line = data[-1:] != b"\n"
-            view = memoryview(data)
-            while view:
-                try:
-                    view = view[os.write(self._descriptor, view) :]
-                except BlockingIOError:  # a child has made the common pipe non-blocking
-                    select.select([], [self._descriptor], [])
+            self._put(data)
+
+
+def _put(descriptor: int, data: bytes) -> None:
+    """Write all of ``data``: no short write is lost."""
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(descriptor, view) :]
+        except BlockingIOError:  # a child has made the common pipe non-blocking
+            select.select([], [descriptor], [])
 
 
 class _Raw(io.RawIOBase):
-    """A standard stream's lowest layer, over the common pipe."""
+    """A standard stream's lowest layer, over the common way."""
 
-    def __init__(self, pipe: _Pipe, descriptor: int) -> None:
-        self._pipe = pipe
+    def __init__(self, way: Way, descriptor: int) -> None:
+        self._way = way
         self._descriptor = descriptor
 
     def writable(self) -> bool:
@@ -69,14 +74,14 @@ class _Raw(io.RawIOBase):
         return self._descriptor
 
     def write(self, data: Any) -> int:
-        self._pipe.write(bytes(data))
+        self._way.write(bytes(data))
         return len(data)
 
 
 class _Outlet:
     """Where the process writes: sys.stdout as it stands, until the worker installs the pipe."""
 
-    pipe: _Pipe | None = None
+    way: Way | None = None
     streams: tuple[io.TextIOWrapper, ...] = ()
 
 
@@ -85,17 +90,30 @@ def install_pipe() -> None:
 
     The pipe is descriptor 1 under a number of its own, so that an adaptor may do with 1 what it likes.
     """
-    descriptor = os.dup(1)
-    _open_streams(descriptor)
+    put = partial(_put, os.dup(1))
+    _open_streams(put)
     if hasattr(os, "register_at_fork"):  # a forked child must not wait for a lock that another thread held at the fork
-        os.register_at_fork(after_in_child=partial(_open_streams, descriptor))
+        os.register_at_fork(after_in_child=partial(_open_streams, put))
 
 
-def _open_streams(descriptor: int) -> None:
-    pipe = _Pipe(descriptor)
+def divert(put: Callable[[bytes], object]) -> Callable[[], None]:
+    """Hand all that this process would write to ``put``, one call at a time, until what is returned is called."""
+    before = _Outlet.way, _Outlet.streams, sys.stdout, sys.stderr
+    _Outlet.streams = ()
+    _open_streams(put)
+
+    def undo() -> None:
+        flush()
+        _Outlet.way, _Outlet.streams, sys.stdout, sys.stderr = before
+
+    return undo
+
+
+def _open_streams(put: Callable[[bytes], object]) -> None:
+    way = Way(put)
     streams = tuple(
         io.TextIOWrapper(
-            io.BufferedWriter(_Raw(pipe, number)),
+            io.BufferedWriter(_Raw(way, number)),
             encoding="utf-8",
             errors="backslashreplace",
             newline="\n",
@@ -107,7 +125,7 @@ def _open_streams(descriptor: int) -> None:
         if getattr(sys, name) is old:
             setattr(sys, name, stream)
     _Outlet.streams = streams
-    _Outlet.pipe = pipe
+    _Outlet.way = way
 
 
 def flush() -> None:
@@ -119,12 +137,12 @@ def flush() -> None:
 
 def write(data: bytes, column_0: bool = True) -> None:
     """Write whole lines after what was printed before, at the beginning of a line unless ``column_0`` is False."""
-    if _Outlet.pipe is None:
+    if _Outlet.way is None:
         sys.stdout.write(data.decode("utf-8", "backslashreplace"))
         sys.stdout.flush()
         return
     flush()
-    _Outlet.pipe.write(data, column_0)
+    _Outlet.way.write(data, column_0)
 
 
 def say(line: str) -> None:

@@ -45,11 +45,11 @@ def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Callable
         task.groups = system.worker_groups()  # type: ignore[attr-defined, unused-ignore]
     lifecycle.debug = init["debug"]
     tasks: queue.SimpleQueue[Message] = queue.SimpleQueue()
-    worker = _Worker(load, init, on_bootstrap_complete)
-    threading.Thread(target=_listen, args=(messages, tasks, worker), name="control", daemon=True).start()
-    while not worker.ended:
-        result = worker.perform(tasks.get())
-        worker.await_on_cancel()
+    life = Life(load, init, on_bootstrap_complete)
+    threading.Thread(target=_listen, args=(messages, tasks, life), name="control", daemon=True).start()
+    while not life.ended:
+        result = life.perform(tasks.get())
+        life.await_on_cancel()
         output.flush()
         output.write(encode_marker(init["token"], result.to_dict(), _MARKER_BYTES), column_0=False)
 
@@ -64,16 +64,16 @@ def _messages(control: socket.socket) -> Iterator[Message]:
             yield message
 
 
-def _listen(messages: Iterator[Message], tasks: queue.SimpleQueue[Message], worker: _Worker) -> None:
+def _listen(messages: Iterator[Message], tasks: queue.SimpleQueue[Message], life: Life) -> None:
     """The control thread: hand tasks to the main thread, and cancel beside it."""
     try:
         for message in messages:
             if "cancel" in message:
-                worker.cancel(message["cancel"])
+                life.cancel(message["cancel"])
             elif "hurry" in message:
-                worker.hurry(message["hurry"])
+                life.hurry(message["hurry"])
             else:
-                worker.expect(message)
+                life.expect(message)
                 tasks.put(message)
     finally:  # the keeper is dead; where nobody else sees to this process and its children, it does
         if task.groups:
@@ -81,8 +81,8 @@ def _listen(messages: Iterator[Message], tasks: queue.SimpleQueue[Message], work
         system.kill_own_group()
 
 
-class _Worker:
-    """One adaptor and its tasks."""
+class Life:
+    """One adaptor and its tasks, whatever they are asked for by."""
 
     def __init__(
         self,

@@ -25,7 +25,7 @@ LAYERS = """
     cli
     commands
     app
-    authoring stand_in
+    authoring stand_in testing
     frontend
     front posix_launch windows_launch
     guardian

@@ -1,0 +1,318 @@
+"""The testing kit: an adaptor's life in an author's test, told as a daemon's commands would tell it."""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+import threading
+
+import pytest
+
+from openjd_adapt import (
+    Adaptor,
+    ApplicationAdaptor,
+    CommandAdaptor,
+    Fatal,
+    LoggingSubprocess,
+    ManagedProcess,
+    Progress,
+    config,
+    task,
+)
+from openjd_adapt.testing import FakeApplication, Session
+
+from .conftest import ROOT
+
+log = logging.getLogger("an.author")
+
+
+class Scene(Adaptor):
+    def on_start(self):
+        self.scene = self.map_path(self.init_data["scene"])
+        self.set_env("SCENE", self.scene)
+        self.redact_env("TOKEN", "two\nlines")
+        print("opened", self.scene)
+
+    def on_run(self, run_data):
+        log.info("frame %d", run_data["frame"])
+        self.update_status(progress=50, status_message="half")
+        if run_data["frame"] < 0:
+            raise ValueError("no such frame")
+        print("errors", file=sys.stderr)
+        self.update_status(progress=100)
+
+    def on_stop(self):
+        print("closed")
+
+    def on_cleanup(self):
+        print("cleaned")
+
+
+RULES = {
+    "version": "pathmapping-1.0",
+    "path_mapping_rules": [{"source_path_format": "POSIX", "source_path": "/farm", "destination_path": "/mnt"}],
+}
+
+
+def test_a_life_is_led_as_by_a_daemon_and_told_phase_by_phase():
+    session = Session(Scene, {"scene": "/farm/a.blend"}, path_mapping=RULES)
+    started = session.start()
+    assert started.is_done and "opened /mnt/a.blend" in started.lines, started
+    assert started.variables == {"SCENE": "/mnt/a.blend", "TOKEN": "two\nlines"}
+    done = session.run({"frame": 3})
+    assert (done.outcome, done.code, done.progress, done.statuses) == ("done", 0, [50, 100], ["half"])
+    assert done.lines == [
+        "INFO: frame 3",
+        "openjd_progress: 50",
+        "openjd_status: half",
+        "errors",
+        "openjd_progress: 100",
+    ]
+    failed = session.run({"frame": -1})
+    assert (failed.outcome, failed.code, failed.message) == ("failed", 1, "ValueError: no such frame")
+    assert any("test_testing.py" in line for line in failed.lines)
+    assert session.run({"frame": 4}).is_done
+    assert session.stop().lines == ["closed", "cleaned"]
+
+
+def test_what_is_shown_of_an_outcome_says_how_it_went_and_all_its_lines():
+    with Session(Scene, {"scene": "s"}) as session:
+        text = repr(session.run({"frame": -1}))
+    assert text.startswith("<the task is failed: ValueError: no such frame>") and "    INFO: frame -1" in text
+
+
+def test_with_raises_if_the_start_fails_and_the_adaptor_is_cleaned_up_before():
+    told = r"the start is failed: KeyError: 'scene'[\s\S]*closed[\s\S]*cleaned"
+    with pytest.raises(AssertionError, match=told), Session(Scene):
+        pytest.fail("it has not started")
+
+
+def test_with_raises_if_the_stop_fails_unless_the_test_has_failed_itself():
+    class Sticky(Scene):
+        def on_stop(self):
+            raise RuntimeError("stuck")
+
+    with pytest.raises(AssertionError, match="the stop is failed: RuntimeError: stuck"), Session(
+        Sticky, {"scene": "s"}
+    ):
+        pass
+    with pytest.raises(ZeroDivisionError), Session(Sticky, {"scene": "s"}):
+        raise ZeroDivisionError
+
+
+def test_nothing_of_the_process_is_changed_afterwards(monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", stream)
+    root = logging.getLogger()
+    before = (root.level, list(root.handlers), list(config.command_line_files), task.current())
+    with Session(Scene, {"scene": "s"}, configuration={"log_level": "ERROR"}) as session:
+        assert "INFO: frame 1" not in session.run({"frame": 1}).lines
+    assert sys.stdout is stream and stream.getvalue() == ""
+    assert (root.level, list(root.handlers), list(config.command_line_files), task.current()) == before
+
+
+def test_the_configuration_is_the_strongest_layer_and_schemas_beside_the_module_apply(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "examples" / "transcode"))
+    from transcode import Transcode
+
+    data = {"input": "i", "output": "o/####.mp4", "part_seconds": 2}
+    session = Session(Transcode, data, configuration={"ffmpeg": "/nowhere/ffmpeg"})
+    assert session.start().is_done
+    assert "cannot use ffmpeg" in session.run({"part": 1}).message
+    refused = session.run({"part": "x"})
+    assert (refused.code, refused.message) == (2, "run data: part: 'x' is not of type 'integer'")
+    assert session.stop().is_done
+    assert Session(Transcode, {"input": "i"}).start().code == 2
+
+
+class Sleeper(CommandAdaptor):
+    canceled = 0
+
+    def on_cancel(self):
+        Sleeper.canceled += 1
+
+    def get_managed_process(self, run_data):
+        class Process(ManagedProcess):
+            def get_executable(self):
+                return sys.executable
+
+            def get_arguments(self):
+                return ["-uc", "import time; print('at work'); time.sleep(%r)" % run_data["seconds"]]
+
+        return Process(run_data)
+
+
+def test_a_task_is_canceled_at_a_line_and_the_next_one_is_not():
+    with Session(Sleeper) as session:
+        outcome = session.run({"seconds": 100}, cancel_at="at work")
+        assert (outcome.outcome, outcome.code) == ("canceled", 4) and Sleeper.canceled == 1
+        assert "STDOUT: at work" in outcome.lines
+        assert session.run({"seconds": 0}).is_done
+
+
+def test_a_task_is_canceled_from_another_thread():
+    class Waits(Adaptor):
+        def on_run(self, run_data):
+            threading.Thread(target=session.cancel).start()
+            self.sleep(100)
+
+    with Session(Waits) as session:
+        assert session.run().outcome == "canceled"
+
+
+class Renderer(ApplicationAdaptor):
+    watch = [Progress(r"(\d+)%"), Fatal(r"^(Fatal: .*)")]
+
+    def get_command(self):
+        return ["/opt/renderer", "--quiet"]
+
+    def get_environment(self):
+        return {"LICENCE": "7"}
+
+    def on_ready(self):
+        self.app.call("open_scene", path=self.init_data["scene"])
+
+    def on_run(self, run_data):
+        self.result = self.app.call("render", timeout=60, **run_data)
+
+    def on_stop(self):
+        self.app.cast("save")
+
+
+@pytest.fixture
+def renderer():
+    """A session with an application, whose function ``render`` a test may replace."""
+    application = FakeApplication(open_scene=lambda path: None, render=lambda frame: [frame, (1, 2)], save=lambda: None)
+    with Session(Renderer, {"scene": "a"}, application=application) as session:
+        yield session
+    assert not application.is_running
+
+
+def test_functions_of_the_test_answer_the_calls_of_an_application_adaptor(renderer):
+    assert renderer.run({"frame": 3}).is_done
+    assert renderer.adaptor.result == [3, [1, 2]]  # as JSON has brought it
+    application = renderer.application
+    assert application.calls == [("open_scene", {"path": "a"}), ("render", {"frame": 3})]
+    assert application.command == ["/opt/renderer", "--quiet"] and application.environment == {"LICENCE": "7"}
+
+
+def test_what_the_application_prints_is_watched(renderer):
+    application = renderer.application
+
+    def render(frame):
+        application.say("at 25%")
+        application.say("a complaint", error=True)
+        application.say("at 100%")
+
+    application.functions["render"] = render
+    outcome = renderer.run({"frame": 1})
+    assert outcome.progress == [25, 100]
+    assert [line for line in outcome.lines if line.startswith("STD")] == [
+        *("STDOUT: at 25%", "STDERR: a complaint", "STDOUT: at 100%"),
+    ]
+    application.functions["render"] = lambda frame: application.say("Fatal: no licence")
+    failed = renderer.run({"frame": 2})
+    assert (failed.outcome, failed.message) == ("failed", "Fatal: no licence")
+    assert renderer.run({"frame": 3}).outcome == "failed"
+    application.functions["render"] = lambda frame: None
+    assert renderer.run({"frame": 4}).is_done
+
+
+def test_a_function_that_raises_fails_the_call_with_its_traceback(renderer):
+    def render(frame):
+        raise KeyError(frame)
+
+    renderer.application.functions["render"] = render
+    outcome = renderer.run({"frame": 8})
+    assert outcome.message == "render failed in the application: KeyError: 8"
+    assert any("raise KeyError(frame)" in line for line in outcome.lines)
+
+
+@pytest.mark.parametrize(
+    "data, text",
+    [
+        ({"shot": 1}, "unexpected keyword argument 'shot'"),
+        ({"frame": object()}, "the arguments of render are not JSON"),
+    ],
+)
+def test_what_a_real_application_would_refuse_is_refused(renderer, data, text):
+    outcome = renderer.run(data)
+    assert outcome.outcome == "failed" and text in outcome.message
+
+
+def test_results_that_are_not_json_and_unknown_functions_fail_as_with_a_real_one(renderer):
+    renderer.application.functions["render"] = lambda frame: object()
+    assert "not JSON serializable" in renderer.run({"frame": 1}).message
+    del renderer.application.functions["render"]
+    assert "no action 'render'; it has: open_scene, save" in renderer.run({"frame": 1}).message
+
+
+def test_an_application_that_dies_fails_its_call_and_those_that_follow(renderer):
+    renderer.application.functions["render"] = lambda frame: renderer.application.die(-11)
+    outcome = renderer.run({"frame": 1})
+    assert outcome.message == "renderer was killed by SIGSEGV while waiting for the answer to render"
+    assert renderer.run({"frame": 2}).outcome == "failed"
+    renderer.application.is_running = True
+
+
+def test_a_cancel_ends_a_call(renderer):
+    renderer.application.functions["render"] = lambda frame: renderer.cancel(30)
+    assert renderer.run({"frame": 1}).outcome == "canceled"
+
+
+def test_a_cast_that_fails_is_printed_by_the_application():
+    def save():
+        raise OSError("disk full")
+
+    application = FakeApplication(open_scene=lambda path: None, save=save)
+    session = Session(Renderer, {"scene": "a"}, application=application)
+    assert session.start().is_done
+    stopped = session.stop()
+    assert stopped.is_done and "STDERR: OSError: disk full" in stopped.lines
+
+
+class Prompt(ApplicationAdaptor):
+    connects, stdin = False, True
+
+    def get_command(self):
+        return ["renderer", "--interactive"]
+
+    def on_run(self, run_data):
+        self.frame = int(self.app.ask("render %d" % run_data["frame"], r"frame (\d+) written", timeout=600).group(1))
+
+
+def test_an_application_with_a_prompt_is_driven_by_its_lines():
+    application = FakeApplication(prompt=lambda line: ["> " + line, "frame %s written" % line.split()[1]])
+    with Session(Prompt, application=application) as session:
+        outcome = session.run({"frame": 7})
+        assert outcome.is_done and session.adaptor.frame == 7
+        assert outcome.lines == ["STDOUT: > render 7", "STDOUT: frame 7 written"]
+        application.prompt = lambda line: ["what?"]
+        assert "it would wait for ever for a line with" in session.run({"frame": 8}).message
+
+
+def test_a_real_process_of_an_adaptor_is_run_and_its_lines_are_captured():
+    class Runs(Adaptor):
+        def on_run(self, run_data):
+            with LoggingSubprocess(args=[sys.executable, "-c", "print('from below')"]) as process:
+                process.wait()
+
+    with Session(Runs) as session:
+        assert session.run().lines[-1] == "STDOUT: from below"
+
+
+def test_the_example_for_blender_is_tested_without_blender(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "examples" / "blender"))
+    from blender_adaptor import Blender
+
+    def render(frame, path, samples):
+        blender.say("Fra:1 | Sample 8/16")
+        blender.say("Saved: '%s'" % path)
+
+    blender = FakeApplication(version=lambda: "3.4.1", open_scene=lambda path: None, render=render)
+    data = {"scene_file": "/farm/a.blend", "output": "/farm/out_####.png"}
+    with Session(Blender, data, path_mapping=RULES, application=blender) as session:
+        outcome = session.run({"frame": 7})
+    assert outcome.progress == [50, 100] and outcome.statuses == ["'/mnt/out_0007.png'"]
+    assert ("open_scene", {"path": "/mnt/a.blend"}) in blender.calls
