@@ -145,7 +145,7 @@ class Sleeper(CommandAdaptor):
 
 def test_a_task_is_canceled_at_a_line_and_the_next_one_is_not():
     with Session(Sleeper) as session:
-        outcome = session.run({"seconds": 100}, cancel_at="at work")
+        outcome = session.run({"seconds": 100}, cancel_at="STDOUT: at work")
         assert (outcome.outcome, outcome.code) == ("canceled", 4) and Sleeper.canceled == 1
         assert "STDOUT: at work" in outcome.lines
         assert session.run({"seconds": 0}).is_done
