@@ -120,7 +120,7 @@ class BaseAdaptor(ABC):
     def _schemas(self) -> dict[str, AdaptorDataValidator]:
         """What checks init data and run data: by the schemas in the folder ``schemas`` beside the adaptor's module."""
         folder = os.path.join(os.path.dirname(os.path.abspath(self._module_file or "")), "schemas")
-        if not self._module_file or not os.path.isdir(folder):
+        if not self._module_file:
             return {}
         from .validators import for_folder
 

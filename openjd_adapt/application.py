@@ -9,7 +9,7 @@ import re
 import threading
 import time
 
-from . import task
+from . import archive, task
 from .actions import Action, ActionsQueue
 from .client import SERVER_VARIABLE
 from .errors import AdaptError, InputError, describe_exit, one_line
@@ -34,8 +34,13 @@ _logger = logging.getLogger(__name__)
 EXIT_SECONDS = 2.0
 #: How many of an application's last lines are told when it has died.
 LAST_LINES = 5
-#: The script that an application's Python runs to become a client; it finds this package by itself.
-client_script = os.path.join(PACKAGE, "bootstrap.py")
+
+
+def __getattr__(name: str) -> str:
+    """``client_script``: what an application's Python runs to become a client; it finds this package by itself."""
+    if name != "client_script":
+        raise AttributeError("module %r has no attribute %r" % (__name__, name))
+    return archive.on_disk(os.path.join(PACKAGE, "bootstrap.py"))
 
 
 class ApplicationError(AdaptError):
@@ -101,7 +106,7 @@ class Application:
                     **(os.environ if environment is None else environment),
                     SERVER_VARIABLE: self.server_path,
                     "OPENJD_ADAPT_PATH": os.path.dirname(PACKAGE),
-                    **({"OPENJD_ADAPT_CLIENT": os.path.abspath(client)} if client else {}),
+                    **({"OPENJD_ADAPT_CLIENT": archive.on_disk(os.path.abspath(client))} if client else {}),
                 },
             )
         except BaseException:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import data, system
+from . import archive, data, system
 from .errors import InputError
 from .spool import LIMIT, MEMORY_LIMIT
 
@@ -145,7 +145,7 @@ class ConfigurationManager:
         return cls
 
     def _read(self, path: str) -> Configuration | None:
-        if not path or not os.path.exists(path):
+        if not path or not archive.exists(path):
             return None
         return self.config_cls.from_file(path, self.schema_path)
 
@@ -231,7 +231,7 @@ def _schema(name: str, folder: str) -> str | None:
     """``NAME.schema.json`` beside the adaptor or in the folder that ``ADAPTOR_CONFIG_SCHEMA_PATH`` names."""
     for place in (os.environ.get("ADAPTOR_CONFIG_SCHEMA_PATH"), folder):
         path = os.path.join(place, name + ".schema.json") if place else ""
-        if path and os.path.exists(path):
+        if path and archive.exists(path):
             return path
     return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from . import system
+from . import archive, system
 from .errors import InputError, MissingFile
 
 TYPE_CHECKING = False
@@ -41,10 +41,9 @@ def source(option: str, value: str) -> str:
 
 
 def read_text(where: str, path: str) -> str:
-    """The text of a UTF-8 file. Raises :class:`InputError`."""
+    """The text of a UTF-8 file, which may lie in an archive. Raises :class:`InputError`."""
     try:
-        with open(system.long_path(path), "rb") as stream:
-            return stream.read().decode("utf-8-sig")
+        return archive.read(path).decode("utf-8-sig")
     except FileNotFoundError as error:
         raise MissingFile("%s: %s" % (where, error.strerror)) from None
     except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from . import archive
 from .data import load, parse, read_text, source
 from .errors import InputError
 from .schema import SchemaError, ValidationError, Validator
@@ -79,4 +80,4 @@ class AdaptorDataValidators:
 def for_folder(schema_dir: str) -> dict[str, AdaptorDataValidator]:
     """Those of the two whose file is there, by the kind of data."""
     paths = {kind: os.path.join(schema_dir, name) for kind, name in SCHEMA_FILES.items()}
-    return {kind: AdaptorDataValidator.from_schema_file(path) for kind, path in paths.items() if os.path.exists(path)}
+    return {kind: AdaptorDataValidator.from_schema_file(path) for kind, path in paths.items() if archive.exists(path)}

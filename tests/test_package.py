@@ -57,6 +57,7 @@ LAYERS = """
     peer
     handshake
     wire
+    archive
     task actions bootstrap session vigil private_folder
     messages paths versions ranges schema yaml
     dialects scanner
