@@ -37,28 +37,37 @@ class App:
         self.bootstrapped = bootstrapped
         #: What the command line's help says at its end.
         self.hint = hint
-        self._reentry_exe = reentry_exe
+        #: The program that leads to this adaptor again.
+        self.executable = reentry_exe or sys.executable
+        self._is_own_program = bool(reentry_exe)
 
     def command(self) -> list[str]:
-        """The command line that leads to this adaptor again, without a command of it.
+        """The command line that leads to this adaptor again, without a command of it; with the interpreter's flags."""
+        if self._is_own_program:
+            return [self.executable, *self.arguments]
+        return [self.executable, *interpreter.flags(), "-u", *self.program()]
 
-        The module that was run with ``-m``, else the script; with the interpreter's flags.
-        """
-        if self._reentry_exe:
-            return [self._reentry_exe, *self.arguments]
+    def program(self) -> list[str]:
+        """What :attr:`executable` is to run: the module that was run with ``-m``, or the script; with its arguments."""
+        if self._is_own_program:
+            return self.arguments
         spec = getattr(sys.modules["__main__"], "__spec__", None)
         name = spec.name if spec else "__main__"
         if name == "__main__":
-            program = [os.path.abspath(sys.argv[0])]
-        else:
-            program = ["-m", name[: -len(".__main__")] if name.endswith(".__main__") else name]
-        return [sys.executable, *interpreter.flags(), "-u", *program, *self.arguments]
+            return [os.path.abspath(sys.argv[0]), *self.arguments]
+        return ["-m", name[: -len(".__main__")] if name.endswith(".__main__") else name, *self.arguments]
 
 
 def _split(text: str) -> tuple[str, str]:
     """The module and the class; no class if none is named (a drive's colon is no separator)."""
     module, _, name = text.rpartition(":")
     return (module, name) if module and name.isidentifier() else (text, "")
+
+
+def absolute(text: str) -> str:
+    """What :func:`load_adaptor` takes, for a command that may run in another folder."""
+    module, name = _split(text)
+    return ":".join(filter(None, [os.path.abspath(module), name])) if module.endswith(".py") else text
 
 
 def adaptor_name(text: str) -> str:

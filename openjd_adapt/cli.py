@@ -25,21 +25,22 @@ if TYPE_CHECKING:
 def main() -> None:
     """The command line of the package itself, which is told the adaptor. Exits with the command's code."""
     arguments = sys.argv[1:]
-    if arguments[:1] == [STAND_IN]:
-        from . import stand_in
+    if arguments and arguments[0] in TOOLS:
+        from importlib import import_module
 
-        sys.exit(_coded(lambda: stand_in.run(arguments[1:]), False))
+        tool = import_module("." + TOOLS[arguments[0]], __package__)
+        sys.exit(_coded(lambda: tool.run(arguments[1:]), False))
     name, separator, value = arguments[0].partition("=") if arguments else ("", "", "")
     if name != "--adaptor":
-        sys.exit(run(App("ADAPTOR", _no_adaptor, [], hint=_STAND_IN_HINT), arguments))
+        sys.exit(run(App("ADAPTOR", _no_adaptor, [], hint=_HINT), arguments))
     used = 1 if separator else 2
     value = value if separator else "".join(arguments[1:2])
     sys.exit(run(App(adaptor_name(value), lambda: load_adaptor(value), ["--adaptor", value]), arguments[used:]))
 
 
-#: The command of the package itself that is about no adaptor.
-STAND_IN = "compat"
-_STAND_IN_HINT = " An adaptor that was written for openjd-adaptor-runtime: %s -- COMMAND ..." % STAND_IN
+#: The commands of the package itself that are about no adaptor, and the modules whose ``run`` they call.
+TOOLS = {"compat": "stand_in", "new": "scaffold"}
+_HINT = " A new adaptor: new NAME. One that was written for openjd-adaptor-runtime: compat -- COMMAND ..."
 
 
 def _no_adaptor() -> NoReturn:

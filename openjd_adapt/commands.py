@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from . import data, system
 from .errors import BAD_INPUT, DONE, InputError
@@ -202,6 +203,18 @@ def _session(app: App, options: Options) -> int:
     )
 
 
+def _template(app: App, options: Options) -> int:
+    from . import template
+    from .app import absolute
+
+    adaptor = app.load()
+    command = [app.executable, *map(absolute, app.program())]
+    modules = [adaptor.__module__, getattr(sys.modules["__main__"].__spec__, "name", ""), __name__]
+    schemas = template.schemas_beside(getattr(sys.modules[adaptor.__module__], "__file__", None) or "")
+    print(template.make(app.name, command, template.import_folders(modules), schemas), end="")
+    return DONE
+
+
 def _show_config(app: App, options: Options) -> int:
     import json
 
@@ -296,6 +309,12 @@ COMMANDS: dict[str, Command] = {
     ),
     "show-config": Command(
         _show_config, "config debug", "print the configuration, and the file that set each key", "show-config"
+    ),
+    "template": Command(
+        _template,
+        "debug",
+        "print a job template for this adaptor: parameters of its schemas, start and stop, one task for each number",
+        "template > job.template.yaml",
     ),
     "version-info": Command(_version_info, "debug", "print the versions of the interfaces", "version-info"),
     "is-compatible": Command(

@@ -11,6 +11,14 @@ from .peer import PACKAGE
 #: What PYTHONPATH must have for ``import openjd.adaptor_runtime`` to get this package.
 FOLDER = os.path.join(PACKAGE, "compat")
 
+_HELP = """\
+usage: openjd_adapt compat [-- COMMAND ...]
+
+Print the folder with the import names of openjd-adaptor-runtime, or run a command with it first in PYTHONPATH.
+
+Example: compat -- blender-openjd run --init-data file://init.yaml --run-data file://run.yaml
+"""
+
 
 def run(arguments: list[str]) -> int:
     """Print the folder, or run the command that stands behind ``--`` with it.
@@ -19,6 +27,9 @@ def run(arguments: list[str]) -> int:
     """
     if not arguments:
         print(FOLDER)
+        return DONE
+    if arguments[0] in ("-h", "--help"):
+        print(_HELP, end="")
         return DONE
     command = arguments[1:]
     if arguments[0] != "--" or not command:

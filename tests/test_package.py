@@ -25,7 +25,8 @@ LAYERS = """
     cli
     commands
     app
-    authoring stand_in testing
+    authoring stand_in testing scaffold
+    template scaffold_texts
     frontend
     front posix_launch windows_launch
     guardian

@@ -1,0 +1,215 @@
+"""For authors: an adaptor's Open Job Description template, made of its schemas.
+
+Source: "Template Schemas" of the Open Job Description, jobtemplate-2023-09.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+
+from . import archive, data
+from .errors import InputError
+from .validators import INIT_DATA, RUN_DATA, SCHEMA_FILES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    Property = tuple[str, dict[str, Any]]
+
+#: How a scheduler cancels: seconds between its notice and its kill.
+_NOTICE_SECONDS = 30
+#: Seconds that start and stop may take before the scheduler ends them.
+_START_SECONDS, _STOP_SECONDS = 3600, 300
+#: How many tasks a run makes by default for each whole number of the run data.
+_TASKS = 3
+
+
+def schemas_beside(module_file: str) -> dict[str, dict[str, Any]]:
+    """The schemas of init data and run data in the folder ``schemas`` beside a module; empty where there is none."""
+    folder = os.path.join(os.path.dirname(os.path.abspath(module_file)), "schemas")
+    found: dict[str, dict[str, Any]] = {}
+    for kind, name in SCHEMA_FILES.items():
+        path = os.path.join(folder, name)
+        schema = data.parse("schema " + path, data.read_text("schema " + path, path)) if archive.exists(path) else {}
+        found[kind] = schema if isinstance(schema, dict) else {}
+    return found
+
+
+def import_folders(names: list[str]) -> list[str]:
+    """What PYTHONPATH must have: the folders from which modules were imported that no Python finds by itself."""
+    import sysconfig
+
+    usual = {os.path.realpath(path) for path in sysconfig.get_paths().values()}
+    folders: list[str] = []
+    for name in names:
+        module = sys.modules.get(name.partition(".")[0])
+        places = list(getattr(module, "__path__", [])) or [getattr(module, "__file__", None) or ""]
+        folder = os.path.dirname(os.path.abspath(places[0]))
+        if places[0] and os.path.realpath(folder) not in usual and folder not in folders:
+            folders.append(folder)
+    return folders
+
+
+def make(name: str, command: list[str], folders: list[str], schemas: dict[str, dict[str, Any]]) -> str:
+    """The template, as YAML, of a job for the adaptor ``name``.
+
+    ``command`` leads to the adaptor (the first of it is the Python), ``folders`` are for PYTHONPATH.
+    """
+    fixed = {
+        "Python": _parameter("STRING", command[0], "A Python that can import the adaptor and openjd_adapt."),
+        **({"PythonPath": _parameter("STRING", os.pathsep.join(folders), "For PYTHONPATH.")} if folders else {}),
+    }
+    names = _Names(fixed)
+    init, run = ([*_passed(schemas[kind])] for kind in (INIT_DATA, RUN_DATA))
+    parameters: dict[str, dict[str, Any]] = {}
+    tasks: dict[str, str] = {}
+    init_lines, run_lines = [], []
+    for key, schema in init:
+        parameter = names.of(key)
+        parameters[parameter] = _of_schema(schema)
+        init_lines += _line(key, schema, "Param." + parameter)
+    for key, schema in run:
+        if schema.get("type") == "integer":
+            numbers = names.of(key + " range")
+            parameters[numbers] = _range(schema, "The values of %s, one task each, such as 1-10 or 1-10:3." % key)
+            task = names.of(key)
+            tasks[task] = numbers
+            run_lines += _line(key, schema, "Task.Param." + task)
+        else:
+            parameter = names.of(key)
+            parameters[parameter] = _of_schema(schema)
+            run_lines += _line(key, schema, "Param." + parameter)
+    head = ["specificationVersion: jobtemplate-2023-09", "name: " + _quoted(name)]
+    lines = [*head, "parameterDefinitions:"]
+    for parameter, facts in {**parameters, **fixed}.items():
+        lines += [
+            "- name: " + _quoted(parameter),
+            *("  %s: %s" % (fact, _quoted(value)) for fact, value in facts.items()),
+        ]
+    return "\n".join(lines + _step(name, command[1:], bool(folders), init_lines, run_lines, tasks)) + "\n"
+
+
+def _step(
+    name: str, arguments: list[str], has_folders: bool, init: list[str], run: list[str], tasks: dict[str, str]
+) -> list[str]:
+    lines = ["steps:", "- name: " + _quoted(name)]
+    if tasks:
+        lines += ["  parameterSpace:", "    taskParameterDefinitions:"]
+        for task, numbers in tasks.items():
+            lines += ["    - name: " + _quoted(task), "      type: INT", '      range: "{{Param.%s}}"' % numbers]
+    lines += ["  stepEnvironments:", "  - name: " + _quoted(name)]
+    if has_folders:
+        lines += ["    variables:", '      PYTHONPATH: "{{Param.PythonPath}}"']
+    lines += ["    script:", *_file("      ", "initData", init), "      actions:"]
+    rules = ["--path-mapping-rules", "file://{{Session.PathMappingRulesFile}}"]
+    start = ["start", "--init-data", "file://{{Env.File.initData}}", *rules]
+    lines += _action("        ", "onEnter", arguments, start, _START_SECONDS)
+    lines += _action("        ", "onExit", arguments, ["stop"], _STOP_SECONDS)
+    lines += ["  script:", *_file("    ", "runData", run), "    actions:"]
+    return lines + _action("      ", "onRun", arguments, ["run", "--run-data", "file://{{Task.File.runData}}"], None)
+
+
+def _file(indent: str, name: str, lines: list[str]) -> list[str]:
+    head = ["embeddedFiles:", "- name: " + name, "  filename: %s.yaml" % name, "  type: TEXT"]
+    body = ["  data: |", *("    " + line for line in lines)] if lines else ['  data: "{}"']
+    return [indent + line for line in head + body]
+
+
+def _action(indent: str, hook: str, arguments: list[str], words: list[str], seconds: int | None) -> list[str]:
+    file = ["--connection-file", "{{Session.WorkingDirectory}}/connection.json"]
+    command = [*arguments, "daemon", words[0], *file, *words[1:]]
+    lines = [hook + ":", '  command: "{{Param.Python}}"', "  args:", *("  - " + _quoted(word) for word in command)]
+    lines += ["  cancelation:", "    mode: NOTIFY_THEN_TERMINATE", "    notifyPeriodInSeconds: %d" % _NOTICE_SECONDS]
+    return [indent + line for line in lines + (["  timeout: %d" % seconds] if seconds else [])]
+
+
+class _Names:
+    """Gives each key of the data a name for its parameter, which no other has."""
+
+    def __init__(self, taken: dict[str, Any]) -> None:
+        self._taken = set(taken)
+
+    def of(self, key: str) -> str:
+        words = re.findall(r"[A-Za-z0-9]+", key)
+        name = "".join(word[:1].upper() + word[1:] for word in words)[:60]
+        name = name if name[:1].isalpha() else "Data" + name
+        unique, number = name, 2
+        while unique in self._taken:
+            unique, number = "%s%d" % (name, number), number + 1
+        self._taken.add(unique)
+        return unique
+
+
+def _passed(schema: dict[str, Any]) -> Iterator[Property]:
+    """The properties that a job passes: those that are required, and those that have a default."""
+    required = schema.get("required") or []
+    properties = schema.get("properties") or {}
+    for key in [*properties, *(key for key in required if key not in properties)]:
+        facts = properties.get(key, {})
+        facts = facts if isinstance(facts, dict) else {}
+        if key in required or "default" in facts:
+            yield key, facts
+
+
+def _parameter(kind: str, default: Any, description: str) -> dict[str, Any]:
+    return {"type": kind, "default": default, "description": description}
+
+
+_KINDS = {"integer": "INT", "number": "FLOAT", "string": "STRING"}
+_BOUNDS = {"minimum": "minValue", "maximum": "maxValue", "minLength": "minLength", "maxLength": "maxLength"}
+_BOUNDS_OF = {"INT": ("minimum", "maximum"), "FLOAT": ("minimum", "maximum"), "STRING": ("minLength", "maxLength")}
+
+
+def _of_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """The parameter for a property: what is no number and no text is passed as JSON."""
+    kind = _KINDS.get(str(schema.get("type")), "")
+    if kind == "STRING" and schema.get("format") == "path":
+        kind = "PATH"
+    facts: dict[str, Any] = {"type": kind or "STRING"}
+    if "default" in schema:
+        facts["default"] = schema["default"] if kind else json.dumps(schema["default"])
+    if isinstance(schema.get("description"), str):
+        facts["description"] = schema["description"]
+    choices = schema.get("enum", [True, False] if schema.get("type") == "boolean" else None)
+    if choices and kind != "PATH":
+        facts["allowedValues"] = choices if kind else [json.dumps(choice) for choice in choices]
+    for bound in _BOUNDS_OF.get(kind, ()):
+        if bound in schema:
+            facts[_BOUNDS[bound]] = schema[bound]
+    return facts
+
+
+def _range(schema: dict[str, Any], description: str) -> dict[str, Any]:
+    first = schema.get("default", schema.get("minimum", 1))
+    last = min(first + _TASKS - 1, schema.get("maximum", first + _TASKS - 1))
+    return _parameter("STRING", "%d-%d" % (first, last), description)
+
+
+def _line(key: str, schema: dict[str, Any], place: str) -> list[str]:
+    """The lines of YAML that give a key its value; a literal block takes any line of text as it is."""
+    if "\n" in key:
+        raise InputError("the property %r has a line break in its name; no template can pass it" % key)
+    name = key if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key) and key.lower() not in _YAML_WORDS else _quoted(key)
+    if schema.get("type") == "string":
+        return ["%s: |-" % name, "  {{%s}}" % place]
+    return ["%s: {{%s}}" % (name, place)]
+
+
+def _quoted(value: Any) -> str:
+    """A value as YAML and in ASCII: as JSON, but for characters that JSON would write as two."""
+    if isinstance(value, list):
+        return "[%s]" % ", ".join(map(_quoted, value))
+    if isinstance(value, str):
+        return '"%s"' % "".join(
+            "\\U%08x" % ord(sign) if ord(sign) > 0xFFFF else json.dumps(sign)[1:-1] for sign in value
+        )
+    return json.dumps(value)
+
+
+#: What YAML 1.1 takes for something else than text.
+_YAML_WORDS = ("y", "n", "yes", "no", "on", "off", "true", "false", "null")

@@ -1,0 +1,123 @@
+"""What ``new`` writes works as it is: its tests pass, its session runs, its template is accepted and runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from openjd_adapt import scaffold, scaffold_texts
+
+from .conftest import ROOT, root_only, small_disk, tool
+
+KINDS = list(scaffold_texts.KINDS)
+
+
+@pytest.fixture
+def new(farm):
+    """Runs the command ``new`` in a farm's folder."""
+    farm.command = lambda *arguments: [*farm.python, "-m", "openjd_adapt", "new", *arguments]
+    return farm
+
+
+def run(farm, *command, check=True):
+    """Run a command of an author's in the farm's folder."""
+    done = subprocess.run(
+        command, cwd=str(farm.folder), env=farm.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8"
+    )
+    assert not check or done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def files(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_written_works_by_the_commands_that_it_names(new, kind):
+    done = new("my_render", "--kind", kind)
+    assert done.code == 0 and done.err == "", done
+    session, tests, openjd, _ = [line.strip() for line in done.lines if line.startswith("    ")]
+    assert session.startswith("python -m my_render session") and tests == "python -m pytest my_render"
+    run(new, sys.executable, *session.split()[1:])
+    assert [path.name for path in sorted((new.folder / "renders").iterdir())] == ["000%d.txt" % n for n in (1, 2, 3)]
+    passed = run(new, sys.executable, *tests.split()[1:], "-q", "-p", "no:cacheprovider")
+    assert " passed" in passed and " skipped" not in passed and " failed" not in passed
+    assert openjd.startswith("openjd run my_render/job.template.yaml")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_job_template_is_accepted_and_renders_three_frames(new, kind):
+    openjd = tool("openjd")
+    new("my_render", "--kind", kind)
+    template = str(new.folder / "my_render" / "job.template.yaml")
+    run(new, openjd, "check", template)
+    scene = ["-p", "Scene=my.scene"] if kind == "application" else []
+    run(new, openjd, "run", template, "-p", "Output=%s/out/####.txt" % new.folder, *scene)
+    assert sorted(os.listdir(str(new.folder / "out"))) == ["0001.txt", "0002.txt", "0003.txt"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_job_template_is_the_one_that_the_adaptor_prints_of_itself(new, kind):
+    new("my_render", "--kind", kind)
+    printed = run(new, sys.executable, "-m", "my_render", "template")
+    assert printed == (new.folder / "my_render" / "job.template.yaml").read_text()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_written_passes_the_checks_that_this_project_has_for_itself(new, kind):
+    ruff = tool("ruff")
+    new("my_render", "--kind", kind)
+    rules = ["--config", str(ROOT / "pyproject.toml"), "--no-cache"]
+    run(new, ruff, "check", *rules, "--ignore", "I001", "my_render")  # what is first-party is known here only
+    run(new, ruff, "format", "--check", *rules, "my_render")
+
+
+def test_nothing_is_overwritten(new):
+    (new.folder / "my_render").mkdir()
+    (new.folder / "my_render" / "__init__.py").write_text("mine")
+    done = new("my_render")
+    assert done.code == 2 and "is there already; nothing was written" in done.err
+    assert files(new.folder) == {"my_render/__init__.py".replace("/", os.sep): b"mine"}
+
+
+@pytest.mark.parametrize(
+    "arguments, complaint",
+    [
+        (["json"], "there is a module json already"),
+        (["My-Render"], "'My-Render' can be no package"),
+        (["class"], "'class' can be no package"),
+        (["nowhere/my_render"], "there is no such folder"),
+        ([], "the following arguments are required: NAME (see new --help)"),
+        (["x", "--kind", "other"], "invalid choice: 'other'"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_in_one_line(new, arguments, complaint):
+    done = new(*arguments)
+    assert done.code == 2 and complaint in done.err and done.err.count("\n") == 1 and done.out == "", done
+    assert files(new.folder) == {}
+
+
+def test_a_path_names_the_folder_and_the_package(new):
+    (new.folder / "tools").mkdir()
+    assert new("tools/my_tool").code == 0
+    text = (new.folder / "tools" / "my_tool" / "__init__.py").read_text()
+    assert "class MyTool(CommandAdaptor)" in text and "NAME" not in text and "TITLE" not in text
+
+
+@root_only
+@pytest.mark.posix_only
+def test_a_full_disk_leaves_nothing_of_it(new):
+    with small_disk(new.folder / "tiny", 8 * 1024) as folder:
+        done = new("tiny/my_render")
+        assert done.code == 2 and "No space left on device; nothing was written" in done.err
+        assert os.listdir(str(folder)) == []
+
+
+def test_every_file_is_of_the_kind_that_was_asked_for():
+    for kind in KINDS:
+        written = scaffold.contents("/farm", "my_render", kind)
+        assert ("client.py" in written) == (kind == "application") != ("program.py" in written)
+        assert "tests/test_my_render.py" in written and "MyRender.json" in written

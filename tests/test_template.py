@@ -1,0 +1,171 @@
+"""Job templates made of an adaptor's schemas: ``openjd check`` accepts them, and ``openjd run`` runs them."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from openjd_adapt import InputError, template, yaml
+from openjd_adapt.validators import INIT_DATA, RUN_DATA
+
+from .conftest import ROOT, tool
+
+PROBE = """
+import json
+from openjd_adapt import Adaptor
+
+class Tells(Adaptor):
+    def on_start(self):
+        print("init", json.dumps(self.init_data, sort_keys=True))
+
+    def on_run(self, run_data):
+        print("run", json.dumps(run_data, sort_keys=True))
+"""
+AWKWARD = 'it\'s "C:\\new" #1: {x} % - \U0001f600 ä'
+
+
+@pytest.fixture
+def adaptor(farm):
+    """Writes an adaptor that tells its data, with schemas of these properties, all required; returns its template."""
+
+    def write(init, run, **more):
+        farm.adaptor = str(farm.folder / "tells.py")
+        (farm.folder / "tells.py").write_text(PROBE)
+        (farm.folder / "schemas").mkdir()
+        for name, properties in (("init_data", init), ("run_data", run)):
+            schema = {"type": "object", "properties": properties, "required": list(properties), **more}
+            (farm.folder / "schemas" / (name + ".schema.json")).write_text(json.dumps(schema))
+        done = farm("template")
+        assert done.code == 0 and done.err == "", done
+        (farm.folder / "job.yaml").write_text(done.out, encoding="ascii")
+        return yaml.loads(done.out)
+
+    return write
+
+
+def openjd(farm, *words):
+    return subprocess.run(
+        [tool("openjd"), *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(farm.folder), "LANG": "C.UTF-8"},
+        encoding="utf-8",
+    )
+
+
+def told(text, word):
+    """What the adaptor has told in a log of ``openjd run``, each once."""
+    return [json.loads(data) for data in re.findall(r"\t%s (\{.*\})" % word, text)]
+
+
+def test_openjd_runs_it_from_anywhere_with_every_kind_of_data_passed_as_it_is(adaptor, farm, tmp_path):
+    adaptor(
+        {
+            "title": {"type": "string", "default": AWKWARD, "description": 'Said "of" a \U0001f600:\nscene'},
+            "width": {"type": "integer", "minimum": 1, "maximum": 4096, "default": 640},
+            "scale": {"type": "number", "default": 0.5, "minimum": 0},
+            "draft": {"type": "boolean", "default": True},
+            "passes": {"type": "array", "default": ["beauty", "z: depth"]},
+            "mode": {"type": "string", "enum": ["fast", "no"], "default": "no"},
+            "on": {"default": None},
+            "odd key-1": {"type": "integer", "default": 3},
+        },
+        {"frame": {"type": "integer", "minimum": 0}, "eye": {"type": "string", "default": "left"}},
+    )
+    checked = openjd(farm, "check", str(farm.folder / "job.yaml"))
+    assert checked.returncode == 0, checked.stdout
+    ran = openjd(farm, "run", str(farm.folder / "job.yaml"), "-p", "FrameRange=1-5:2")
+    assert ran.returncode == 0, ran.stdout
+    assert told(ran.stdout, "init") == [
+        {
+            "title": AWKWARD,
+            "width": 640,
+            "scale": 0.5,
+            "draft": True,
+            "passes": ["beauty", "z: depth"],
+            "mode": "no",
+            "on": None,
+            "odd key-1": 3,
+        }
+    ]
+    assert told(ran.stdout, "run") == [{"frame": frame, "eye": "left"} for frame in (1, 3, 5)]
+
+
+def test_every_combination_of_whole_numbers_is_a_task(adaptor, farm):
+    adaptor({}, {"y": {"type": "integer", "maximum": 2}, "x": {"type": "integer", "default": 7}})
+    ran = openjd(farm, "run", str(farm.folder / "job.yaml"))
+    assert ran.returncode == 0, ran.stdout
+    found = [(data["y"], data["x"]) for data in told(ran.stdout, "run")]
+    assert sorted(found) == [(y, x) for y in (1, 2) for x in (7, 8, 9)]
+
+
+def test_an_adaptor_without_schemas_has_one_task_with_no_data(farm):
+    farm.adaptor = str(farm.folder / "tells.py") + ":Tells"
+    (farm.folder / "tells.py").write_text(PROBE)
+    (farm.folder / "job.yaml").write_text(farm("template").out)
+    ran = openjd(farm, "run", str(farm.folder / "job.yaml"))
+    assert ran.returncode == 0 and told(ran.stdout, "init") == told(ran.stdout, "run") == [{}], ran.stdout
+
+
+@pytest.mark.parametrize(
+    "example", ["mandelbrot/mandelbrot.py", "transcode/transcode.py", "blender/blender_adaptor.py"]
+)
+def test_the_templates_of_the_examples_pass_the_check(farm, example):
+    farm.adaptor = str(ROOT / "examples" / example)
+    (farm.folder / "job.yaml").write_text(farm("template").out)
+    checked = openjd(farm, "check", str(farm.folder / "job.yaml"))
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_bounds_choices_and_descriptions_become_the_parameters(adaptor):
+    job = adaptor(
+        {
+            "width": {"type": "integer", "minimum": 1, "maximum": 9},
+            "name": {"type": "string", "minLength": 2, "maxLength": 5, "description": "A name."},
+            "path": {"type": "string", "format": "path"},
+            "mode": {"enum": ["a", "b"], "type": "string"},
+        },
+        {},
+    )
+    found = {parameter.pop("name"): parameter for parameter in job["parameterDefinitions"]}
+    assert found["Width"] == {"type": "INT", "minValue": 1, "maxValue": 9}
+    assert found["Name"] == {"type": "STRING", "minLength": 2, "maxLength": 5, "description": "A name."}
+    assert found["Path"] == {"type": "PATH"}
+    assert found["Mode"] == {"type": "STRING", "allowedValues": ["a", "b"]}
+    assert found["Python"]["default"] == sys.executable and str(ROOT) in found["PythonPath"]["default"]
+
+
+def test_what_is_neither_required_nor_has_a_default_is_not_passed(farm):
+    schema = {"properties": {"a": {"type": "string"}, "b": {"type": "string", "default": "x"}}}
+    job = yaml.loads(template.make("X", ["python"], [], {INIT_DATA: schema, RUN_DATA: {}}))
+    assert [parameter["name"] for parameter in job["parameterDefinitions"]] == ["B", "Python"]
+
+
+def test_no_two_parameters_have_one_name():
+    keys = {"a_b": {}, "a b": {}, "python": {}, "1": {}, "é": {}, "frame range": {}}
+    schema = {"properties": keys, "required": list(keys)}
+    run = {"properties": {"frame": {"type": "integer"}}, "required": ["frame", "unheard_of"]}
+    job = yaml.loads(template.make("X", ["python"], ["/x"], {INIT_DATA: schema, RUN_DATA: run}))
+    names = [parameter["name"] for parameter in job["parameterDefinitions"]]
+    assert names == [
+        "AB",
+        "AB2",
+        "Python2",
+        "Data1",
+        "Data",
+        "FrameRange",
+        "FrameRange2",
+        "UnheardOf",
+        "Python",
+        "PythonPath",
+    ]
+
+
+def test_a_key_that_no_line_can_have_is_refused():
+    schema = {"properties": {"a\nb": {}}, "required": ["a\nb"]}
+    with pytest.raises(InputError, match="has a line break in its name"):
+        template.make("X", ["python"], [], {INIT_DATA: schema, RUN_DATA: {}})
