@@ -196,6 +196,8 @@ def note_death(values: dict[str, Any], how: str) -> None:
     """Tidy up for a keeper that could not; ``values`` is what :meth:`Address.to_dict` gives."""
     note_end(values["descriptor"], how, FAILED)
     system.Endpoint(values["endpoint"], os.path.dirname(values["path"])).remove()
+    if os.path.exists(values["draft"]):
+        os.unlink(values["draft"])
 
 
 def _append(descriptor: int, data: bytes) -> None:

@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 
-from . import system
+from . import session, system
 from .errors import DONE, InputError
 from .ranges import IntRange
 
@@ -33,7 +33,10 @@ def rehearse(command: list[str], init: dict[str, str], run_data: list[dict[str, 
     """
     numbers = axes(each)
     show = _Show(sys.stdout.isatty(), functools.reduce(operator.mul, [len(one) for _, one in numbers], len(run_data)))
-    folder = tempfile.mkdtemp(prefix="openjd_adapt-")
+    try:
+        folder = tempfile.mkdtemp(prefix="openjd_adapt-", dir=system.temporary_folder(session.folder()))
+    except OSError as error:
+        raise InputError("no folder for the session: %s" % error) from None
     try:
         daemon = ["--connection-file", os.path.join(folder, "connection.json")]
         options = [item for name, value in init.items() for item in (name, _in_file(folder, name, value))]

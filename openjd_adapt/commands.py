@@ -105,9 +105,12 @@ def _task(options: Options) -> Message:
 # Commands
 
 
-def _plan(app: App, options: Options) -> Plan:
-    """What the keeper is to do; all that the options hold is checked here, before anything is started."""
-    from . import private_folder
+def _plan(app: App, options: Options, place: str | None = None) -> Plan:
+    """What the keeper is to do; all that the options hold is checked here, before anything is started.
+
+    ``place`` is a folder for the private one where there is no other.
+    """
+    from . import private_folder, session
     from .config import for_runtime
     from .paths import rules_from_document
     from .plan import Plan
@@ -118,7 +121,7 @@ def _plan(app: App, options: Options) -> Plan:
     config = options.get("--config")
     if config is not None and not os.path.isfile(_full(config)):
         raise InputError("--config: %s: there is no such file" % config)
-    folder = private_folder.new_name()
+    folder = private_folder.new_name(session.folder(), place)
     runtime = for_runtime().build_config().config
     init = {
         "folder": folder,
@@ -146,17 +149,16 @@ def _daemon_start(app: App, options: Options) -> int:
     from . import channel, frontend, private_folder, session
 
     timeout = _timeout(options, app.start_timeout)
-    plan = _plan(app, options)
-    plan.idle_seconds = _timeout(options, None, "--idle-timeout")
     path = options.get("--connection-file")
     folder = session.folder()
-    private = False
     if path:
         path = _full(path)
     elif folder:
         path = _full(os.path.join(folder, "openjd_adapt-%s-%d.json" % (app.name, os.getpid())))
-    else:
-        private = True
+    plan = _plan(app, options, path and os.path.dirname(path))
+    plan.idle_seconds = _timeout(options, None, "--idle-timeout")
+    private = not path
+    if not path:
         try:
             place = private_folder.new_name()
             system.make_private_folder(place)

@@ -103,11 +103,12 @@ def start(plan: Plan, timeout: float | None, replaced: str | None) -> int:
     assert plan.listen_at is not None
     path, _ = plan.listen_at
     front = Front(_starter().start_daemon(plan))
-    late = False
+    ready = late = False
     try:
         if replaced:
             front.tell("INFO: " + replaced)
         _warn_if_uncontained(front, front.listen())
+        ready = True
         front.say(messages.set_env(SOCKET_VARIABLE, path))
         try:
             result = front.ask({"do": "start"}, timeout)["result"]
@@ -123,24 +124,25 @@ def start(plan: Plan, timeout: float | None, replaced: str | None) -> int:
     except (Left, Late):
         return CANCELED
     except ConnectionError:
-        code = _fate_of_start(front, path)
+        code = _fate_of_start(front, path, ready)
     finally:
         front.close()
     if code != DONE:
         try:
             _await_end(ConnectionFile(path))
         except NoDaemonError:
-            return code  # somebody has stopped it meanwhile
+            return code  # it never was, or somebody has stopped it meanwhile
     return code
 
 
-def _fate_of_start(front: Front, path: str) -> int:
-    """The daemon is gone without an answer: stopped by another command, or killed."""
+def _fate_of_start(front: Front, path: str, ready: bool) -> int:
+    """The daemon is gone without an answer: stopped by another command, or killed, perhaps before it was ``ready``."""
     try:
         file = ConnectionFile(path)
         stopped = file.wait(DEATH_SECONDS) and file.was_stopped
     except NoDaemonError:
-        stopped = True  # and its file is removed already
+        stopped = ready  # and its file is removed already
+        remove_drafts(path)
     if stopped:
         front.tell("INFO: the daemon was stopped while it started")
         return CANCELED

@@ -43,7 +43,7 @@ class Keeper:
         ``groups``: where process groups are written down, on a host where orphans become nobody's children.
         """
         self._plan = plan
-        self._delivery = Delivery(Spool(plan.memory_bytes, plan.limit_bytes))
+        self._delivery = Delivery(Spool(plan.memory_bytes, plan.limit_bytes, os.path.dirname(plan.folder)))
         self._filter = MarkerFilter(plan.init["token"])
         self._born = time.monotonic()
         self._kill_reason = ""

@@ -46,12 +46,12 @@ def long_path(path: str) -> str:
     return path
 
 
-def temporary_folder() -> str:
-    """A folder for private ones: the first that can be written of ``TMPDIR``, the system's, and the current one.
+def temporary_folder(*more: str | None) -> str:
+    """A folder for private ones: the first that can be written of ``TMPDIR``, the system's, ``more``, the current one.
 
     As :func:`tempfile.gettempdir`, which costs a third of an interpreter start.
     """
-    places = [os.environ.get("TMPDIR"), "/tmp", "/var/tmp"]
+    places = [os.environ.get("TMPDIR"), "/tmp", "/var/tmp", *more]
     for place in filter(None, places):
         if os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK):
             return os.path.abspath(place)

@@ -314,6 +314,18 @@ def _group(pid: int) -> int:
         return 0
 
 
+def _unlinked_file() -> int:
+    try:
+        descriptor = os.memfd_create("openjd_adapt")  # Linux, Python 3.8
+    except (AttributeError, OSError):
+        import tempfile
+
+        descriptor, path = tempfile.mkstemp(prefix="openjd_adapt-")
+        os.unlink(path)
+    os.fchmod(descriptor, 0o600)
+    return descriptor
+
+
 class Ledger:
     """The process groups of a daemon, for hosts where its orphans are nobody's to find: they die by this list.
 
@@ -325,12 +337,7 @@ class Ledger:
 
     def __init__(self, descriptor: int | None = None) -> None:
         """A new list, or the one that ``descriptor`` is of."""
-        if descriptor is None:
-            import tempfile
-
-            descriptor, path = tempfile.mkstemp(prefix="openjd_adapt-")
-            os.unlink(path)
-        self.descriptor = descriptor
+        self.descriptor = _unlinked_file() if descriptor is None else descriptor
         self._writing = _thread.allocate_lock()
 
     def enter(self, group: int) -> None:

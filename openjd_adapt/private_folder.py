@@ -10,9 +10,12 @@ from . import system
 APPLICATION_NAME = "application-"
 
 
-def new_name() -> str:
-    """A path for a private folder, which nobody can guess and whoever needs it first makes."""
-    return os.path.join(system.temporary_folder(), "openjd_adapt-" + os.urandom(12).hex())
+def new_name(*places: str | None) -> str:
+    """A path for a private folder, which nobody can guess and whoever needs it first makes.
+
+    ``places`` are folders for it where the usual ones cannot be written, as in a minimal container.
+    """
+    return os.path.join(system.temporary_folder(*places), "openjd_adapt-" + os.urandom(12).hex())
 
 
 def remove(path: str) -> None:

@@ -52,7 +52,10 @@ class AdaptorServer:
         #: Whose application this is; asked for its rules.
         self.adaptor = adaptor
         self._folder = task.private_folder or private_folder.new_name()
-        system.make_private_folder(self._folder)
+        try:
+            system.make_private_folder(self._folder)
+        except OSError as error:
+            raise AdaptError("no folder for the application's socket: %s" % error) from None
         path = os.path.join(self._folder, "%s%d.json" % (private_folder.APPLICATION_NAME, next(_numbers)))
         try:
             self._address = address.bind(path, self._folder)

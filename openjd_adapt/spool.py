@@ -50,12 +50,12 @@ class _Memory:
 class _Segment:
     """A part of the stream in an unlinked temporary file."""
 
-    def __init__(self, start: int) -> None:
+    def __init__(self, start: int, folder: str | None) -> None:
         import tempfile
 
         self.start = start
         self.end = start
-        self._file: IO[bytes] = tempfile.TemporaryFile(prefix="openjd_adapt-", buffering=0)  # noqa: SIM115
+        self._file: IO[bytes] = tempfile.TemporaryFile(prefix="openjd_adapt-", buffering=0, dir=folder)  # noqa: SIM115
 
     def append(self, data: bytes) -> None:
         """Write all of ``data`` or, as far as anybody sees, nothing. Raises :class:`OSError`."""
@@ -84,8 +84,10 @@ class Spool:
     memory is free again. What is over ``limit`` is discarded at the start, by whole lines.
     """
 
-    def __init__(self, memory_limit: int = MEMORY_LIMIT, limit: int = LIMIT) -> None:
+    def __init__(self, memory_limit: int = MEMORY_LIMIT, limit: int = LIMIT, folder: str | None = None) -> None:
+        """``folder``: where the files are made; None for the system's temporary one."""
         self._memory_limit = memory_limit
+        self._folder = folder
         #: What is kept at the most, in bytes.
         self.limit = limit
         self._parts: deque[_Memory | _Segment] = deque()
@@ -123,7 +125,7 @@ class Spool:
         """The last part, if it is of that kind and has less than ``limit`` bytes; else a new one."""
         last = self._parts[-1] if self._parts else None
         if not isinstance(last, kind) or last.end - last.start > limit:
-            last = kind(self.end)
+            last = _Memory(self.end) if kind is _Memory else _Segment(self.end, self._folder)
             self._parts.append(last)
         return last
 

@@ -59,10 +59,9 @@ def long_path(path: str) -> str:
     return "\\\\?\\UNC\\" + full[2:] if full.startswith("\\\\") else "\\\\?\\" + full
 
 
-def temporary_folder() -> str:
-    """A folder for private ones: the user's, or the current one."""
-    for name in ("TMP", "TEMP"):
-        place = os.environ.get(name, "")
+def temporary_folder(*more: str | None) -> str:
+    """A folder for private ones: the user's, or the first that is there of ``more``, or the current one."""
+    for place in (os.environ.get("TMP"), os.environ.get("TEMP"), *more):
         if place and os.path.isdir(place):
             return os.path.abspath(place)
     return os.getcwd()

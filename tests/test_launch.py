@@ -82,6 +82,15 @@ def test_where_the_program_is_no_python_guardian_and_keeper_are_forks_of_the_com
         assert command == "openjd_adapt %s of Large" % name and "sqlite" in maps
 
 
+@pytest.mark.posix_only
+@pytest.mark.parametrize("whom", ["_guard", "_fork_keeper"])
+def test_a_start_whose_processes_die_before_they_are_ready_has_failed_and_leaves_nothing(script, whom):
+    farm = script("import os, openjd_adapt.posix_launch as p; p.%s = lambda *_: os.kill(os.getpid(), 9)" % whom)
+    done = farm.daemon("start")
+    assert done.code == 1 and done.out == "openjd_fail: the daemon was killed while it started\n", done
+    assert [path.name for path in farm.folder.iterdir()] == ["program"]
+
+
 def test_modules_in_the_sessions_folder_take_the_place_of_none(script):
     farm = script()
     for name in ("json", "signal", "os", "struct", "openjd_adapt"):

@@ -365,9 +365,12 @@ def test_groups_that_are_gone_and_an_empty_ledger_are_no_error():
     os.close(ledger.descriptor)
 
 
-def test_a_ledger_has_no_name_that_anybody_could_write_to(monkeypatch, tmp_path):
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_a_ledger_has_no_name_that_anybody_could_write_to(monkeypatch, tmp_path, in_memory):
     import tempfile
 
+    if not in_memory:
+        monkeypatch.delattr(os, "memfd_create", raising=False)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     ledger = Ledger()
     assert os.listdir(str(tmp_path)) == [] and os.fstat(ledger.descriptor).st_mode & 0o777 == 0o600
