@@ -221,6 +221,7 @@ class Application:
             raise InputError("the arguments of %s are not JSON: %s" % (name, error)) from None
         action = Action(name, args)
         action.call = number
+        task.current().calls += 1
         self._queue.enqueue_action(action)
 
     def _wait(self, condition: Callable[[], bool], timeout: float | None, what: str) -> None:

@@ -15,28 +15,39 @@ import time
 
 from . import session, system
 from .errors import DONE, InputError
+from .frontend import FACTS_VARIABLE
 from .ranges import IntRange
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
+    from typing import Any, TextIO
 
 _BAR_WIDTH = 30
+_LINE_WIDTH = 100
 
 
-def rehearse(command: list[str], init: dict[str, str], run_data: list[dict[str, Any]], each: list[str]) -> int:
+def rehearse(
+    command: list[str],
+    init: dict[str, str],
+    run_data: list[dict[str, Any]],
+    each: list[str],
+    as_json: bool = False,
+    trace: str | None = None,
+) -> int:
     """``daemon start``, one ``daemon run`` for each task, ``daemon stop``: real commands, one after the other.
 
     Prints what they print and a summary; returns the exit code of the first that failed. A signal cancels the running
-    command, after which the daemon is stopped.
+    command, after which the daemon is stopped. ``as_json``: the summary, as JSON, is all that goes to standard output.
+    ``trace``: a file for the phases as trace events, which Chrome and Perfetto show.
     """
     numbers = axes(each)
-    show = _Show(sys.stdout.isatty(), functools.reduce(operator.mul, [len(one) for _, one in numbers], len(run_data)))
+    tasks = functools.reduce(operator.mul, [len(one) for _, one in numbers], len(run_data))
     try:
         folder = tempfile.mkdtemp(prefix="openjd_adapt-", dir=system.temporary_folder(session.folder()))
     except OSError as error:
         raise InputError("no folder for the session: %s" % error) from None
+    show = _Show(sys.stderr if as_json else sys.stdout, tasks, os.path.join(folder, "facts"))
     try:
         daemon = ["--connection-file", os.path.join(folder, "connection.json")]
         options = [item for name, value in init.items() for item in (name, _in_file(folder, name, value))]
@@ -49,8 +60,35 @@ def rehearse(command: list[str], init: dict[str, str], run_data: list[dict[str, 
         stopped = show.phase("stop", [*command, "daemon", "stop", *daemon], spared=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)  # on Windows, what somebody has open stays
-    show.summary()
+    if as_json:
+        print(json.dumps({"phases": show.phases, "exit": code or stopped}, indent=2))
+    else:
+        show.summary()
+    if trace:
+        _write_trace(trace, show.phases)
     return code or stopped
+
+
+def _write_trace(path: str, phases: list[dict[str, Any]]) -> None:
+    """Write complete events; times are microseconds. Source: the Trace Event Format of Chrome."""
+    events = [
+        {
+            "name": phase["phase"],
+            "cat": "session",
+            "ph": "X",
+            "pid": 1,
+            "tid": 1,
+            "ts": round(phase["begin"] * 1e6),
+            "dur": round(phase["seconds"] * 1e6),
+            "args": {key: phase[key] for key in ("calls", "lines", "exit")},
+        }
+        for phase in phases
+    ]
+    try:
+        with open(path, "w", encoding="ascii") as stream:
+            json.dump({"traceEvents": events, "displayTimeUnit": "ms"}, stream)
+    except OSError as error:
+        raise InputError("--trace: %s: %s" % (path, error.strerror)) from None
 
 
 def axes(each: list[str]) -> list[tuple[str, IntRange]]:
@@ -97,12 +135,18 @@ def _in_file(folder: str, option: str, value: str) -> str:
 
 
 class _Show:
-    """Runs the commands of a session and shows what they print: as it is, or above a progress line on a terminal."""
+    """Runs the commands of a session and shows what they print: as it is, or on a terminal above a progress line."""
 
-    def __init__(self, terminal: bool, tasks: int) -> None:
-        self._terminal = terminal
+    def __init__(self, out: TextIO, tasks: int, facts: str) -> None:
+        """``facts``: a path where commands put what they tell beside their output."""
+        self._out = out
+        self._terminal = out.isatty()
+        self._coloured = self._terminal and not os.environ.get("NO_COLOR")
         self._tasks = tasks
-        self._rows: list[tuple[str, float, int, int]] = []
+        self._facts = facts
+        self._born = time.monotonic()
+        #: What is known of each phase: begin and seconds, calls of the application, lines of output, exit code.
+        self.phases: list[dict[str, Any]] = []
         self._percent = 0.0
         self._status = ""
         self._process: subprocess.Popen[bytes] | None = None
@@ -121,11 +165,13 @@ class _Show:
         begin = time.monotonic()
         lines = 0
         self._percent, self._status = 0.0, ""
+        self._draw(name)
         with subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            env={**os.environ, FACTS_VARIABLE: self._facts},
             **system.ASKABLE_OPTIONS,
         ) as self._process:
             assert self._process.stdout is not None
@@ -135,8 +181,27 @@ class _Show:
             code = self._process.wait()
         self._process = None
         self._erase()
-        self._rows.append((name, time.monotonic() - begin, lines, code))
+        seconds = time.monotonic() - begin
+        self.phases.append(
+            {
+                "phase": name,
+                "begin": round(begin - self._born, 6),
+                "seconds": round(seconds, 6),
+                "calls": self._take_calls(),
+                "lines": lines,
+                "exit": code,
+            }
+        )
         return code
+
+    def _take_calls(self) -> int:
+        try:
+            with open(self._facts, encoding="ascii") as stream:
+                calls = int(stream.read())
+            os.unlink(self._facts)
+        except (OSError, ValueError):
+            return 0  # it was killed before it could tell
+        return calls
 
     def _listen(self) -> None:
         """Cancel the running command for every signal, as a scheduler's NOTIFY_THEN_TERMINATE begins."""
@@ -155,20 +220,36 @@ class _Show:
         elif line.startswith("openjd_status: "):
             self._status = line.partition(": ")[2].strip()
         if not self._terminal or not line.startswith(("openjd_progress: ", "openjd_status: ")):
-            sys.stdout.write(line)
+            colour = next((colour for begin, colour in _COLOURS.items() if line.startswith(begin)), "")
+            self._out.write(self._painted(line.rstrip("\n"), colour) + line[len(line.rstrip("\n")) :])
+        self._draw(name)
+        self._out.flush()
+
+    def _draw(self, name: str) -> None:
+        """The progress line, on a terminal."""
         if self._terminal:
             bar = "#" * int(self._percent * _BAR_WIDTH / 100)
-            text = "%s of %d [%-*s] %3.0f %% %s" % (name, self._tasks, _BAR_WIDTH, bar, self._percent, self._status)
-            sys.stdout.write(text[:100])
-        sys.stdout.flush()
+            place = "%s of %d" % (name, self._tasks) if name.startswith("task") else name
+            text = "%s [%-*s] %3.0f %% %s" % (place, _BAR_WIDTH, bar, self._percent, self._status)
+            self._out.write(text[:_LINE_WIDTH].rstrip())
+            self._out.flush()
 
     def _erase(self) -> None:
         if self._terminal:
-            sys.stdout.write("\r\033[K")
+            self._out.write("\r\033[K")
+
+    def _painted(self, text: str, colour: str) -> str:
+        return "\033[%sm%s\033[0m" % (colour, text) if self._coloured and colour else text
 
     def summary(self) -> None:
-        """A row a phase: its name, seconds, lines of output and exit code."""
-        print("%-10s %9s %8s %6s" % ("phase", "seconds", "lines", "exit"))
-        for name, seconds, lines, code in self._rows:
-            print("%-10s %9.3f %8d %6d" % (name, seconds, lines, code))
-        print("%-10s %9.3f" % ("all", sum(row[1] for row in self._rows)))
+        """A row a phase: its name, seconds, calls of the application, lines of output and exit code."""
+        print("%-10s %9s %8s %8s %6s" % ("phase", "seconds", "calls", "lines", "exit"), file=self._out)
+        for phase in self.phases:
+            row = "%(phase)-10s %(seconds)9.3f %(calls)8d %(lines)8d %(exit)6d" % phase
+            print(self._painted(row, _RED if phase["exit"] else ""), file=self._out)
+        print("%-10s %9.3f" % ("all", sum(phase["seconds"] for phase in self.phases)), file=self._out)
+
+
+_RED, _YELLOW, _DIM = "31", "33", "2"
+#: How lines that begin so are shown on a terminal.
+_COLOURS = {"ERROR: ": _RED, "openjd_fail: ": _RED, "WARNING: ": _YELLOW, "INFO: ": _DIM, "DEBUG: ": _DIM}

@@ -42,6 +42,7 @@ OPTIONS: dict[str, tuple[str, str]] = {
     "--timeout": (ONCE, "seconds: how long it may take"),
     "--idle-timeout": (ONCE, "seconds: stop the daemon when it has had no task for so long (default: never)"),
     "--each": (MANY, "NAME=RANGE: one task for each number, as NAME in its run data; RANGE is such as 1-10:3"),
+    "--trace": (ONCE, "write the phases as trace events, which Chrome and Perfetto show, to this file"),
     "--debug": (FLAG, "show the toolkit's own tracebacks"),
     "--json": (FLAG, "print JSON"),
     "--openjd-adaptor-cli-version": (ONCE, "the expected version of the command line, Major.Minor"),
@@ -202,6 +203,8 @@ def _session(app: App, options: Options) -> int:
         {name: options[name] for name in ("--init-data", "--path-mapping-rules", "--config") if name in options},
         [data.load("--run-data", value) for value in options.get("--run-data", ["{}"])],
         options.get("--each", []),
+        "--json" in options,
+        options.get("--trace"),
     )
 
 
@@ -304,7 +307,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "session": Command(
         _session,
-        _DATA + " run-data each debug",
+        _DATA + " run-data each json trace debug",
         "play a whole session as a scheduler would: daemon start, every task, daemon stop",
         "session --init-data '{}' --each frame=1-10:3",
         many=("--run-data",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from functools import partial
 
 from . import messages, system
@@ -31,8 +32,16 @@ DEATH_SECONDS = 10.0
 show = partial(write_all, 1)
 
 
+#: Names a file for what a command has to tell the ``session`` that runs it, beside its output.
+FACTS_VARIABLE = "OPENJD_ADAPT_FACTS"
+
+
 def conclude(front: Front, result: dict[str, Any]) -> int:
     """Show how a task ended, and return the exit code for it."""
+    facts = os.environ.get(FACTS_VARIABLE)
+    if facts:
+        with open(facts, "w", encoding="ascii") as stream:
+            stream.write("%d" % result.get("calls", 0))
     if result["outcome"] == "failed" and result["code"] == FAILED:
         front.say(messages.fail(result["message"]))
     elif result["outcome"] == "failed":

@@ -28,6 +28,8 @@ class Task:
         self.cancelled = threading.Event()
         self._deadline: float | None = None
         self._failure: BaseException | None = None
+        #: How often an application was called.
+        self.calls = 0
 
     def begin(self, within: float | None = None) -> None:
         """A new task: neither canceled nor failed; ``within`` seconds are left for it if a cancel brought it about."""
@@ -35,6 +37,7 @@ class Task:
             self._active = True
             self.cancelled.clear()
             self._failure = None
+            self.calls = 0
             self._deadline = None if within is None else self._clock() + within
 
     def activate(self) -> None:

@@ -51,7 +51,8 @@ def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Callable
         result = life.perform(tasks.get())
         life.await_on_cancel()
         output.flush()
-        output.write(encode_marker(init["token"], result.to_dict(), _MARKER_BYTES), column_0=False)
+        told = {**result.to_dict(), "calls": life.calls}
+        output.write(encode_marker(init["token"], told, _MARKER_BYTES), column_0=False)
 
 
 def _messages(control: socket.socket) -> Iterator[Message]:
@@ -128,6 +129,11 @@ class Life:
             canceling, self._canceling = self._canceling, None
         if canceling:
             canceling.join()
+
+    @property
+    def calls(self) -> int:
+        """How often the last task has called an application."""
+        return self._task.calls
 
     def perform(self, message: Message) -> lifecycle.Result:
         """One task: start, run or stop."""

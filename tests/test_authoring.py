@@ -1,13 +1,18 @@
-"""A rehearsal's tasks: every given run data, for every combination of the numbers of ``--each``."""
+"""A rehearsal: its tasks, what it shows of them, and what it tells tools."""
 
 from __future__ import annotations
 
 import itertools
+import json
+import os
+import re
 
 import pytest
 
 from openjd_adapt import InputError
 from openjd_adapt.authoring import axes, expand
+
+from .conftest import ADAPTORS
 
 
 @pytest.mark.parametrize(
@@ -54,3 +59,88 @@ def test_a_bad_axis_is_refused_with_the_option(each, complaint):
     with pytest.raises(InputError) as caught:
         axes(["x=1", each])
     assert str(caught.value).startswith(complaint)
+
+
+SAMPLES = {"call": "execute", "args": {"code": "print('Sample 1/4', flush=True)"}}
+
+
+@pytest.fixture
+def kept_open(farm):
+    """A farm whose adaptor keeps an application open."""
+    farm.adaptor = str(ADAPTORS / "kept_open.py")
+    return farm
+
+
+def test_the_summary_has_a_row_a_phase_with_calls_lines_and_exit_code(kept_open):
+    done = kept_open("session", "--run-data", json.dumps(SAMPLES), "--run-data", '{"call": "nothing"}')
+    rows = [line.split() for line in done.lines[-6:]]
+    assert rows[0] == ["phase", "seconds", "calls", "lines", "exit"]
+    facts = {" ".join(row[:-4]): [int(word) for word in row[-3:]] for row in rows[1:-1]}
+    assert facts["start"][0] == 1 and facts["start"][2] == 0  # on_ready asks for the pid
+    assert facts["task 1"] == [1, done.out.count("Sample 1/4") + done.out.count("openjd_progress") + 1, 0]
+    assert rows[-1][0] == "all" and float(rows[-1][1]) > 0
+
+
+def test_tools_get_the_summary_as_json_and_nothing_else(kept_open):
+    done = kept_open("session", "--json", "--run-data", json.dumps(SAMPLES), "--run-data", '{"call": "nothing"}')
+    told = json.loads(done.out)
+    assert done.code == told["exit"] == 1 and "STDOUT: Sample 1/4" in done.err
+    assert [(row["phase"], row["calls"], row["exit"]) for row in told["phases"]] == [
+        *(("start", 1, 0), ("task 1", 1, 0), ("task 2", 1, 1), ("stop", 0, 0)),
+    ]
+    begins = [row["begin"] for row in told["phases"]]
+    ends = [row["begin"] + row["seconds"] for row in told["phases"]]
+    assert all(end <= begin for end, begin in zip(ends, begins[1:]))
+
+
+def test_a_trace_has_the_phases_as_complete_events(farm):
+    done = farm("session", "--trace", "trace.json", "--run-data", '{"do": "say", "text": "a line"}')
+    assert done.code == 0, done
+    events = json.loads((farm.folder / "trace.json").read_text())["traceEvents"]
+    assert [event["name"] for event in events] == ["start", "task 1", "stop"]
+    assert {event["ph"] for event in events} == {"X"} and all(event["dur"] > 1000 for event in events)
+    assert events[1]["ts"] >= events[0]["ts"] + events[0]["dur"] and events[1]["args"]["exit"] == 0
+
+
+def test_a_trace_that_cannot_be_written_is_told_in_one_line_when_all_is_done(farm):
+    done = farm("session", "--trace", "nowhere/trace.json")
+    assert done.code == 2 and "--trace: nowhere/trace.json: " in done.err and "\nstop " in done.out, done
+
+
+def on_a_terminal(farm, *arguments):
+    """What a command shows on a terminal."""
+    ours, theirs = os.openpty()
+    process = farm.popen(*arguments, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    try:
+        while True:
+            shown += os.read(ours, 65536)
+    except OSError:  # the end, on Linux
+        os.close(ours)
+    assert process.wait() == 1
+    return shown.decode().replace("\r\n", "\n")
+
+
+ACTS = ["--run-data", '{"do": "report", "progress": 50, "status": "half"}', "--run-data", '{"do": "fail"}']
+
+
+@pytest.mark.posix_only
+def test_a_terminal_shows_progress_in_one_line_and_what_is_wrong_in_colour(farm):
+    shown = on_a_terminal(farm, "session", *ACTS)
+    assert "task 1 of 2 [###############               ]  50 % half\r\033[K" in shown
+    assert "openjd_progress" not in shown and "\033[31mopenjd_fail: " in shown
+    assert re.search(r"\n\033\[31mtask 2 .* 1\033\[0m\nstop ", shown)
+
+
+@pytest.mark.posix_only
+def test_with_no_color_set_nothing_is_coloured(farm):
+    farm.env["NO_COLOR"] = "1"
+    shown = on_a_terminal(farm, "session", *ACTS)
+    assert "50 % half\r\033[K" in shown and "\nopenjd_fail: " in shown.replace("\033[K", "\n")
+    assert re.findall(r"\033\[[0-9;]*m", shown) == []
+
+
+def test_elsewhere_all_is_plain_text(farm):
+    done = farm("session", *ACTS)
+    assert "\033" not in done.out and "openjd_progress: 50" in done.lines and "openjd_status: half" in done.lines

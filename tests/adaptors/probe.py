@@ -55,6 +55,9 @@ class Probe(Adaptor):
     def do_say(self, text):
         log.info(text)
 
+    def do_report(self, progress, status):
+        self.update_status(progress=progress, status_message=status)
+
     def do_fail(self, text="it went wrong"):
         raise RuntimeError(text)
 
