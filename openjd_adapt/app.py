@@ -37,19 +37,19 @@ class App:
         self.bootstrapped = bootstrapped
         #: What the command line's help says at its end.
         self.hint = hint
-        #: The program that leads to this adaptor again.
+        #: The program that leads to this adaptor again; a Python, or one that needs not be told the way.
         self.executable = reentry_exe or sys.executable
-        self._is_own_program = bool(reentry_exe)
+        self._knows_the_way = bool(reentry_exe or getattr(sys, "frozen", False))
 
     def command(self) -> list[str]:
         """The command line that leads to this adaptor again, without a command of it; with the interpreter's flags."""
-        if self._is_own_program:
+        if self._knows_the_way:
             return [self.executable, *self.arguments]
         return [self.executable, *interpreter.flags(), "-u", *self.program()]
 
     def program(self) -> list[str]:
         """What :attr:`executable` is to run: the module that was run with ``-m``, or the script; with its arguments."""
-        if self._is_own_program:
+        if self._knows_the_way:
             return self.arguments
         spec = getattr(sys.modules["__main__"], "__spec__", None)
         name = spec.name if spec else "__main__"

@@ -24,6 +24,22 @@ def flags() -> list[str]:
     return found
 
 
+def environment() -> dict[str, str]:
+    """What a process gets that runs this program again and may outlive this one.
+
+    A one-file program of PyInstaller unpacks itself into a folder that goes when it ends, and what it starts of itself
+    uses that folder, unless it is told to unpack itself again.
+    """
+    found = dict(os.environ)
+    unpacked = getattr(sys, "_MEIPASS", None)
+    if unpacked:
+        found["PYINSTALLER_RESET_ENVIRONMENT"] = "1"
+        if "LD_LIBRARY_PATH" in found:
+            places = [place for place in found["LD_LIBRARY_PATH"].split(os.pathsep) if place != unpacked]
+            found["LD_LIBRARY_PATH"] = os.pathsep.join(places)
+    return found
+
+
 class Fresh:
     """A new interpreter that runs a part of this package, and has neither ``site`` nor anything of an author's."""
 
@@ -33,6 +49,11 @@ class Fresh:
         self._root, self._name = os.path.split(os.path.abspath(sys.modules[__package__].__path__[0]))
         if not os.path.exists(self._root):
             self._command = []  # what is frozen, or deep in an archive
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether one can be had here."""
+        return bool(self._command)
 
     def command(self, module: str, title: str, arguments: dict[str, Any]) -> list[str]:
         """The command that calls ``serve`` of ``module`` with ``arguments``; empty where that cannot be.

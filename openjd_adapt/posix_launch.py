@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+import time
 
 from . import private_folder, system
 from .address import Address, bind
@@ -36,7 +37,7 @@ def start_daemon(plan: Plan) -> Peer:
     address = bind(plan.listen_at[0], plan.folder, plan.listen_at[1])
     ours, theirs = socket.socketpair()
     shared = (theirs.fileno(), address.listener.fileno(), address.descriptor)
-    fresh = Fresh()
+    fresh = _prepare()
     try:
         _fork(lambda: _guard(fresh, plan.adaptor, theirs, address), shared)
     except OSError as error:
@@ -57,7 +58,7 @@ def start_below(plan: Plan) -> Peer:
     contained = system.become_subreaper()
     ours, theirs = socket.socketpair()
     try:
-        _fork_keeper(Fresh(), plan.adaptor, theirs, None, None if contained else system.Ledger())
+        _fork_keeper(_prepare(), plan.adaptor, theirs, None, None if contained else system.Ledger())
     except OSError as error:
         raise AdaptError("cannot start a process: %s" % error.strerror) from None
     theirs.close()
@@ -88,6 +89,28 @@ def serve(starter: int, lifeline: int, address: dict[str, Any] | None, groups: i
         keep(plan, Peer(connection), lifeline, None if groups is None else system.Ledger(groups))
     elif place:
         place.abandon()
+
+
+def _prepare() -> Fresh:
+    """How guardian and keeper begin. Where they stay forks, all that they would import later is imported here.
+
+    A frozen program may have unpacked that into a folder that goes when the command ends.
+    """
+    fresh = Fresh()
+    if not fresh.is_possible:
+        import calendar  # noqa: F401
+        import ctypes  # noqa: F401
+        import fcntl  # noqa: F401
+        import importlib  # noqa: F401
+        import select  # noqa: F401
+        import subprocess  # noqa: F401
+        import tempfile  # noqa: F401
+        import traceback  # noqa: F401
+
+        from . import guardian, keeper  # noqa: F401
+
+        time.strptime("2000", "%Y")  # which imports a module of its own
+    return fresh
 
 
 def _guard(fresh: Fresh, adaptor: str, starter: socket.socket, address: Address) -> None:

@@ -8,6 +8,7 @@ import sys
 
 assert sys.platform != "win32"  # for type checkers
 
+from . import interpreter
 from .posix_streams import close_inherited
 from .posix_tree import Ledger, has_ended, kill_children
 
@@ -124,7 +125,7 @@ def _spawn(argv: Sequence[str], output: int, shared: Sequence[int]) -> int:
             signal.signal(number, signal.SIG_DFL)
         inherited = {0: os.open(os.devnull, os.O_RDONLY), 1: output, 2: output}
         _arrange({**inherited, **dict(enumerate(shared, 3))})
-        os.execvp(argv[0], list(argv))
+        os.execvpe(argv[0], list(argv), interpreter.environment())
     except OSError as error:
         os.write(2, ("cannot start %s: %s\n" % (argv[0], error.strerror)).encode("utf-8", "replace"))
     finally:

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import threading
 
+from . import interpreter
 from .windows import CANCEL_SIGNALS
 from .windows_tree import CREATE_SUSPENDED, OWN_GROUP, Job, kill_below, prepare_command
 
@@ -119,6 +120,7 @@ def _start(argv: Sequence[str], job: Job | None, errors: bool) -> tuple[subproce
     output, theirs = os.pipe()
     options: dict[str, Any] = {"stdin": their_input, "stdout": theirs, "close_fds": True}
     options["stderr"] = theirs if errors else subprocess.DEVNULL
+    options["env"] = interpreter.environment()
     try:
         if job is None:
             try:
