@@ -148,7 +148,7 @@ def bind(path: str, private_folder: str, made_for_it: bool = False) -> Address:
 
     ``private_folder``: the session's, for a socket that cannot lie beside the file. Raises :class:`InputError`.
     """
-    draft = "%s.%d" % (path, os.getpid())
+    draft = draft_of(path)
     try:
         descriptor = system.create_private(draft)
     except OSError as error:
@@ -161,6 +161,11 @@ def bind(path: str, private_folder: str, made_for_it: bool = False) -> Address:
         raise InputError("connection file %s: cannot make its lock and socket: %s" % (path, error)) from None
     listener.listen(128)
     return Address(path, private_folder, made_for_it, draft, descriptor, endpoint, listener)
+
+
+def draft_of(path: str) -> str:
+    """Where a connection file is that this process makes, until it is published."""
+    return "%s.%d" % (path, os.getpid())
 
 
 def note_end(

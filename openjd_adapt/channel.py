@@ -8,9 +8,10 @@ from __future__ import annotations
 import _socket
 import json
 import os
+from functools import partial
 
 from . import private_folder, system
-from .address import RECORD_LIMIT, line_of
+from .address import RECORD_LIMIT, draft_of, line_of
 from .errors import InputError, NoDaemonError, WireError
 from .handshake import Claimant
 from .peer import Peer
@@ -242,16 +243,21 @@ def remove_drafts(path: str) -> None:
         return
     for draft in names:
         if draft.startswith(name + ".") and draft[len(name) + 1 :].isdigit():
-            _remove_draft(os.path.join(folder, draft))
+            _remove_draft(os.path.join(folder, draft), system.lock)
 
 
-def _remove_draft(draft: str) -> None:
+def remove_own_draft(path: str, patience: float) -> None:
+    """Remove what this process's own start has left, when its last process is dead, within so many seconds."""
+    _remove_draft(draft_of(path), partial(system.wait_for_lock, timeout=patience))
+
+
+def _remove_draft(draft: str, lock: Callable[[int], bool]) -> None:
     try:
         descriptor = system.open_private(draft)
     except OSError:
         return
     try:
-        if system.lock(descriptor):
+        if lock(descriptor):
             for path in (draft + ".sock", draft):
                 if os.path.lexists(path):
                     os.unlink(path)

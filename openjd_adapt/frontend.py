@@ -7,7 +7,7 @@ import os
 from functools import partial
 
 from . import messages, system
-from .channel import ConnectionFile, remove_drafts
+from .channel import ConnectionFile, remove_drafts, remove_own_draft
 from .errors import CANCELED, DONE, FAILED, InputError, NoDaemonError
 from .front import ANSWER_SECONDS, Front, Late, Left, write_all
 
@@ -151,7 +151,7 @@ def _fate_of_start(front: Front, path: str, ready: bool) -> int:
         stopped = file.wait(DEATH_SECONDS) and file.was_stopped
     except NoDaemonError:
         stopped = ready  # and its file is removed already
-        remove_drafts(path)
+        remove_own_draft(path, DEATH_SECONDS)
     if stopped:
         front.tell("INFO: the daemon was stopped while it started")
         return CANCELED
