@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import importlib
-import os
 import re
 import subprocess
 import sys
@@ -251,60 +250,3 @@ def test_the_package_works_under_another_name_and_parent(farm):
         )
         assert done.returncode == 0
         assert words != ["run"] or done.stdout == b"vendored\n"
-
-
-def readme_commands():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```sh\n(.*?)```", text, re.S)
-    return [re.sub(r"\\\n\s*", "", block).strip() for block in blocks]
-
-
-def test_the_readmes_first_command_is_the_one_that_is_tested():
-    first = readme_commands()[0]
-    assert first.startswith("python -m openjd_adapt --adaptor examples/mandelbrot/mandelbrot.py session")
-
-
-@pytest.mark.posix_only
-def test_the_readmes_first_command_works(farm):
-    command = readme_commands()[0].replace("python ", sys.executable + " ", 1)
-    out = subprocess.check_output(["sh", "-c", command], cwd=str(farm.folder), env=_from_a_copy(farm), timeout=60)
-    assert b"openjd_status: wrote" in out
-
-
-def _from_a_copy(farm):
-    import shutil
-
-    for name in ("openjd_adapt", "examples"):
-        shutil.copytree(str(ROOT / name), str(farm.folder / name), ignore=shutil.ignore_patterns("__pycache__"))
-    return {name: value for name, value in farm.env.items() if name != "PYTHONPATH"}
-
-
-def test_every_option_and_command_stands_in_the_readme():
-    from openjd_adapt import commands
-
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for option in commands.OPTIONS:
-        assert "`%s" % option in text, option
-    for command in commands.COMMANDS:
-        assert "`%s" % command in text, command
-
-
-@pytest.mark.posix_only
-@pytest.mark.skipif(sys.version_info < (3, 9), reason="the README's Python code is checked once")
-def test_the_readmes_adaptor_runs(farm):
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    code = re.search(r"```python\n(.*?)```", text, re.S).group(1)
-    (farm.folder / "hello.py").write_text(code, encoding="utf-8")
-    farm.adaptor = str(farm.folder / "hello.py")
-    done = farm("session", "--init-data", '{"scene": "a.blend"}', "--each", "frame=1-2")
-    assert done.code == 0, done
-    assert os.path.exists(str(farm.folder / "hello.py"))
-
-
-@pytest.mark.parametrize(("section", "least"), [("## What happens when", 30), ("## Move an adaptor", 15)])
-def test_every_row_of_a_table_of_behaviour_names_a_test_that_is_there(section, least):
-    table = (ROOT / "README.md").read_text(encoding="utf-8").partition(section)[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| .* \| `…(\w+)` \|$", table, re.M)
-    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("test_*.py"))
-    assert len(rows) == table.count("\n| ") - 1 > least
-    assert [name for name in rows if "def test_%s(" % name not in tests] == []

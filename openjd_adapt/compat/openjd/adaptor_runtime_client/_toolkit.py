@@ -27,9 +27,11 @@ def _find() -> ModuleType:
     begin = os.path.join(os.path.realpath(_folder()), "__init__.py")
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        # Other modules' __getattr__ may give anything.
-        if isinstance(file, str) and file.endswith("__init__.py") and os.path.realpath(file) == begin:
+        # Other modules' __getattr__ may give anything; in an archive the file is the compiled one.
+        if isinstance(file, str) and "__init__.py" in file and os.path.realpath(file) in (begin, begin + "c"):
             return module
+    if not os.path.isfile(begin):
+        return _find_in_archive(os.path.dirname(begin))
     # Not by the path: the folder above, which may be an application's site-packages, is not to come with it.
     name = _NAME if _NAME not in sys.modules else "_%s_of_compat" % _NAME
     spec = importlib.util.spec_from_file_location(name, begin, submodule_search_locations=[os.path.dirname(begin)])
@@ -38,6 +40,16 @@ def _find() -> ModuleType:
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def _find_in_archive(folder: str) -> ModuleType:
+    """The toolkit in a zip archive, or the one of its name that was imported already."""
+    place, name = os.path.split(folder)
+    sys.path.insert(0, place)
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(place)
 
 
 #: The package ``openjd_adapt``; its public names are loaded when they are first asked for.

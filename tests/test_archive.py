@@ -1,0 +1,132 @@
+"""A toolkit and an adaptor in one zip archive, which runs whole sessions."""
+
+from __future__ import annotations
+
+import glob
+import os
+import shutil
+import subprocess
+import sys
+import zipapp
+import zipfile
+
+import pytest
+
+from openjd_adapt import archive, task
+
+from .conftest import ADAPTORS, ROOT
+
+#: Of the README; other Pythons that are here run the archive that this one has compiled.
+PYTHONS = sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/3.*/bin/python")))
+PYTHONS = [path for path in PYTHONS if "/3.6." not in path]
+SESSION = ["session", "--init-data", "{output: renders/####.png, width: 16, height: 10}", "--each", "frame=1-2"]
+
+
+def pack(folder, module, main):
+    """An archive of the package, the folder or file of an adaptor, and a main; returns its path."""
+    source = folder / "source"
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(str(ROOT / "openjd_adapt"), str(source / "openjd_adapt"), ignore=ignored)
+    for path in module:
+        if path.is_dir():
+            shutil.copytree(str(path), str(source / path.name), ignore=ignored)
+        else:
+            shutil.copy(str(path), str(source / path.name))
+    (source / "__main__.py").write_text("from openjd_adapt import EntryPoint\n" + main)
+    subprocess.check_call([sys.executable, "-m", "compileall", "-q", "-b", str(source)])
+    target = folder / "readonly" / "adaptor.pyz"
+    target.parent.mkdir()
+    zipapp.create_archive(str(source), str(target), compressed=True)
+    shutil.rmtree(str(source))
+    target.parent.chmod(0o555)
+    return target
+
+
+@pytest.fixture(scope="module")
+def mandelbrot(tmp_path_factory):
+    main = "from mandelbrot.mandelbrot import Mandelbrot\nEntryPoint(Mandelbrot).start()\n"
+    return pack(tmp_path_factory.mktemp("mandelbrot"), [ROOT / "examples" / "mandelbrot"], main)
+
+
+@pytest.fixture
+def packed(farm, mandelbrot):
+    """A farm whose adaptor is an archive in a folder that is not written to."""
+    del farm.env["PYTHONPATH"]
+    farm.command = lambda *arguments: [*farm.python, str(mandelbrot), *arguments]
+    return farm
+
+
+@pytest.mark.parametrize("python", [sys.executable, *PYTHONS], ids=lambda path: path.split("/")[-3])
+def test_an_archive_plays_a_session_from_a_read_only_folder(packed, mandelbrot, python):
+    packed.python = [python]
+    done = packed(*SESSION)
+    assert done.code == 0 and done.lines.count("Mandelbrot renderer is closed") == 1, done
+    assert len(os.listdir(str(packed.folder / "renders"))) == 2
+    assert os.listdir(str(mandelbrot.parent)) == ["adaptor.pyz"]
+
+
+def test_schemas_and_configuration_are_read_from_inside(packed):
+    done = packed("run", "--init-data", '{"width": 16}')
+    assert done.code == 2 and "'output' is a required property" in done.err, done
+    shown = packed("show-config")
+    assert "readonly" in shown.out and "Mandelbrot.json" in shown.out, shown
+
+
+def test_an_archive_makes_its_own_job_template(packed):
+    done = packed("template")
+    assert done.code == 0 and "adaptor.pyz" in done.out and '"Frame"' in done.out, done
+
+
+def test_an_applications_client_is_copied_out_for_it_and_removed_with_the_session(farm, tmp_path):
+    main = "from kept_open import KeptOpen\nEntryPoint(KeptOpen).start()\n"
+    path = pack(tmp_path, [ADAPTORS / "kept_open.py", ADAPTORS / "application_client.py"], main)
+    del farm.env["PYTHONPATH"]
+    (farm.folder / "temporary").mkdir()
+    farm.env["TMPDIR"] = str(farm.folder / "temporary")
+    farm.command = lambda *arguments: [*farm.python, str(path), *arguments]
+    done = farm.daemon("start")
+    assert done.code == 0 and "lies in an archive; a copy of it is" in done.out, done
+    done = farm.daemon("run", "--run-data", '{"call": "echo", "args": {"value": [1, "x"]}}')
+    assert done.code == 0 and "result [1, 'x']" in done.lines, done
+    assert farm.daemon("stop").code == 0
+    assert os.listdir(farm.env["TMPDIR"]) == []
+
+
+def test_the_references_names_are_importable_from_inside(mandelbrot):
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1] + '/openjd_adapt/compat')\n"
+        "from openjd.adaptor_runtime.adaptors import Adaptor; import openjd.adaptor_runtime_client as client\n"
+        "print(Adaptor.__module__, client.Action.__module__, client.__file__)"
+    )
+    out = subprocess.check_output([sys.executable, "-I", "-c", code, str(mandelbrot)]).decode().split()
+    assert out[:2] == ["openjd_adapt.adaptor", "openjd_adapt.actions"] and out[2].startswith(str(mandelbrot))
+
+
+@pytest.fixture
+def zipped(tmp_path):
+    """A path into an archive."""
+    with zipfile.ZipFile(str(tmp_path / "a.zip"), "w") as made:
+        made.writestr("folder/file.txt", b"inside")
+    return str(tmp_path / "a.zip" / "folder" / "file.txt")
+
+
+def test_a_file_is_found_on_the_disk_or_in_an_archive(zipped, tmp_path):
+    (tmp_path / "file.txt").write_bytes(b"outside")
+    assert archive.read(str(tmp_path / "file.txt")) == b"outside" and archive.read(zipped) == b"inside"
+    assert archive.exists(zipped) and archive.exists(str(tmp_path))
+
+
+@pytest.mark.parametrize("path", ["a.zip/folder/other", "a.zip/other", "nowhere/file", "plain.txt/file"])
+def test_what_is_in_neither_is_not_there(zipped, tmp_path, path):
+    (tmp_path / "plain.txt").write_bytes(b"no archive")
+    path = str(tmp_path.joinpath(*path.split("/")))
+    assert not archive.exists(path) and archive.on_disk(path) == path
+    with pytest.raises(OSError):
+        archive.read(path)
+
+
+def test_a_copy_is_made_in_the_sessions_private_folder_and_only_if_there_is_need(zipped, tmp_path, monkeypatch):
+    monkeypatch.setattr(task, "private_folder", str(tmp_path / "private"))
+    copy = archive.on_disk(zipped)
+    assert os.path.dirname(copy) == str(tmp_path / "private") and archive.read(copy) == b"inside"
+    assert archive.on_disk(copy) == copy

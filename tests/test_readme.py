@@ -1,0 +1,152 @@
+"""What the README says: its commands work, its code runs, its tables are complete."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from openjd_adapt import ApplicationAdaptor, Fatal, Progress, commands
+from openjd_adapt.cli import TOOLS
+
+from .conftest import ROOT, tool
+
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```sh\n(.*?)```", TEXT, re.S)
+#: The blocks that no test here runs, by how they begin, and what does.
+ELSEWHERE = {
+    'python -m pip install --quiet ".[test]"': "CI runs it in a fresh clone; it is what runs these tests",
+    ".ci/run": "it is CI",
+    "python -m openjd_adapt compat -- blender-openjd": "test_published.py runs it, with more options",
+    "python -m pip wheel": "test_distribution.py runs it",
+}
+
+
+def is_elsewhere(block):
+    return any(block.startswith(begin) for begin in ELSEWHERE)
+
+
+HERE = [block for block in BLOCKS if not is_elsewhere(block)]
+
+
+def test_every_command_is_run_here_or_elsewhere():
+    assert len(BLOCKS) - len(HERE) == len(ELSEWHERE)
+    for name in ("test_published.py", "test_distribution.py"):
+        assert (ROOT / "tests" / name).exists()
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """A copy of this project without anything that was made in it, where ``python`` is the Python of the tests."""
+    folder = tmp_path_factory.mktemp("clone")
+    for name in ("openjd_adapt", "examples"):
+        shutil.copytree(str(ROOT / name), str(folder / name), ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "bin").mkdir()
+    (folder / "bin" / "python").write_text('#!/bin/sh\nexec "%s" "$@"\n' % sys.executable)
+    (folder / "bin" / "python").chmod(0o755)
+    return folder
+
+
+@pytest.mark.posix_only
+@pytest.mark.parametrize("number", range(len(HERE)))
+def test_its_commands_work_one_after_the_other_in_a_clone(farm, clone, number):
+    """The blocks follow one another in one clone, as later ones use what earlier ones have made."""
+    for done in range(number + 1):
+        if str(done) not in os.listdir(str(clone / "bin")):
+            run(farm, clone, HERE[done])
+            (clone / "bin" / str(done)).touch()
+
+
+def run(farm, clone, block):
+    if re.search(r"\bopenjd (run|check) ", block):
+        tool("openjd")
+    path = os.pathsep.join([str(clone / "bin"), os.path.dirname(sys.executable), os.environ["PATH"]])
+    env = {**farm.env, "PATH": path}
+    del env["PYTHONPATH"]
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", block],
+        cwd=str(clone),
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stdout.decode()
+    made = sorted(path.name for path in (clone / "renders").glob("*"))
+    if "session" in block or "openjd run" in block:
+        assert len(made) % 3 == 0 and made, made
+
+
+@pytest.mark.posix_only
+@pytest.mark.skipif(sys.version_info < (3, 9), reason="the README's Python code is checked once")
+def test_its_adaptor_runs(farm):
+    code = re.search(r"```python\n(.*?)```", TEXT, re.S).group(1)
+    (farm.folder / "hello.py").write_text(code, encoding="utf-8")
+    farm.adaptor = str(farm.folder / "hello.py")
+    done = farm("session", "--init-data", '{"scene": "a.blend"}', "--each", "frame=1-2")
+    assert done.code == 0, done
+
+
+def test_its_test_of_an_adaptor_passes():
+    """The adaptor that it tests is the one that is shown before."""
+    code = next(code for code in re.findall(r"```py\n(.*?)```", TEXT, re.S) if "FakeApplication" in code)
+
+    class Blender(ApplicationAdaptor):
+        watch = [Progress(r"Sample (\d+)/(\d+)"), Fatal(r"^(Error: .*)")]
+
+        def get_command(self):
+            return ["blender"]
+
+        def on_ready(self):
+            self.app.call("open_scene", path=self.map_path(self.init_data["scene_file"]))
+
+        def on_run(self, run_data):
+            self.app.call("render", frame=run_data["frame"])
+
+    names = {"Blender": Blender}
+    exec(code, names)
+    names["test_a_frame_is_rendered"]()
+
+
+def test_every_option_and_command_stands_in_it():
+    for option in commands.OPTIONS:
+        assert "`%s" % option in TEXT, option
+    for command in [*commands.COMMANDS, *TOOLS]:
+        assert "| `%s` |" % command in TEXT, command
+    assert "--kind" in TEXT
+
+
+def test_it_has_less_than_600_lines():
+    assert TEXT.count("\n") < 600
+
+
+def test_its_links_lead_somewhere():
+    anchors = {
+        re.sub(r"[^a-z0-9 -]", "", head.lower()).replace(" ", "-") for head in re.findall(r"^## (.*)", TEXT, re.M)
+    }
+    for target in re.findall(r"\]\(([^)]+)\)", TEXT):
+        if target.startswith("#"):
+            assert target[1:] in anchors, target
+        elif not target.startswith("https://"):
+            assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize(("section", "least"), [("## What happens when", 30), ("## Move an adaptor", 15)])
+def test_every_row_of_a_table_of_behaviour_names_a_test_that_is_there(section, least):
+    table = TEXT.partition(section)[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| .* \| `…(\w+)` \|$", table, re.M)
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("test_*.py"))
+    assert len(rows) == table.count("\n| ") - 1 > least
+    assert [name for name in rows if "def test_%s(" % name not in tests] == []
+
+
+@pytest.mark.parametrize("command", [*commands.COMMANDS, *TOOLS])
+def test_the_help_of_each_command_ends_with_an_example(farm, command):
+    words = [sys.executable, "-m", "openjd_adapt", *([] if command in TOOLS else ["--adaptor", farm.adaptor])]
+    out = subprocess.check_output([*words, *command.split(), "--help"], env=farm.env, timeout=30).decode()
+    last = out.rstrip().splitlines()[-1]
+    assert last.startswith("Example: ") and " %s" % command in last + " ", out
