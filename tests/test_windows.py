@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -53,6 +54,41 @@ def test_the_mandelbrot_session_renders_pictures(farm):
     done = farm("session", "--init-data", init, "--each", "frame=1-3")
     assert done.code == 0, done
     assert len(list((farm.folder / "renders").iterdir())) == 3
+
+
+@pytest.fixture
+def isolated(tmp_path):
+    """A Python like those in applications: what it may import stands in a file beside it, and nothing else counts."""
+    home = os.path.dirname(sys.base_prefix + os.sep)
+    folder = tmp_path / "embedded"
+    folder.mkdir()
+    for name in os.listdir(home):
+        if name.lower().endswith((".exe", ".dll")):
+            shutil.copyfile(os.path.join(home, name), str(folder / name))
+
+    def write(*places):
+        paths = [os.path.join(home, "Lib"), os.path.join(home, "DLLs"), *places]
+        (folder / ("python%d%d._pth" % sys.version_info[:2])).write_text("\n".join(paths) + "\n")
+        return str(folder / "python.exe")
+
+    return write
+
+
+def test_an_application_whose_python_is_isolated_by_a_pth_file_becomes_a_client(farm, isolated):
+    python = isolated()
+    assert (
+        subprocess.check_output([python, "-c", "import sys; print(sys.flags.isolated)"], env=farm.env).strip() == b"1"
+    )
+    farm.adaptor = str(ADAPTORS / "kept_open.py")
+    init_data = json.dumps({"python": python})
+    done = farm("run", "--init-data", init_data, "--run-data", '{"call": "echo", "args": {"value": 7}}')
+    assert done.code == 0 and "result 7" in done.lines, done
+
+
+def test_the_toolkit_in_a_python_that_is_isolated_by_a_pth_file_plays_a_session(farm, isolated):
+    farm.python = [isolated(str(ROOT))]
+    done = farm("session", "--run-data", '{"do": "say", "text": "in an embedded Python"}')
+    assert done.code == 0 and "INFO: in an embedded Python" in done.lines, done
 
 
 def test_ctrl_break_cancels_a_task(farm):

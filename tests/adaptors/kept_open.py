@@ -28,7 +28,8 @@ class KeptOpen(ApplicationAdaptor):
         self.stop_timeout = self.init_data.get("stop_timeout", 5)
 
     def get_command(self):
-        return [sys.executable, *self.init_data.get("flags", []), openjd_adapt.client_script]
+        python = self.init_data.get("python", sys.executable)
+        return [python, *self.init_data.get("flags", []), openjd_adapt.client_script]
 
     def get_environment(self):
         # An application's Python that ignores PYTHONPATH.
