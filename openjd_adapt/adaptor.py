@@ -283,7 +283,11 @@ class CommandAdaptor(BaseAdaptor):
     def _run(self, run_data: dict[str, Any]) -> None:
         self.on_prerun()
         process = self.get_managed_process(run_data)
-        if self.watch and process.stdout_handler is None and process.stderr_handler is None:
-            process.stdout_handler = process.stderr_handler = self.line_handler
+        if self.watch:
+            from .watcher import Watcher
+
+            handlers = (process.stdout_handler, process.stderr_handler)
+            if not any(isinstance(handler, Watcher) for handler in handlers):
+                process._watcher = self.line_handler
         process.run()
         self.on_postrun()

@@ -12,7 +12,7 @@ import time
 from . import archive, task
 from .actions import Action, ActionsQueue
 from .client import SERVER_VARIABLE
-from .errors import AdaptError, InputError, describe_exit, one_line
+from .errors import AdaptError, Canceled, InputError, describe_exit, one_line
 from .ladder import GRACE_SECONDS
 from .lines import RegexCallback, RegexHandler
 from .peer import PACKAGE
@@ -58,6 +58,10 @@ class ApplicationExited(AdaptError):
         self.returncode = returncode
 
 
+class TimedOut(AdaptError):
+    """What was waited for has not come in time."""
+
+
 class Application:
     """One application of an adaptor's, from its start to its end."""
 
@@ -83,6 +87,8 @@ class Application:
         self._numbers = itertools.count(1)
         self._waiting: set[int] = set()
         self._answers: dict[int, Message] = {}
+        #: The line that it was asked and has not answered, whether somebody waits for that or has given it up.
+        self._unanswered: list[str] = []
         #: The calls that the application is still busy with though nobody waits for them any more.
         self._given_up: set[int] = set()
         #: The tasks that have waited for the application, and are woken by what it says.
@@ -169,23 +175,41 @@ class Application:
             raise self._exited("a line was written to it") from None
 
     def ask(self, text: str, pattern: str, timeout: float | None = None) -> re.Match[str]:
-        """Write a line to the standard input and wait for one in which ``pattern`` is found; raises as :meth:`call`."""
+        """Write a line to the standard input and wait for one in which ``pattern`` is found; raises as :meth:`call`.
+
+        An answer that comes later, after a cancel or a timeout, is dropped, and until then nothing else is asked, as it
+        would be taken for the next one's.
+        """
+        self._wait(lambda: not self._unanswered, timeout, "the late answer to %r" % " ".join(self._unanswered))
         found: list[re.Match[str]] = []
-        current = task.current()
+        given_up = threading.Event()
 
         def notice(match: re.Match[str]) -> None:
-            found.append(match)
-            current.changed()
+            if not found:
+                found.append(match)
+                self._expect_no_more(expected)
+                self._unanswered.clear()
+                if given_up.is_set():
+                    _logger.info("%s has answered %r, which nobody waits for any more", self.name, text)
+                self._wake()
 
         expected = RegexCallback([re.compile(pattern)], notice)
-        before = self._handler.regex_callbacks
-        self._handler.regex_callbacks = [*before, expected]
+        self._handler.regex_callbacks = [*self._handler.regex_callbacks, expected]
+        self._unanswered.append(text)
         try:
             self.write_line(text)
             self._wait(lambda: bool(found), timeout, "a line with %r" % pattern)
-        finally:
-            self._handler.regex_callbacks = before
+        except (Canceled, TimedOut):
+            given_up.set()
+            raise
+        except BaseException:
+            self._expect_no_more(expected)
+            self._unanswered.clear()
+            raise
         return found[0]
+
+    def _expect_no_more(self, expected: RegexCallback) -> None:
+        self._handler.regex_callbacks = [entry for entry in self._handler.regex_callbacks if entry is not expected]
 
     def close(self, grace_seconds: float = GRACE_SECONDS) -> None:
         """Ask the application to end over its connection, or by closing its input, then end it with all below it.
@@ -241,7 +265,7 @@ class Application:
                 silent = "%g s without output" % self._no_output_timeout
                 limits.append((max(self.process.last_output, began) + self._no_output_timeout, silent))
             if limits and min(limits)[0] <= now:
-                raise AdaptError("%s: waited %s for %s" % (self.name, min(limits)[1], what))
+                raise TimedOut("%s: waited %s for %s" % (self.name, min(limits)[1], what))
             current.wait_for(
                 lambda: condition() or not self.process.is_running or self._gone,
                 min(limits)[0] - now if limits else None,

@@ -24,6 +24,9 @@ class ManagedProcess(ABC):
     #: Seconds between asking the process to end and killing it.
     grace_seconds: float = GRACE_SECONDS
 
+    #: What the adaptor watches for, beside the handlers.
+    _watcher: RegexHandler | None = None
+
     def __init__(
         self,
         run_data: dict[str, Any],
@@ -64,6 +67,7 @@ class ManagedProcess(ABC):
             stdout_handler=self.stdout_handler,
             stderr_handler=self.stderr_handler,
             env=self.get_environment(),
+            watcher=self._watcher,
         )
         process._close_stdin()
         try:

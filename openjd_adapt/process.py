@@ -121,7 +121,9 @@ class LoggingSubprocess:
         stderr_handler: RegexHandler | None = None,
         encoding: str = "utf-8",
         env: Mapping[str, str] | None = None,
+        watcher: RegexHandler | None = None,
     ) -> None:
+        """``watcher`` looks at the lines of both streams, after the stream's own handler."""
         command = [os.fspath(argument) for argument in args]
         if not command:
             raise ValueError("args: must begin with a program")
@@ -160,7 +162,7 @@ class LoggingSubprocess:
                 stream=stream,
                 loggers=[logger],
                 level=level,
-                handlers=[handler] if handler else [],
+                handlers=[each for each in (handler, watcher) if each],
                 encoding=encoding,
             )
             for stream, level, handler in (

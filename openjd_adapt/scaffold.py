@@ -43,7 +43,9 @@ def run(arguments: list[str]) -> int:
     folder, name = os.path.split(os.path.abspath(options.name))
     _check(folder, name)
     _write(os.path.join(folder, name), contents(folder, name, options.kind))
-    print(_filled(scaffold_texts.NEXT, name, folder), end="")
+    _, _, init_data = scaffold_texts.KINDS[options.kind]
+    parameters = " ".join('-p %s="%s"' % (key.capitalize(), value) for key, value in init_data.items())
+    print(_filled(scaffold_texts.NEXT, name, folder).replace("PARAMETERS", parameters), end="")
     return DONE
 
 

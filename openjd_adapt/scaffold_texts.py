@@ -10,15 +10,20 @@ NEXT = """\
 NAME works as it is, with a stand-in for what you drive. In TITLE:
     python -m NAME session --init-data file://NAME/init_data.json --each frame=1-3
     python -m pytest NAME
-    openjd run NAME/job.template.yaml -p Output="$PWD/renders/####.txt"
+    openjd run NAME/job.template.yaml PARAMETERS
 Next: put what you drive into NAME/__init__.py, its data into NAME/schemas, then renew the job template:
     python -m NAME template > NAME/job.template.yaml
 """
 
 CONFIGURATION = {"log_level": "INFO", "quality": 80}
 
-OUTPUT = {"type": "string", "minLength": 1, "description": "Where the results go; #### becomes the frame."}
-SCENE = {"type": "string", "minLength": 1, "description": "The scene to open."}
+OUTPUT = {
+    "type": "string",
+    "format": "path",
+    "minLength": 1,
+    "description": "Where the results go; #### becomes the frame.",
+}
+SCENE = {"type": "string", "format": "path", "minLength": 1, "description": "The scene to open."}
 RUN_PROPERTIES = {"frame": {"type": "integer", "minimum": 1, "description": "The frame to render."}}
 
 _MAIN = '''\

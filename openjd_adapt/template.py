@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _NOTICE_SECONDS = 30
 #: Seconds that start and stop may take before the scheduler ends them.
 _START_SECONDS, _STOP_SECONDS = 3600, 300
+#: What is told of the parameter ``Python``, whose default is the Python that has made the template.
+_PYTHON = "A Python that can import the adaptor and openjd_adapt, on the hosts that run the job."
 #: How many tasks a run makes by default for each whole number of the run data.
 _TASKS = 3
 
@@ -61,7 +63,7 @@ def make(name: str, command: list[str], folders: list[str], schemas: dict[str, d
     ``command`` leads to the adaptor (the first of it is the Python), ``folders`` are for PYTHONPATH.
     """
     fixed = {
-        "Python": _parameter("STRING", command[0], "A Python that can import the adaptor and openjd_adapt."),
+        "Python": _parameter("STRING", command[0], _PYTHON),
         **({"PythonPath": _parameter("STRING", os.pathsep.join(folders), "For PYTHONPATH.")} if folders else {}),
     }
     names = _Names(fixed)
@@ -162,7 +164,8 @@ def _parameter(kind: str, default: Any, description: str) -> dict[str, Any]:
 
 _KINDS = {"integer": "INT", "number": "FLOAT", "string": "STRING"}
 _BOUNDS = {"minimum": "minValue", "maximum": "maxValue", "minLength": "minLength", "maxLength": "maxLength"}
-_BOUNDS_OF = {"INT": ("minimum", "maximum"), "FLOAT": ("minimum", "maximum"), "STRING": ("minLength", "maxLength")}
+_SIZES, _LENGTHS = ("minimum", "maximum"), ("minLength", "maxLength")
+_BOUNDS_OF = {"INT": _SIZES, "FLOAT": _SIZES, "STRING": _LENGTHS, "PATH": _LENGTHS}
 
 
 def _of_schema(schema: dict[str, Any]) -> dict[str, Any]:

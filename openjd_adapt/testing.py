@@ -74,7 +74,7 @@ class Outcome:
         return [line[len(begin) :] for line in self.lines if line.startswith(begin)]
 
     def __repr__(self) -> str:
-        head = "<the %s is %s%s>" % (self.phase, self.outcome, self.message and ": " + self.message)
+        head = "the %s is %s%s" % (self.phase, self.outcome, self.message and ": " + self.message)
         return "\n".join([head, *("    " + line for line in self.lines)])
 
 
@@ -198,7 +198,9 @@ class FakeApplication:
     application prints for it.
     """
 
-    def __init__(self, prompt: Callable[[str], Iterable[str]] | None = None, **functions: Callable[..., Any]) -> None:
+    def __init__(
+        self, prompt: Callable[[str], Iterable[str] | None] | None = None, **functions: Callable[..., Any]
+    ) -> None:
         self.functions = functions
         self.prompt = prompt
         #: What was called, in order: names and arguments.
@@ -259,7 +261,7 @@ class FakeApplication:
         """Write a line to the standard input."""
         self._check("a line was written to it")
         self.calls.append(("write_line", {"text": text}))
-        for line in self.prompt(text) if self.prompt else ():
+        for line in (self.prompt(text) if self.prompt else None) or ():
             self.say(line)
 
     def ask(self, text: str, pattern: str, timeout: float | None = None) -> re.Match[str]:

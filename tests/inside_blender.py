@@ -18,8 +18,20 @@ import pytest  # noqa: E402
 
 MODULES = [
     *("actions", "archive", "channel", "compat", "config", "daemon", "data", "desk", "formats", "handshake", "keeper"),
-    *("ladder", "launch", "lifecycle", "lines", "loop", "messages", "needles", "output", "package", "paths", "patterns"),
-    *("plan", "posix_files", "posix_tree", "posix_worker", "process", "ranges", "run", "scalars", "schema", "session"),
-    *("spool", "task", "testing", "validators", "versions", "vigil", "wire", "yaml"),
+    *(
+        "ladder",
+        "launch",
+        "lifecycle",
+        "lines",
+        "loop",
+        "messages",
+        "needles",
+        "output",
+        "package",
+        "paths",
+        "patterns",
+    ),
+    *("patterns", "plan", "posix_files", "posix_tree", "posix_worker", "process", "ranges", "run", "scalars", "schema"),
+    *("session", "spool", "task", "testing", "validators", "versions", "vigil", "wire", "yaml"),
 ]
 sys.exit(int(pytest.main(["-q", "-m", "not long", *("tests/test_%s.py" % name for name in MODULES)])))

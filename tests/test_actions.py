@@ -23,7 +23,7 @@ from openjd_adapt import (
 )
 from openjd_adapt.meter import Meter
 
-from .conftest import ADAPTORS, ROOT
+from .conftest import ADAPTORS, ROOT, read_until
 
 
 def test_an_action_survives_its_text():
@@ -178,9 +178,29 @@ def test_an_application_that_is_driven_by_its_standard_input(farm):
     assert "STDOUT: end of input" in farm.daemon("stop").lines
 
 
+@pytest.mark.parametrize("way", ["a cancel", "a timeout"])
+def test_an_answer_that_comes_after_its_task_is_given_up_is_not_taken_for_the_next_ones(farm, way):
+    farm.adaptor = str(ADAPTORS / "prompt.py")
+    farm.daemon("start")
+    data = {"line": "slow 2", "timeout": 60 if way == "a cancel" else 0.3}
+    process = farm.daemon_popen("run", "--run-data", json.dumps(data))
+    if way == "a cancel":
+        read_until(process.stdout, "thinking")
+        assert farm.daemon("cancel").code == 0
+    done = farm.finish(process)
+    assert (done.code, "openjd_fail" in done.out) == ((4, False) if way == "a cancel" else (1, True)), done
+    for line in ("one", "two"):
+        done = farm.daemon("run", "--run-data", json.dumps({"line": line}))
+        assert done.code == 0 and "matched %s" % line in done.lines, done
+        assert ("has answered 'slow 2', which nobody waits for any more" in done.out) == (line == "one"), done
+    assert farm.daemon("stop").code == 0
+
+
 WATCHING = """
-import sys
-from openjd_adapt import Adaptor, CommandAdaptor, Fatal, LoggingSubprocess, ManagedProcess, Progress
+import re, sys
+from openjd_adapt import (
+    Adaptor, CommandAdaptor, Fatal, LoggingSubprocess, ManagedProcess, Progress, RegexCallback, RegexHandler
+)
 
 LINES = "print('done 50'); print('Fatal: no licence')"
 
@@ -193,6 +213,15 @@ class Process(ManagedProcess):
     def get_executable(self): return sys.executable
     def get_arguments(self): return ["-c", LINES]
 
+class Handled(Command):
+    def get_managed_process(self, run_data):
+        tell = RegexCallback([re.compile("done (.*)")], lambda match: print("handled", match.group(1)))
+        return Process(run_data, stdout_handler=RegexHandler([tell]))
+
+class Given(Command):
+    def get_managed_process(self, run_data):
+        return Process(run_data, stdout_handler=self.line_handler)
+
 class Plain(Adaptor):
     watch = Command.watch
     def on_run(self, run_data):
@@ -201,13 +230,14 @@ class Plain(Adaptor):
 """
 
 
-@pytest.mark.parametrize("name", ["Command", "Plain"])
+@pytest.mark.parametrize("name", ["Command", "Handled", "Given", "Plain"])
 def test_the_lines_of_any_adaptors_processes_are_watched_as_declared(farm, name):
     (farm.folder / "watching.py").write_text(WATCHING)
     farm.adaptor = "%s:%s" % (farm.folder / "watching.py", name)
     done = farm("run")
     assert done.code == 1
-    assert "openjd_progress: 50" in done.lines and "openjd_fail: no licence" in done.lines
+    assert done.lines.count("openjd_progress: 50") == 1 and "openjd_fail: no licence" in done.lines
+    assert ("handled 50" in done.lines) == (name == "Handled")
 
 
 def test_a_span_scales_progress_to_a_part_of_the_task_and_ends_with_its_block(capsys):

@@ -19,6 +19,7 @@ KINDS = list(scaffold_texts.KINDS)
 def new(farm):
     """Runs the command ``new`` in a farm's folder."""
     farm.command = lambda *arguments: [*farm.python, "-m", "openjd_adapt", "new", *arguments]
+    farm.env["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
     return farm
 
 
@@ -31,32 +32,38 @@ def run(farm, *command, check=True):
     return done.stdout
 
 
+def commands_of(done):
+    """The commands that are printed for what comes next: session, tests, openjd, template."""
+    return [line.strip() for line in done.lines if line.startswith("    ")]
+
+
+FRAMES = ["0001.txt", "0002.txt", "0003.txt"]
+
+
 def files(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.posix_only  # a shell
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_was_written_works_by_the_commands_that_it_names(new, kind):
     done = new("my_render", "--kind", kind)
     assert done.code == 0 and done.err == "", done
-    session, tests, openjd, _ = [line.strip() for line in done.lines if line.startswith("    ")]
-    assert session.startswith("python -m my_render session") and tests == "python -m pytest my_render"
-    run(new, sys.executable, *session.split()[1:])
-    assert [path.name for path in sorted((new.folder / "renders").iterdir())] == ["000%d.txt" % n for n in (1, 2, 3)]
-    passed = run(new, sys.executable, *tests.split()[1:], "-q", "-p", "no:cacheprovider")
+    session, tests, openjd, renewed = commands_of(done)
+    run(new, "bash", "-c", session)
+    assert [path.name for path in sorted((new.folder / "renders").iterdir())] == FRAMES
+    passed = run(new, "bash", "-c", tests + " -q -p no:cacheprovider")
     assert " passed" in passed and " skipped" not in passed and " failed" not in passed
-    assert openjd.startswith("openjd run my_render/job.template.yaml")
+    run(new, "bash", "-c", renewed)
 
 
+@pytest.mark.posix_only  # a shell
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_job_template_is_accepted_and_renders_three_frames(new, kind):
-    openjd = tool("openjd")
-    new("my_render", "--kind", kind)
-    template = str(new.folder / "my_render" / "job.template.yaml")
-    run(new, openjd, "check", template)
-    scene = ["-p", "Scene=my.scene"] if kind == "application" else []
-    run(new, openjd, "run", template, "-p", "Output=%s/out/####.txt" % new.folder, *scene)
-    assert sorted(os.listdir(str(new.folder / "out"))) == ["0001.txt", "0002.txt", "0003.txt"]
+def test_the_job_template_is_accepted_and_renders_three_frames_by_the_command_that_is_named(new, kind):
+    tool("openjd")
+    _, _, openjd, _ = commands_of(new("my_render", "--kind", kind))
+    run(new, "bash", "-c", "openjd check my_render/job.template.yaml && " + openjd)
+    assert sorted(os.listdir(str(new.folder / "renders"))) == FRAMES
 
 
 @pytest.mark.parametrize("kind", KINDS)

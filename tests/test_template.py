@@ -126,7 +126,7 @@ def test_bounds_choices_and_descriptions_become_the_parameters(adaptor):
         {
             "width": {"type": "integer", "minimum": 1, "maximum": 9},
             "name": {"type": "string", "minLength": 2, "maxLength": 5, "description": "A name."},
-            "path": {"type": "string", "format": "path"},
+            "path": {"type": "string", "format": "path", "minLength": 1},
             "mode": {"enum": ["a", "b"], "type": "string"},
         },
         {},
@@ -134,7 +134,7 @@ def test_bounds_choices_and_descriptions_become_the_parameters(adaptor):
     found = {parameter.pop("name"): parameter for parameter in job["parameterDefinitions"]}
     assert found["Width"] == {"type": "INT", "minValue": 1, "maxValue": 9}
     assert found["Name"] == {"type": "STRING", "minLength": 2, "maxLength": 5, "description": "A name."}
-    assert found["Path"] == {"type": "PATH"}
+    assert found["Path"] == {"type": "PATH", "minLength": 1}
     assert found["Mode"] == {"type": "STRING", "allowedValues": ["a", "b"]}
     assert found["Python"]["default"] == sys.executable and str(ROOT) in found["PythonPath"]["default"]
 

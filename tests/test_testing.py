@@ -79,7 +79,7 @@ def test_a_life_is_led_as_by_a_daemon_and_told_phase_by_phase():
 def test_what_is_shown_of_an_outcome_says_how_it_went_and_all_its_lines():
     with Session(Scene, {"scene": "s"}) as session:
         text = repr(session.run({"frame": -1}))
-    assert text.startswith("<the task is failed: ValueError: no such frame>") and "    INFO: frame -1" in text
+    assert text.startswith("the task is failed: ValueError: no such frame\n") and "    INFO: frame -1" in text
 
 
 def test_with_raises_if_the_start_fails_and_the_adaptor_is_cleaned_up_before():
