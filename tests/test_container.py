@@ -18,7 +18,7 @@ import pytest
 
 from .conftest import NOT_ALLOWED, ROOT, Done, root_only, tool
 
-pytestmark = root_only
+pytestmark = [root_only, pytest.mark.long]  # the Python is the host's
 
 PYTHON = "/usr/bin/python3"
 #: Nobody's, in the container and as a rule on the host.

@@ -52,6 +52,7 @@ def package_files():
 
 
 @pytest.mark.posix_only
+@pytest.mark.long  # on whichever Python it is made
 def test_the_wheel_has_the_package_and_nothing_else(dist):
     [path] = dist.glob("*.whl")
     assert path.name == NAME + "-py3-none-any.whl"
@@ -63,6 +64,7 @@ def test_the_wheel_has_the_package_and_nothing_else(dist):
 
 
 @pytest.mark.posix_only
+@pytest.mark.long  # on whichever Python it is made
 def test_the_sdist_has_the_package_and_what_describes_it(dist):
     with tarfile.open(str(dist / (NAME + ".tar.gz"))) as sdist:
         names = {name[len(NAME) + 1 :] for name in sdist.getnames() if "." in name.rpartition("/")[2]}
@@ -72,6 +74,7 @@ def test_the_sdist_has_the_package_and_what_describes_it(dist):
 
 
 @pytest.mark.posix_only
+@pytest.mark.long  # on whichever Python it is made
 def test_the_wheel_installs_clean_and_runs(dist, tmp_path, farm):
     [path] = dist.glob("*.whl")
     site = str(tmp_path / "site")
