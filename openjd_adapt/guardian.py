@@ -6,11 +6,11 @@ It lives as long as the daemon, and so imports next to nothing before that ends.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 
 assert sys.platform != "win32"  # for type checkers
 
+from .posix_signal import signal
 from .posix_tree import Ledger, kill_children
 
 TYPE_CHECKING = False

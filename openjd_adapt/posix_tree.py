@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import _thread
 import os
-import signal
 import struct
 import sys
 import time
 
 assert sys.platform != "win32"  # for type checkers
+
+from .posix_signal import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -69,7 +69,7 @@ LAYERS = """
     system
     posix_worker posix_endpoint windows_worker windows_endpoint
     posix_streams posix_files posix_tree windows_streams windows_files windows_tree
-    posix windows
+    posix windows posix_signal
     win32
     interpreter errors
     __init__
