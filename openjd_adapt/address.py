@@ -19,7 +19,6 @@ from .wire import VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
     from typing import Any, Callable, Iterable
 
 #: What is read of a connection file in one go, in bytes; its lines are shorter.
@@ -39,7 +38,7 @@ class Address:
         draft: str,
         descriptor: int,
         endpoint: system.Endpoint,
-        listener: socket.socket,
+        listener: _socket.socket,
     ) -> None:
         """What :func:`bind` makes."""
         #: Where the file will be, in a folder made just for it or not, and where it is until then.
@@ -72,10 +71,8 @@ class Address:
     @staticmethod
     def from_dict(values: dict[str, Any]) -> Address:
         """The address that :meth:`to_dict` has made an object of, in the process that has inherited it."""
-        import socket
-
         endpoint = system.Endpoint(values["endpoint"], os.path.dirname(values["path"]))
-        return Address(**{**values, "endpoint": endpoint, "listener": socket.socket(fileno=values["listener"])})
+        return Address(**{**values, "endpoint": endpoint, "listener": _socket.socket(fileno=values["listener"])})
 
     def publish(self, adaptor: str) -> None:
         """Write the file and give it its name, whole or not at all. Raises :class:`InputError`.

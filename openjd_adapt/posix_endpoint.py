@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import _socket  # socket costs a short command more than all of this package does
+import _socket  # socket costs a short command, and a daemon's memory, more than all of this package does
 import errno
 import os
 import sys
@@ -11,11 +11,8 @@ assert sys.platform != "win32"  # for type checkers
 
 from .posix_files import make_private_folder
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import socket
-
 __all__ = [
+    "accept",
     "Endpoint",
     "KEYED",
     "peer_is_me",
@@ -42,11 +39,9 @@ class Endpoint:
         return "the socket " + self._path
 
     @staticmethod
-    def listen(draft: str, private_folder: str) -> tuple[Endpoint, socket.socket]:
+    def listen(draft: str, private_folder: str) -> tuple[Endpoint, _socket.socket]:
         """Bind beside the file ``draft``, so that a container that shares the folder can connect; else in a folder."""
-        import socket
-
-        listener = socket.socket(socket.AF_UNIX)
+        listener = _socket.socket(_socket.AF_UNIX)
         mask = os.umask(0o177)
         try:
             path = draft + ".sock"
@@ -97,9 +92,23 @@ def _at_short_path(path: str, act: object) -> None:
         os.close(folder)
 
 
+#: Whether ``_socket`` alone can accept, as it does in every CPython.
+_ACCEPTS = hasattr(_socket.socket, "_accept")
+
+
+def accept(listener: _socket.socket) -> _socket.socket:
+    """The next connection. Raises :class:`OSError`."""
+    if _ACCEPTS:
+        descriptor, _ = listener._accept()  # type: ignore[attr-defined]
+        return _socket.socket(fileno=descriptor)
+    import socket
+
+    with socket.socket(fileno=os.dup(listener.fileno())) as same:
+        return same.accept()[0]
+
+
 def peer_is_me(connection: _socket.socket) -> bool:
     """Whether the other end of a connected AF_UNIX socket runs as this process's user."""
-    import _socket
     import struct
 
     if hasattr(_socket, "SO_PEERCRED"):

@@ -7,10 +7,10 @@ large application is as large as that. Where the executable is no Python, they s
 
 from __future__ import annotations
 
+import _socket  # as in posix_endpoint
 import gc
 import os
 import signal
-import socket
 import sys
 import time
 
@@ -35,7 +35,7 @@ def start_daemon(plan: Plan) -> Peer:
     """
     assert plan.listen_at is not None
     address = bind(plan.listen_at[0], plan.folder, plan.listen_at[1])
-    ours, theirs = socket.socketpair()
+    ours, theirs = _socket.socketpair()
     shared = (theirs.fileno(), address.listener.fileno(), address.descriptor)
     fresh = _prepare()
     try:
@@ -56,7 +56,7 @@ def start_below(plan: Plan) -> Peer:
     The caller ends with :func:`end_below`.
     """
     contained = system.become_subreaper()
-    ours, theirs = socket.socketpair()
+    ours, theirs = _socket.socketpair()
     try:
         _fork_keeper(_prepare(), plan.adaptor, theirs, None, None if contained else system.Ledger())
     except OSError as error:
@@ -81,7 +81,7 @@ def serve(starter: int, lifeline: int, address: dict[str, Any] | None, groups: i
     """
     from .keeper import keep
 
-    connection = socket.socket(fileno=starter)
+    connection = _socket.socket(fileno=starter)
     place = Address.from_dict(address) if address else None
     plan = Plan.receive(connection)
     if plan:
@@ -113,7 +113,7 @@ def _prepare() -> Fresh:
     return fresh
 
 
-def _guard(fresh: Fresh, adaptor: str, starter: socket.socket, address: Address) -> None:
+def _guard(fresh: Fresh, adaptor: str, starter: _socket.socket, address: Address) -> None:
     from .guardian import SIGNALS
 
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
@@ -127,7 +127,7 @@ def _guard(fresh: Fresh, adaptor: str, starter: socket.socket, address: Address)
 
 
 def _fork_keeper(
-    fresh: Fresh, adaptor: str, starter: socket.socket, address: Address | None, groups: system.Ledger | None
+    fresh: Fresh, adaptor: str, starter: _socket.socket, address: Address | None, groups: system.Ledger | None
 ) -> tuple[int, int]:
     """Fork a keeper; returns its pid and the pipe's end that must stay open as long as this process lives."""
     lifeline, our_end = os.pipe()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket  # as in posix_endpoint
 import os
 import signal
 import sys
@@ -14,7 +15,6 @@ from .posix_tree import Ledger, has_ended, kill_children
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
     from typing import Sequence
 
     from .posix import Bell
@@ -39,12 +39,10 @@ class Worker:
 
     def __init__(self, argv: Sequence[str], bell: Bell, groups: Ledger | None = None) -> None:
         """``bell`` rings when the process has ended (here by SIGCHLD); ``groups`` is for hosts that lose orphans."""
-        import socket
-
         self._groups = groups
         self._returncode: int | None = None
         self._output, output = _make_pipe()
-        self.control, theirs = socket.socketpair()
+        self.control, theirs = _socket.socketpair()
         self.pid = _spawn(argv, output, [theirs.fileno()] + ([groups.descriptor] if groups else []))
         if groups:
             groups.enter(self.pid)
@@ -95,13 +93,10 @@ def settle() -> None:
     """What was sent is with the kernel, which delivers it."""
 
 
-def worker_control() -> socket.socket:
+def worker_control() -> _socket.socket:
     """In the adaptor's process: its end of the control."""
-    import socket
-
-    control = socket.socket(fileno=_CONTROL_DESCRIPTOR)
-    control.set_inheritable(False)
-    return control
+    os.set_inheritable(_CONTROL_DESCRIPTOR, False)
+    return _socket.socket(fileno=_CONTROL_DESCRIPTOR)
 
 
 def worker_groups() -> Ledger:

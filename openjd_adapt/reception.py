@@ -12,7 +12,7 @@ from .wire import STRANGER_SECONDS, check_hello, hello
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
+    import _socket
     from typing import Any, Callable
 
     from .loop import Loop
@@ -53,7 +53,7 @@ class Reception:
         #: Those that have not made themselves known yet, the oldest first.
         self._strangers: dict[Peer, Doorkeeper | None] = {}
 
-    def listen(self, listener: socket.socket) -> None:
+    def listen(self, listener: _socket.socket) -> None:
         """Accept connections from now on."""
         self._loop.watch(listener, partial(self._accept, listener))
 
@@ -97,11 +97,11 @@ class Reception:
             self._loop.forget(peer)
             peer.close()
 
-    def _accept(self, listener: socket.socket) -> None:
+    def _accept(self, listener: _socket.socket) -> None:
         """Accept all that wait, lest the last of them waits for as many turns as there are."""
         for _ in range(ACCEPT_AT_ONCE):
             try:
-                connection, _ = listener.accept()
+                connection = system.accept(listener)
             except ConnectionAbortedError:
                 continue  # it has gone away again
             except BlockingIOError:
@@ -114,7 +114,7 @@ class Reception:
             else:
                 connection.close()
 
-    def _make_room(self, listener: socket.socket) -> None:
+    def _make_room(self, listener: _socket.socket) -> None:
         """No descriptor is left: the oldest stranger goes; if there is none, time may help, and nobody spins."""
         if self._strangers:
             self._dismiss(next(iter(self._strangers)), "the peer did not make itself known, and others wait")
@@ -122,7 +122,7 @@ class Reception:
             self._loop.forget(listener)
             self._loop.timers.set("accept again", ACCEPT_SECONDS, partial(self.listen, listener))
 
-    def _welcome(self, connection: socket.socket) -> None:
+    def _welcome(self, connection: _socket.socket) -> None:
         peer = stranger(connection)
         self._strangers[peer] = Doorkeeper(self._key) if self._key else None
         self.add(peer)

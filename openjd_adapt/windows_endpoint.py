@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import socket
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+
 __all__ = [
+    "accept",
     "Endpoint",
     "KEYED",
     "peer_is_me",
@@ -51,6 +56,12 @@ class Endpoint:
 
     def remove(self) -> None:
         """Nothing is left of a port."""
+
+
+def accept(listener: _socket.socket) -> socket.socket:
+    """The next connection. Raises :class:`OSError`."""
+    assert isinstance(listener, socket.socket)
+    return listener.accept()[0]
 
 
 def peer_is_me(connection: socket.socket) -> bool:

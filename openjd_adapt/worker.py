@@ -20,7 +20,7 @@ from .wire import Decoder, encode, encode_marker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
+    import _socket
     from typing import Any, Callable, Iterator
 
     from .adaptor import BaseAdaptor
@@ -55,7 +55,7 @@ def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Callable
         output.write(encode_marker(init["token"], told, _MARKER_BYTES), column_0=False)
 
 
-def _messages(control: socket.socket) -> Iterator[Message]:
+def _messages(control: _socket.socket) -> Iterator[Message]:
     decoder = Decoder()
     while True:
         data = control.recv(256 * 1024)

@@ -362,10 +362,24 @@ def test_a_refused_file_leaves_no_descriptor_behind(daemon):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+@pytest.mark.parametrize("direct", [True, False])
+def test_a_connection_is_accepted_whatever_the_listeners_socket_can(daemon, read, monkeypatch, direct):
+    file = read(daemon.path)
+    peer = file.connect()
+    if not direct:
+        monkeypatch.setattr(posix_endpoint, "_ACCEPTS", False)
+    connection = system.accept(daemon.address.listener)
+    assert system.peer_is_me(connection)
+    with pytest.raises(BlockingIOError):
+        system.accept(daemon.address.listener)
+    connection.close()
+    peer.close()
+
+
 def test_a_file_leads_to_its_daemon_and_is_not_inherited(daemon, read):
     file = read(daemon.path)
     peer = file.connect()
-    connection, _ = daemon.address.listener.accept()
+    connection = system.accept(daemon.address.listener)
     assert system.peer_is_me(connection)
     assert fcntl.fcntl(file._descriptor, fcntl.F_GETFD) & fcntl.FD_CLOEXEC
     connection.close()
