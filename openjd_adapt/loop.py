@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import selectors
 import time
+
+from . import system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,12 +80,13 @@ class Loop:
     """Calls what is due, one thing after the other."""
 
     def __init__(self) -> None:
-        self._selector = selectors.DefaultSelector()
+        #: What each source is watched for, and what to call with what it is ready for.
+        self._watched: dict[Any, tuple[int, Callable[[int], object]]] = {}
         self.timers = Timers()
 
     def watch(self, source: Any, act: Callable[[], object]) -> None:
         """Call ``act`` whenever ``source``, a descriptor or what has one, can be read."""
-        self._selector.register(source, selectors.EVENT_READ, lambda events: act())
+        self._watched[source] = (system.READ, lambda events: act())
 
     def watch_peer(self, peer: Peer, act: Callable[[], object]) -> None:
         """As :meth:`watch`; also sends on what waits in ``peer`` when its socket takes more.
@@ -93,28 +95,25 @@ class Loop:
         """
 
         def on_events(events: int) -> None:
-            if events & selectors.EVENT_WRITE:
+            if events & (system.WRITE | system.BROKEN):
                 peer.flush()
                 look()
-            if events & selectors.EVENT_READ and peer.backlog < BACKLOG_BYTES:
+            if events & (system.READ | system.BROKEN) and peer.backlog < BACKLOG_BYTES:
                 act()
 
         def look() -> None:
-            events = selectors.EVENT_WRITE if peer.backlog else 0
+            interest = system.WRITE if peer.backlog else 0
             if peer.backlog < BACKLOG_BYTES:
-                events |= selectors.EVENT_READ
-            self._selector.modify(peer, events, on_events)
+                interest |= system.READ
+            self._watched[peer] = (interest, on_events)
 
-        self._selector.register(peer, selectors.EVENT_READ, on_events)
+        look()
         peer.on_backlog = look
 
     def forget(self, source: Any) -> None:
         """Watch ``source`` no longer, if it was watched."""
         self.timers.cancel(_rest(source))
-        try:
-            self._selector.unregister(source)
-        except KeyError:
-            return
+        self._watched.pop(source, None)
 
     def rest(self, source: Any, act: Callable[[], object], seconds: float) -> None:
         """Watch ``source`` no longer, and again in so many seconds unless :meth:`forget` comes before."""
@@ -123,8 +122,12 @@ class Loop:
 
     def turn(self) -> None:
         """Wait for the next event, and call what is due."""
-        for key, events in self._selector.select(self.timers.patience()):
-            key.data(events)
+        sources = {source if isinstance(source, int) else source.fileno(): source for source in self._watched}
+        interests = {descriptor: self._watched[source][0] for descriptor, source in sources.items()}
+        for descriptor, events in system.wait_for(interests, self.timers.patience()).items():
+            watched = self._watched.get(sources[descriptor])
+            if watched:  # unless one before it has had it forgotten
+                watched[1](events)
         self.timers.call_due()
 
 
