@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 
 assert sys.platform != "win32"  # for type checkers
+
+from .posix_signal import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import stat
 import sys
 
 assert sys.platform != "win32"  # for type checkers
+
+from .posix_signal import signal
 
 __all__ = [
     "configuration_folder",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import _socket  # as in posix_endpoint
 import gc
 import os
-import signal
 import sys
 import time
 
@@ -20,6 +19,7 @@ from .errors import AdaptError
 from .interpreter import Fresh
 from .peer import Peer
 from .plan import DEATH_SECONDS, Plan
+from .posix_signal import signal
 
 assert sys.platform != "win32"  # for type checkers
 

@@ -1,4 +1,4 @@
-"""Linux and macOS: the module ``signal``, for a guardian: without the enums that are a fifth of such a process."""
+"""Linux and macOS: the module ``signal`` without its enums, which cost a guardian more than all else that it has."""
 
 from __future__ import annotations
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import _socket  # as in posix_endpoint
 import os
-import signal
 import sys
 
 assert sys.platform != "win32"  # for type checkers
 
 from . import interpreter
+from .posix_signal import signal
 from .posix_streams import close_inherited
 from .posix_tree import Ledger, has_ended, kill_children
 

@@ -69,8 +69,8 @@ LAYERS = """
     system
     posix_worker posix_endpoint windows_worker windows_endpoint
     posix_streams posix_files posix_tree windows_streams windows_files windows_tree
-    posix windows posix_signal
-    win32
+    posix windows
+    win32 posix_signal
     interpreter errors
     __init__
 """

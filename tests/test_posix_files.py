@@ -204,7 +204,7 @@ def test_an_alarm_just_before_or_after_the_wait_is_the_last_and_raises_nothing(t
 
     if not free:
         posix_files.lock(first)
-    monkeypatch.setattr(signal, "setitimer", set_then_ring)
+    monkeypatch.setattr(posix_files.signal, "setitimer", set_then_ring)
     assert posix_files.wait_for_lock(second, 600) is free
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
     assert posix_files.is_locked(first) is free
