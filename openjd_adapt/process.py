@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
 import threading
 import time
 
@@ -124,6 +123,8 @@ class LoggingSubprocess:
         watcher: RegexHandler | None = None,
     ) -> None:
         """``watcher`` looks at the lines of both streams, after the stream's own handler."""
+        import subprocess  # which costs the memory of adaptors that start nothing a twentieth
+
         command = [os.fspath(argument) for argument in args]
         if not command:
             raise ValueError("args: must begin with a program")
