@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from .adaptor import BaseAdaptor
 
 
+#: The command of the daemon's own second start.
+WORKER = "_worker"
+#: The command of a keeper that is no fork.
+KEEPER = "_keeper"
+
+
 class App:
     """An adaptor as the command line knows it: not loaded until somebody needs the class."""
 

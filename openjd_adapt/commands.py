@@ -6,6 +6,7 @@ import os
 import sys
 
 from . import data, system
+from .app import KEEPER, WORKER
 from .errors import BAD_INPUT, DONE, InputError
 
 TYPE_CHECKING = False
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
 
 #: The version of this command line.
 CLI_VERSION = "0.1"
-#: The command of the daemon's own second start.
-WORKER = "_worker"
-#: The command of a keeper that is no fork.
-KEEPER = "_keeper"
 
 FLAG = "flag"
 ONCE = "once"

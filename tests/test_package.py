@@ -22,6 +22,7 @@ MODULES = sorted(path for path in PACKAGE.glob("*.py"))
 LAYERS = """
     __main__ entry_point
     cli
+    command_line
     commands
     app
     authoring stand_in testing scaffold
