@@ -9,10 +9,11 @@ import functools
 import io
 import logging
 import os
-import select
 import sys
 import threading
 from functools import partial
+
+from . import system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def _put(descriptor: int, data: bytes) -> None:
         try:
             view = view[os.write(descriptor, view) :]
         except BlockingIOError:  # a child has made the common pipe non-blocking
-            select.select([], [descriptor], [])
+            system.wait_for({descriptor: system.WRITE}, None)
 
 
 class _Raw(io.RawIOBase):
