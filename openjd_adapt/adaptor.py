@@ -122,9 +122,14 @@ class BaseAdaptor(ABC):
         folder = os.path.join(os.path.dirname(os.path.abspath(self._module_file or "")), "schemas")
         if not self._module_file:
             return {}
-        from .validators import for_folder
+        from .data import schema_paths
 
-        return for_folder(folder)
+        paths = schema_paths(folder)
+        if not paths:
+            return {}  # all that checks by schemas need not be loaded then
+        from .validators import AdaptorDataValidator
+
+        return {kind: AdaptorDataValidator.from_schema_file(path) for kind, path in paths.items()}
 
     @property
     def config_manager(self) -> ConfigurationManager:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 from . import archive, system
 from .errors import InputError, MissingFile
@@ -11,8 +12,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+INIT_DATA = "init data"
+RUN_DATA = "run data"
+#: The kinds of data that an adaptor may have a JSON Schema for, and the names of those.
+SCHEMA_FILES = {INIT_DATA: "init_data.schema.json", RUN_DATA: "run_data.schema.json"}
+
 #: The most that one document may have, in characters; however it is escaped, it then fits into a frame.
 LIMIT = 10 * 1024 * 1024
+
+
+def schema_paths(folder: str) -> dict[str, str]:
+    """The schemas that lie in a folder, by the kind of data."""
+    paths = {kind: os.path.join(folder, name) for kind, name in SCHEMA_FILES.items()}
+    return {kind: path for kind, path in paths.items() if archive.exists(path)}
 
 
 def load(option: str, value: str) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import shutil
 import sys
 
 from . import scaffold_texts, template
+from .data import INIT_DATA, RUN_DATA, SCHEMA_FILES
 from .errors import DONE, InputError
-from .validators import INIT_DATA, RUN_DATA, SCHEMA_FILES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

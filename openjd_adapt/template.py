@@ -11,8 +11,8 @@ import re
 import sys
 
 from . import archive, data
+from .data import INIT_DATA, RUN_DATA, SCHEMA_FILES
 from .errors import InputError
-from .validators import INIT_DATA, RUN_DATA, SCHEMA_FILES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import os
 
-from . import archive
-from .data import load, parse, read_text, source
+from .data import SCHEMA_FILES, load, parse, read_text, source
 from .errors import InputError
 from .schema import SchemaError, ValidationError, Validator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-INIT_DATA = "init data"
-RUN_DATA = "run data"
-SCHEMA_FILES = {INIT_DATA: "init_data.schema.json", RUN_DATA: "run_data.schema.json"}
 
 
 class DataError(InputError, ValidationError):
@@ -75,9 +70,3 @@ class AdaptorDataValidators:
         """Those by ``init_data.schema.json`` and ``run_data.schema.json`` in a folder, which must both be there."""
         paths = [os.path.join(schema_dir, name) for name in SCHEMA_FILES.values()]
         return cls(*map(cls.validator_cls.from_schema_file, paths))
-
-
-def for_folder(schema_dir: str) -> dict[str, AdaptorDataValidator]:
-    """Those of the two whose file is there, by the kind of data."""
-    paths = {kind: os.path.join(schema_dir, name) for kind, name in SCHEMA_FILES.items()}
-    return {kind: AdaptorDataValidator.from_schema_file(path) for kind, path in paths.items() if archive.exists(path)}

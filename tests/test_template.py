@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from openjd_adapt import InputError, template, yaml
-from openjd_adapt.validators import INIT_DATA, RUN_DATA
+from openjd_adapt.data import INIT_DATA, RUN_DATA
 
 from .conftest import ROOT, tool
 
