@@ -73,24 +73,6 @@ def end_below(plan: Plan, spare: frozenset[int]) -> set[int]:
     return left
 
 
-def serve(starter: int, lifeline: int, address: dict[str, Any] | None, groups: int | None) -> None:
-    """Be the keeper that a command has started: take its plan, and keep.
-
-    ``starter``, ``lifeline`` and ``groups`` are descriptors of what :class:`Keeper` asks for, ``address`` is what
-    :meth:`Address.to_dict` gives.
-    """
-    from .keeper import keep
-
-    connection = _socket.socket(fileno=starter)
-    place = Address.from_dict(address) if address else None
-    plan = Plan.receive(connection)
-    if plan:
-        plan.address = place
-        keep(plan, Peer(connection), lifeline, None if groups is None else system.Ledger(groups))
-    elif place:
-        place.abandon()
-
-
 def _prepare() -> Fresh:
     """How guardian and keeper begin. Where they stay forks, all that they would import later is imported here.
 
@@ -107,7 +89,7 @@ def _prepare() -> Fresh:
         import tempfile  # noqa: F401
         import traceback  # noqa: F401
 
-        from . import guardian, keeper  # noqa: F401
+        from . import guardian, posix_keeper  # noqa: F401
 
         time.strptime("2000", "%Y")  # which imports a module of its own
     return fresh
@@ -146,7 +128,7 @@ def _fork_keeper(
     def be_keeper() -> None:
         system.become_subreaper()
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # until it can be heard
-        _become(fresh, "posix_launch", "keeper of " + adaptor, arguments, shared)
+        _become(fresh, "posix_keeper", "keeper of " + adaptor, arguments, shared)
 
     pid = _fork(be_keeper, shared)
     os.close(lifeline)

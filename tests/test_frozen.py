@@ -171,7 +171,7 @@ def test_where_guardian_and_keeper_are_forks_all_that_they_import_later_is_impor
         code += "; import sys; print(*sys.modules)"
         return set(subprocess.check_output([sys.executable, "-S", "-c", code], env=farm.env).decode().split())
 
-    theirs = modules("from openjd_adapt import guardian, keeper, posix_launch")
+    theirs = modules("from openjd_adapt import guardian, posix_keeper, posix_launch")
     later = set()
     for name in theirs:
         if name.startswith("openjd_adapt."):

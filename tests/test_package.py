@@ -29,7 +29,7 @@ LAYERS = """
     template scaffold_texts
     frontend
     front posix_launch windows_launch
-    guardian
+    guardian posix_keeper
     keeper
     worker
     lifecycle
