@@ -41,7 +41,7 @@ class Worker:
         """``bell`` rings when the process has ended (here by SIGCHLD); ``groups`` is for hosts that lose orphans."""
         self._groups = groups
         self._returncode: int | None = None
-        self._output, output = _make_pipe()
+        self._output, output = os.pipe()
         self.control, theirs = _socket.socketpair()
         self.pid = _spawn(argv, output, [theirs.fileno()] + ([groups.descriptor] if groups else []))
         if groups:
@@ -118,6 +118,7 @@ def _spawn(argv: Sequence[str], output: int, shared: Sequence[int]) -> int:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
+        _enlarge(output)  # here, so that the keeper, which lives on, needs no fcntl
         inherited = {0: os.open(os.devnull, os.O_RDONLY), 1: output, 2: output}
         _arrange({**inherited, **dict(enumerate(shared, 3))})
         os.execvpe(argv[0], list(argv), interpreter.environment())
@@ -127,16 +128,14 @@ def _spawn(argv: Sequence[str], output: int, shared: Sequence[int]) -> int:
         os._exit(127)
 
 
-def _make_pipe() -> tuple[int, int]:
-    """A pipe (reading end, writing end) that holds as much as the system gives without being asked twice."""
+def _enlarge(pipe: int) -> None:
+    """Let a pipe hold as much as the system gives without being asked twice."""
     import fcntl
 
-    reader, writer = os.pipe()
     try:
-        fcntl.fcntl(writer, _F_SETPIPE_SZ, _PIPE_BYTES)
+        fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)
     except OSError:
         pass  # not Linux, or the user's pipes hold much already: the usual size does, too
-    return reader, writer
 
 
 def _arrange(wanted: dict[int, int]) -> None:
