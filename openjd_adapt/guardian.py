@@ -10,8 +10,8 @@ import sys
 
 assert sys.platform != "win32"  # for type checkers
 
+from .posix_children import kill_children
 from .posix_signal import signal
-from .posix_tree import Ledger, kill_children
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,14 +26,19 @@ def serve(keeper: int, address: dict[str, Any], groups: int | None) -> None:
 
     ``address`` is what :meth:`Address.to_dict` gives; ``groups`` a descriptor of a :class:`Ledger`, if there is one.
     """
+    ledger = None
+    if groups is not None:
+        from .posix_ledger import Ledger  # now: it must not be needed from a disk that may be gone at the end
+
+        ledger = Ledger(groups)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)  # what is ignored by default may not wait
     pid, status = os.waitpid(keeper, os.WNOHANG)
     while not pid:
         if signal.sigwait(SIGNALS) == signal.SIGTERM:
             os.kill(keeper, signal.SIGTERM)
         pid, status = os.waitpid(keeper, os.WNOHANG)
-    if groups is not None:
-        Ledger(groups).kill()
+    if ledger:
+        ledger.kill()
     kill_children()
     _tidy_up(address, status)
 

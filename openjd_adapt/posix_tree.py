@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import _thread
 import os
-import struct
 import sys
 import time
 
 assert sys.platform != "win32"  # for type checkers
 
+from .posix_children import all_parents, send, stat_of
 from .posix_signal import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
-    from typing import Any, Callable, Mapping, NoReturn
+    from typing import Any, Mapping, NoReturn
 
 __all__ = [
     "ASKABLE_OPTIONS",
     "GROUP_OPTIONS",
-    "Ledger",
     "Tree",
     "UNCONTAINED",
     "ask",
     "become_subreaper",
-    "children",
     "descendants",
     "has_ended",
     "kill",
-    "kill_children",
     "kill_own_group",
     "name_of",
     "prepare_command",
@@ -47,10 +43,6 @@ GROUP_OPTIONS: dict[str, Any] = {"start_new_session": True}
 ASKABLE_OPTIONS = GROUP_OPTIONS
 #: What a host lacks where what an adaptor starts can escape: subreapers, or /proc.
 UNCONTAINED = "this host lacks what it takes to end processes that leave their process group"
-
-#: Between two looks at children that were killed: death by SIGKILL is quick, but no event tells of a grandchild's.
-_FIRST_PAUSE_SECONDS = 0.002
-_LAST_PAUSE_SECONDS = 0.2
 
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
@@ -82,7 +74,7 @@ def become_subreaper() -> bool:
 def set_title(title: str) -> None:
     """Show ``title`` in ``ps``, in place of a command line that may hold init data (Linux; elsewhere nothing)."""
     libc = _libc()
-    stat = _stat("self")
+    stat = stat_of("self")
     if libc is None or stat is None:
         return
     import ctypes
@@ -99,21 +91,12 @@ def set_title(title: str) -> None:
 # Who is who
 
 
-def _stat(pid: object) -> list[bytes] | None:
-    """The fields of /proc/PID/stat from the third on (the second, a name, may hold anything), or None."""
-    try:
-        with open("/proc/%s/stat" % pid, "rb") as stream:
-            return stream.read().rpartition(b")")[2].split()
-    except OSError:
-        return None
-
-
 def start_time(pid: int) -> int:
     """When ``pid`` started, in clock ticks since the host's boot; 0 where it cannot be told.
 
     macOS, where ``ps`` tells it: in seconds since 1970.
     """
-    stat = _stat(pid)
+    stat = stat_of(pid)
     if stat:
         return int(stat[19])
     return _start_time_by_ps(pid) if os.uname().sysname == "Darwin" else 0
@@ -139,64 +122,16 @@ def name_of(pid: int) -> str:
         return ""
 
 
-def _parents() -> dict[int, int]:
-    """The parent of every process on the host; empty without /proc."""
-    try:
-        pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-    except OSError:
-        return {}
-    stats = ((pid, _stat(pid)) for pid in pids)
-    return {pid: int(stat[1]) for pid, stat in stats if stat}
-
-
 def descendants(pid: int) -> list[int]:
     """All below ``pid`` as it is now, parents first; empty without /proc."""
-    parents = _parents()
+    parents = all_parents()
     found = [pid]
     for ancestor in found:
         found += [child for child, parent in parents.items() if parent == ancestor]
     return found[1:]
 
 
-def children() -> set[int]:
-    """The pids of this process's children; empty without /proc."""
-    own = os.getpid()
-    return {pid for pid, parent in _parents().items() if parent == own}
-
-
-# The end of this process's children
-
-
-def kill_children(spare: frozenset[int] = frozenset(), patience: float | None = None) -> set[int]:
-    """Kill and reap this process's children until none but those of ``spare`` is left; returns what is left.
-
-    Only its own unreaped children are signalled, so no pid can have been reused: what stands below them becomes a
-    child when its parent dies (if this process is a subreaper), and is met in the next round. What may not be killed
-    (it has become another user's) is not waited for, and what the kernel cannot end for ``patience`` seconds (None: for
-    ever) is given up. Without /proc nothing is done.
-    """
-    out_of_reach = set(spare)
-    killed: set[int] = set()
-    pause = _FIRST_PAUSE_SECONDS
-    end = None if patience is None else time.monotonic() + patience
-    while True:
-        try:
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pause = _FIRST_PAUSE_SECONDS
-        except ChildProcessError:
-            return set()
-        left = children() - out_of_reach
-        if not left or (end is not None and time.monotonic() >= end):
-            return left
-        for pid in left:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except PermissionError:
-                out_of_reach.add(pid)
-        if left <= killed:  # while new ones appear there is no pause: something forks as fast as it is killed
-            time.sleep(pause)
-            pause = min(2 * pause, _LAST_PAUSE_SECONDS)
-        killed |= left
+# The end of a child
 
 
 def has_ended(pid: int) -> bool:
@@ -250,7 +185,7 @@ class Tree:
     def _signal(self, number: int) -> None:
         for pid in descendants(self._pid):
             self._seen.setdefault(pid, start_time(pid))
-        _send(os.killpg, self._pid, number)
+        send(os.killpg, self._pid, number)
         for pid, started in self._seen.items():
             if _group(pid) != self._pid:
                 send_signal(pid, started, number)
@@ -277,8 +212,8 @@ def send_signal(pid: int, started: int, number: int) -> bool:
         if not 0 < started == start_time(pid):
             return False
         if held is None:
-            return _send(os.kill, pid, number)
-        return _send(signal.pidfd_send_signal, held, number)  # type: ignore[attr-defined, unused-ignore]
+            return send(os.kill, pid, number)
+        return send(signal.pidfd_send_signal, held, number)  # type: ignore[attr-defined, unused-ignore]
     finally:
         if held is not None:
             os.close(held)
@@ -300,70 +235,8 @@ def kill_own_group() -> NoReturn:
     os._exit(1)
 
 
-def _send(how: Callable[[int, int], None], target: int, number: int) -> bool:
-    try:
-        how(target, number)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
-
-
 def _group(pid: int) -> int:
     try:
         return os.getpgid(pid)
     except ProcessLookupError:
         return 0
-
-
-def _unlinked_file() -> int:
-    try:
-        descriptor = os.memfd_create("openjd_adapt")  # Linux, Python 3.8
-    except (AttributeError, OSError):
-        import tempfile
-
-        descriptor, path = tempfile.mkstemp(prefix="openjd_adapt-")
-        os.unlink(path)
-    os.fchmod(descriptor, 0o600)
-    return descriptor
-
-
-class Ledger:
-    """The process groups of a daemon, for hosts where its orphans are nobody's to find: they die by this list.
-
-    Guardian, keeper and worker share it as an unlinked file. A group is entered as soon as it is there, and crossed out
-    before its leader is reaped, so that none is killed whose number may be another's by now.
-    """
-
-    _ENTRY = struct.Struct("q")
-
-    def __init__(self, descriptor: int | None = None) -> None:
-        """A new list, or the one that ``descriptor`` is of."""
-        self.descriptor = _unlinked_file() if descriptor is None else descriptor
-        self._writing = _thread.allocate_lock()
-
-    def enter(self, group: int) -> None:
-        """Add a group."""
-        with self._writing:
-            self._write(self._place(0), group)
-
-    def cross_out(self, group: int) -> None:
-        """Take a group out again."""
-        with self._writing:
-            self._write(self._place(group), 0)
-
-    def kill(self) -> None:
-        """Kill all groups of the list."""
-        for group in self._groups():
-            if group:
-                _send(os.killpg, group, signal.SIGKILL)
-
-    def _groups(self) -> list[int]:
-        size = os.fstat(self.descriptor).st_size
-        return [group for (group,) in self._ENTRY.iter_unpack(os.pread(self.descriptor, size, 0))]
-
-    def _place(self, group: int) -> int:
-        groups = self._groups()
-        return groups.index(group) if group in groups else len(groups)
-
-    def _write(self, place: int, group: int) -> None:
-        os.pwrite(self.descriptor, self._ENTRY.pack(group), place * self._ENTRY.size)

@@ -9,9 +9,11 @@ import sys
 assert sys.platform != "win32"  # for type checkers
 
 from . import interpreter
+from .posix_children import kill_children
+from .posix_ledger import Ledger
 from .posix_signal import signal
 from .posix_streams import close_inherited
-from .posix_tree import Ledger, has_ended, kill_children
+from .posix_tree import has_ended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

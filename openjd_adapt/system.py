@@ -91,8 +91,10 @@ if sys.platform == "win32":
     from .windows_worker import *  # noqa: F403
 else:
     from .posix import *  # noqa: F403
+    from .posix_children import *  # noqa: F403
     from .posix_endpoint import *  # noqa: F403
     from .posix_files import *  # noqa: F403
+    from .posix_ledger import *  # noqa: F403
     from .posix_streams import *  # noqa: F403
     from .posix_tree import *  # noqa: F403
     from .posix_worker import *  # noqa: F403

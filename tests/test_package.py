@@ -69,8 +69,8 @@ LAYERS = """
     patterns needles
     system
     posix_worker posix_endpoint windows_worker windows_endpoint
-    posix_streams posix_files posix_tree windows_streams windows_files windows_tree
-    posix windows
+    posix_streams posix_files posix_tree posix_ledger windows_streams windows_files windows_tree
+    posix posix_children windows
     win32 posix_signal
     interpreter errors
     __init__
@@ -136,7 +136,16 @@ def test_only_the_system_modules_know_the_operating_system():
 SYSTEMS = {
     name: {word for part in parts for word in importlib.import_module("openjd_adapt." + part).__all__}
     for name, parts in {
-        "posix": ["posix", "posix_endpoint", "posix_files", "posix_streams", "posix_tree", "posix_worker"],
+        "posix": [
+            "posix",
+            "posix_children",
+            "posix_endpoint",
+            "posix_files",
+            "posix_ledger",
+            "posix_streams",
+            "posix_tree",
+            "posix_worker",
+        ],
         "windows": [
             "windows",
             "windows_endpoint",

@@ -10,7 +10,8 @@ import sys
 import pytest
 
 from openjd_adapt import posix_tree
-from openjd_adapt.posix_tree import Ledger, Tree, send_signal, start_time
+from openjd_adapt.posix_ledger import Ledger
+from openjd_adapt.posix_tree import Tree, send_signal, start_time
 
 from .test_process import alive, all_dead
 
@@ -287,7 +288,7 @@ def test_a_tree_never_signals_a_pid_that_has_become_somebody_elses(sleeper, monk
     below = [[sleeper], []]
     monkeypatch.setattr(posix_tree, "descendants", lambda pid: below.pop(0))
     tree = Tree(leader)
-    monkeypatch.setattr(posix_tree, "_send", lambda how, target, number: None)
+    monkeypatch.setattr(posix_tree, "send", lambda how, target, number: None)
     tree.ask()
     monkeypatch.undo()
     # As if what was seen below had ended, and its pid were another's by now.

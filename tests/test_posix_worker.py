@@ -11,7 +11,7 @@ import time
 import pytest
 
 from openjd_adapt import system
-from openjd_adapt.posix_tree import Ledger
+from openjd_adapt.posix_ledger import Ledger
 
 from .test_process import all_dead
 
