@@ -37,6 +37,7 @@ REASONS = {
     r"adaptors\.PathMappingRule\.(depth|destination_os|source_path_format): added": "as in the client's class",
     r"process\.LoggingSubprocess\.(last_lines|last_output|settle|stdin|tell|wait_quietly): added": "for applications",
     r"process\.LoggingSubprocess\.__init__: \+env": "an environment that is not os.environ",
+    r"process\.LoggingSubprocess\.__init__: \+watcher": "what an adaptor watches for, beside the handlers",
     r"process\.ManagedProcess\.(get_environment|grace_seconds|success_exit_codes): added": "how it starts and ends",
     r"process\.StreamLogger\.(last_lines|settle|last_output): added": "what to tell of an application that died",
     r"process\.StreamLogger\.__init__: \+(handlers|encoding)": "lines are watched without a log record",
