@@ -125,10 +125,10 @@ def _import(where: str, name: str) -> ModuleType:
         spec.loader.exec_module(module)
         return module
     except Exception as error:
-        raise InputError("%s: cannot be imported: %s" % (where, _reason(error))) from error
+        raise InputError("%s: cannot be imported: %s" % (where, _reason(error, os.path.abspath(name)))) from error
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
+def _reason(error: Exception, path: str) -> str:
+    if isinstance(error, FileNotFoundError) and error.filename == path:
         return "there is no such file"
     return one_line("%s: %s" % (type(error).__name__, error))

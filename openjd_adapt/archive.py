@@ -31,20 +31,23 @@ def read(path: str) -> bytes:
         archive = _archive_of(path)
         if archive is None:
             raise
-        return archive.get_data(path)
+        return archive.get_data(os.path.abspath(path))
 
 
 def on_disk(path: str) -> str:
     """A file that other programs can open: ``path``, or a copy of it in the session's private folder.
 
-    The copy is removed with the folder when the session ends.
+    The copy is removed with the folder when the session ends or, outside of one, this process.
     """
     if os.path.exists(path) or not exists(path):
         return path
+    import atexit
     import logging
 
     folder = task.private_folder or private_folder.new_name()
     system.make_private_folder(folder)
+    if not task.private_folder:
+        atexit.register(private_folder.remove, folder)
     copy = os.path.join(folder, private_folder.APPLICATION_NAME + os.path.basename(path))
     with open(copy, "wb") as stream:
         stream.write(read(path))

@@ -6,7 +6,9 @@ import functools
 import json
 import operator
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,7 +16,7 @@ import threading
 import time
 
 from . import session, system
-from .errors import DONE, InputError
+from .errors import CANCELED, DONE, InputError
 from .frontend import FACTS_VARIABLE
 from .ranges import IntRange
 
@@ -57,7 +59,12 @@ def rehearse(
                 break
             passed = _passed(folder, data)
             code = show.phase("task %d" % number, [*command, "daemon", "run", *daemon, "--run-data", passed])
+        if show.canceled and code <= DONE:
+            code = CANCELED  # between two commands, or before the running one could hear it
         stopped = show.phase("stop", [*command, "daemon", "stop", *daemon], spared=True)
+    except BaseException:
+        show.end([*command, "daemon", "stop", *daemon])
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)  # on Windows, what somebody has open stays
     if as_json:
@@ -152,7 +159,7 @@ class _Show:
         self._process: subprocess.Popen[bytes] | None = None
         self._spared = False
         self.canceled = False
-        self._wakeup = system.Wakeup(*system.CANCEL_SIGNALS)
+        self._wakeup = system.Wakeup(*system.CANCEL_SIGNALS, *_hangup())
         # The main thread waits in a read, which a console event of Windows does not end.
         threading.Thread(target=self._listen, name="signals", daemon=True).start()
 
@@ -175,9 +182,14 @@ class _Show:
             **system.ASKABLE_OPTIONS,
         ) as self._process:
             assert self._process.stdout is not None
+            if self.canceled and not spared:
+                system.ask(self._process)  # the signal came while there was nobody to hand it on to
             for line in self._process.stdout:
                 lines += 1
-                self._print(name, line.decode("utf-8", "backslashreplace"))
+                try:
+                    self._print(name, line.decode("utf-8", "backslashreplace"))
+                except OSError:
+                    self._lose_reader()
             code = self._process.wait()
         self._process = None
         self._erase()
@@ -193,6 +205,19 @@ class _Show:
             }
         )
         return code
+
+    def end(self, command: list[str]) -> None:
+        """Stop the daemon though nobody is there to see it."""
+        null = subprocess.DEVNULL
+        subprocess.call(command, stdin=null, stdout=null, stderr=null, **system.ASKABLE_OPTIONS)
+
+    def _lose_reader(self) -> None:
+        """Nobody sees any of it any more: that is a cancel, as with every command."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
+        self._terminal = self._coloured = False
+        if self._process and not self._spared:
+            system.ask(self._process)
+        self.canceled = True
 
     def _take_calls(self) -> int:
         try:
@@ -215,8 +240,9 @@ class _Show:
 
     def _print(self, name: str, line: str) -> None:
         self._erase()
-        if line.startswith("openjd_progress: "):
-            self._percent = float(line.split()[1])
+        progress = _PROGRESS.match(line)  # an application may print anything behind it
+        if progress:
+            self._percent = min(float(progress.group(1)), 100.0)
         elif line.startswith("openjd_status: "):
             self._status = line.partition(": ")[2].strip()
         if not self._terminal or not line.startswith(("openjd_progress: ", "openjd_status: ")):
@@ -250,6 +276,13 @@ class _Show:
         print("%-10s %9.3f" % ("all", sum(phase["seconds"] for phase in self.phases)), file=self._out)
 
 
+def _hangup() -> list[int]:
+    """The signal of a terminal that is closed, unless the caller wants it ignored (``nohup``)."""
+    number = getattr(signal, "SIGHUP", None)
+    return [number] if number and signal.getsignal(number) != signal.SIG_IGN else []
+
+
+_PROGRESS = re.compile(r"openjd_progress: (\d+(?:\.\d*)?)\s*$")
 _RED, _YELLOW, _DIM = "31", "33", "2"
 #: How lines that begin so are shown on a terminal.
 _COLOURS = {"ERROR: ": _RED, "openjd_fail: ": _RED, "WARNING: ": _YELLOW, "INFO: ": _DIM, "DEBUG: ": _DIM}

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from .wire import Message
 
 
+#: How a draft begins once it is written.
+_BEGIN = b'{"wire": '
+
+
 class ConnectionFile:
     """A connection file as a reader finds it; keeps it open, so that its lock can be asked and waited for."""
 
@@ -257,7 +261,8 @@ def _remove_draft(draft: str, lock: Callable[[int], bool]) -> None:
     except OSError:
         return
     try:
-        if lock(descriptor):
+        begin = system.read_at(descriptor, len(_BEGIN), 0)
+        if begin in (b"", _BEGIN) and lock(descriptor):  # else it is somebody's frame 1, which only has such a name
             for path in (draft + ".sock", draft):
                 if os.path.lexists(path):
                     os.unlink(path)

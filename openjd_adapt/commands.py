@@ -206,10 +206,13 @@ def _session(app: App, options: Options) -> int:
 
 
 def _template(app: App, options: Options) -> int:
+    import contextlib
+
     from . import template
     from .app import absolute
 
-    adaptor = app.load()
+    with contextlib.redirect_stdout(sys.stderr):  # what an adaptor prints when it is imported is no part of it
+        adaptor = app.load()
     command = [app.executable, *map(absolute, app.program())]
     modules = [adaptor.__module__, getattr(sys.modules["__main__"].__spec__, "name", ""), __name__]
     schemas = template.schemas_beside(getattr(sys.modules[adaptor.__module__], "__file__", None) or "")

@@ -110,7 +110,7 @@ def _run_phases(front: Front, request: Message) -> int:
 def start(plan: Plan, timeout: float | None, replaced: str | None) -> int:
     """Start a daemon at the address of ``plan``; returns the exit code when it is ready or all of it is dead again."""
     assert plan.listen_at is not None
-    path, _ = plan.listen_at
+    path, made_for_it = plan.listen_at
     front = Front(_starter().start_daemon(plan))
     ready = late = False
     try:
@@ -134,6 +134,8 @@ def start(plan: Plan, timeout: float | None, replaced: str | None) -> int:
         return CANCELED
     except ConnectionError:
         code = _fate_of_start(front, path, ready)
+        if made_for_it:
+            _remove_empty_folder(os.path.dirname(path))
     finally:
         front.close()
     if code != DONE:
@@ -157,6 +159,13 @@ def _fate_of_start(front: Front, path: str, ready: bool) -> int:
         return CANCELED
     front.say(messages.fail("the daemon was killed while it started"))
     return FAILED
+
+
+def _remove_empty_folder(path: str) -> None:
+    try:
+        os.rmdir(path)
+    except OSError:
+        return  # the file that stands there tells how the daemon has ended
 
 
 def _warn_if_uncontained(front: Front, ready: Message) -> None:

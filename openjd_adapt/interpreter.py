@@ -10,10 +10,14 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+#: How the names of programs begin that take a Python's options: its own, Maya's, Houdini's, Cinema 4D's, 3ds Max's.
+_PYTHONS = ("python", "pypy", "mayapy", "hython", "c4dpy", "3dsmaxpy")
+
+
 def is_python() -> bool:
     """Whether ``sys.executable`` runs code, and is neither a frozen program nor an application with a Python inside."""
     name = os.path.basename(sys.executable or "").lower()
-    return not getattr(sys, "frozen", False) and ("py" in name or "hython" in name)
+    return not getattr(sys, "frozen", False) and name.startswith(_PYTHONS)
 
 
 def flags() -> list[str]:
@@ -55,24 +59,35 @@ class Fresh:
         """Whether one can be had here."""
         return bool(self._command)
 
-    def command(self, module: str, title: str, arguments: dict[str, Any]) -> list[str]:
-        """The command that calls ``serve`` of ``module`` with ``arguments``; empty where that cannot be.
+    def command(self, module: str, title: str, arguments: dict[str, Any]) -> tuple[list[str], dict[str, str]]:
+        """The command that calls ``serve`` of ``module`` with ``arguments``, and its environment; empty if none can be.
 
         The package is imported by its last name, so that the parents of a vendored copy are not. ``title`` is for
-        whoever looks at the processes.
+        whoever looks at the processes. The arguments stand in the environment, which is this user's alone, as a command
+        line is not: the name of a private folder is among them.
         """
         if not self._command:
-            return []
+            return [], {}
         given = ", ".join("%s=%s" % (name, ascii(value)) for name, value in arguments.items())
-        return [*self._command, _CODE % (ascii(self._root), self._name, self._name, module, module, given), title]
+        code = _CODE % (ascii(self._root), self._name, self._name, module, module, given)
+        return [*self._command, _FIRST, title], {**os.environ, _CODE_VARIABLE: code}
 
 
-_CODE = """import sys
+_CODE_VARIABLE = "OPENJD_ADAPT_CODE"
+#: Nothing is imported from the current folder, and nothing but the package from the folder where it lies.
+_FIRST = (
+    """import sys
+sys.path = [place for place in sys.path if place]
+import os
+exec(os.environ.pop("%s"))
+"""
+    % _CODE_VARIABLE
+)
+_CODE = """import __future__
 sys.path.insert(0, %s)
 import %s
-sys.path = [place for place in sys.path[1:] if place]
+del sys.path[0]
 from %s import %s
 %s.serve(%s)
-import os
 os._exit(0)
 """

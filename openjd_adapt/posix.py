@@ -12,7 +12,7 @@ from .posix_signal import signal
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
-    from typing import Callable, NoReturn
+    from typing import Callable, Iterable, NoReturn
 
     from .peer import Peer
 
@@ -108,10 +108,10 @@ def catch_termination(act: Callable[[], object]) -> None:
     os.register_at_fork(before=before, after_in_parent=after, after_in_child=after_in_child)
 
 
-def reset_signals() -> None:
-    """Undo what the caller or an author's main may have set: no signal is blocked, a broken pipe and a child's end are
-    told as they are by default in Python."""
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+def reset_signals(blocked: Iterable[int] = ()) -> None:
+    """Undo what the caller or an author's main may have set: a broken pipe and a child's end are told as they are by
+    default in Python, and no signal is blocked but those of ``blocked``."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 

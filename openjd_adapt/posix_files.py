@@ -122,7 +122,9 @@ def give_name(draft: str, path: str) -> None:
     """Rename a file, but never over another: raises :class:`FileExistsError`."""
     try:
         os.link(draft, path)
-    except (PermissionError, NotImplementedError):  # a file system without links
+    except FileExistsError:
+        raise
+    except (OSError, NotImplementedError):  # a file system without links
         if os.path.exists(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path) from None
         os.rename(draft, path)

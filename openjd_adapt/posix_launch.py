@@ -28,16 +28,20 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Iterable
 
 
+#: Blocked from before there is a process until it can hear them.
+_HEARD_LATER = {signal.SIGTERM, signal.SIGINT}
+
+
 def start_daemon(plan: Plan) -> Peer:
     """Start a guardian, its keeper and the worker; returns the connection of the front that starts them.
 
     The address is theirs from then on: its lock is free when all of them are dead. Raises :class:`InputError`.
     """
     assert plan.listen_at is not None
+    fresh = _prepare()
     address = bind(plan.listen_at[0], plan.folder, plan.listen_at[1])
     ours, theirs = _socket.socketpair()
     shared = (theirs.fileno(), address.listener.fileno(), address.descriptor)
-    fresh = _prepare()
     try:
         _fork(lambda: _guard(fresh, plan.adaptor, theirs, address), shared)
     except OSError as error:
@@ -81,7 +85,7 @@ def _prepare() -> Fresh:
     fresh = Fresh()
     if not fresh.is_possible:
         import calendar  # noqa: F401
-        import ctypes  # noqa: F401
+        import contextlib
         import fcntl  # noqa: F401
         import importlib  # noqa: F401
         import select  # noqa: F401
@@ -90,6 +94,9 @@ def _prepare() -> Fresh:
         import traceback  # noqa: F401
 
         from . import guardian, posix_keeper  # noqa: F401
+
+        with contextlib.suppress(ImportError):  # a Python without it: process groups only
+            import ctypes  # noqa: F401
 
         time.strptime("2000", "%Y")  # which imports a module of its own
     return fresh
@@ -127,7 +134,6 @@ def _fork_keeper(
 
     def be_keeper() -> None:
         system.become_subreaper()
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # until it can be heard
         _become(fresh, "posix_keeper", "keeper of " + adaptor, arguments, shared)
 
     pid = _fork(be_keeper, shared)
@@ -139,8 +145,14 @@ def _fork(run: Callable[[], None], shared: Iterable[int]) -> int:
     """Fork a process that calls ``run`` in a session of its own, with ``shared`` as its only descriptors."""
     for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.flush()
-    pid = os.fork()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD_LATER)
+    try:
+        pid = os.fork()
+    except OSError:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        raise
     if pid:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return pid
     code = 1
     try:
@@ -148,10 +160,10 @@ def _fork(run: Callable[[], None], shared: Iterable[int]) -> int:
         system.silence()
         system.close_inherited([0, 1, 2, *shared])
         gc.freeze()  # objects whose descriptors have just been closed must not be collected and close others
-        system.reset_signals()
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
+        system.reset_signals(_HEARD_LATER)
         run()
         code = 0
     finally:
@@ -160,12 +172,12 @@ def _fork(run: Callable[[], None], shared: Iterable[int]) -> int:
 
 def _become(fresh: Fresh, module: str, title: str, arguments: dict[str, Any], shared: Iterable[int]) -> None:
     """Call ``serve`` of a module with ``arguments``: in a fresh interpreter, or else here."""
-    command = fresh.command(module, title, arguments)
+    command, environment = fresh.command(module, title, arguments)
     try:
         for descriptor in shared:
             os.set_inheritable(descriptor, True)
         if command:
-            os.execv(command[0], command)
+            os.execve(command[0], command, environment)
     except OSError:
         pass  # it has vanished since this process was started
     from importlib import import_module

@@ -51,7 +51,7 @@ def run(arguments: list[str]) -> int:
 
 def contents(folder: str, name: str, kind: str) -> dict[str, str]:
     """The files of the package ``name`` in ``folder``, by their paths in it."""
-    title = "".join(word.capitalize() for word in name.split("_"))
+    title = _title(name)
     texts, init_properties, init_data = scaffold_texts.KINDS[kind]
     schemas = {
         INIT_DATA: _schema("Init data of " + title, init_properties),
@@ -67,10 +67,19 @@ def contents(folder: str, name: str, kind: str) -> dict[str, str]:
     }
 
 
+def _title(name: str) -> str:
+    """The name of the adaptor's class; none that the written code has for something else."""
+    title = "".join(word.capitalize() for word in name.split("_"))
+    return title + "Adaptor" if title in _TAKEN else title
+
+
+_TAKEN = {"Session", "FakeApplication", "ManagedProcess", "Render", "Progress", "Fatal"}
+
+
 def _check(folder: str, name: str) -> None:
     import importlib.util
 
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name) or keyword.iskeyword(_title(name)):
         raise InputError("new: %r can be no package; use lower case letters, digits and underscores" % name)
     if os.path.lexists(os.path.join(folder, name)):
         raise InputError("new: %s is there already; nothing was written" % os.path.join(folder, name))

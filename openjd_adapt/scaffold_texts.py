@@ -99,7 +99,7 @@ import os
 import subprocess
 import sys
 
-import NAME
+import NAME as package
 from NAME import TITLE
 from openjd_adapt.testing import Session
 
@@ -114,14 +114,14 @@ def test_a_frame_is_rendered(tmp_path):
 
 def test_a_program_that_fails_fails_the_task(monkeypatch):
     code = "print('Error: no licence'); raise SystemExit(3)"
-    monkeypatch.setattr(NAME, "PROGRAM", [sys.executable, "-c", code])
+    monkeypatch.setattr(package, "PROGRAM", [sys.executable, "-c", code])
     with Session(TITLE, {"output": "####.txt"}) as session:
         assert session.run({"frame": 1}).message == "no licence"
 
 
 def test_a_cancel_ends_the_program(monkeypatch):
     code = "import time; print('50%'); time.sleep(60)"
-    monkeypatch.setattr(NAME, "PROGRAM", [sys.executable, "-uc", code])
+    monkeypatch.setattr(package, "PROGRAM", [sys.executable, "-uc", code])
     with Session(TITLE, {"output": "####.txt"}) as session:
         assert session.run({"frame": 1}, cancel_at="openjd_progress: 50").outcome == "canceled"
 
@@ -134,7 +134,7 @@ def test_bad_data_are_refused():
 
 def test_a_whole_session_runs_with_real_commands(tmp_path):
     data = '{"output": "%s"}' % (tmp_path / "####.txt").as_posix()
-    folder = os.path.dirname(os.path.dirname(os.path.abspath(NAME.__file__)))
+    folder = os.path.dirname(os.path.dirname(os.path.abspath(package.__file__)))
     session = [sys.executable, "-m", "NAME", "session", "--init-data", data, "--each", "frame=1-2"]
     subprocess.run(session, cwd=folder, check=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0001.txt", "0002.txt"]
@@ -206,7 +206,7 @@ import os
 import subprocess
 import sys
 
-import NAME
+import NAME as package
 from NAME import TITLE
 from openjd_adapt.testing import FakeApplication, Session
 
@@ -241,7 +241,7 @@ def test_bad_data_are_refused():
 
 def test_a_whole_session_runs_with_the_real_application_and_commands(tmp_path):
     data = '{"scene": "my.scene", "output": "%s"}' % (tmp_path / "####.txt").as_posix()
-    folder = os.path.dirname(os.path.dirname(os.path.abspath(NAME.__file__)))
+    folder = os.path.dirname(os.path.dirname(os.path.abspath(package.__file__)))
     session = [sys.executable, "-m", "NAME", "session", "--init-data", data, "--each", "frame=1-2"]
     subprocess.run(session, cwd=folder, check=True)
     assert (tmp_path / "0002.txt").read_text() == "frame 2 of my.scene, quality 80\\n"

@@ -73,7 +73,7 @@ def make(name: str, command: list[str], folders: list[str], schemas: dict[str, d
     init_lines, run_lines = [], []
     for key, schema in init:
         parameter = names.of(key)
-        parameters[parameter] = _of_schema(schema)
+        parameters[parameter] = _of_schema(key, schema)
         init_lines += _line(key, schema, "Param." + parameter)
     for key, schema in run:
         if schema.get("type") == "integer":
@@ -84,7 +84,7 @@ def make(name: str, command: list[str], folders: list[str], schemas: dict[str, d
             run_lines += _line(key, schema, "Task.Param." + task)
         else:
             parameter = names.of(key)
-            parameters[parameter] = _of_schema(schema)
+            parameters[parameter] = _of_schema(key, schema)
             run_lines += _line(key, schema, "Param." + parameter)
     head = ["specificationVersion: jobtemplate-2023-09", "name: " + _quoted(name)]
     lines = [*head, "parameterDefinitions:"]
@@ -163,24 +163,29 @@ def _parameter(kind: str, default: Any, description: str) -> dict[str, Any]:
 
 
 _KINDS = {"integer": "INT", "number": "FLOAT", "string": "STRING"}
+_TYPES: dict[str, Any] = {"INT": int, "FLOAT": (int, float), "STRING": str, "PATH": str}
 _BOUNDS = {"minimum": "minValue", "maximum": "maxValue", "minLength": "minLength", "maxLength": "maxLength"}
 _SIZES, _LENGTHS = ("minimum", "maximum"), ("minLength", "maxLength")
 _BOUNDS_OF = {"INT": _SIZES, "FLOAT": _SIZES, "STRING": _LENGTHS, "PATH": _LENGTHS}
 
 
-def _of_schema(schema: dict[str, Any]) -> dict[str, Any]:
-    """The parameter for a property: what is no number and no text is passed as JSON."""
+def _of_schema(key: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """The parameter for the property ``key``: what is no number and no text is passed as JSON."""
     kind = _KINDS.get(str(schema.get("type")), "")
     if kind == "STRING" and schema.get("format") == "path":
         kind = "PATH"
     facts: dict[str, Any] = {"type": kind or "STRING"}
-    if "default" in schema:
+    if "default" in schema and (not kind or isinstance(schema["default"], _TYPES[kind])):
         facts["default"] = schema["default"] if kind else json.dumps(schema["default"])
-    if isinstance(schema.get("description"), str):
+    if isinstance(schema.get("description"), str) and schema["description"]:
         facts["description"] = schema["description"]
-    choices = schema.get("enum", [True, False] if schema.get("type") == "boolean" else None)
-    if choices and kind != "PATH":
-        facts["allowedValues"] = choices if kind else [json.dumps(choice) for choice in choices]
+    choices = schema.get("enum", [True, False] if schema.get("type") == "boolean" else ())
+    choices = [choice for choice in choices if isinstance(choice, _TYPES[kind])] if kind else map(json.dumps, choices)
+    if kind != "PATH" and schema.get("enum", schema.get("type") == "boolean"):
+        facts["allowedValues"] = list(choices)
+    for value in (facts.get("default"), *facts.get("allowedValues", ())):
+        if isinstance(value, str) and "\n" in value:
+            raise InputError("the property %r may be %r; no template can pass a line break" % (key, value))
     for bound in _BOUNDS_OF.get(kind, ()):
         if bound in schema:
             facts[_BOUNDS[bound]] = schema[bound]
@@ -188,9 +193,18 @@ def _of_schema(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _range(schema: dict[str, Any], description: str) -> dict[str, Any]:
-    first = schema.get("default", schema.get("minimum", 1))
-    last = min(first + _TASKS - 1, schema.get("maximum", first + _TASKS - 1))
-    return _parameter("STRING", "%d-%d" % (first, last), description)
+    """The range of an axis: the choices, or a few numbers from the default on, as far as the bounds allow."""
+    choices = [choice for choice in schema.get("enum", ()) if type(choice) is int]
+    if choices:
+        return _parameter("STRING", ",".join(map(str, choices[:_TASKS])), description)
+    first = _whole(schema, "default", _whole(schema, "minimum", _whole(schema, "exclusiveMinimum", 0) + 1))
+    last = min(first + _TASKS - 1, _whole(schema, "maximum", _whole(schema, "exclusiveMaximum", first + _TASKS) - 1))
+    return _parameter("STRING", "%d-%d" % (min(first, last), last), description)
+
+
+def _whole(schema: dict[str, Any], key: str, otherwise: int) -> int:
+    value = schema.get(key)
+    return value if type(value) is int else otherwise
 
 
 def _line(key: str, schema: dict[str, Any], place: str) -> list[str]:
@@ -199,7 +213,7 @@ def _line(key: str, schema: dict[str, Any], place: str) -> list[str]:
         raise InputError("the property %r has a line break in its name; no template can pass it" % key)
     name = key if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key) and key.lower() not in _YAML_WORDS else _quoted(key)
     if schema.get("type") == "string":
-        return ["%s: |-" % name, "  {{%s}}" % place]
+        return ["%s: |2-" % name, "  {{%s}}" % place]
     return ["%s: {{%s}}" % (name, place)]
 
 

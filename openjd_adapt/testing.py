@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
     from .adaptor import BaseAdaptor
     from .application_adaptor import ApplicationAdaptor
+    from .lines import RegexHandler
+
+#: What the toolkit reports; an application may print anything behind the word.
+_NUMBER = re.compile(r"\d+(\.\d*)?$")
 
 __all__ = ["FakeApplication", "Outcome", "Session"]
 
@@ -45,7 +49,7 @@ class Outcome:
         self.message = message
         self.code = code
         #: The lines in their order, as they go to the scheduler's log.
-        self.lines = text.splitlines()
+        self.lines = text.split("\n")[:-1] if text.endswith("\n") else text.split("\n") if text else []
 
     @property
     def is_done(self) -> bool:
@@ -55,7 +59,7 @@ class Outcome:
     @property
     def progress(self) -> list[float]:
         """Every progress that was reported, in percent."""
-        return [float(text) for text in self._said("openjd_progress")]
+        return [float(text) for text in self._said("openjd_progress") if _NUMBER.match(text)]
 
     @property
     def statuses(self) -> list[str]:
@@ -163,6 +167,8 @@ class Session:
             result = self._life.perform(request)
             self._life.await_on_cancel()
         finally:
+            if self._life.ended:
+                self._folder.cleanup()
             root.removeHandler(console)
             self._level = root.level
             root.setLevel(level)
@@ -179,13 +185,11 @@ class Session:
     def __enter__(self) -> Session:
         outcome = self.start()
         if not outcome.is_done:
-            self._folder.cleanup()
             raise AssertionError(repr(outcome))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, place: object) -> None:
         outcome = self.stop()
-        self._folder.cleanup()
         if kind is None and not outcome.is_done:
             raise AssertionError(repr(outcome))
 
@@ -214,6 +218,7 @@ class FakeApplication:
         self.phase_limit: tuple[float, str] | None = None
         self._code: int | None = None
         self._said: list[str] = []
+        self._handlers: list[RegexHandler] = []
 
     def say(self, line: str, error: bool = False) -> None:
         """Let the application print a line, on its standard output or its standard error."""
@@ -251,7 +256,10 @@ class FakeApplication:
         return result
 
     def cast(self, name: str, **args: Any) -> None:
-        """Call a function; what it raises stays in the application, which prints it."""
+        """Call a function; what it raises stays in the application, which prints it. One that is gone hears nothing."""
+        if not self.is_running:
+            self.calls.append((name, args))
+            return
         try:
             self.call(name, **args)
         except ApplicationError as error:

@@ -130,3 +130,17 @@ def test_a_copy_is_made_in_the_sessions_private_folder_and_only_if_there_is_need
     copy = archive.on_disk(zipped)
     assert os.path.dirname(copy) == str(tmp_path / "private") and archive.read(copy) == b"inside"
     assert archive.on_disk(copy) == copy
+
+
+def test_a_path_need_be_neither_absolute_nor_tidy(zipped, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in ("a.zip/folder/file.txt", str(tmp_path / "a.zip" / "folder" / ".." / "folder" / "file.txt")):
+        assert archive.read(path.replace("/", os.sep)) == b"inside"
+
+
+def test_a_copy_outside_of_a_session_goes_with_the_process(zipped, tmp_path):
+    (tmp_path / "temporary").mkdir()
+    env = {**os.environ, "TMPDIR": str(tmp_path / "temporary"), "PYTHONPATH": str(ROOT)}
+    code = "import sys; from openjd_adapt import archive; print(open(archive.on_disk(sys.argv[1])).read())"
+    assert subprocess.check_output([sys.executable, "-c", code, zipped], env=env).strip() == b"inside"
+    assert os.listdir(str(tmp_path / "temporary")) == []

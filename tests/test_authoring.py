@@ -6,13 +6,16 @@ import itertools
 import json
 import os
 import re
+import signal
+import subprocess
+import sys
 
 import pytest
 
 from openjd_adapt import InputError
 from openjd_adapt.authoring import axes, expand
 
-from .conftest import ADAPTORS
+from .conftest import ADAPTORS, read_until
 
 
 @pytest.mark.parametrize(
@@ -144,3 +147,72 @@ def test_with_no_color_set_nothing_is_coloured(farm):
 def test_elsewhere_all_is_plain_text(farm):
     done = farm("session", *ACTS)
     assert "\033" not in done.out and "openjd_progress: 50" in done.lines and "openjd_status: half" in done.lines
+
+
+def test_what_an_application_prints_like_progress_is_no_trouble(kept_open):
+    code = (
+        "for text in ('half', 'nan', 'inf', '-1', '', '7 of 9', '1e400'): print('openjd_progress: ' + text, flush=True)"
+    )
+    data = json.dumps({"call": "execute", "args": {"code": code}})
+    done = kept_open("session", "--run-data", data)
+    assert done.code == 0 and "openjd_progress: half" in done.lines, done
+
+
+#: A session of two tasks in a process of its own, as its signals are its own, with a change to the rehearsal.
+REHEARSAL = """
+import sys
+from openjd_adapt import authoring, system
+%s
+sys.exit(authoring.rehearse([sys.executable, "-m", "openjd_adapt", "--adaptor", %r], {}, [%r, {}], []))
+"""
+
+
+def rehearse(farm, change, data):
+    command = [sys.executable, "-c", REHEARSAL % (change, farm.adaptor, data)]
+    done = subprocess.run(command, env=farm.env, cwd=str(farm.folder), stdout=subprocess.PIPE, timeout=60)
+    return done.returncode, done.stdout.decode()
+
+
+def test_a_signal_between_two_commands_cancels_the_session(farm):
+    change = (
+        "phase = authoring._Show.phase\n"
+        "def then_cancel(self, name, *more, **options):\n"
+        "    result = phase(self, name, *more, **options)\n"
+        "    self.canceled = self.canceled or name == 'task 1'\n"
+        "    return result\n"
+        "authoring._Show.phase = then_cancel"
+    )
+    code, out = rehearse(farm, change, {})
+    assert code == 4 and "\ntask 1 " in out and "task 2" not in out and "\nstop " in out
+
+
+def test_a_signal_while_a_command_is_being_started_is_handed_on_to_it(farm):
+    change = (
+        "draw = authoring._Show._draw\n"
+        "def cancel_then_draw(self, name):\n"
+        "    self.canceled = self.canceled or name == 'task 1'\n"
+        "    draw(self, name)\n"
+        "authoring._Show._draw = cancel_then_draw"
+    )
+    code, out = rehearse(farm, change, {"do": "sleep", "seconds": 50})
+    assert code != 0 and "task 2" not in out and "\nstop " in out
+
+
+@pytest.mark.posix_only
+def test_a_session_whose_terminal_is_closed_leaves_nothing(farm):
+    process = farm.popen("session", "--run-data", '{"do": "sleep", "seconds": 300}')
+    read_until(process.stdout, "sleeping")
+    process.send_signal(signal.SIGHUP)
+    assert farm.finish(process).code == 4
+    farm.wait_until_nothing_is_left(0)
+
+
+@pytest.mark.posix_only
+def test_a_session_whose_output_nobody_reads_is_canceled_and_leaves_nothing(farm):
+    tasks = ['{"do": "sleep", "seconds": 1}', '{"do": "say", "text": "lost"}', '{"do": "sleep", "seconds": 300}']
+    process = farm.popen("session", *(word for task in tasks for word in ("--run-data", task)))
+    read_until(process.stdout, "sleeping")
+    process.stdout.close()
+    shown = process.stderr.read().decode()
+    assert process.wait(60) == 4 and "Traceback" not in shown, shown
+    farm.wait_until_nothing_is_left(0)

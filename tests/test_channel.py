@@ -522,3 +522,22 @@ def test_nobody_can_guess_a_private_folders_name(monkeypatch, tmp_path):
     names = {private_folder.new_name() for _ in range(100)}
     assert len(names) == 100 and all(os.path.dirname(name) == str(tmp_path) for name in names)
     assert min(map(len, names)) >= len(str(tmp_path)) + 30 and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", [b"precious", b"{}", b'{"wire"'])
+def test_a_file_that_only_has_a_drafts_name_is_left_alone(tmp_path, text):
+    path = tmp_path / "beauty"
+    picture = tmp_path / "beauty.0001"
+    picture.write_bytes(text)
+    picture.chmod(0o600)
+    channel.remove_drafts(str(path))
+    assert picture.read_bytes() == text
+
+
+@pytest.mark.parametrize("text", [b"", b'{"wire": 1, "package": "x"'])
+def test_what_a_killed_start_has_left_is_removed(tmp_path, text):
+    draft = tmp_path / "connection.json.4711"
+    draft.write_bytes(text)
+    draft.chmod(0o600)
+    channel.remove_drafts(str(tmp_path / "connection.json"))
+    assert list(tmp_path.iterdir()) == []

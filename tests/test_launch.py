@@ -91,13 +91,58 @@ def test_a_start_whose_processes_die_before_they_are_ready_has_failed_and_leaves
     assert [path.name for path in farm.folder.iterdir()] == ["program"]
 
 
+@pytest.mark.posix_only
+def test_such_a_start_leaves_no_folder_that_was_made_for_it(script):
+    farm = script("import os, openjd_adapt.posix_launch as p; p._guard = lambda *_: os.kill(os.getpid(), 9)")
+    (farm.folder / "temporary").mkdir()
+    farm.env["TMPDIR"] = str(farm.folder / "temporary")
+    assert farm("daemon", "start").code == 1
+    assert os.listdir(farm.env["TMPDIR"]) == []
+
+
 def test_modules_in_the_sessions_folder_take_the_place_of_none(script):
     farm = script()
-    for name in ("json", "signal", "os", "struct", "openjd_adapt"):
+    for name in ("json", "signal", "os", "struct", "__future__", "openjd_adapt"):
         (farm.folder / (name + ".py")).write_text("raise SystemExit('a stranger')")
     assert farm.daemon("start").code == 0
     assert "did 7" in farm.daemon("run", "--run-data", '{"frame": 7}').lines
     assert farm.daemon("stop").code == 0
+
+
+@pytest.mark.posix_only
+@pytest.mark.parametrize("number", [1, 2], ids=["guardian", "keeper"])
+def test_sigterm_right_after_a_fork_is_heard_later(script, number):
+    farm = script(
+        "import os\n"
+        "fork, count = os.fork, [0]\n"
+        "def fork_into_a_signal():\n"
+        "    count[0] += 1\n"
+        "    pid = fork()\n"
+        "    if pid == 0 and count[0] == %d:\n"
+        "        os.kill(os.getpid(), 15)\n"
+        "    return pid\n"
+        "os.fork = fork_into_a_signal" % number
+    )
+    done = farm.daemon("start")
+    assert done.code == 4 and "killed" not in done.out + done.err, done
+    assert farm.daemon("stop").code == 0
+
+
+@pytest.mark.posix_only
+def test_a_program_that_is_no_python_and_has_no_ctypes_warns_and_works(script):
+    farm = script("sys.modules['ctypes'] = None\nsys.executable = '/opt/blender/blender'" + COMMAND)
+    done = farm.daemon("start")
+    assert done.code == 0 and done.err.startswith("WARNING: this host lacks what it takes"), done
+    assert "did 7" in farm.daemon("run", "--run-data", '{"frame": 7}').lines
+    assert farm.daemon("stop").code == 0
+
+
+@pytest.mark.posix_only
+def test_a_private_folders_name_stands_in_no_command_line(started):
+    command_lines = [Path("/proc/%d/cmdline" % pid).read_bytes() for pid in started.pids()]
+    assert len(command_lines) == 3 and not any(
+        b"private_folder" in line or b"openjd_adapt-" in line for line in command_lines
+    )
 
 
 @pytest.mark.posix_only
@@ -116,20 +161,21 @@ def test_sigterm_as_soon_as_there_is_a_process_is_heard(farm, whom):
 
 
 def test_a_fresh_interpreter_imports_the_package_by_its_last_name_and_runs_with_the_flags_of_this_one():
-    command = Fresh().command("guardian", "guardian of x", {"keeper": 7, "path": "\udc80ä"})
+    command, environment = Fresh().command("guardian", "guardian of x", {"keeper": 7, "path": "\udc80ä"})
+    code = environment["OPENJD_ADAPT_CODE"]
     assert command[0] == sys.executable and command[-3:-1][0] == "-c" and command[-1] == "guardian of x"
-    assert "-S" in command and "guardian.serve(keeper=7, path='\\udc80\\xe4')" in command[-2]
-    assert repr(str(ROOT)) in command[-2] and command[-2].isascii()
+    assert "-S" in command and "guardian.serve(keeper=7, path='\\udc80\\xe4')" in code
+    assert repr(str(ROOT)) in code and code.isascii()
 
 
-@pytest.mark.parametrize("name", ["/opt/blender/blender", "/opt/maya/bin/maya.bin", "", None])
+@pytest.mark.parametrize("name", ["/opt/blender/blender", "/opt/maya/bin/maya.bin", "/opt/happy", "", None])
 def test_an_application_is_no_python(monkeypatch, name):
     assert is_python()
     monkeypatch.setattr(sys, "executable", name)
-    assert not is_python() and Fresh().command("guardian", "t", {}) == []
+    assert not is_python() and Fresh().command("guardian", "t", {})[0] == []
 
 
-@pytest.mark.parametrize("name", ["/usr/bin/python3.11", "/opt/maya/bin/mayapy", "C:\\hfs\\hython.exe", "/x/pypy3"])
+@pytest.mark.parametrize("name", ["/usr/bin/python3.11", "/opt/maya/bin/mayapy", "/hfs/hython.exe", "/x/pypy3"])
 def test_what_runs_code_is_a_python_unless_it_is_frozen(monkeypatch, name):
     monkeypatch.setattr(sys, "executable", name)
     assert is_python()

@@ -82,6 +82,16 @@ def test_what_is_written_passes_the_checks_that_this_project_has_for_itself(new,
     run(new, ruff, "format", "--check", *rules, "my_render")
 
 
+@pytest.mark.parametrize("name", ["render", "session", "data", "package", "fake_application"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_name_that_the_written_code_has_for_something_else_works_too(new, kind, name):
+    assert new(name, "--kind", kind).code == 0
+    passed = run(
+        new, sys.executable, "-m", "pytest", name, "-q", "-p", "no:cacheprovider", "-k", "refused or frame or fails"
+    )
+    assert " failed" not in passed
+
+
 def test_nothing_is_overwritten(new):
     (new.folder / "my_render").mkdir()
     (new.folder / "my_render" / "__init__.py").write_text("mine")
@@ -96,6 +106,7 @@ def test_nothing_is_overwritten(new):
         (["json"], "there is a module json already"),
         (["My-Render"], "'My-Render' can be no package"),
         (["class"], "'class' can be no package"),
+        (["none"], "'none' can be no package"),
         (["nowhere/my_render"], "there is no such folder"),
         ([], "the following arguments are required: NAME (see new --help)"),
         (["x", "--kind", "other"], "invalid choice: 'other'"),

@@ -165,6 +165,49 @@ def test_no_two_parameters_have_one_name():
     ]
 
 
+@pytest.mark.parametrize(
+    "facts, numbers",
+    [
+        ({}, "1-3"),
+        ({"default": 7}, "7-9"),
+        ({"default": None}, "1-3"),
+        ({"minimum": 0}, "0-2"),
+        ({"maximum": 0}, "0-0"),
+        ({"maximum": 2}, "1-2"),
+        ({"minimum": 5, "maximum": 5}, "5-5"),
+        ({"exclusiveMinimum": 5}, "6-8"),
+        ({"exclusiveMaximum": 3}, "1-2"),
+        ({"enum": [10, 20, 40, 80]}, "10,20,40"),
+    ],
+)
+def test_the_default_of_a_range_keeps_to_the_schema(facts, numbers):
+    schema = {"properties": {"frame": {"type": "integer", **facts}}, "required": ["frame"]}
+    job = yaml.loads(template.make("X", ["python"], [], {INIT_DATA: {}, RUN_DATA: schema}))
+    assert job["parameterDefinitions"][0]["default"] == numbers
+
+
+def test_what_openjd_would_refuse_is_left_out():
+    facts = {"a": {"type": "integer", "default": None}, "b": {"type": "string", "description": "", "enum": ["x", None]}}
+    schema = {"properties": facts, "required": ["a", "b"]}
+    job = yaml.loads(template.make("X", ["python"], [], {INIT_DATA: schema, RUN_DATA: {}}))
+    first, second, _ = job["parameterDefinitions"]
+    assert first == {"name": "A", "type": "INT"} and second == {"name": "B", "type": "STRING", "allowedValues": ["x"]}
+
+
+@pytest.mark.parametrize("facts", [{"default": "one\ntwo: 3"}, {"enum": ["a", "b\nc: 1"]}])
+def test_a_text_with_a_line_break_which_would_become_another_key_is_refused(facts):
+    schema = {"properties": {"title": {"type": "string", **facts}}, "required": ["title"]}
+    with pytest.raises(InputError, match="no template can pass a line break"):
+        template.make("X", ["python"], [], {INIT_DATA: schema, RUN_DATA: {}})
+
+
+def test_what_an_adaptor_prints_when_it_is_imported_is_not_in_it(farm):
+    farm.adaptor = str(farm.folder / "tells.py")
+    (farm.folder / "tells.py").write_text("print('loading plugins')\n" + PROBE)
+    done = farm("template")
+    assert done.out.startswith("specificationVersion") and "loading plugins" in done.err, done
+
+
 def test_a_key_that_no_line_can_have_is_refused():
     schema = {"properties": {"a\nb": {}}, "required": ["a\nb"]}
     with pytest.raises(InputError, match="has a line break in its name"):

@@ -316,3 +316,37 @@ def test_the_example_for_blender_is_tested_without_blender(monkeypatch):
         outcome = session.run({"frame": 7})
     assert outcome.progress == [50, 100] and outcome.statuses == ["'/mnt/out_0007.png'"]
     assert ("open_scene", {"path": "/mnt/a.blend"}) in blender.calls
+
+
+def test_a_cast_to_an_application_that_is_gone_is_lost_as_with_a_real_one(renderer):
+    renderer.application.functions["render"] = lambda frame: renderer.application.die(-9)
+    assert renderer.run({"frame": 1}).outcome == "failed"
+    renderer.adaptor.app.cast("save")
+    assert renderer.application.calls[-1] == ("save", {})
+
+
+@pytest.mark.parametrize("init_data", [{"scene": "s"}, {}])
+def test_a_session_that_has_ended_leaves_no_folder_behind(init_data, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    session = Session(Scene, init_data, configuration={"a": 1})
+    assert list(tmp_path.iterdir()) != []
+    if session.start().is_done:
+        session.stop()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lines_are_those_of_the_log_whatever_else_breaks_lines_elsewhere():
+    class Odd(Adaptor):
+        def on_run(self, run_data):
+            print("one\x0cline\u2028still\x85it")
+            print("openjd_progress: half")
+
+    with Session(Odd) as session:
+        outcome = session.run()
+    assert outcome.lines == ["one\x0cline\u2028still\x85it", "openjd_progress: half"] and outcome.progress == []
+
+
+def test_an_application_may_say_something_before_it_is_opened():
+    application = FakeApplication()
+    application.say("early")
+    assert application.calls == []
