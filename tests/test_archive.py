@@ -22,6 +22,11 @@ PYTHONS = [path for path in PYTHONS if "/3.6." not in path]
 SESSION = ["session", "--init-data", "{output: renders/####.png, width: 16, height: 10}", "--each", "frame=1-2"]
 
 
+def version_of(python):
+    """The name of the folder in which a Python is installed."""
+    return os.path.basename(os.path.dirname(os.path.dirname(python)))
+
+
 def pack(folder, module, main):
     """An archive of the package, the folder or file of an adaptor, and a main; returns its path."""
     source = folder / "source"
@@ -56,7 +61,7 @@ def packed(farm, mandelbrot):
     return farm
 
 
-@pytest.mark.parametrize("python", [sys.executable, *PYTHONS], ids=lambda path: path.split("/")[-3])
+@pytest.mark.parametrize("python", [sys.executable, *PYTHONS], ids=version_of)
 def test_an_archive_plays_a_session_from_a_read_only_folder(packed, mandelbrot, python):
     packed.python = [python]
     done = packed(*SESSION)

@@ -36,6 +36,7 @@ def test_a_command_that_is_gone_before_it_has_said_all_has_no_plan(ends, said):
     assert Plan.receive(ends[1]) is None
 
 
+@pytest.mark.posix_only  # elsewhere it is a pipe's end
 def test_a_keeper_that_is_gone_is_no_error_yet(ends):
     ends[1].close()
     Plan("Probe", [], {"data": "x" * 1_000_000}, "folder").send(ends[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import sys
 import threading
 
@@ -55,11 +56,15 @@ RULES = {
 }
 
 
+#: Where the rules put /farm/a.blend, in this host's form.
+MAPPED = "/mnt%sa.blend" % os.sep
+
+
 def test_a_life_is_led_as_by_a_daemon_and_told_phase_by_phase():
     session = Session(Scene, {"scene": "/farm/a.blend"}, path_mapping=RULES)
     started = session.start()
-    assert started.is_done and "opened /mnt/a.blend" in started.lines, started
-    assert started.variables == {"SCENE": "/mnt/a.blend", "TOKEN": "two\nlines"}
+    assert started.is_done and "opened %s" % MAPPED in started.lines, started
+    assert started.variables == {"SCENE": MAPPED, "TOKEN": "two\nlines"}
     done = session.run({"frame": 3})
     assert (done.outcome, done.code, done.progress, done.statuses) == ("done", 0, [50, 100], ["half"])
     assert done.lines == [
@@ -113,7 +118,7 @@ def test_nothing_of_the_process_is_changed_afterwards(monkeypatch):
 
 
 def test_the_configuration_is_the_strongest_layer_and_schemas_beside_the_module_apply(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "examples" / "transcode"))
+    monkeypatch.setattr(sys, "path", [str(ROOT / "examples" / "transcode"), *sys.path])
     from transcode import Transcode
 
     data = {"input": "i", "output": "o/####.mp4", "part_seconds": 2}
@@ -303,7 +308,7 @@ def test_a_real_process_of_an_adaptor_is_run_and_its_lines_are_captured():
 
 
 def test_the_example_for_blender_is_tested_without_blender(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "examples" / "blender"))
+    monkeypatch.setattr(sys, "path", [str(ROOT / "examples" / "blender"), *sys.path])
     from blender_adaptor import Blender
 
     def render(frame, path, samples):
@@ -314,8 +319,10 @@ def test_the_example_for_blender_is_tested_without_blender(monkeypatch):
     data = {"scene_file": "/farm/a.blend", "output": "/farm/out_####.png"}
     with Session(Blender, data, path_mapping=RULES, application=blender) as session:
         outcome = session.run({"frame": 7})
-    assert outcome.progress == [50, 100] and outcome.statuses == ["'/mnt/out_0007.png'"]
-    assert ("open_scene", {"path": "/mnt/a.blend"}) in blender.calls
+    assert outcome.progress == [50, 100] and outcome.statuses == [
+        "'%s'" % os.path.abspath("/mnt%sout_0007.png" % os.sep)
+    ]
+    assert ("open_scene", {"path": MAPPED}) in blender.calls
 
 
 def test_a_cast_to_an_application_that_is_gone_is_lost_as_with_a_real_one(renderer):

@@ -138,6 +138,6 @@ RATIOS = {
     "a log record, daemon run": (1.5, 3, 1),
     "an action to a waiting application": (40, 60, 5),
     "a mapped path": (20, 100, 8),
-    "memory: an idle daemon": (1.3, 1.6, 0.7),
+    "memory: an idle daemon": (1.3, 1.6, 1.15),
     "memory: an unread line": (40, 100, 10),
 }
