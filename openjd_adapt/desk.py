@@ -226,6 +226,11 @@ class Desk:
         """Whether nothing was asked of the daemon yet."""
         return self._phase == "starting" and self._task is None
 
+    def give_up(self, why: str) -> None:
+        """End a daemon of which nothing was asked; who comes to stop it meanwhile need only wait."""
+        self._phase = "stopping"
+        self._kill(why)
+
     # Tasks
 
     def _begin(self, kind: str, front: Peer | None, command: Message) -> None:

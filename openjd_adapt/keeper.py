@@ -133,7 +133,7 @@ class Keeper:
 
     def _on_gone(self, front: Peer) -> None:
         if front is self._starter and self._desk.is_untouched:
-            self._kill("the command that started it was gone before it had started")
+            self._desk.give_up("the command that started it was gone before it had started")
         self._desk.leave(front)
 
     def _cancel(self, front: Peer, message: Message) -> None:

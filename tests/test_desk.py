@@ -751,6 +751,19 @@ def test_how_a_worker_dies_is_told_though_a_front_still_takes_the_output_of_a_fi
     assert front.seen == MUCH and result_of(front) == [result]
 
 
+def test_a_stop_while_a_daemon_is_given_up_waits_for_its_end_and_is_no_failure():
+    history = History()
+    assert history.desk.is_untouched
+    history.desk.give_up("its command is gone")
+    assert history.kills == [(0, "its command is gone")] and not history.desk.is_untouched
+    front = history.stop(5)
+    assert notes_of(front) == ["the daemon is already stopping"] and history.commands == []
+    history.dies("its command is gone", killed=True)
+    assert result_of(front) == [] and history.desk.ended == "its command is gone" and history.desk.stop_code == 0
+    history.leave(front)
+    assert history.is_over
+
+
 def test_a_stop_of_a_daemon_whose_worker_is_dead_makes_it_end_in_five_seconds(desk):
     desk.run()
     desk.prints(MUCH)
