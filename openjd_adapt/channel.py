@@ -8,6 +8,7 @@ from __future__ import annotations
 import _socket
 import json
 import os
+import time
 from functools import partial
 
 from . import private_folder, system
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 #: How a draft begins once it is written.
 _BEGIN = b'{"wire": '
+#: Between two looks whether a start has given its daemon's file its name.
+_LOOK_SECONDS = 0.02
 
 
 class ConnectionFile:
@@ -240,14 +243,32 @@ def clear_for_start(path: str, show: Callable[[bytes], object]) -> str | None:
 
 def remove_drafts(path: str) -> None:
     """Remove what starts have left beside ``path`` that were killed before they had a daemon."""
+    for draft in _drafts(path):
+        _remove_draft(draft, system.lock)
+
+
+def await_drafts(path: str, patience: float) -> None:
+    """The same, but wait for starts that are under way, until they have a daemon or are dead; so long at most."""
+    end = time.monotonic() + patience
+
+    def lock(draft: str, descriptor: int) -> bool:
+        while os.path.exists(draft) and time.monotonic() < end:
+            if system.wait_for_lock(descriptor, _LOOK_SECONDS):  # no event tells that a file has got its name
+                return True
+        return False
+
+    for draft in _drafts(path):
+        _remove_draft(draft, partial(lock, draft))
+
+
+def _drafts(path: str) -> list[str]:
     folder, name = os.path.split(path)
     try:
         names = os.listdir(folder)
     except OSError:
-        return
-    for draft in names:
-        if draft.startswith(name + ".") and draft[len(name) + 1 :].isdigit():
-            _remove_draft(os.path.join(folder, draft), system.lock)
+        return []
+    drafts = (draft for draft in names if draft.startswith(name + ".") and draft[len(name) + 1 :].isdigit())
+    return [os.path.join(folder, draft) for draft in drafts]
 
 
 def remove_own_draft(path: str, patience: float) -> None:

@@ -7,7 +7,7 @@ import os
 from functools import partial
 
 from . import messages, system
-from .channel import ConnectionFile, remove_drafts, remove_own_draft
+from .channel import ConnectionFile, await_drafts, remove_own_draft
 from .errors import CANCELED, DONE, FAILED, InputError, NoDaemonError
 from .front import ANSWER_SECONDS, Front, Late, Left, write_all
 
@@ -204,7 +204,7 @@ def _show_last_words(path: str) -> None:
 
 def stop(path: str, timeout: float) -> int:
     """Stop the daemon behind ``path`` and remove what it leaves; returns when all of it is dead or cannot be."""
-    remove_drafts(path)
+    await_drafts(path, DEATH_SECONDS)
     try:
         file = ConnectionFile(path)
     except NoDaemonError as error:

@@ -44,11 +44,12 @@ def serve(keeper: int, address: dict[str, Any], groups: int | None) -> None:
 
 
 def _tidy_up(address: dict[str, Any], status: int) -> None:
+    """Do what the keeper could not: it was killed, or had nothing to keep and has given its file no name."""
     from . import private_folder
     from .address import note_death
     from .errors import describe_exit
 
-    if status:
+    if status or os.path.exists(address["draft"]):
         how = describe_exit(-os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status))
         note_death(address, "its keeper " + how)
     private_folder.remove(address["private_folder"])

@@ -25,10 +25,8 @@ def serve(starter: int, lifeline: int, address: dict[str, Any] | None, groups: i
     :meth:`Address.to_dict` gives.
     """
     connection = _socket.socket(fileno=starter)
-    place = Address.from_dict(address) if address else None
     plan = Plan.receive(connection)
-    if plan:
-        plan.address = place
-        keep(plan, Peer(connection), lifeline, None if groups is None else system.Ledger(groups))
-    elif place:
-        place.abandon()
+    if plan is None:
+        return  # the command was killed before it had said what to do; the guardian tidies up
+    plan.address = Address.from_dict(address) if address else None
+    keep(plan, Peer(connection), lifeline, None if groups is None else system.Ledger(groups))

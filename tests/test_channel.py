@@ -541,3 +541,29 @@ def test_what_a_killed_start_has_left_is_removed(tmp_path, text):
     draft.chmod(0o600)
     channel.remove_drafts(str(tmp_path / "connection.json"))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("end", ["published", "dead", "neither"])
+def test_a_start_that_is_under_way_is_waited_for_until_it_has_its_file_or_is_dead(tmp_path, monkeypatch, end):
+    path, draft = tmp_path / "connection.json", tmp_path / "connection.json.4711"
+    holder = system.create_private(str(draft))
+    system.lock(holder)
+    wait, looks = system.wait_for_lock, []
+
+    def look(descriptor, timeout):
+        looks.append(timeout)
+        if len(looks) == 3 and end == "published":
+            system.give_name(str(draft), str(path))
+            draft.unlink()
+        if len(looks) == 3 and end == "dead":
+            os.close(holder)
+        return wait(descriptor, timeout)
+
+    monkeypatch.setattr(system, "wait_for_lock", look)
+    channel.await_drafts(str(path), 60 if end != "neither" else 0.3)
+    if end == "neither":
+        assert draft.exists() and len(looks) > 3
+    else:
+        assert len(looks) == 3 and path.exists() == (end == "published") and not draft.exists()
+    if end != "dead":
+        os.close(holder)
