@@ -24,6 +24,10 @@ _logger = logging.getLogger(__name__)
 
 #: How long, in seconds, output is waited for when a process has ended but a descendant holds its pipe.
 DRAIN_SECONDS = 1.0
+#: How much, in bytes, may stand in a stream when its process has ended; and how long passing that on may take on a
+#: host that has no time, in seconds.
+PIPE_BYTES = 64 * 1024
+CATCH_UP_SECONDS = 60.0
 #: How long, in seconds, a process may take to die of SIGKILL before it is left to whoever outlives this one.
 DEATH_SECONDS = 10.0
 
@@ -50,6 +54,7 @@ class StreamLogger(threading.Thread):
         self._forwarder = LineForwarder(level, loggers, handlers, encoding)
         self._state = threading.Condition()
         self._in_hand = False
+        self._taken = 0
         self._ended = False
         #: When the stream has brought something last, on the clock of :func:`time.monotonic`.
         self.last_output = time.monotonic()
@@ -85,6 +90,7 @@ class StreamLogger(threading.Thread):
             self.last_output = time.monotonic()
             self._forwarder.feed(chunk)
             with self._state:
+                self._taken += len(chunk)
                 self._in_hand = False
                 self._state.notify_all()
 
@@ -93,6 +99,21 @@ class StreamLogger(threading.Thread):
         with self._state:
             self._state.wait_for(
                 lambda: self._ended or not (self._in_hand or system.wait_readable(self._stream.fileno(), 0)), timeout
+            )
+
+    def catch_up(self) -> None:
+        """Wait until what the process had written when it ended is passed on, and not for what others write."""
+        if not self.is_alive():
+            return
+        with self._state:
+            last = self._taken + PIPE_BYTES
+            self._state.wait_for(
+                lambda: (
+                    self._ended
+                    or self._taken > last
+                    or not (self._in_hand or system.wait_readable(self._stream.fileno(), 0))
+                ),
+                CATCH_UP_SECONDS,
             )
 
     def last_lines(self, count: int) -> list[str]:
@@ -300,6 +321,8 @@ class LoggingSubprocess:
         end = time.monotonic() + DRAIN_SECONDS
         for reader in self._readers:
             reader.join(max(0.0, end - time.monotonic()))
+        for reader in self._readers:
+            reader.catch_up()
 
     def _close_stdin(self) -> None:
         if self._process.stdin:

@@ -333,6 +333,31 @@ def test_what_cannot_be_started_is_named_in_one_line(args, options, names):
 # Output
 
 
+def test_what_stood_in_the_pipes_at_the_end_is_waited_for_however_slowly_it_is_taken():
+    seen = []
+
+    def take(match):
+        time.sleep(0.001)
+        seen.append(match.group(1))
+
+    handler = RegexHandler([RegexCallback([re.compile(r"^(\d+)$")], take)])
+    command = [sys.executable, "-c", "print(*range(3000), sep='\\n')"]
+    with LoggingSubprocess(args=command, stdout_handler=handler) as process:
+        process.wait()
+    assert len(seen) == 3000
+
+
+@pytest.mark.posix_only  # a descendant that goes on for ever, and has the pipe
+def test_a_descendant_that_writes_without_end_holds_up_no_wait():
+    code = "import os; os.fork() or os.execvp('yes', ['yes', 'x' * 900])"
+    process = LoggingSubprocess(args=[sys.executable, "-c", code])
+    begin = time.monotonic()
+    process.wait()
+    assert time.monotonic() - begin < 30
+    process.terminate(0)
+    os.killpg(process.pid, signal.SIGKILL)
+
+
 def test_all_output_is_shown_before_a_wait_returns_though_both_streams_are_full(capsys):
     run("for n in range(5000): print('out', n); print('err', n, file=sys.stderr)")
     lines = capsys.readouterr().out.splitlines()
