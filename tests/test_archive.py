@@ -31,12 +31,13 @@ def pack(folder, module, main):
     """An archive of the package, the folder or file of an adaptor, and a main; returns its path."""
     source = folder / "source"
     ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(str(ROOT / "openjd_adapt"), str(source / "openjd_adapt"), ignore=ignored)
+    copy = {"ignore": ignored, "copy_function": shutil.copyfile}  # Wine has no CopyFile2, which Python 3.13 copies by
+    shutil.copytree(str(ROOT / "openjd_adapt"), str(source / "openjd_adapt"), **copy)
     for path in module:
         if path.is_dir():
-            shutil.copytree(str(path), str(source / path.name), ignore=ignored)
+            shutil.copytree(str(path), str(source / path.name), **copy)
         else:
-            shutil.copy(str(path), str(source / path.name))
+            shutil.copyfile(str(path), str(source / path.name))
     (source / "__main__.py").write_text("from openjd_adapt import EntryPoint\n" + main)
     subprocess.check_call([sys.executable, "-m", "compileall", "-q", "-b", str(source)])
     target = folder / "readonly" / "adaptor.pyz"
