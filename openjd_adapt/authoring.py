@@ -17,7 +17,7 @@ import time
 
 from . import session, system
 from .errors import CANCELED, DONE, InputError
-from .frontend import FACTS_VARIABLE
+from .interpreter import FACTS_VARIABLE
 from .ranges import IntRange
 
 TYPE_CHECKING = False

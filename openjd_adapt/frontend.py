@@ -10,6 +10,7 @@ from . import messages, system
 from .channel import ConnectionFile, await_drafts, remove_own_draft
 from .errors import CANCELED, DONE, FAILED, InputError, NoDaemonError
 from .front import ANSWER_SECONDS, Front, Late, Left, write_all
+from .interpreter import FACTS_VARIABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,16 +33,9 @@ DEATH_SECONDS = 10.0
 show = partial(write_all, 1)
 
 
-#: Names a file for what a command has to tell the ``session`` that runs it, beside its output.
-FACTS_VARIABLE = "OPENJD_ADAPT_FACTS"
-
-
 def conclude(front: Front, result: dict[str, Any]) -> int:
     """Show how a task ended, and return the exit code for it."""
-    facts = os.environ.get(FACTS_VARIABLE)
-    if facts:
-        with open(facts, "w", encoding="ascii") as stream:
-            stream.write("%d" % result.get("calls", 0))
+    _tell_facts(result)
     if result["outcome"] == "failed" and result["code"] == FAILED:
         front.say(messages.fail(result["message"]))
     elif result["outcome"] == "failed":
@@ -49,6 +43,17 @@ def conclude(front: Front, result: dict[str, Any]) -> int:
     elif result["outcome"] == "canceled":
         front.tell("INFO: " + result["message"])
     return int(result["code"])
+
+
+def _tell_facts(result: dict[str, Any]) -> None:
+    """Tell a session that runs this command how often the application was called."""
+    path = os.environ.get(FACTS_VARIABLE)
+    if path:
+        try:
+            with open(path, "w", encoding="ascii") as stream:
+                stream.write("%d" % result.get("calls", 0))
+        except OSError:
+            return  # it goes without, rather than that a task fails for it
 
 
 def _starter() -> ModuleType:

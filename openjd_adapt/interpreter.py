@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+#: Names a file for what this command has to tell the ``session`` that runs it, beside its output.
+FACTS_VARIABLE = "OPENJD_ADAPT_FACTS"
+
 #: How the names of programs begin that take a Python's options: its own, Maya's, Houdini's, Cinema 4D's, 3ds Max's.
 _PYTHONS = ("python", "pypy", "mayapy", "hython", "c4dpy", "3dsmaxpy")
 
@@ -29,12 +32,13 @@ def flags() -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """What a process gets that runs this program again and may outlive this one.
+    """What a process gets that runs this program again and may outlive this one: all but what is for this one alone.
 
     A one-file program of PyInstaller unpacks itself into a folder that goes when it ends, and what it starts of itself
     uses that folder, unless it is told to unpack itself again.
     """
     found = dict(os.environ)
+    found.pop(FACTS_VARIABLE, None)
     unpacked = getattr(sys, "_MEIPASS", None)
     if unpacked:
         found["PYINSTALLER_RESET_ENVIRONMENT"] = "1"

@@ -216,3 +216,31 @@ def test_a_session_whose_output_nobody_reads_is_canceled_and_leaves_nothing(farm
     shown = process.stderr.read().decode()
     assert process.wait(60) == 4 and "Traceback" not in shown, shown
     farm.wait_until_nothing_is_left(0)
+
+
+NESTED = """
+import os, subprocess, sys
+from openjd_adapt import Adaptor
+
+class Nested(Adaptor):
+    def on_start(self):
+        print("told", "OPENJD_ADAPT_FACTS" in os.environ)
+
+    def on_run(self, run_data):
+        if run_data.get("depth", 1):
+            command = [sys.executable, "-m", "openjd_adapt", "--adaptor", __file__, "run", "--run-data", "depth: 0"]
+            subprocess.run(command, check=True)
+"""
+
+
+def test_what_a_command_is_to_tell_its_session_is_not_for_what_an_adaptor_starts(farm):
+    farm.adaptor = str(farm.folder / "nested.py")
+    (farm.folder / "nested.py").write_text(NESTED)
+    done = farm("session")
+    assert done.code == 0 and done.lines.count("told False") == 2 and "told True" not in done.lines, done
+
+
+def test_a_command_that_cannot_tell_its_session_goes_without(farm):
+    farm.env["OPENJD_ADAPT_FACTS"] = str(farm.folder / "nowhere" / "facts")
+    done = farm("run", "--run-data", '{"do": "say", "text": "x"}')
+    assert done.code == 0 and done.err == "", done
