@@ -119,17 +119,6 @@ class Address:
             return False
         return line.endswith(b"\n") and line != self._record
 
-    def note_end(
-        self,
-        how: str,
-        code: int,
-        unseen: int = 0,
-        last_words: Callable[[int], Iterable[bytes]] = lambda size: (),
-        lost: int = 0,
-    ) -> None:
-        """What :func:`note_end` does."""
-        note_end(self.descriptor, how, code, unseen, last_words, lost)
-
     def abandon(self) -> None:
         """Nobody will listen here after all."""
         os.unlink(self._draft)

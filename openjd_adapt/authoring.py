@@ -60,7 +60,7 @@ def rehearse(
             passed = _passed(folder, data)
             code = show.phase("task %d" % number, [*command, "daemon", "run", *daemon, "--run-data", passed])
         if show.canceled and code <= DONE:
-            code = CANCELED  # between two commands, or before the running one could hear it
+            code = CANCELED  # between two commands, or (below 0) before the running one could hear it
         stopped = show.phase("stop", [*command, "daemon", "stop", *daemon], spared=True)
     except BaseException:
         show.end([*command, "daemon", "stop", *daemon])
@@ -186,10 +186,7 @@ class _Show:
                 system.ask(self._process)  # the signal came while there was nobody to hand it on to
             for line in self._process.stdout:
                 lines += 1
-                try:
-                    self._print(name, line.decode("utf-8", "backslashreplace"))
-                except OSError:
-                    self._lose_reader()
+                self._print(name, line.decode("utf-8", "backslashreplace"))
             code = self._process.wait()
         self._process = None
         self._erase()
@@ -211,9 +208,18 @@ class _Show:
         null = subprocess.DEVNULL
         subprocess.call(command, stdin=null, stdout=null, stderr=null, **system.ASKABLE_OPTIONS)
 
+    def _write(self, text: str) -> None:
+        try:
+            self._out.write(text)
+            self._out.flush()
+        except OSError:
+            self._lose_reader()
+
     def _lose_reader(self) -> None:
         """Nobody sees any of it any more: that is a cancel, as with every command."""
-        os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, self._out.fileno())
+        os.close(null)
         self._terminal = self._coloured = False
         if self._process and not self._spared:
             system.ask(self._process)
@@ -247,9 +253,8 @@ class _Show:
             self._status = line.partition(": ")[2].strip()
         if not self._terminal or not line.startswith(("openjd_progress: ", "openjd_status: ")):
             colour = next((colour for begin, colour in _COLOURS.items() if line.startswith(begin)), "")
-            self._out.write(self._painted(line.rstrip("\n"), colour) + line[len(line.rstrip("\n")) :])
+            self._write(self._painted(line.rstrip("\n"), colour) + line[len(line.rstrip("\n")) :])
         self._draw(name)
-        self._out.flush()
 
     def _draw(self, name: str) -> None:
         """The progress line, on a terminal."""
@@ -257,23 +262,23 @@ class _Show:
             bar = "#" * int(self._percent * _BAR_WIDTH / 100)
             place = "%s of %d" % (name, self._tasks) if name.startswith("task") else name
             text = "%s [%-*s] %3.0f %% %s" % (place, _BAR_WIDTH, bar, self._percent, self._status)
-            self._out.write(text[:_LINE_WIDTH].rstrip())
-            self._out.flush()
+            self._write(text[:_LINE_WIDTH].rstrip())
 
     def _erase(self) -> None:
         if self._terminal:
-            self._out.write("\r\033[K")
+            self._write("\r\033[K")
 
     def _painted(self, text: str, colour: str) -> str:
         return "\033[%sm%s\033[0m" % (colour, text) if self._coloured and colour else text
 
     def summary(self) -> None:
         """A row a phase: its name, seconds, calls of the application, lines of output and exit code."""
-        print("%-10s %9s %8s %8s %6s" % ("phase", "seconds", "calls", "lines", "exit"), file=self._out)
+        rows = ["%-10s %9s %8s %8s %6s" % ("phase", "seconds", "calls", "lines", "exit")]
         for phase in self.phases:
             row = "%(phase)-10s %(seconds)9.3f %(calls)8d %(lines)8d %(exit)6d" % phase
-            print(self._painted(row, _RED if phase["exit"] else ""), file=self._out)
-        print("%-10s %9.3f" % ("all", sum(phase["seconds"] for phase in self.phases)), file=self._out)
+            rows.append(self._painted(row, _RED if phase["exit"] else ""))
+        rows.append("%-10s %9.3f" % ("all", sum(phase["seconds"] for phase in self.phases)))
+        self._write("\n".join(rows) + "\n")
 
 
 def _hangup() -> list[int]:

@@ -214,7 +214,7 @@ def _template(app: App, options: Options) -> int:
     with contextlib.redirect_stdout(sys.stderr):  # what an adaptor prints when it is imported is no part of it
         adaptor = app.load()
     command = [app.executable, *map(absolute, app.program())]
-    modules = [adaptor.__module__, getattr(sys.modules["__main__"].__spec__, "name", ""), __name__]
+    modules = [adaptor.__module__, getattr(getattr(sys.modules["__main__"], "__spec__", None), "name", ""), __name__]
     schemas = template.schemas_beside(getattr(sys.modules[adaptor.__module__], "__file__", None) or "")
     print(template.make(app.name, command, template.import_folders(modules), schemas), end="")
     return DONE

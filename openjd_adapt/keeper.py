@@ -13,6 +13,7 @@ import time
 from functools import partial
 
 from . import private_folder, session, system, vigil
+from .address import note_end
 from .desk import HASTE_SECONDS, Desk
 from .errors import BAD_INPUT, FAILED, AdaptError, describe_exit
 from .loop import Loop, Trickle
@@ -108,7 +109,8 @@ class Keeper:
             self._loop.turn()
             self._reception.drop_closed()
         if self._plan.address:
-            self._plan.address.note_end(
+            note_end(
+                self._plan.address.descriptor,
                 self._desk.ended,
                 self._desk.stop_code,
                 self._delivery.unread,
@@ -237,7 +239,7 @@ def keep(plan: Plan, starter: Peer, lifeline: int | None, groups: Ledger | None)
         Keeper(plan, starter, lifeline, groups).serve()
     except AdaptError as error:
         if plan.address:
-            plan.address.note_end(str(error), FAILED)
+            note_end(plan.address.descriptor, str(error), FAILED)
         starter.send({"error": str(error), "code": error.exit_code})
     except Exception as error:
         _report_fault(plan, starter, error)
@@ -254,5 +256,6 @@ def _report_fault(plan: Plan, starter: Peer, error: Exception) -> None:
 
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     if plan.address:
-        plan.address.note_end("its keeper failed, which is a fault of openjd_adapt: " + text, FAILED)
+        how = "its keeper failed, which is a fault of openjd_adapt: " + text
+        note_end(plan.address.descriptor, how, FAILED)
     starter.send({"error": "the keeper failed, which is a fault of openjd_adapt: " + text, "code": FAILED})

@@ -46,7 +46,6 @@
 ``read_at``                      bytes of an open file, at a place
 ``remove_private_folder``        remove it, and nothing that somebody may have put in its place
 ``reset_signals``                undo the signal settings that a caller has left
-``set_title``                    what ``ps`` shows for this process
 ``settle``                       let what was sent reach the other process before this one ends
 ``start_time``                   when a process started, in the host's own units; 0 where it cannot be told
 ``temporary_folder``             where private folders are made
@@ -66,6 +65,7 @@ Only where processes are forked (Linux, macOS), and in ``posix_launch``:
 ``become_subreaper``             make orphaned descendants this process's children; False where that cannot be had
 ``close_inherited``              close every descriptor but a few
 ``has_ended``                    whether a child has ended, leaving its pid in place
+``set_title``                    what ``ps`` shows for a fork
 ``silence``                      leave nothing of the command's standard input, output and error open
 ``worker_groups``                in the adaptor's process: its list of groups
 ===============================  ====================================================================================

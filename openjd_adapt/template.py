@@ -10,8 +10,8 @@ import os
 import re
 import sys
 
-from . import archive, data
-from .data import INIT_DATA, RUN_DATA, SCHEMA_FILES
+from . import data
+from .data import INIT_DATA, RUN_DATA
 from .errors import InputError
 
 TYPE_CHECKING = False
@@ -34,11 +34,10 @@ _TASKS = 3
 def schemas_beside(module_file: str) -> dict[str, dict[str, Any]]:
     """The schemas of init data and run data in the folder ``schemas`` beside a module; empty where there is none."""
     folder = os.path.join(os.path.dirname(os.path.abspath(module_file)), "schemas")
-    found: dict[str, dict[str, Any]] = {}
-    for kind, name in SCHEMA_FILES.items():
-        path = os.path.join(folder, name)
-        schema = data.parse("schema " + path, data.read_text("schema " + path, path)) if archive.exists(path) else {}
-        found[kind] = schema if isinstance(schema, dict) else {}
+    found: dict[str, dict[str, Any]] = {INIT_DATA: {}, RUN_DATA: {}}
+    for kind, path in data.schema_paths(folder).items():
+        schema = data.parse("schema " + path, data.read_text("schema " + path, path))
+        found[kind] = schema if isinstance(schema, dict) else {}  # true and false are schemas, too
     return found
 
 

@@ -27,7 +27,6 @@ __all__ = [
     "kill_own_group",
     "name_of",
     "prepare_command",
-    "set_title",
     "start_time",
     "wait_unreaped",
     "wake",
@@ -289,10 +288,6 @@ def descendants(pid: int) -> list[int]:
 def children() -> set[int]:
     """Nobody asks: a job tells which processes are whose."""
     return set()
-
-
-def set_title(title: str) -> None:
-    """Nothing is shown for a process but its command line, which holds no data."""
 
 
 def wait_unreaped(process: subprocess.Popen[bytes]) -> int:

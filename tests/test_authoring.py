@@ -195,7 +195,7 @@ def test_a_signal_while_a_command_is_being_started_is_handed_on_to_it(farm):
         "authoring._Show._draw = cancel_then_draw"
     )
     code, out = rehearse(farm, change, {"do": "sleep", "seconds": 50})
-    assert code != 0 and "task 2" not in out and "\nstop " in out
+    assert code == 4 and "task 2" not in out and "\nstop " in out
 
 
 @pytest.mark.posix_only
@@ -244,3 +244,18 @@ def test_a_command_that_cannot_tell_its_session_goes_without(farm):
     farm.env["OPENJD_ADAPT_FACTS"] = str(farm.folder / "nowhere" / "facts")
     done = farm("run", "--run-data", '{"do": "say", "text": "x"}')
     assert done.code == 0 and done.err == "", done
+
+
+@pytest.mark.posix_only
+def test_a_terminal_that_is_gone_is_a_cancel_and_no_traceback(farm):
+    ours, theirs = os.openpty()
+    tasks = ['{"do": "sleep", "seconds": 1}', '{"do": "say", "text": "lost"}', '{"do": "sleep", "seconds": 300}']
+    process = farm.popen("session", *(word for task in tasks for word in ("--run-data", task)), stdout=theirs)
+    os.close(theirs)
+    shown = b""
+    while b"sleeping" not in shown:
+        shown += os.read(ours, 65536)
+    os.close(ours)  # it leads a session of its own, and so gets no SIGHUP for that
+    told = process.stderr.read().decode()
+    assert process.wait(60) == 4 and "Traceback" not in told, told
+    farm.wait_until_nothing_is_left(0)

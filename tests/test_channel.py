@@ -14,7 +14,7 @@ import sys
 import pytest
 
 from openjd_adapt import channel, posix_endpoint, private_folder, system
-from openjd_adapt.address import bind
+from openjd_adapt.address import bind, note_end
 from openjd_adapt.channel import ConnectionFile
 from openjd_adapt.errors import InputError, NoDaemonError
 
@@ -96,7 +96,7 @@ LINES = b"".join(b"line %d\n" % number for number in range(400_000))
 @pytest.mark.parametrize("size", [0, 1, 100_000, len(LINES)])
 def test_all_that_nobody_has_seen_is_shown_to_the_first_who_asks_and_to_nobody_else(daemon, read, size):
     data = LINES[len(LINES) - size :]
-    daemon.address.note_end("it was stopped", 1, len(data), pieces_of(data))
+    note_end(daemon.address.descriptor, "it was stopped", 1, len(data), pieces_of(data))
     daemon.dies()
     file = read(daemon.path)
     assert file.claim() and not file.alive
@@ -110,7 +110,7 @@ def test_all_that_nobody_has_seen_is_shown_to_the_first_who_asks_and_to_nobody_e
 
 def test_last_words_are_bytes_of_any_kind_and_no_line_of_them_is_taken_for_a_record(daemon, read):
     data = b'\0\xff{"how": "forged", "code": 0, "lost": 9}\n\n{}\nno line break'
-    daemon.address.note_end("it fell", 1, len(data), pieces_of(data))
+    note_end(daemon.address.descriptor, "it fell", 1, len(data), pieces_of(data))
     daemon.dies()
     file = read(daemon.path)
     assert (words(file), file.ended["how"]) == (data, "it fell")
@@ -122,7 +122,7 @@ def test_two_who_have_read_the_file_before_its_words_were_shown_show_them_once(d
             raise OSError(errno.EIO, "Input/output error")
         return iter([b""])
 
-    daemon.address.note_end("it fell", 1, 4, broken)
+    note_end(daemon.address.descriptor, "it fell", 1, 4, broken)
     daemon.dies()
     first, second = read(daemon.path), read(daemon.path)
     assert words(first) == b"WARNING: 4 bytes of output are lost: the disk was full\n"
@@ -148,8 +148,8 @@ def test_a_daemon_that_knew_what_might_kill_it_from_outside_has_it_in_its_obitua
 
 
 def test_how_a_daemon_ended_is_noted_once(daemon, read):
-    daemon.address.note_end("it was stopped", 0, 4, pieces_of(b"one\n"))
-    daemon.address.note_end("its keeper was killed", 1, 4, pieces_of(b"two\n"))
+    note_end(daemon.address.descriptor, "it was stopped", 0, 4, pieces_of(b"one\n"))
+    note_end(daemon.address.descriptor, "its keeper was killed", 1, 4, pieces_of(b"two\n"))
     daemon.dies()
     file = read(daemon.path)
     assert (file.ended["how"], words(file)) == ("it was stopped", b"one\n")
@@ -159,7 +159,7 @@ def test_how_a_daemon_ended_is_noted_anew_by_the_guardian_of_a_keeper_that_was_k
     with daemon.path.open("ab") as stream:
         stream.write(b'{"how": "it was sto')
     assert read(daemon.path).ended is None
-    daemon.address.note_end("its keeper was killed by SIGKILL", 1)
+    note_end(daemon.address.descriptor, "its keeper was killed by SIGKILL", 1)
     daemon.dies()
     assert read(daemon.path).ended["how"] == "its keeper was killed by SIGKILL"
 
@@ -167,14 +167,14 @@ def test_how_a_daemon_ended_is_noted_anew_by_the_guardian_of_a_keeper_that_was_k
 def test_a_reader_that_opened_the_file_while_the_daemon_lived_learns_how_it_ended(daemon, read):
     file = read(daemon.path)
     assert file.alive and file.ended is None
-    daemon.address.note_end("it was stopped", 0, 4, pieces_of(b"one\n"))
+    note_end(daemon.address.descriptor, "it was stopped", 0, 4, pieces_of(b"one\n"))
     daemon.dies()
     assert file.wait(30)
     assert (file.was_stopped, words(file)) == (True, b"one\n")
 
 
 def test_a_full_disk_keeps_the_last_16_kib_and_the_first_who_asks_is_told_what_is_lost(tiny_daemon, read):
-    tiny_daemon.address.note_end("it fell", 1, len(LINES), pieces_of(LINES))
+    note_end(tiny_daemon.address.descriptor, "it fell", 1, len(LINES), pieces_of(LINES))
     tiny_daemon.dies()
     lost = b"WARNING: %d bytes of output are lost: the disk was full\n" % (len(LINES) - 16 * 1024)
     assert words(read(tiny_daemon.path)) == lost + LINES[-16 * 1024 :]
@@ -196,7 +196,7 @@ def fill(folder):
 def test_a_disk_that_is_all_full_keeps_at_least_how_the_daemon_ended(tiny_daemon, read):
     # The first page of the file has room for a second line where not a single one is free.
     fill(tiny_daemon.path.parent)
-    tiny_daemon.address.note_end("it fell", 1, len(LINES), pieces_of(LINES))
+    note_end(tiny_daemon.address.descriptor, "it fell", 1, len(LINES), pieces_of(LINES))
     tiny_daemon.dies()
     file = read(tiny_daemon.path)
     assert file.ended["how"] == "it fell"
@@ -218,7 +218,7 @@ def test_a_disk_that_takes_nothing_leaves_the_file_as_it_was_and_the_lock_tells_
         return write(descriptor, data[:left], offset)
 
     monkeypatch.setattr(system, "write_at", full)
-    daemon.address.note_end("it fell", 1, 4, pieces_of(b"one\n"))
+    note_end(daemon.address.descriptor, "it fell", 1, 4, pieces_of(b"one\n"))
     monkeypatch.undo()
     assert daemon.path.read_bytes() == before
     daemon.dies()
@@ -232,14 +232,14 @@ def test_a_spool_that_does_not_give_back_its_output_costs_the_output_and_not_the
         if size:
             raise OSError(errno.EIO, "Input/output error")
 
-    daemon.address.note_end("it fell", 1, 30_000, broken)
+    note_end(daemon.address.descriptor, "it fell", 1, 30_000, broken)
     daemon.dies()
     file = read(daemon.path)
     assert file.ended["how"] == "it fell" and file.ended["lost"] == 30_000
 
 
 def test_a_new_daemon_shows_what_the_dead_one_wrote_last_and_takes_its_place(daemon):
-    daemon.address.note_end("it fell", 1, 4, pieces_of(b"one\n"))
+    note_end(daemon.address.descriptor, "it fell", 1, 4, pieces_of(b"one\n"))
     with pytest.raises(InputError, match=r"a daemon is already running \(pid %d\)" % os.getpid()):
         channel.clear_for_start(str(daemon.path), pytest.fail)
     daemon.dies()
@@ -255,7 +255,7 @@ def test_a_new_daemon_shows_what_the_dead_one_wrote_last_and_takes_its_place(dae
 
 def test_a_file_that_is_as_it_was_written_is_not_gone_also_when_its_end_is_noted(daemon):
     assert not daemon.address.is_gone()
-    daemon.address.note_end("it was stopped", 0)
+    note_end(daemon.address.descriptor, "it was stopped", 0)
     assert not daemon.address.is_gone()
 
 
