@@ -46,9 +46,10 @@ if TYPE_CHECKING:
     from .managed import ManagedProcess as ManagedProcess
     from .output import ADAPTOR_OUTPUT as ADAPTOR_OUTPUT, STDERR as STDERR, STDOUT as STDOUT
     from .paths import PathMappingRule as PathMappingRule
-    from .process import LoggingSubprocess as LoggingSubprocess, StreamLogger as StreamLogger
+    from .process import LoggingSubprocess as LoggingSubprocess
     from .ranges import IntRange as IntRange
     from .server import AdaptorServer as AdaptorServer
+    from .stream_logger import StreamLogger as StreamLogger
     from .validators import (
         AdaptorDataValidator as AdaptorDataValidator,
         AdaptorDataValidators as AdaptorDataValidators,
@@ -80,7 +81,8 @@ _HOMES = {
     "ranges": ("IntRange",),
     "server": ("AdaptorServer",),
     "watch": ("Fatal", "Ignore", "Progress", "Status", "Warn"),
-    "process": ("LoggingSubprocess", "StreamLogger"),
+    "process": ("LoggingSubprocess",),
+    "stream_logger": ("StreamLogger",),
     "validators": ("AdaptorDataValidator", "AdaptorDataValidators"),
     "versions": ("SemanticVersion",),
 }

@@ -58,7 +58,7 @@
 ``write_at``                     put bytes into an open file, at a place
 ===============================  ====================================================================================
 
-Only where processes are forked (Linux, macOS), and in ``posix_launch``:
+Only where processes can be forked (Linux, macOS):
 
 ===============================  ====================================================================================
 ``Ledger``                       the groups of a daemon, for hosts where its orphans are nobody's to find
@@ -70,7 +70,7 @@ Only where processes are forked (Linux, macOS), and in ``posix_launch``:
 ``worker_groups``                in the adaptor's process: its list of groups
 ===============================  ====================================================================================
 
-Only where they are not (Windows), and in ``windows_launch``:
+Only where they cannot (Windows):
 
 ===============================  ====================================================================================
 ``start_keeper``                 start a keeper as a process of its own

@@ -26,6 +26,7 @@ LAYERS = """
     commands
     app
     authoring stand_in testing scaffold
+    fake_application
     template scaffold_texts
     frontend
     front posix_launch windows_launch
@@ -37,6 +38,7 @@ LAYERS = """
     adaptor
     application managed
     process
+    stream_logger
     meter watcher
     watch
     ladder
