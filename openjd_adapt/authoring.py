@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _BAR_WIDTH = 30
 _LINE_WIDTH = 100
+#: The last exit code that a command can choose on every system; others tell what has ended it.
+_LAST_CODE = 255
 
 
 def rehearse(
@@ -59,8 +61,8 @@ def rehearse(
                 break
             passed = _passed(folder, data)
             code = show.phase("task %d" % number, [*command, "daemon", "run", *daemon, "--run-data", passed])
-        if show.canceled and code <= DONE:
-            code = CANCELED  # between two commands, or (below 0) before the running one could hear it
+        if show.canceled and code == DONE:
+            code = CANCELED  # between two commands
         stopped = show.phase("stop", [*command, "daemon", "stop", *daemon], spared=True)
     except BaseException:
         show.end([*command, "daemon", "stop", *daemon])
@@ -158,6 +160,7 @@ class _Show:
         self._status = ""
         self._process: subprocess.Popen[bytes] | None = None
         self._spared = False
+        self._killed = False
         self.canceled = False
         self._wakeup = system.Wakeup(*system.CANCEL_SIGNALS, *_hangup())
         # The main thread waits in a read, which a console event of Windows does not end.
@@ -169,6 +172,7 @@ class _Show:
         ``spared``: the first signal is not its own, for it does already what a cancel is to lead to.
         """
         self._spared = spared
+        self._killed = False
         begin = time.monotonic()
         lines = 0
         self._percent, self._status = 0.0, ""
@@ -183,12 +187,14 @@ class _Show:
         ) as self._process:
             assert self._process.stdout is not None
             if self.canceled and not spared:
-                system.ask(self._process)  # the signal came while there was nobody to hand it on to
+                self._cancel(self._process)  # the signal came while there was nobody to hand it on to
             for line in self._process.stdout:
                 lines += 1
                 self._print(name, line.decode("utf-8", "backslashreplace"))
             code = self._process.wait()
         self._process = None
+        if self.canceled and (self._killed or not DONE <= code <= _LAST_CODE):
+            code = CANCELED  # it ended before it could hear of that
         self._erase()
         seconds = time.monotonic() - begin
         self.phases.append(
@@ -202,6 +208,9 @@ class _Show:
             }
         )
         return code
+
+    def _cancel(self, process: subprocess.Popen[bytes]) -> None:
+        self._killed = not system.ask(process)
 
     def end(self, command: list[str]) -> None:
         """Stop the daemon though nobody is there to see it."""
@@ -222,7 +231,7 @@ class _Show:
         os.close(null)
         self._terminal = self._coloured = False
         if self._process and not self._spared:
-            system.ask(self._process)
+            self._cancel(self._process)
         self.canceled = True
 
     def _take_calls(self) -> int:
@@ -241,7 +250,7 @@ class _Show:
             for _ in self._wakeup.heard():
                 process = self._process
                 if process and not (self._spared and not self.canceled):
-                    system.ask(process)
+                    self._cancel(process)
                 self.canceled = True
 
     def _print(self, name: str, line: str) -> None:

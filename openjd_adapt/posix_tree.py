@@ -191,9 +191,10 @@ class Tree:
                 send_signal(pid, started, number)
 
 
-def ask(process: subprocess.Popen[bytes]) -> None:
-    """Ask a child, a command of ours, to end, as a scheduler does (SIGTERM)."""
+def ask(process: subprocess.Popen[bytes]) -> bool:
+    """Ask a child, a command of ours, to end, as a scheduler does (SIGTERM); whether that can be done."""
     process.send_signal(signal.SIGTERM)
+    return True
 
 
 def send_signal(pid: int, started: int, number: int) -> bool:

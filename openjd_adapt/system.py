@@ -19,7 +19,7 @@
 ``Wakeup``                       a bell that signals ring, too
 ``Worker``                       the process of an adaptor, with all below its keeper: output, control, end
 ``accept``                       take the next connection
-``ask``                          ask a child command to end, as a scheduler does
+``ask``                          ask a child command to end, as a scheduler does; False if it was killed instead
 ``catch_termination``            be told when this process is asked to end
 ``children``                     the pids of this process's children
 ``configuration_folder``         where the host's configuration lies

@@ -218,8 +218,8 @@ def _ask_from_here(pid: int) -> bool:
     return True
 
 
-def ask(process: subprocess.Popen[bytes]) -> None:
-    """Ask a child, a command of ours, to end, as a scheduler does; one that cannot be asked is killed.
+def ask(process: subprocess.Popen[bytes]) -> bool:
+    """Ask a child, a command of ours, to end, as a scheduler does; one that cannot be asked is killed: False.
 
     Without a console :func:`os.kill` fails, and on some Pythons raises SystemError.
     """
@@ -227,6 +227,8 @@ def ask(process: subprocess.Popen[bytes]) -> None:
         process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM))
     except (OSError, SystemError):
         process.kill()
+        return False
+    return True
 
 
 # Who is who

@@ -284,6 +284,7 @@ def test_the_first_signal_is_not_passed_to_a_sessions_stop_and_the_second_is(far
         "def ask(process):\n"
         "    asked.append(process)\n"
         "    process.kill()\n"
+        "    return True\n"
         "system.ask = ask\n"
         "show = authoring._Show(sys.stdout, 1, '')\n"
         "def ring(name, line, show=show):\n"

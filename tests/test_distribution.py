@@ -84,6 +84,7 @@ def test_the_wheel_installs_clean_and_runs(dist, tmp_path, farm):
     assert done.code == 0 and "INFO: installed" in done.lines, done
 
 
+@pytest.mark.posix_only
 def test_the_package_keeps_its_size():
     sources = [(ROOT / name).read_bytes() for name in package_files() if name.endswith(".py")]
     lines = sum(source.count(b"\n") for source in sources)
