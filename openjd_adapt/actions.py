@@ -7,6 +7,7 @@ import threading
 from collections import deque
 
 from .errors import InputError
+from .wire import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,13 +16,16 @@ if TYPE_CHECKING:
 
 
 class Action:
-    """A function of the application, by name, and its arguments: JSON values by name."""
+    """A function of the application, by name, and its arguments: JSON values by name.
 
-    def __init__(self, name: str, args: dict[str, Any] | None = None) -> None:
+    ``call``: the number of the call that waits for the answer; None if nobody does.
+    """
+
+    def __init__(self, name: str, args: dict[str, Any] | None = None, call: int | None = None) -> None:
         self.name = name
         self.args = args
-        #: The call that waits for the answer; None if nobody does.
-        self.call: int | None = None
+        self.call = call
+        self._frame = b""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Action) and (self.name, self.args) == (other.name, other.args)
@@ -34,6 +38,17 @@ class Action:
 
     def __str__(self) -> str:
         return json.dumps({"name": self.name, "args": self.args})
+
+    @property
+    def frame(self) -> bytes:
+        """The action as it is sent, made when it is first asked for.
+
+        Raises :class:`TypeError` or :class:`ValueError` if the arguments are not JSON, :class:`InputError` if they are
+        too much.
+        """
+        if not self._frame:
+            self._frame = encode({"action": self.name, "args": self.args, "call": self.call})
+        return self._frame
 
     @staticmethod
     def from_json_string(json_str: str) -> Action:

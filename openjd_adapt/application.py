@@ -18,7 +18,6 @@ from .lines import RegexCallback, RegexHandler
 from .peer import PACKAGE
 from .process import LoggingSubprocess
 from .server import AdaptorServer
-from .wire import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -237,14 +236,13 @@ class Application:
             self._server.shutdown()
 
     def _enqueue(self, name: str, args: dict[str, Any], number: int | None) -> None:
+        action = Action(name, args, number)
         try:
-            encode({"action": name, "args": args, "call": number})
+            action.frame  # noqa: B018 - whoever asks for what is not JSON is told here
         except InputError as error:
             raise InputError("the arguments of %s cannot be sent: %s" % (name, error)) from None
         except (TypeError, ValueError) as error:
             raise InputError("the arguments of %s are not JSON: %s" % (name, error)) from None
-        action = Action(name, args)
-        action.call = number
         task.current().calls += 1
         self._queue.enqueue_action(action)
 

@@ -22,7 +22,7 @@ from .channel import ConnectionFile
 from .errors import AdaptError, InputError, WireError
 from .paths import PathMappingRule, map_path
 from .peer import PACKAGE
-from .wire import check_hello, hello
+from .wire import check_hello, encode, hello
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 #: The environment variable in which an adaptor tells its application where to connect.
 SERVER_VARIABLE = "OPENJD_ADAPT_SERVER"
+#: The application can take an action.
+_NEXT = {"next": True}
 
 
 class Client:
@@ -54,6 +56,7 @@ class Client:
         self._inbox: list[Message] = []
         self._functions: dict[str, Callable[..., Any]] = {}
         self._asked = False
+        self._serves = False
         self._say(hello(PACKAGE))
         answer = self._receive(None)
         if answer is None or "error" in answer:
@@ -71,8 +74,12 @@ class Client:
 
     def serve_forever(self) -> None:
         """Take actions until the adaptor asks the application to end, or is gone."""
-        while self.poll_once(None):
-            pass
+        self._serves = True
+        try:
+            while self.poll_once(None):
+                pass
+        finally:
+            self._serves = False
 
     def poll_once(self, timeout: float | None = 0) -> bool:
         """Take one action if there is one within ``timeout`` seconds (None: however long it takes).
@@ -91,7 +98,7 @@ class Client:
         """The next action, not performed yet, or ``{"close": true}``; None if there is none in time or ever again."""
         if not self._asked:
             self._asked = True
-            self._say({"next": True})
+            self._say(_NEXT)
         message = self._receive(timeout)
         if message is not None and "action" in message:
             self._asked = False
@@ -135,21 +142,31 @@ class Client:
 
     def _answer(self, name: str, call: int, result: Any) -> None:
         try:
-            self._say({"answer": call, "result": result})
+            answer = encode({"answer": call, "result": result})
         except (TypeError, ValueError) as error:
             raise AdaptError("the result of %s is not JSON: %s" % (name, error)) from None
+        self._reply(answer)
 
     def _report(self, call: int | None, text: str, trace: str) -> None:
         if call is None:
             sys.stderr.write(trace or text + "\n")
         else:
-            self._say({"answer": call, "error": text, "traceback": trace})
+            self._reply(encode({"answer": call, "error": text, "traceback": trace}))
+
+    def _reply(self, answer: bytes) -> None:
+        """Send an answer; who only serves asks for the next action with it, which saves the adaptor a wake."""
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.flush()  # what was printed comes before the answer
+        if self._serves:
+            self._asked = True
+            answer += encode(_NEXT)
+        self._send(answer)
 
     def _say(self, message: Message) -> None:
-        if "answer" in message:  # what was printed comes before the answer
-            for stream in filter(None, (sys.stdout, sys.stderr)):
-                stream.flush()
-        self._peer.send(message)
+        self._send(encode(message))
+
+    def _send(self, frames: bytes) -> None:
+        self._peer.send_frames(frames)
         while self._peer.backlog:
             select.select([], [self._peer], [])
             self._peer.flush()

@@ -79,9 +79,7 @@ class ClientInterface:
             return HTTPStatus.GONE, "the adaptor has closed the connection", None
         if "action" not in message:
             return HTTPStatus.OK, HTTPStatus.OK.phrase, Action("close")
-        action = Action(message["action"], message["args"])
-        action.call = message["call"]
-        return HTTPStatus.OK, HTTPStatus.OK.phrase, action
+        return HTTPStatus.OK, HTTPStatus.OK.phrase, Action(message["action"], message["args"], message["call"])
 
     def _perform_action(self, a: Action) -> None:
         """Call the function of the action's name. What it raises is the caller's, unless the adaptor waits for it."""

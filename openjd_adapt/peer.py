@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 #: The folder of the package, which a peer of another version is told.
 PACKAGE = os.path.dirname(os.path.abspath(__file__))
 
-_RECEIVE_BYTES = 256 * 1024
+#: Larger reads cost more than they save: the C library maps new memory for each.
+_RECEIVE_BYTES = 64 * 1024
 #: So much is sent at once by threads that are not the loop's.
 _AT_ONCE_BYTES = 2 * 1024
 #: Who is heard among many says little at a time, so that one that asks without end holds up nobody.
@@ -54,19 +55,22 @@ class Peer:
 
     def send(self, message: Message, body: bytes = b"") -> None:
         """Queue a frame and send what the socket takes now. Raises :class:`InputError` as :func:`encode` does."""
+        self.send_frames(encode(message, body))
+
+    def send_frames(self, data: bytes) -> None:
+        """As :meth:`send`, for what is encoded already."""
         if self._deaf:
             return
-        self._outgoing += encode(message, body)
+        self._outgoing += data
         self.flush()
         if self.backlog:
             self.on_backlog()
 
-    def send_at_once(self, message: Message) -> bool:
+    def send_at_once(self, data: bytes) -> bool:
         """Send a small frame if nothing waits and the socket takes it; False if nothing of it was sent.
 
-        For a thread that is not the loop's, while no other sends. Raises :class:`InputError` as :func:`encode` does.
+        For a thread that is not the loop's, while no other sends.
         """
-        data = encode(message)
         if self._deaf or self._outgoing or len(data) > _AT_ONCE_BYTES:
             return False
         try:

@@ -131,7 +131,7 @@ class AdaptorServer:
 
     def _sends_at_once(self, application: Peer, action: Action) -> bool:
         try:
-            return application.send_at_once(_message_of(action))
+            return application.send_at_once(action.frame)
         except (TypeError, ValueError):
             return False  # it is no JSON, which the server's thread tells
 
@@ -147,7 +147,7 @@ class AdaptorServer:
         action = self.actions_queue.dequeue_action()
         while action:
             try:
-                self._application.send(_message_of(action))
+                self._application.send_frames(action.frame)
                 self._asked = False
                 return
             except (TypeError, ValueError) as error:
@@ -183,7 +183,3 @@ class AdaptorServer:
             self._application = None
             self._asked = False
         self.on_gone()
-
-
-def _message_of(action: Action) -> Message:
-    return {"action": action.name, "args": action.args, "call": action.call}

@@ -43,12 +43,13 @@ STRANGER_SECONDS = 5.0
 _PACKAGE_BYTES = 2048
 
 _HEAD = struct.Struct(">II")
+_to_json = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps makes an encoder a call
 
 
 def encode(message: Message, body: bytes = b"") -> bytes:
     """One frame. Raises :class:`InputError` if it would be larger, or nested deeper, than the wire allows."""
     try:
-        text = json.dumps(message, separators=(",", ":")).encode("ascii")
+        text = _to_json(message).encode("ascii")
     except RecursionError:
         raise InputError("data are nested too deeply") from None
     if len(text) + len(body) > FRAME_LIMIT:

@@ -21,7 +21,9 @@ from openjd_adapt import (
     InputError,
     PathMappingRule,
 )
+from openjd_adapt.client import Client
 from openjd_adapt.meter import Meter
+from openjd_adapt.wire import Decoder
 
 from .conftest import ADAPTORS, ROOT, read_until
 
@@ -30,6 +32,21 @@ def test_an_action_survives_its_text():
     action = Action("render", {"frame": 1, "name": "é"})
     assert Action.from_json_string(str(action)) == action == Action.from_bytes(str(action).encode())
     assert Action.from_json_string(str(Action("close"))) == Action("close", None)
+
+
+def test_an_action_is_sent_as_it_was_when_it_was_asked_for():
+    args = {"frame": 1}
+    action = Action("render", args, 7)
+    frame = action.frame
+    args["frame"] = 2
+    [(message, body)] = Decoder().feed(action.frame)
+    assert frame == action.frame and body == b"" and message == {"action": "render", "args": {"frame": 1}, "call": 7}
+
+
+@pytest.mark.parametrize("args, kind", [({"it": object()}, TypeError), ({"it": "x" * 2**26}, InputError)])
+def test_an_action_that_cannot_be_sent_says_so(args, kind):
+    with pytest.raises(kind):
+        Action("render", args).frame  # noqa: B018
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"name": "x"}', "null"])
@@ -167,6 +184,54 @@ def test_an_adaptor_that_asks_the_application_to_end_closes_it(served):
     server.close_application()
     client.poll()
     assert closed == [None]
+
+
+@pytest.fixture
+def asked(served):
+    """A server, a client, what the client sends (a list of messages for each sending), and the answers' event."""
+    server = served(RulesOnly())[0]
+    answered = threading.Event()
+    server.on_message = lambda message: answered.set() if "answer" in message else None
+    client = Client(server.server_path)
+    client.action(abs_of)
+    sent = []
+    send = client._peer.send_frames
+
+    def record(data):
+        sent.append([message for message, _ in Decoder().feed(data)])
+        send(data)
+
+    client._peer.send_frames = record
+    yield server, client, sent, answered
+    client.close()
+
+
+def abs_of(value):
+    return abs(value)
+
+
+def test_an_application_that_only_serves_asks_for_the_next_action_with_its_answer(asked):
+    server, client, sent, _ = asked
+    for call in (1, 2):
+        server.actions_queue.enqueue_action(Action("abs_of", {"value": -call}, call))
+    server.actions_queue.enqueue_action(Action("abs_of", {}, 3))
+    server.close_application()
+    client.serve_forever()
+    answers = [{"answer": 1, "result": 1}, {"answer": 2, "result": 2}]
+    assert sent[:3] == [[{"next": True}], *([answer, {"next": True}] for answer in answers)]
+    [failed, then] = sent[3]
+    assert failed["answer"] == 3 and "TypeError" in failed["error"] and then == {"next": True} and len(sent) == 4
+
+
+def test_an_application_with_a_loop_of_its_own_is_handed_nothing_before_it_polls_again(asked):
+    server, client, sent, answered = asked
+    server.actions_queue.enqueue_action(Action("abs_of", {"value": -1}, 1))
+    assert client.poll_once(10)
+    assert answered.wait(10)
+    server.actions_queue.enqueue_action(Action("abs_of", {"value": -2}, 2))
+    assert server.actions_queue.withdraw(2)  # whoever has called gives up before the application has looked
+    assert sent == [[{"next": True}], [{"answer": 1, "result": 1}]]
+    assert client.poll_once(0.1) and sent[2:] == [[{"next": True}]]
 
 
 def test_an_application_that_is_driven_by_its_standard_input(farm):

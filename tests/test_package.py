@@ -58,10 +58,10 @@ LAYERS = """
     channel
     address
     peer
-    handshake
+    handshake actions
     wire
     archive
-    task actions bootstrap session vigil private_folder
+    task bootstrap session vigil private_folder
     messages paths versions ranges schema yaml
     dialects scanner
     items scalars
