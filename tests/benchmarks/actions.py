@@ -1,4 +1,8 @@
-"""How long an action takes to reach a waiting application, here and in the reference; and the whole way of a call.
+"""How long an application that waits takes to get an action, and to answer a call.
+
+The reference has no answers: its action's one way is set beside the whole way of a call here, and beside one way here,
+which is measured as it is there: after 10 to 30 ms in which nobody did anything and the machine may sleep. Calls follow
+one another, as the ping-pong does that is their floor.
 
 Run by ``python -m tests.benchmarks``, once with the Python of each side: ``actions.py ours|reference COUNT`` prints a
 line of JSON with lists of seconds.
@@ -58,7 +62,7 @@ def one_way(side: str, count: int) -> list:
         assert process.stdout is not None
         try:
             for number in range(count + 5):
-                time.sleep(0.01 + random.random() * 0.02)  # the application is waiting, in whatever way it does
+                pause()  # the application is waiting, in whatever way it does
                 begin = time.time()
                 queue.enqueue_action(Action("ping", {"number": number}))
                 line = b""
@@ -71,27 +75,35 @@ def one_way(side: str, count: int) -> list:
     return found[5:]
 
 
-def floor(count: int) -> list:
-    """Seconds of a JSON ping-pong over a socket pair between two processes."""
+def pause() -> None:
+    time.sleep(0.01 + random.random() * 0.02)
+
+
+def floor(count: int, idle: bool) -> tuple:
+    """Seconds of a JSON ping-pong over a socket pair between two processes, and of its first half."""
     ours, theirs = socket.socketpair()
     code = (
-        "import json, socket; s = socket.socket(fileno=%d)\n"
+        "import json, socket, time; s = socket.socket(fileno=%d)\n"
         "while True:\n"
         "    data = s.recv(65536)\n"
         "    if not data: break\n"
-        "    s.send(json.dumps({'result': json.loads(data)['n']}).encode())" % theirs.fileno()
+        "    at = time.time()\n"
+        "    s.send(json.dumps({'result': json.loads(data)['n'], 'at': at}).encode())" % theirs.fileno()
     )
     with subprocess.Popen([sys.executable, "-c", code], pass_fds=[theirs.fileno()]) as process:
         theirs.close()
-        found = []
+        both, half = [], []
         for number in range(count + 5):
-            begin = time.perf_counter()
+            if idle:
+                pause()
+            begin = time.time()
             ours.send(json.dumps({"n": number}).encode())
-            json.loads(ours.recv(65536))
-            found.append(time.perf_counter() - begin)
+            answer = json.loads(ours.recv(65536))
+            both.append(time.time() - begin)
+            half.append(answer["at"] - begin)
         ours.close()
         process.wait(20)
-    return found[5:]
+    return both[5:], half[5:]
 
 
 def calls(count: int) -> list:
@@ -123,9 +135,10 @@ def calls(count: int) -> list:
 
 if __name__ == "__main__":
     side, count = sys.argv[1], int(sys.argv[2])
-    result = {"an action to a waiting application": one_way(side, count)}
+    alone = one_way(side, count)
+    result = {"an answer to a call": calls(count) if side == "ours" else alone, "an action after a pause": alone}
     if side == "ours":
-        result["a call and its answer"] = calls(count)
-        result["floor: a JSON ping-pong"] = floor(count)
+        result["floor: a JSON ping-pong"] = floor(count, idle=False)[0]
+        result["floor: one way, after a pause"] = floor(count, idle=True)[1]
     print("\n" + json.dumps(result), flush=True)
     os._exit(0)  # whatever server still runs

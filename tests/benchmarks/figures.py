@@ -136,7 +136,7 @@ RATIOS = {
     "a line, run, 50 callbacks": (2, 4, 1.2),
     "a log record, run": (1.5, 3, 0.7),
     "a log record, daemon run": (1.5, 3, 1),
-    "an action to a waiting application": (40, 60, 5),
+    "an answer to a call": (40, 60, 10),
     "a mapped path": (20, 100, 8),
     "memory: an idle daemon": (1.3, 1.6, 1.15),
     "memory: an unread line": (40, 100, 10),
