@@ -83,6 +83,12 @@ class ConnectionFile:
         self._read()
         return False
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether the daemon has noted how it ended, whatever of it still lives."""
+        self._read()
+        return self.ended is not None
+
     def claim(self) -> bool:
         """Whether the daemon is dead and nobody else has claimed what it has left."""
         return system.lock(self._descriptor) and self._still_has_its_name()

@@ -232,9 +232,11 @@ def _stop_living(file: ConnectionFile, timeout: float) -> int | None:
     try:
         front = Front(file.connect())
     except (NoDaemonError, InputError) as error:
-        write_all(2, ("WARNING: %s; killing it\n" % error).encode())
+        ending = file.is_ending  # it listens no more, or nobody knows why not
+        if not ending:
+            write_all(2, ("WARNING: %s; killing it\n" % error).encode())
         file.kill()
-        return DONE
+        return None if ending else DONE
     front.greet()
     try:
         return conclude(front, front.ask({"do": "stop", "within": timeout}, timeout + KILL_MARGIN_SECONDS)["result"])

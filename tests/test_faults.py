@@ -125,6 +125,20 @@ def test_kill_9_while_c_code_holds_the_gil_leaves_nothing(farm, victim):
     assert farm.daemon("stop").code == 0
 
 
+def test_a_stop_that_finds_the_daemon_ending_waits_for_that_and_has_its_exit_code(farm):
+    farm.daemon("start", "--init-data", json.dumps({"on_stop": {"do": "fail"}}))
+    guardian = processes(farm)["guardian"]
+    os.kill(guardian, signal.SIGSTOP)  # it holds the lock when the keeper has ended
+    first = farm.daemon_popen("stop")
+    while list(farm.folder.glob("*.sock")):
+        time.sleep(0.01)
+    second = farm.daemon("stop")
+    assert second.code == 1 and "killing it" not in second.err, second
+    assert farm.finish(first).code == 1
+    assert farm.daemon("stop").code == 0
+    farm.wait_until_nothing_is_left(0)
+
+
 def test_a_hung_keeper_is_killed_by_stop_and_a_hung_guardian_is_woken_for_that(farm):
     farm.daemon("start")
     pids = processes(farm)
