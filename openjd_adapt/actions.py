@@ -25,7 +25,7 @@ class Action:
         self.name = name
         self.args = args
         self.call = call
-        self._frame = b""
+        self._sealed = b""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Action) and (self.name, self.args) == (other.name, other.args)
@@ -41,14 +41,16 @@ class Action:
 
     @property
     def frame(self) -> bytes:
-        """The action as it is sent, made when it is first asked for.
+        """The action as it is sent: as it was when it was sealed, or else as it is now.
 
         Raises :class:`TypeError` or :class:`ValueError` if the arguments are not JSON, :class:`InputError` if they are
         too much.
         """
-        if not self._frame:
-            self._frame = encode({"action": self.name, "args": self.args, "call": self.call})
-        return self._frame
+        return self._sealed or encode({"action": self.name, "args": self.args, "call": self.call})
+
+    def seal(self) -> None:
+        """Fix what is sent. Raises what :attr:`frame` raises."""
+        self._sealed = self.frame
 
     @staticmethod
     def from_json_string(json_str: str) -> Action:

@@ -22,7 +22,7 @@ from .server import AdaptorServer
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Any
+    from typing import IO, Any
 
     from .adaptor import BaseAdaptor
     from .wire import Message
@@ -85,15 +85,16 @@ class Application:
         self._server.on_gone = self._lose
         self._numbers = itertools.count(1)
         self._waiting: set[int] = set()
+        #: The calls that it has been given and has not answered, whether somebody waits for that or has given it up.
+        self._owed: set[int] = set()
         self._answers: dict[int, Message] = {}
         #: The line that it was asked and has not answered, whether somebody waits for that or has given it up.
         self._unanswered: list[str] = []
-        #: The calls that the application is still busy with though nobody waits for them any more.
-        self._given_up: set[int] = set()
         #: The tasks that have waited for the application, and are woken by what it says.
         self._tasks: set[task.Task] = set()
         self._about = ""
         self._gone = False
+        self._writing = False
         self._no_output_timeout = no_output_timeout
         self._handler = handler or RegexHandler([])
         #: Until when, on the clock of :func:`time.monotonic`, the running phase may wait, and that in words.
@@ -134,16 +135,18 @@ class Application:
         :class:`Canceled`. An answer that comes later is dropped.
         """
         number = next(self._numbers)
+        action = _sealed(name, args, number)
         self._waiting.add(number)
+        self._owed.add(number)
         try:
-            self._enqueue(name, args, number)
+            self._enqueue(action)
             self._wait(lambda: number in self._answers, timeout, "the answer to %s" % name)
             answer = self._answers[number]
             self.process.settle()  # what the application printed before it answered comes before what follows
             task.current().check()
         except BaseException:
-            if not self._queue.withdraw(number):
-                self._given_up.add(number)
+            if self._queue.withdraw(number):
+                self._owed.discard(number)
             raise
         finally:
             self._waiting.discard(number)
@@ -156,7 +159,7 @@ class Application:
 
     def cast(self, name: str, **args: Any) -> None:
         """Call a function of the application without waiting for it; what it returns or raises stays there."""
-        self._enqueue(name, args, None)
+        self._enqueue(_sealed(name, args, None))
 
     def wait_until_connected(self, timeout: float | None = None) -> None:
         """Wait until the application's client has connected; raises as :meth:`call`."""
@@ -164,14 +167,31 @@ class Application:
         _logger.info("%s is connected: %s", self.name, self._about)
 
     def write_line(self, text: str) -> None:
-        """Write a line to the application's standard input, if that was asked for."""
+        """Write a line to the application's standard input, if that was asked for, and wait until it is taken."""
+        self._write_line(text, None)
+
+    def _write_line(self, text: str, timeout: float | None) -> None:
         if self.process.stdin is None or self.process.stdin.closed:
             raise AdaptError("%s has no standard input; set stdin = True" % self.name)
+        self._wait(lambda: not self._writing, timeout, "it to read the line before")
+        broken: list[Exception] = []
+        self._writing = True
+        arguments = self.process.stdin, text.encode("utf-8") + b"\n", broken
+        threading.Thread(target=self._write, args=arguments, name="a line to %s" % self.name, daemon=True).start()
+        self._wait(lambda: not self._writing, timeout, "it to read a line")
+        if broken:
+            self.process.wait_quietly(EXIT_SECONDS)
+            raise self._exited("a line was written to it", "standard input")
+
+    def _write(self, stdin: IO[bytes], data: bytes, broken: list[Exception]) -> None:
+        """On a thread, as an application that does not read blocks it for as long as it likes."""
         try:
-            self.process.stdin.write(text.encode("utf-8") + b"\n")
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            raise self._exited("a line was written to it") from None
+            stdin.write(data)
+            stdin.flush()
+        except (OSError, ValueError) as error:  # nobody reads it, or it was closed meanwhile
+            broken.append(error)
+        self._writing = False
+        self._wake()
 
     def ask(self, text: str, pattern: str, timeout: float | None = None) -> re.Match[str]:
         """Write a line to the standard input and wait for one in which ``pattern`` is found; raises as :meth:`call`.
@@ -196,7 +216,7 @@ class Application:
         self._handler.regex_callbacks = [*self._handler.regex_callbacks, expected]
         self._unanswered.append(text)
         try:
-            self.write_line(text)
+            self._write_line(text, timeout)
             self._wait(lambda: bool(found), timeout, "a line with %r" % pattern)
         except (Canceled, TimedOut):
             given_up.set()
@@ -220,10 +240,10 @@ class Application:
 
     def _ask_to_end(self) -> bool:
         asked = False
-        if self.process.stdin and not self.process.stdin.closed:
-            self.process.stdin.close()
+        if self.process.stdin and not self.process.stdin.closed and not self._writing:
+            self.process.close_stdin()
             asked = True
-        if self._about and not self._gone and not self._given_up:
+        if self._about and not self._gone and self._owed <= self._waiting:
             self._server.close_application()
             asked = True
         return asked
@@ -235,14 +255,7 @@ class Application:
         finally:
             self._server.shutdown()
 
-    def _enqueue(self, name: str, args: dict[str, Any], number: int | None) -> None:
-        action = Action(name, args, number)
-        try:
-            action.frame  # noqa: B018 - whoever asks for what is not JSON is told here
-        except InputError as error:
-            raise InputError("the arguments of %s cannot be sent: %s" % (name, error)) from None
-        except (TypeError, ValueError) as error:
-            raise InputError("the arguments of %s are not JSON: %s" % (name, error)) from None
+    def _enqueue(self, action: Action) -> None:
         task.current().calls += 1
         self._queue.enqueue_action(action)
 
@@ -254,7 +267,10 @@ class Application:
         began = time.monotonic()
         while not condition():
             if not self.process.is_running or self._gone:
-                self._raise_exited(what)
+                self._see_out(current, condition)
+                if condition():
+                    return
+                raise self._exited("waiting for " + what)
             now = time.monotonic()
             limits = [] if self.phase_limit is None else [self.phase_limit]
             if timeout is not None:
@@ -269,30 +285,33 @@ class Application:
                 min(limits)[0] - now if limits else None,
             )
 
-    def _raise_exited(self, what: str) -> None:
-        """The application is gone: give its exit a moment, so that its code can be told."""
-        self.process.wait_quietly(EXIT_SECONDS)
-        raise self._exited("waiting for " + what)
+    def _see_out(self, current: task.Task, condition: Callable[[], bool]) -> None:
+        """The application is going: give its exit a moment, so that its code can be told, and what it said last."""
+        if self.process.wait_quietly(EXIT_SECONDS) and self._about:
+            current.wait_for(lambda: condition() or self._gone, EXIT_SECONDS)
 
-    def _exited(self, while_doing: str) -> ApplicationExited:
+    def _exited(self, while_doing: str, closed: str = "connection") -> ApplicationExited:
         code = self.process.returncode
-        how = "has closed its connection" if code is None else describe_exit(code)
+        how = "has closed its " + closed if code is None else describe_exit(code)
         lines = " | ".join(one_line(line) for line in self.process.last_lines(LAST_LINES))
         tail = "; its last lines: " + lines if lines else ""
         return ApplicationExited("%s %s while %s%s" % (self.name, how, while_doing, tail), code)
 
     def _hear(self, message: Message) -> None:
-        """What the application says, on the server's thread."""
+        """What the application says, on the server's thread; what an author's methods raise fails the task."""
+        try:
+            self._take(message)
+        except RecursionError:
+            raise  # of what is nested too deeply to be told; that ends the connection
+        except Exception as failure:
+            task.current().fail(failure)
+        self._wake()
+
+    def _take(self, message: Message) -> None:
         if "about" in message:
             self._about = one_line(message["about"]) or "a client that does not say what it is"
         elif "answer" in message:
-            call = message["answer"]
-            if type(call) is not int or call not in self._waiting | self._given_up:
-                _logger.warning("%s has answered a call that nobody made: %.100r", self.name, call)
-            elif call in self._waiting:
-                self._answers[call] = message
-            else:
-                self._given_up.discard(call)
+            self._take_answer(message)
         elif "progress" in message:
             percent = message["progress"]
             if isinstance(percent, (int, float)):
@@ -301,7 +320,16 @@ class Application:
                 _logger.warning("%s has reported a progress that is no number: %.100r", self.name, percent)
         elif "status" in message:
             self._adaptor.update_status(status_message=message["status"])
-        self._wake()
+
+    def _take_answer(self, message: Message) -> None:
+        call = message["answer"]
+        if type(call) is not int or call not in self._owed:
+            _logger.warning("%s has answered a call that nobody made: %.100r", self.name, call)
+            return
+        self._answers[call] = message
+        self._owed.discard(call)
+        if call not in self._waiting:
+            self._answers.pop(call, None)  # it was given up, or is just being so
 
     def _lose(self) -> None:
         self._gone = True
@@ -310,3 +338,15 @@ class Application:
     def _wake(self) -> None:
         for waiting in tuple(self._tasks):
             waiting.changed()
+
+
+def _sealed(name: str, args: dict[str, Any], number: int | None) -> Action:
+    """An action that can be sent. Raises :class:`InputError`."""
+    action = Action(name, args, number)
+    try:
+        action.seal()
+    except InputError as error:
+        raise InputError("the arguments of %s cannot be sent: %s" % (name, error)) from None
+    except (TypeError, ValueError) as error:
+        raise InputError("the arguments of %s are not JSON: %s" % (name, error)) from None
+    return action

@@ -34,7 +34,7 @@ class ApplicationAdaptor(Adaptor):
     stdin = False
     #: The encoding of the application's output.
     encoding = "utf-8"
-    #: Seconds: for start and ``on_ready``, for each task, and for the application's end; None is for ever.
+    #: Seconds: for start and ``on_ready``, and for each task (None is for ever); for the application's end.
     start_timeout: float | None = None
     run_timeout: float | None = None
     stop_timeout: float = 60.0

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import os
 import platform
-import select
 import sys
+import threading
 import traceback
 
+from . import system
 from .channel import ConnectionFile
-from .errors import AdaptError, InputError, WireError
+from .errors import AdaptError, InputError, WireError, describe
 from .paths import PathMappingRule, map_path
 from .peer import PACKAGE
 from .wire import check_hello, encode, hello
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 SERVER_VARIABLE = "OPENJD_ADAPT_SERVER"
 #: The application can take an action.
 _NEXT = {"next": True}
+#: How many characters of an error, and of its traceback, are told.
+_ERROR_LENGTH = 1024 * 1024
 
 
 class Client:
@@ -57,6 +60,7 @@ class Client:
         self._functions: dict[str, Callable[..., Any]] = {}
         self._asked = False
         self._serves = False
+        self._sending = threading.Lock()  # progress and status may come from any thread
         self._say(hello(PACKAGE))
         answer = self._receive(None)
         if answer is None or "error" in answer:
@@ -100,18 +104,18 @@ class Client:
             self._asked = True
             self._say(_NEXT)
         message = self._receive(timeout)
-        if message is not None and "action" in message:
+        if message is not None and ("action" in message or "close" in message):
             self._asked = False
         elif message is not None and "error" in message:
             raise WireError(message["error"])
         return message
 
     def progress(self, percent: float) -> None:
-        """Tell the adaptor how far the running action is, from 0 to 100."""
+        """Tell the adaptor how far the running action is, from 0 to 100; from any thread."""
         self._say({"progress": percent})
 
     def status(self, text: str) -> None:
-        """Tell the adaptor what the running action is doing."""
+        """Tell the adaptor what the running action is doing; from any thread."""
         self._say({"status": text})
 
     def map_path(self, path: str) -> str:
@@ -124,6 +128,12 @@ class Client:
 
     def perform(self, message: Message, functions: Mapping[str, Callable[..., Any]]) -> None:
         """Perform an action by the function of its name, and send the answer if one is wanted."""
+        try:
+            self._perform(message, functions)
+        finally:
+            _flush()
+
+    def _perform(self, message: Message, functions: Mapping[str, Callable[..., Any]]) -> None:
         name, arguments, call = message["action"], message["args"] or {}, message["call"]
         try:
             function = functions.get(name)
@@ -136,28 +146,29 @@ class Client:
         except AdaptError as error:
             self._report(call, str(error), "")
         except Exception as error:
-            text = "%s: %s" % (type(error).__name__, error)
+            text = describe(error)
             place = error.__traceback__ and error.__traceback__.tb_next
             self._report(call, text, "".join(traceback.format_exception(type(error), error, place)))
 
     def _answer(self, name: str, call: int, result: Any) -> None:
         try:
             answer = encode({"answer": call, "result": result})
+        except InputError as error:
+            raise AdaptError("the result of %s cannot be sent: %s" % (name, error)) from None
         except (TypeError, ValueError) as error:
             raise AdaptError("the result of %s is not JSON: %s" % (name, error)) from None
         self._reply(answer)
 
     def _report(self, call: int | None, text: str, trace: str) -> None:
-        if call is None:
+        if call is not None:
+            self._reply(encode({"answer": call, "error": text[:_ERROR_LENGTH], "traceback": trace[-_ERROR_LENGTH:]}))
+        elif sys.stderr is not None:
             sys.stderr.write(trace or text + "\n")
-        else:
-            self._reply(encode({"answer": call, "error": text, "traceback": trace}))
 
     def _reply(self, answer: bytes) -> None:
         """Send an answer; who only serves asks for the next action with it, which saves the adaptor a wake."""
-        for stream in filter(None, (sys.stdout, sys.stderr)):
-            stream.flush()  # what was printed comes before the answer
-        if self._serves:
+        _flush()  # what was printed comes before the answer
+        if self._serves and not self._asked:
             self._asked = True
             answer += encode(_NEXT)
         self._send(answer)
@@ -166,15 +177,25 @@ class Client:
         self._send(encode(message))
 
     def _send(self, frames: bytes) -> None:
-        self._peer.send_frames(frames)
-        while self._peer.backlog:
-            select.select([], [self._peer], [])
-            self._peer.flush()
+        with self._sending:
+            self._peer.send_frames(frames)
+            while self._peer.backlog:
+                system.wait_for({self._peer.fileno(): system.WRITE}, None)
+                self._peer.flush()
 
     def _receive(self, timeout: float | None) -> Message | None:
         """The next message; None if there is none in time or the adaptor is gone (then the peer is closed)."""
         while not self._inbox:
-            if self._peer.closed or not select.select([self._peer], [], [], timeout)[0]:
+            if self._peer.closed or not system.wait_for({self._peer.fileno(): system.READ}, timeout):
                 return None
             self._inbox += [message for message, _ in self._peer.receive()]
         return self._inbox.pop(0)
+
+
+def _flush() -> None:
+    """Pass on what was printed, whatever an application has put in place of the streams."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            continue  # it is none, is no stream, or nobody reads it

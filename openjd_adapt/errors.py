@@ -68,6 +68,15 @@ def one_line(text: object) -> str:
     return " ".join(str(text).split())
 
 
+def describe(error: BaseException) -> str:
+    """An exception in one line: its kind, and its text if that can be made."""
+    name = type(error).__name__
+    try:
+        return one_line("%s: %s" % (name, error)).rstrip(": ")
+    except Exception:
+        return name
+
+
 def describe_exit(returncode: int) -> str:
     """How a process ended, in words: ``exited with code 3``, ``was killed by SIGSEGV``."""
     if returncode >= 0:

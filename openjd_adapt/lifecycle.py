@@ -7,7 +7,7 @@ import logging
 import traceback
 
 from . import output, task
-from .errors import CANCELED, DONE, FAILED, AdaptError, Canceled, one_line
+from .errors import CANCELED, DONE, FAILED, AdaptError, Canceled, describe, one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -177,11 +177,7 @@ def _attempt(phase: Callable[[], None]) -> Result:
 def _describe(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return "the adaptor called sys.exit(%r)" % (error.code,)
-    name = type(error).__name__
-    try:
-        return one_line("%s: %s" % (name, error)).rstrip(": ")
-    except Exception:
-        return name  # its text cannot be made
+    return describe(error)
 
 
 def report_traceback(error: BaseException) -> None:

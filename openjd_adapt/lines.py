@@ -175,6 +175,7 @@ class LineForwarder:
             self._show(block, self._passed_on)
 
     def _show(self, block: bytes, passed_on: Sequence[bytes]) -> None:
+        known = self._callbacks()
         try:
             watching = self._watching(block)
         except BaseException as failure:  # what stands in for a callback is none
@@ -200,8 +201,13 @@ class LineForwarder:
                     call()
             except BaseException as failure:
                 self._task.fail(failure)
+            if begin == position and known != self._callbacks():  # one of them has changed what is watched for
+                watching = [(handler, None) for handler in self._handlers]
         if begin < position:
             write(prefixed(self._prefix, block[begin:], passed_on))
+
+    def _callbacks(self) -> list[list[RegexCallback]]:
+        return [handler.regex_callbacks[:] for handler in self._handlers if isinstance(handler, RegexHandler)]
 
     def _watching(self, block: bytes) -> list[tuple[logging.Handler, Sequence[RegexCallback] | None]]:
         """The handlers that may do something with a line of ``block``; of those that only call back, the callbacks."""

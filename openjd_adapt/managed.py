@@ -69,7 +69,7 @@ class ManagedProcess(ABC):
             env=self.get_environment(),
             watcher=self._watcher,
         )
-        process._close_stdin()
+        process.close_stdin()
         try:
             process._wait_for_end()
         except BaseException:

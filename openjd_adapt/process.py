@@ -156,7 +156,7 @@ class LoggingSubprocess:
         that exception; the process goes on in both cases. A descendant that holds the pipes is waited for one second at
         the most.
         """
-        self._close_stdin()
+        self.close_stdin()
         self._wait_for_end()
         self._reap()
 
@@ -224,14 +224,15 @@ class LoggingSubprocess:
 
     def _drain(self) -> None:
         """Wait for what the process has written; a descendant that holds its pipes is not waited for long."""
-        self._close_stdin()
+        self.close_stdin()
         end = time.monotonic() + DRAIN_SECONDS
         for reader in self._readers:
             reader.join(max(0.0, end - time.monotonic()))
         for reader in self._readers:
             reader.catch_up()
 
-    def _close_stdin(self) -> None:
+    def close_stdin(self) -> None:
+        """Close the process's standard input, if that has not been done."""
         if self._process.stdin:
             try:
                 self._process.stdin.close()

@@ -7,6 +7,7 @@ from functools import partial
 from . import system
 from .errors import BAD_INPUT, WireError
 from .handshake import Doorkeeper
+from .loop import BACKLOG_BYTES
 from .peer import PACKAGE, stranger
 from .wire import STRANGER_SECONDS, check_hello, hello
 
@@ -39,12 +40,15 @@ class Reception:
         on_gone: Callable[[Peer], None],
         greeting: Callable[[], Message] = _hello,
         key: bytes | None = None,
+        backlog: int = BACKLOG_BYTES,
     ) -> None:
         """``on_message`` gets what known peers say; ``on_gone`` those that have left; ``greeting`` gives the hello.
 
-        ``key``: what strangers must know; None where the kernel tells who they are.
+        ``key``: what strangers must know; None where the kernel tells who they are. ``backlog``: who lets more bytes
+        lie is not heard meanwhile.
         """
         self._key = key
+        self._backlog = backlog
         self._greeting = greeting
         self._loop = loop
         self._on_message = on_message
@@ -60,7 +64,7 @@ class Reception:
     def add(self, peer: Peer) -> None:
         """Hear a front that is known already."""
         self._peers.add(peer)
-        self._loop.watch_peer(peer, partial(self.read, peer))
+        self._loop.watch_peer(peer, partial(self.read, peer), self._backlog)
 
     def read(self, peer: Peer) -> None:
         """Take in what lies in the connection of ``peer``."""

@@ -21,7 +21,7 @@ from .errors import BAD_INPUT, AdaptError, InputError
 from .loop import Loop
 from .peer import PACKAGE
 from .reception import Reception
-from .wire import hello
+from .wire import FRAME_LIMIT, hello
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +63,10 @@ class AdaptorServer:
         except InputError as error:  # it is no input that is wrong, but the disk
             raise AdaptError(str(error)) from None
         self._loop = Loop()
-        self._reception = Reception(self._loop, self._hear, self._lose, self._greeting, self._address.key)
+        # An application is heard whatever it has not taken yet: it gets one action at a time, and may be answering.
+        self._reception = Reception(
+            self._loop, self._hear, self._lose, self._greeting, self._address.key, backlog=FRAME_LIMIT
+        )
         self._reception.listen(self._address.listener)
         self._application: Peer | None = None
         #: The application waits for an action: whoever holds the lock may send it one, and nobody sends anything else.
@@ -96,11 +99,11 @@ class AdaptorServer:
     def _remove(self) -> None:
         self._address.listener.close()
         self._address.remove_socket()
-        os.unlink(self._address.path)
-        try:
-            os.rmdir(self._folder)
-        except OSError:
-            pass  # another server of this process's is in it
+        for remove, path in ((os.unlink, self._address.path), (os.rmdir, self._folder)):
+            try:
+                remove(path)
+            except OSError:
+                pass  # somebody has been faster, or another server of this process's is in the folder
         os.close(self._address.descriptor)
 
     def shutdown(self) -> None:
@@ -167,6 +170,7 @@ class AdaptorServer:
     def _hear(self, peer: Peer, message: Message) -> None:
         if self._application not in (None, peer):
             peer.refuse("another application is connected to this adaptor already", BAD_INPUT)
+            peer.closed = True  # it is told once, however much it says
             return
         self._application = peer
         if "next" in message:

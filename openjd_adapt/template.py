@@ -6,6 +6,7 @@ Source: "Template Schemas" of the Open Job Description, jobtemplate-2023-09.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import sys
@@ -164,6 +165,7 @@ def _parameter(kind: str, default: Any, description: str) -> dict[str, Any]:
 _KINDS = {"integer": "INT", "number": "FLOAT", "string": "STRING"}
 _TYPES: dict[str, Any] = {"INT": int, "FLOAT": (int, float), "STRING": str, "PATH": str}
 _BOUNDS = {"minimum": "minValue", "maximum": "maxValue", "minLength": "minLength", "maxLength": "maxLength"}
+_ROUNDED = {"minimum": math.ceil, "maximum": math.floor}
 _SIZES, _LENGTHS = ("minimum", "maximum"), ("minLength", "maxLength")
 _BOUNDS_OF = {"INT": _SIZES, "FLOAT": _SIZES, "STRING": _LENGTHS, "PATH": _LENGTHS}
 
@@ -186,8 +188,8 @@ def _of_schema(key: str, schema: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, str) and "\n" in value:
             raise InputError("the property %r may be %r; no template can pass a line break" % (key, value))
     for bound in _BOUNDS_OF.get(kind, ()):
-        if bound in schema:
-            facts[_BOUNDS[bound]] = schema[bound]
+        if bound in schema and (bound != "maxLength" or schema[bound]):  # no length of 0, says the specification
+            facts[_BOUNDS[bound]] = _ROUNDED[bound](schema[bound]) if kind == "INT" else schema[bound]
     return facts
 
 

@@ -22,8 +22,8 @@ class Watch:
 
     @staticmethod
     def text(match: re.Match[str]) -> str:
-        """The first group, or the whole line."""
-        return str(match.group(1)) if match.re.groups else match.string.strip()
+        """The first group that has found something, or the whole line."""
+        return next((group for group in match.groups() if group is not None), match.string.strip())
 
 
 class Progress(Watch):

@@ -34,7 +34,6 @@ PROCESS_QUERY_LIMITED_INFORMATION = 0x1000
 
 JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE = 0x2000
 JobObjectBasicAccountingInformation = 1
-JobObjectBasicProcessIdList = 3
 JobObjectExtendedLimitInformation = 9
 
 GENERIC_READ = 0x80000000

@@ -34,13 +34,13 @@ def test_an_action_survives_its_text():
     assert Action.from_json_string(str(Action("close"))) == Action("close", None)
 
 
-def test_an_action_is_sent_as_it_was_when_it_was_asked_for():
-    args = {"frame": 1}
-    action = Action("render", args, 7)
-    frame = action.frame
-    args["frame"] = 2
+def test_an_action_is_sent_as_it_is_then_or_as_it_was_when_it_was_sealed():
+    action = Action("render", {"frame": 1}, 7)
+    action.args["frame"] = 2
+    action.seal()
+    action.args["frame"] = 3
     [(message, body)] = Decoder().feed(action.frame)
-    assert frame == action.frame and body == b"" and message == {"action": "render", "args": {"frame": 1}, "call": 7}
+    assert body == b"" and message == {"action": "render", "args": {"frame": 2}, "call": 7}
 
 
 @pytest.mark.parametrize("args, kind", [({"it": object()}, TypeError), ({"it": "x" * 2**26}, InputError)])

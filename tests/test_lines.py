@@ -174,6 +174,16 @@ def test_the_first_pattern_that_is_found_gives_the_match():
     assert entry.get_match("c") is None
 
 
+def test_a_callback_that_watches_for_more_finds_it_in_the_lines_right_behind(capsys):
+    found = []
+    begin = RegexCallback([re.compile("BEGIN (.*)")], lambda match: found.append(match.group(1)))
+    loaded = RegexCallback([re.compile("LOADED")], lambda match: handler.regex_callbacks.append(begin))
+    handler = RegexHandler([loaded])
+    forward([b"BEGIN zero\nLOADED\nBEGIN one\nother\nBEGIN two\n"], handlers=[handler])
+    assert found == ["one", "two"]
+    assert capsys.readouterr().out.count("STDOUT: ") == 5
+
+
 @pytest.mark.parametrize("failure", [ValueError("in a callback"), Canceled(), SystemExit(3)], ids=repr)
 def test_an_exception_of_a_callback_fails_the_task_and_the_reading_goes_on(failure, current, capsys):
     def callback(match):

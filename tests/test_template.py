@@ -139,6 +139,18 @@ def test_bounds_choices_and_descriptions_become_the_parameters(adaptor):
     assert found["Python"]["default"] == sys.executable and str(ROOT) in found["PythonPath"]["default"]
 
 
+def test_bounds_that_a_job_cannot_have_are_rounded_or_left_out(adaptor, farm):
+    adaptor(
+        {"samples": {"type": "integer", "minimum": 0.5, "maximum": 9.0}, "empty": {"type": "string", "maxLength": 0}},
+        {},
+    )
+    found = yaml.loads((farm.folder / "job.yaml").read_text())["parameterDefinitions"]
+    assert [fact.get("minValue", fact.get("maxLength")) for fact in found[:2]] == [1, None]
+    assert found[0]["maxValue"] == 9 and type(found[0]["maxValue"]) is int
+    done = openjd(farm, "check", str(farm.folder / "job.yaml"))
+    assert done.returncode == 0, done.stdout
+
+
 def test_what_is_neither_required_nor_has_a_default_is_not_passed(farm):
     schema = {"properties": {"a": {"type": "string"}, "b": {"type": "string", "default": "x"}}}
     job = yaml.loads(template.make("X", ["python"], [], {INIT_DATA: schema, RUN_DATA: {}}))

@@ -1,0 +1,342 @@
+"""Calls of a real application's functions, line by line and frame by frame: what comes late, last, large or at once."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import sys
+import threading
+import time
+
+import pytest
+
+from openjd_adapt import (
+    ActionsQueue,
+    Adaptor,
+    AdaptorServer,
+    InputError,
+    Progress,
+    RegexHandler,
+    Status,
+    client,
+    task,
+)
+from openjd_adapt.application import Application, ApplicationError, ApplicationExited, TimedOut
+from openjd_adapt.errors import Canceled
+from openjd_adapt.watch import Fatal
+
+from .conftest import ROOT
+
+MEGABYTE = 1024 * 1024
+CLIENT = """
+import os, sys, threading, time
+from openjd_adapt.client import Client
+client = Client()
+@client.action
+def echo(value):
+    return value
+@client.action
+def sleep(seconds):
+    time.sleep(seconds)
+@client.action
+def run(code):
+    scope = {"client": client, "os": os, "sys": sys, "threading": threading, "time": time}
+    exec(code, scope)
+    return scope.get("result")
+client.serve_forever()
+print("ends in order", flush=True)
+"""
+
+
+class Listening(Adaptor):
+    """Notes what an application reports; raises what it is told to."""
+
+    def __init__(self):
+        super().__init__({})
+        self.said = []
+        self.failure = None
+
+    def on_run(self, run_data):
+        pass
+
+    def update_status(self, *, progress=None, status_message=None):
+        if self.failure:
+            raise self.failure
+        self.said.append(status_message)
+
+
+@pytest.fixture
+def current():
+    """The running task."""
+    running = task.Task()
+    task.enter(running)
+    yield running
+    task.leave()
+
+
+@pytest.fixture
+def application(current):
+    """A function that starts an application of the code that it is given; a client if none is."""
+    started = []
+
+    def start(code=CLIENT, **options):
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}
+        handler = RegexHandler([])
+        app = Application(
+            Listening(), command=[sys.executable, "-c", code], environment=environment, handler=handler, **options
+        )
+        started.append(app)
+        if code == CLIENT:
+            app.wait_until_connected(20)
+        return app
+
+    yield start
+    current.end()
+    for app in started:
+        app.end()
+
+
+def last_lines(app):
+    return app.process.last_lines(50)
+
+
+# The end of what was given up
+
+
+def refused(app, current):
+    with pytest.raises(InputError):
+        app.call("echo", value=object())
+
+
+def too_late(app, current):
+    with pytest.raises(TimedOut):
+        app.call("sleep", timeout=0.2, seconds=0.5)
+    assert app.call("echo", value=1) == 1  # the late answer has come before this one
+
+
+def failed_meanwhile(app, current):
+    """The answer is there, but the task has failed."""
+    settle = app.process.settle
+
+    def settle_and_fail():
+        settle()
+        current.fail(Canceled("by the test"))
+
+    app.process.settle = settle_and_fail
+    with pytest.raises(Canceled):
+        app.call("echo", value=1)
+    current.begin()
+
+
+@pytest.mark.parametrize("how", [refused, too_late, failed_meanwhile])
+def test_an_application_that_owes_no_answer_is_asked_over_its_connection_to_end(application, current, how):
+    app = application()
+    how(app, current)
+    app.close(40)
+    assert last_lines(app)[-1:] == ["ends in order"]
+
+
+def test_an_application_that_is_busy_with_a_call_that_was_given_up_is_not_asked_over_its_connection(application):
+    app = application()
+    with pytest.raises(TimedOut):
+        app.call("sleep", timeout=0.2, seconds=30)
+    assert app._ask_to_end() is False
+
+
+# What comes last
+
+
+@pytest.mark.posix_only  # forks
+def test_an_answer_that_is_still_on_its_way_when_the_process_ends_is_taken(application):
+    app = application()
+    code = "if os.fork():\n    os._exit(0)\ntime.sleep(0.4)\nresult = 'bye'"
+    assert app.call("run", timeout=20, code=code) == "bye"
+
+
+def test_a_line_that_is_still_on_its_way_when_the_process_ends_is_found(application):
+    for _ in range(5):
+        app = application("input()\nprint('bye')", stdin=True)
+        assert app.ask("quit", "b(ye)", timeout=20).group(1) == "ye"
+
+
+def test_an_application_that_ends_without_an_answer_says_so(application):
+    app = application()
+    with pytest.raises(ApplicationExited, match="exited with code 3 while waiting for the answer to run") as caught:
+        app.call("run", code="print('at the end', flush=True); os._exit(3)")
+    assert caught.value.returncode == 3 and "at the end" in str(caught.value)
+
+
+# What is large, and comes from two sides
+
+
+def test_progress_from_another_thread_does_an_answer_no_harm(application):
+    app = application()
+    code = """
+def report():
+    while not done:
+        client.status("still here")
+done = []
+threading.Thread(target=report, daemon=True).start()
+result = "x" * 2_000_000
+"""
+    for _ in range(5):
+        assert app.call("run", timeout=20, code=code) == "x" * 2_000_000
+    assert set(app._adaptor.said) == {"still here"}
+
+
+def test_an_action_that_takes_actions_itself_asks_for_no_more_than_one(application):
+    app = application()
+    app.cast("run", code="client.poll_once()\ntime.sleep(1.5)")
+    app.cast("echo", value=1)  # taken by the action
+    with pytest.raises(TimedOut):
+        app.call("run", timeout=0.5, code="print('performed', flush=True)")
+    assert app.call("echo", timeout=20, value=2) == 2
+    assert "performed" not in last_lines(app)
+
+
+def test_a_large_answer_and_a_large_action_that_waits_do_not_hold_up_each_other(application):
+    app = application()
+    # It asks for the next action in an action, and answers before it takes it.
+    code = "client._say({'next': True})\ntime.sleep(1)\nresult = 'x' * %d" % MEGABYTE
+    threading.Timer(0.2, app.cast, ("echo",), {"value": "y" * 5 * MEGABYTE}).start()
+    assert app.call("run", timeout=20, code=code) == "x" * MEGABYTE
+    assert app.call("echo", timeout=20, value=3) == 3
+
+
+def test_a_close_that_an_action_has_taken_is_said_again(application):
+    app = application()
+    app.cast("run", code="client.poll_once(10)")
+    app.close(40)
+    assert last_lines(app)[-1:] == ["ends in order"]
+
+
+# What authors and applications do
+
+
+def test_what_an_authors_method_raises_fails_the_task_and_the_server_goes_on(application, current):
+    app = application()
+    app._adaptor.failure = ValueError("no such status")
+    with pytest.raises(ValueError, match="no such status"):
+        app.call("run", timeout=20, code="client.status('x')\ntime.sleep(30)")
+    app._adaptor.failure = None
+    current.begin()
+
+
+@pytest.mark.parametrize(
+    "code, what",
+    [
+        ("result = 'x' * 70_000_000", "the result of run cannot be sent: data of 700000"),
+        ("result = object()", "the result of run is not JSON"),
+        (
+            "class Odd(Exception):\n    def __str__(self):\n        raise self\nraise Odd",
+            "failed in the application: Odd",
+        ),
+        ("raise ValueError('x' * 70_000_000)", "failed in the application: ValueError: xxxx"),
+        ("sys.stdout = sys.stderr = None\nraise ValueError('silent')", "failed in the application: ValueError: silent"),
+        ("class Stream:\n    pass\nsys.stdout = Stream()\nraise ValueError('odd')", "ValueError: odd"),
+    ],
+    ids=["large", "no JSON", "no text", "long", "no streams", "no flush"],
+)
+def test_whatever_goes_wrong_in_an_action_is_told_and_the_next_one_is_taken(application, code, what):
+    app = application()
+    with pytest.raises(ApplicationError, match=what[:60]):
+        app.call("run", timeout=30, code=code)
+    app.cast("run", code=code)
+    assert app.call("echo", timeout=30, value=1) == 1
+
+
+def test_what_a_cast_has_printed_is_passed_on_though_nobody_is_answered(application):
+    app = application()
+    app.cast("run", code="print('from a cast')")
+    end = time.monotonic() + 20
+    while "from a cast" not in last_lines(app) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert "from a cast" in last_lines(app)
+
+
+@pytest.mark.posix_only
+def test_a_client_serves_under_a_descriptor_that_select_does_not_know(application):
+    resource = pytest.importorskip("resource")
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 1200:
+        pytest.skip("this host allows no 1,200 descriptors")
+    app = application(CLIENT.replace("client =", "files = [open(os.devnull) for _ in range(1100)]\nclient ="))
+    app.wait_until_connected(20)
+    assert app.call("echo", timeout=20, value=1) == 1
+
+
+def test_a_server_whose_files_somebody_has_removed_ends(tmp_path):
+    server = AdaptorServer(ActionsQueue(), Listening())
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    shutil.rmtree(os.path.dirname(server.server_path), ignore_errors=True)
+    ending = threading.Thread(target=server.shutdown, daemon=True)
+    ending.start()
+    ending.join(20)
+    assert not ending.is_alive()
+
+
+# Standard input
+
+
+def test_a_line_to_an_application_that_does_not_read_is_waited_for_no_longer_than_the_phase_may_take(application):
+    app = application("import time\nprint('up', flush=True)\ntime.sleep(60)", stdin=True)
+    app.phase_limit = (time.monotonic() + 1, "the run's 1 s")
+    with pytest.raises(TimedOut, match="waited the run's 1 s for it to read a line"):
+        app.write_line("x" * MEGABYTE)
+    app.phase_limit = None
+    with pytest.raises(TimedOut, match="waited 0.3 s for it to read the line before"):
+        app.ask("y", "never", timeout=0.3)
+
+
+def test_a_cancel_ends_the_wait_for_an_application_that_does_not_read(application, current):
+    app = application("import time\nprint('up', flush=True)\ntime.sleep(60)", stdin=True)
+    threading.Timer(0.3, current.cancel).start()
+    with pytest.raises(Canceled):
+        app.ask("x" * MEGABYTE, "never")
+    current.begin()
+
+
+@pytest.mark.posix_only  # a signal's handler, and a descriptor that is closed alone
+def test_an_application_that_has_closed_its_standard_input_is_asked_by_a_signal(application):
+    code = """
+import os, signal, sys, time
+def saving(number, frame):
+    print("saved", flush=True)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, saving)
+os.close(0)
+print("up", flush=True)
+time.sleep(60)
+"""
+    app = application(code, stdin=True)
+    while "up" not in last_lines(app):
+        time.sleep(0.01)
+    with pytest.raises(ApplicationExited, match="has closed its standard input while a line was written to it"):
+        app.write_line("anybody?")
+    app.close(4)
+    assert last_lines(app)[-1:] == ["saved"]
+
+
+# What is watched for
+
+
+@pytest.mark.parametrize(
+    "line, text", [("Error", "Error"), ("Error: no disk", "no disk"), ("  Segmentation fault ", "Segmentation fault")]
+)
+def test_a_group_that_found_nothing_is_no_text(line, text):
+    pattern = r"^Error(?:: (.*))?$|^\s*Segmentation fault"
+    assert Fatal.text(Fatal(pattern).regex.search(line)) == text
+    assert Status(r"(\d+)|(\w+)").text(Status(r"(\d+)|(\w+)").regex.search("well")) == "well"
+    assert Progress(r"\d").text(Progress(r"\d").regex.search(" 5 ")) == "5"
+
+
+def test_nothing_is_flushed_that_is_no_stream(monkeypatch):
+    closed = io.StringIO()
+    closed.close()
+    kept = io.TextIOWrapper(io.BytesIO())
+    monkeypatch.setattr(sys, "stderr", kept)
+    for stream in (None, object(), closed):
+        monkeypatch.setattr(sys, "stdout", stream)
+        kept.write("x")
+        client._flush()
+        assert len(kept.buffer.getvalue()) and not kept.buffer.truncate(0)
