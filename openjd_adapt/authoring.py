@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import json
 import operator
 import os
@@ -16,7 +17,8 @@ import threading
 import time
 
 from . import session, system
-from .errors import CANCELED, DONE, InputError
+from .errors import CANCELED, DONE, AdaptError, InputError
+from .front import write_all
 from .interpreter import FACTS_VARIABLE
 from .ranges import IntRange
 
@@ -70,7 +72,8 @@ def rehearse(
     finally:
         shutil.rmtree(folder, ignore_errors=True)  # on Windows, what somebody has open stays
     if as_json:
-        print(json.dumps({"phases": show.phases, "exit": code or stopped}, indent=2))
+        text = json.dumps({"phases": show.phases, "exit": code or stopped}, indent=2)
+        write_all(1, text.encode("ascii") + b"\n")
     else:
         show.summary()
     if trace:
@@ -127,19 +130,23 @@ def expand(run_data: list[dict[str, Any]], axes: list[tuple[str, IntRange]]) -> 
 
 def _passed(folder: str, data: dict[str, Any]) -> str:
     """Run data as a scheduler passes it: in a file."""
-    path = os.path.join(folder, "run-data.json")
-    with open(path, "w", encoding="utf-8") as stream:
-        json.dump(data, stream)
-    return "file://" + path
+    return _file(folder, "run-data.json", json.dumps(data))
 
 
 def _in_file(folder: str, option: str, value: str) -> str:
     """Inline data, which may hold a secret, as a file: the command lines of others can be read by everybody."""
     if option == "--config" or value.startswith("file://"):
         return value
-    path = os.path.join(folder, option.strip("-") + ".json")
-    with open(path, "w", encoding="utf-8") as stream:
-        stream.write(value)
+    return _file(folder, option.strip("-") + ".json", value)
+
+
+def _file(folder: str, name: str, text: str) -> str:
+    path = os.path.join(folder, name)
+    try:
+        with open(path, "w", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise AdaptError("the session's folder: %s: %s" % (path, error.strerror)) from None
     return "file://" + path
 
 
@@ -149,6 +156,8 @@ class _Show:
     def __init__(self, out: TextIO, tasks: int, facts: str) -> None:
         """``facts``: a path where commands put what they tell beside their output."""
         self._out = out
+        if isinstance(out, io.TextIOWrapper):
+            out.reconfigure(errors="backslashreplace")
         self._terminal = out.isatty()
         self._coloured = self._terminal and not os.environ.get("NO_COLOR")
         self._tasks = tasks
@@ -209,8 +218,8 @@ class _Show:
         )
         return code
 
-    def _cancel(self, process: subprocess.Popen[bytes]) -> None:
-        self._killed = not system.ask(process)
+    def _cancel(self, process: subprocess.Popen[bytes], number: int = system.TERMINATION) -> None:
+        self._killed = not system.ask(process, number)
 
     def end(self, command: list[str]) -> None:
         """Stop the daemon though nobody is there to see it."""
@@ -247,10 +256,10 @@ class _Show:
         """Cancel the running command for every signal, as a scheduler's NOTIFY_THEN_TERMINATE begins."""
         while True:
             system.wait_for({self._wakeup.fileno(): system.READ}, None)
-            for _ in self._wakeup.heard():
+            for number in self._wakeup.heard():
                 process = self._process
                 if process and not (self._spared and not self.canceled):
-                    self._cancel(process)
+                    self._cancel(process, number)
                 self.canceled = True
 
     def _print(self, name: str, line: str) -> None:

@@ -178,14 +178,14 @@ class ConnectionFile:
         """The exit code of the stop that has ended the daemon; 0 if it ended otherwise."""
         return int(self.ended["code"]) if self.ended else 0
 
-    def show_last_words(self, show: Callable[[bytes], object]) -> None:
+    def show_last_words(self, show: Callable[[bytes], object]) -> bool:
         """Hand what the daemon wrote last and nobody has seen to ``show``, once: then it is taken out of the file.
 
-        It stays there if ``show`` returns False. The caller has claimed the file.
+        If ``show`` returns False, so does this, and all stays there. The caller has claimed the file.
         """
         self._read()  # somebody may have shown it since
         if not self.ended:
-            return
+            return True
         lost = self.ended.get("lost")  # not in the records of the version before
         if lost:
             show(b"WARNING: %d bytes of output are lost: the disk was full\n" % lost)
@@ -193,7 +193,7 @@ class ConnectionFile:
         data = system.read_at(self._descriptor, RECORD_LIMIT, offset)
         while data:
             if show(data) is False:
-                return
+                return False
             offset += len(data)
             data = system.read_at(self._descriptor, RECORD_LIMIT, offset)
         os.ftruncate(self._descriptor, self._output_begin)
@@ -201,6 +201,7 @@ class ConnectionFile:
             record = line_of({**self.ended, "lost": 0})
             system.write_at(self._descriptor, record, self._end_begin)  # it is shorter than what it replaces
             os.ftruncate(self._descriptor, self._end_begin + len(record))
+        return True
 
     def remove(self) -> None:
         """Remove what a dead daemon left, once claimed: the file and, if it was killed, its socket."""
@@ -239,8 +240,12 @@ def clear_for_start(path: str, show: Callable[[bytes], object]) -> str | None:
         return None
     try:
         if not old.claim():
-            raise InputError("connection file %s: a daemon is already running (pid %d)" % (path, old.pid))
-        old.show_last_words(show)
+            what = "a daemon is already running (pid %d)" % old.pid
+            if old.is_ending:
+                what = "its daemon is ending, or another command is showing what it wrote last"
+            raise InputError("connection file %s: %s" % (path, what))
+        if not old.show_last_words(show):
+            raise InputError("connection file %s: what its dead daemon wrote last cannot be shown" % path)
         old.remove()
     finally:
         old.close()

@@ -6,7 +6,7 @@ import sys
 
 from . import system
 from .app import KEEPER, WORKER, App, adaptor_name, load_adaptor
-from .errors import DONE, AdaptError, InputError, one_line
+from .errors import CANCELED, DONE, AdaptError, InputError, one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ def _coded(act: Callable[[], int], debug: bool) -> int:
     """The exit code of what ``act`` does; an error of the toolkit is shown, too."""
     try:
         return act()
+    except KeyboardInterrupt:
+        return CANCELED
     except AdaptError as error:
         if debug:
             raise

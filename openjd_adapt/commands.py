@@ -85,7 +85,10 @@ def _connection_path(options: Options) -> str:
 
 
 def _full(path: str) -> str:
-    return system.long_path(os.path.abspath(path))
+    try:
+        return system.long_path(os.path.abspath(path))
+    except OSError:
+        raise InputError("%s: is relative to the current folder, which is gone" % path) from None
 
 
 def _data(options: Options, option: str) -> tuple[dict[str, Any], str]:

@@ -289,9 +289,19 @@ class Desk:
         self._timers.set("late front", HASTE_SECONDS, self._forsake)
 
     def _forsake(self) -> None:
-        """Go on without the viewer; what it did not take is kept for the next."""
-        if self._delivery.viewer and self._next:
-            self._delivery.viewer.closed = True
+        """Go on without the viewer, which is told how its task went; what it did not take is kept for the next."""
+        viewer = self._delivery.viewer
+        if not viewer or not self._next:
+            return
+        task = self._task
+        if task and task.ends_worker and self.ended is None:
+            viewer.closed = True
+            return
+        self._delivery.viewer = None
+        if task and task.front is viewer:
+            viewer.send({"note": "the rest of this task's output is kept for the next command"})
+            self._finish_if_due(task)
+        self._go_on()
 
     def push(self) -> None:
         """Show the running task's front what there is, then its result."""

@@ -13,6 +13,8 @@ from .wire import WINDOW_BYTES, check_hello, hello
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Callable
+
     from .peer import Peer
     from .wire import Frame, Message
 
@@ -45,7 +47,12 @@ class Front:
         self._out = system.StandardOutput(self._wakeup)
         self._column_0 = True
         self._muted = False
+        self._showing = False
+        self._mentions: list[str] = []
         self._alarm: float | None = None
+        self._on_late: Callable[[], object] | None = None
+        #: The keeper has said who it is.
+        self.is_heard = False
         #: A signal, or the end of standard output, has canceled the command; when its task will be killed, if known.
         self.canceled = False
         self.deadline: float | None = None
@@ -54,18 +61,22 @@ class Front:
         """Say hello to a keeper that does not know this command yet."""
         self._peer.send(hello(PACKAGE))
 
-    def ask(self, request: Message, timeout: float | None = None) -> Message:
+    def ask(
+        self, request: Message, timeout: float | None = None, on_late: Callable[[], object] | None = None
+    ) -> Message:
         """Send a request; show output and notes until its answer comes, and return that.
 
-        Raises :class:`Late` after ``timeout`` seconds, :class:`AdaptError` with the keeper's exit code if it refuses,
-        :class:`ConnectionError` if it is gone, and :class:`Left` if the user leaves.
+        After ``timeout`` seconds, calls ``on_late`` and goes on, or raises :class:`Late` unless output still comes.
+        Raises :class:`AdaptError` with the keeper's exit code if it refuses, :class:`ConnectionError` if it is gone,
+        and :class:`Left` if the user leaves.
         """
+        self._on_late = on_late
         self._peer.send(request)
         if self.canceled:
             self._peer.send({"cancel": self.remaining()})
         self._alarm = None if timeout is None else time.monotonic() + timeout
         answer = self.listen()
-        self._alarm = None
+        self._alarm = self._on_late = None
         return answer
 
     def listen(self) -> Message:
@@ -75,10 +86,13 @@ class Front:
             if "output" in message:
                 self._show(body)
                 self._acknowledge(message["output"])
+                if self._alarm is not None and not self._on_late:  # the keeper lives, and keeps the time itself
+                    self._alarm = max(self._alarm, time.monotonic() + ANSWER_SECONDS)
             elif "note" in message:
                 self.tell("INFO: " + message["note"])
             elif "hello" in message:
                 check_hello(message, PACKAGE)
+                self.is_heard = True
             elif "error" in message:
                 error = AdaptError(message["error"])
                 error.exit_code = message["code"]
@@ -102,6 +116,7 @@ class Front:
         """
         for number in system.CANCEL_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
+        self._tell_mentioned()
         end = time.monotonic() + ANSWER_SECONDS
         while self._peer.backlog and time.monotonic() < end:
             system.wait_for({self._peer.fileno(): system.WRITE}, end - time.monotonic())
@@ -123,6 +138,15 @@ class Front:
         self._start_line()
         self._show(line.encode("utf-8", "backslashreplace") + b"\n")
 
+    def _mention(self, line: str) -> None:
+        """As :meth:`tell`, but not within a line, and never waiting for the reader: that would keep signals unheard."""
+        self._mentions.append(line)
+        self._tell_mentioned()
+
+    def _tell_mentioned(self) -> None:
+        while self._mentions and not self._showing and system.takes_more(2):
+            self.tell(self._mentions.pop(0))
+
     def _start_line(self) -> None:
         if not self._column_0:
             self._show(b"\n")
@@ -131,16 +155,17 @@ class Front:
         while not self._inbox:
             if self._peer.closed:
                 raise ConnectionResetError("the daemon is gone")
-            if self._alarm is not None and time.monotonic() >= self._alarm:
-                self._alarm = None
-                raise Late
             if self._wait(False):
                 self._inbox.extend(self._peer.receive())
+            elif self._is_late() and not self._on_late:
+                self._alarm = None
+                raise Late
         return self._inbox.pop(0)
 
     def _show(self, data: bytes) -> None:
         """Write to standard output, ready for signals all the while."""
         view = memoryview(data)
+        self._showing = True
         while view and not self._muted:
             if self._wait(True):
                 try:
@@ -151,6 +176,8 @@ class Front:
                     self.tell("ERROR: standard output: %s" % error.strerror)
                     self._lose_reader()
         self._column_0 = data[-1:] == b"\n"
+        self._showing = False
+        self._tell_mentioned()
 
     def _wait(self, writing: bool) -> bool:
         """Wait for the peer, or if ``writing`` for standard output; True if that is ready. Signals are acted on."""
@@ -160,16 +187,24 @@ class Front:
         if not self._peer.closed and (not writing or self._peer.backlog):
             events = (0 if writing else system.READ) | (system.WRITE if self._peer.backlog else 0)
             watched[self._peer.fileno()] = events
-        ready = system.wait_for(watched, self._patience())
+        ready = system.wait_for(watched, None if writing and not self._on_late else self._patience())
         for number in filter(None, self._wakeup.heard()):  # 0 is rung for something else than a signal
             self._on_signal(number)
         if self._peer.backlog and ready.get(self._peer.fileno(), 0) & system.WRITE:
             self._peer.flush()
         if self._out.is_broken or ready.get(self._out.fileno(), 0) & system.BROKEN:
             self._lose_reader()
+        on_late = self._on_late
+        if on_late and self._is_late():
+            self._alarm = self._on_late = None
+            on_late()
+        self._tell_mentioned()
         if writing:
             return bool(ready.get(self._out.fileno(), 0))
         return not self._peer.closed and bool(ready.get(self._peer.fileno(), 0) & ~system.WRITE)
+
+    def _is_late(self) -> bool:
+        return self._alarm is not None and time.monotonic() >= self._alarm
 
     def _patience(self) -> float | None:
         return None if self._alarm is None else max(0.0, self._alarm - time.monotonic())
@@ -180,15 +215,17 @@ class Front:
             if self._interrupts > 1:
                 raise Left("interrupted twice")
         within = session.notify_end()
-        if within is not None:
-            self.tell("INFO: canceling; the task has %.1f s to end" % within)
-        elif not self.canceled:
-            self.tell("INFO: canceling; waiting for the task to end")
+        first = not self.canceled
         self.cancel(within)
+        if within is not None:
+            self._mention("INFO: canceling; the task has %.1f s to end" % within)
+        elif first:
+            self._mention("INFO: canceling; waiting for the task to end")
 
     def cancel(self, within: float | None) -> None:
         """Cancel the task, which is killed after ``within`` seconds, or when the keeper finds it right."""
         self.canceled = True
+        self._on_late = None
         if within is not None:
             end = time.monotonic() + within
             self.deadline = end if self.deadline is None else min(end, self.deadline)
@@ -204,12 +241,24 @@ class Front:
             self.cancel(None)
 
 
+def leave_on(*signals: int) -> None:
+    """From now on these raise :class:`Left`, whatever is being waited for."""
+
+    def leave(number: int, frame: object) -> None:
+        raise Left("a signal has come")
+
+    for number in signals:
+        signal.signal(number, leave)
+
+
 def write_all(descriptor: int, data: bytes) -> bool:
     """Write all of ``data``; False if nobody reads it."""
     view = memoryview(data)
-    try:
-        while view:
+    while view:
+        try:
             view = view[os.write(descriptor, view) :]
-    except OSError:
-        return False
+        except BlockingIOError:  # somebody has made it so
+            system.wait_for({descriptor: system.WRITE}, None)
+        except OSError:
+            return False
     return True

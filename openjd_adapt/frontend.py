@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from functools import partial
 
 from . import messages, system
 from .channel import ConnectionFile, await_drafts, remove_own_draft
 from .errors import CANCELED, DONE, FAILED, InputError, NoDaemonError
-from .front import ANSWER_SECONDS, Front, Late, Left, write_all
+from .front import ANSWER_SECONDS, Front, Late, Left, leave_on, write_all
 from .interpreter import FACTS_VARIABLE
 
 TYPE_CHECKING = False
@@ -124,14 +125,13 @@ def start(plan: Plan, timeout: float | None, replaced: str | None) -> int:
         _warn_if_uncontained(front, front.listen())
         ready = True
         front.say(messages.set_env(SOCKET_VARIABLE, path))
-        try:
-            result = front.ask({"do": "start"}, timeout)["result"]
-        except Late:
-            if front.canceled:
-                return CANCELED
+
+        def give_up() -> None:
+            nonlocal late
             late = True
             front.cancel(LATE_SECONDS)
-            result = front.listen()["result"]
+
+        result = front.ask({"do": "start"}, timeout, give_up)["result"]
         if late and result["code"] == CANCELED:
             result.update(outcome="failed", code=FAILED, message="the start took longer than %g s" % (timeout or 0))
         code = conclude(front, result)
@@ -182,29 +182,38 @@ def run_task(path: str, request: Message) -> int:
     """One task on the daemon behind the connection file ``path``; returns the exit code."""
     try:
         front = _connect(path)
-    except NoDaemonError:
-        _show_last_words(path)
-        raise
+    except NoDaemonError as error:
+        return _without_daemon(path, error)
     try:
         return conclude(front, front.ask(request)["result"])
     except (Left, Late):
         return CANCELED
     except ConnectionError:
-        front.say(messages.fail("the daemon was killed during the task"))
-        return FAILED
+        if front.is_heard:
+            front.say(messages.fail("the daemon was killed during the task"))
+            return FAILED
     finally:
         front.close()
+    return _without_daemon(path)  # it has ended without a word to this command, whose task has not begun
 
 
-def _show_last_words(path: str) -> None:
-    """What a dead daemon wrote last is this task's log, too, unless another command is showing it."""
+def _without_daemon(path: str, error: NoDaemonError | None = None) -> int:
+    """What a dead daemon wrote last is this task's log, too, unless another command is showing it.
+
+    Raises ``error``, or the :class:`NoDaemonError` that tells how it ended; returns the exit code if a signal comes
+    before that.
+    """
+    file = ConnectionFile(path)
     try:
-        file = ConnectionFile(path)
-    except NoDaemonError:
-        return
-    if file.claim():
-        file.show_last_words(show)
-    file.close()
+        if file.claim() if error else file.wait(PATIENCE_SECONDS):
+            leave_on(*system.CANCEL_SIGNALS)
+            file.show_last_words(show)
+            error = error or NoDaemonError(file.obituary)
+    except Left:
+        return CANCELED
+    finally:
+        file.close()
+    raise error or NoDaemonError("connection file %s: its daemon has closed the connection" % path)
 
 
 def stop(path: str, timeout: float) -> int:
@@ -213,17 +222,24 @@ def stop(path: str, timeout: float) -> int:
     try:
         file = ConnectionFile(path)
     except NoDaemonError as error:
-        write_all(2, ("INFO: nothing to stop: %s\n" % error).encode())
+        _tell("INFO: nothing to stop: %s" % error)
         return DONE
     code: int | None = DONE
-    if not file.alive:
-        write_all(2, ("INFO: nothing to stop: %s\n" % file.obituary).encode())
-    else:
-        code = _stop_living(file, timeout)
-    if not _await_end(file):
-        return FAILED
-    file.show_last_words(show)
-    file.remove()
+    try:
+        if not file.alive:
+            _tell("INFO: nothing to stop: %s" % file.obituary)
+        else:
+            code = _stop_living(file, timeout)
+        leave_on(signal.SIGINT)  # the daemon has been asked, and who goes away now loses nothing
+        if not _await_end(file):
+            return FAILED
+        leave_on(*system.CANCEL_SIGNALS)
+        if not file.show_last_words(show):
+            _tell("ERROR: connection file %s: what its daemon wrote last cannot be shown; it stays there" % path)
+            return code or FAILED
+        file.remove()
+    except Left:
+        return CANCELED
     return file.stop_code if code is None else code
 
 
@@ -234,14 +250,12 @@ def _stop_living(file: ConnectionFile, timeout: float) -> int | None:
     except (NoDaemonError, InputError) as error:
         ending = file.is_ending  # it listens no more, or nobody knows why not
         if not ending:
-            write_all(2, ("WARNING: %s; killing it\n" % error).encode())
+            _tell("WARNING: %s; killing it" % error)
         file.kill()
         return None if ending else DONE
     front.greet()
     try:
         return conclude(front, front.ask({"do": "stop", "within": timeout}, timeout + KILL_MARGIN_SECONDS)["result"])
-    except Left:
-        return CANCELED
     except Late:
         front.tell("WARNING: the daemon does not answer; killing it")
         file.kill()
@@ -257,11 +271,10 @@ def _await_end(file: ConnectionFile) -> bool:
     if file.wait(PATIENCE_SECONDS):
         return True
     left = file.left()
-    write_all(2, ("INFO: waiting for the last processes of the daemon to end: %s\n" % _names(left)).encode())
+    _tell("INFO: waiting for the last processes of the daemon to end: %s" % _names(left))
     if file.wait(DEATH_SECONDS):
         return True
-    text = "ERROR: connection file %s: what holds its lock does not end: %s\n"
-    write_all(2, (text % (file.path, _names(file.left()))).encode())
+    _tell("ERROR: connection file %s: what holds its lock does not end: %s" % (file.path, _names(file.left())))
     return False
 
 
@@ -273,16 +286,26 @@ def cancel(path: str, timeout: float | None) -> int:
     """Cancel the task that the daemon behind ``path`` is running; returns at once."""
     answer = _ask_briefly(path, {"do": "cancel", "within": timeout})
     text = "the running task is being canceled" if answer["canceled"] else "no task is running"
-    write_all(1, ("INFO: %s\n" % text).encode())
-    return DONE
+    return _print("INFO: " + text)
 
 
 def status(path: str, as_json: bool) -> int:
     """Print what the daemon behind ``path`` is doing."""
     facts = _ask_briefly(path, {"do": "status"})["status"]
     text = "{state}: {adaptor}, {tasks} tasks, up {uptime_seconds:.0f} s, pid {pid}".format(**facts)
-    write_all(1, (json.dumps(facts) if as_json else text).encode() + b"\n")
-    return DONE
+    return _print(json.dumps(facts) if as_json else text)
+
+
+def _print(line: str) -> int:
+    """Print what was asked for; returns the exit code."""
+    if write_all(1, line.encode("utf-8", "backslashreplace") + b"\n"):
+        return DONE
+    _tell("ERROR: standard output cannot be written")
+    return FAILED
+
+
+def _tell(line: str) -> None:
+    write_all(2, line.encode("utf-8", "backslashreplace") + b"\n")
 
 
 def _ask_briefly(path: str, request: Message) -> Message:

@@ -132,8 +132,10 @@ def _open_streams(put: Callable[[bytes], object]) -> None:
 def flush() -> None:
     """Pass on what ``print`` has buffered."""
     for stream in _Outlet.streams or (sys.stdout, sys.stderr):
-        if not stream.closed:
+        try:
             stream.flush()
+        except ValueError:
+            continue  # its author has closed it, or detached what is below
 
 
 def write(data: bytes, column_0: bool = True) -> None:

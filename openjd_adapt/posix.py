@@ -27,6 +27,7 @@ __all__ = [
     "leave",
     "READ",
     "reset_signals",
+    "takes_more",
     "TERMINATION",
     "wait_for",
     "wait_readable",
@@ -133,7 +134,7 @@ def wait_for(interests: dict[int, int], timeout: float | None) -> dict[int, int]
         descriptor: (READ if events & select.POLLIN else 0)
         | (WRITE if events & select.POLLOUT else 0)
         | (BROKEN if events & (select.POLLERR | select.POLLHUP | select.POLLNVAL) else 0)
-        for descriptor, events in poll.poll(None if timeout is None else timeout * 1000)
+        for descriptor, events in poll.poll(_milliseconds(timeout))
     }
 
 
@@ -148,7 +149,17 @@ def wait_readable(descriptor: int, timeout: float | None = None) -> bool:
 
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(None if timeout is None else timeout * 1000))
+    return bool(poll.poll(_milliseconds(timeout)))
+
+
+def _milliseconds(timeout: float | None) -> float | None:
+    """For poll(), which takes 24 days at the most: who waits for longer asks again."""
+    return None if timeout is None else min(timeout * 1000, 2**31 - 1)
+
+
+def takes_more(descriptor: int) -> bool:
+    """Whether a line can be written without waiting for its reader."""
+    return bool(wait_for({descriptor: WRITE}, 0))
 
 
 def finish(code: int) -> None:

@@ -6,6 +6,7 @@ import _socket  # socket costs a short command, and a daemon's memory, more than
 import errno
 import os
 import sys
+import time
 
 assert sys.platform != "win32"  # for type checkers
 
@@ -23,8 +24,19 @@ KEYED = False
 #: The name of a socket in a private folder, which is removed with that.
 SOCKET_NAME = "socket"
 _SUN_PATH_BYTES = 100
+#: How long, in seconds, a daemon may be too busy to take one more connection.
+CONNECT_SECONDS = 10.0
+_LOOK_SECONDS = 0.05
 #: A folder in which no socket can be made; ENOENT: a long path, and no /proc to shorten it.
-_NO_SOCKET_HERE = (errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL, errno.EACCES, errno.EROFS, errno.ENOENT)
+_NO_SOCKET_HERE = (
+    errno.EPERM,
+    errno.EOPNOTSUPP,
+    errno.EINVAL,
+    errno.EACCES,
+    errno.EROFS,
+    errno.ENOENT,
+    errno.ENAMETOOLONG,
+)
 
 
 class Endpoint:
@@ -63,10 +75,20 @@ class Endpoint:
         return endpoint, listener
 
     def connect(self) -> _socket.socket:
-        """A connection. Raises :class:`OSError`."""
+        """A connection. Raises :class:`OSError`, also if nobody takes it for :data:`CONNECT_SECONDS`."""
         connection = _socket.socket(_socket.AF_UNIX)
+        connection.setblocking(False)
+        end = time.monotonic() + CONNECT_SECONDS
         try:
-            _at_short_path(self._path, connection.connect)
+            while True:
+                try:
+                    _at_short_path(self._path, connection.connect)
+                    break
+                except BlockingIOError:  # as many wait as can; nothing tells when there is room
+                    if time.monotonic() > end:
+                        raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from None
+                    time.sleep(_LOOK_SECONDS)
+            connection.setblocking(True)
         except BaseException:
             connection.close()
             raise
@@ -87,7 +109,10 @@ def _at_short_path(path: str, act: object) -> None:
         return
     folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
     try:
-        act("/proc/self/fd/%d/%s" % (folder, os.path.basename(path)))  # type: ignore[operator]
+        short = "/proc/self/fd/%d/%s" % (folder, os.path.basename(path))
+        if len(os.fsencode(short)) > _SUN_PATH_BYTES:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+        act(short)  # type: ignore[operator]
     finally:
         os.close(folder)
 

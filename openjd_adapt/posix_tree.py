@@ -191,9 +191,9 @@ class Tree:
                 send_signal(pid, started, number)
 
 
-def ask(process: subprocess.Popen[bytes]) -> bool:
-    """Ask a child, a command of ours, to end, as a scheduler does (SIGTERM); whether that can be done."""
-    process.send_signal(signal.SIGTERM)
+def ask(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> bool:
+    """Ask a child, a command of ours, to end: as a scheduler does, or for SIGINT as a terminal. That can be done."""
+    process.send_signal(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
     return True
 
 

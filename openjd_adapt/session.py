@@ -24,13 +24,13 @@ def notify_end() -> float | None:
 
     Source: "Canceling" in the Open Job Description's "How Jobs Are Run" (``cancel_info.json``, ``NotifyEnd``).
     """
-    import calendar
-
     try:
+        import calendar
+
         with open(system.long_path(os.path.join(folder() or os.curdir, "cancel_info.json")), "rb") as stream:
             end = time.strptime(json.loads(stream.read().decode("utf-8"))["NotifyEnd"], "%Y-%m-%dT%H:%M:%SZ")
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return None
+    except (OSError, ImportError, ValueError, LookupError, TypeError, RecursionError):
+        return None  # also if the disk with Python on it is gone by now
     # A time in the past is an earlier cancel's, whose file has stayed.
     remaining = calendar.timegm(end) - time.time()
     return min(remaining, LONGEST_NOTICE_SECONDS) if remaining > 0 else None

@@ -48,6 +48,7 @@
 ``reset_signals``                undo the signal settings that a caller has left
 ``settle``                       let what was sent reach the other process before this one ends
 ``start_time``                   when a process started, in the host's own units; 0 where it cannot be told
+``takes_more``                   whether a line can be written to a standard stream without waiting for its reader
 ``temporary_folder``             where private folders are made
 ``wait_for``                     wait until descriptors are ready for what is wanted
 ``wait_for_lock``                block until nobody else holds that lock, and hold it

@@ -106,7 +106,8 @@ class Task:
         Raises what :meth:`check` raises as soon as that comes first.
         """
         with self._changed:
-            self._changed.wait_for(lambda: condition() or self._failure or self.cancelled.is_set(), timeout)
+            longest = None if timeout is None else min(timeout, threading.TIMEOUT_MAX)
+            self._changed.wait_for(lambda: condition() or self._failure or self.cancelled.is_set(), longest)
             if condition():
                 return True
             self.check()
@@ -119,7 +120,7 @@ class Task:
         """
         with self._changed:
             while not condition() and end() > self._clock():
-                self._changed.wait(end() - self._clock())
+                self._changed.wait(min(end() - self._clock(), threading.TIMEOUT_MAX))
 
     def sleep(self, seconds: float) -> None:
         """Sleep; ends early as :meth:`wait_for` does."""

@@ -23,6 +23,7 @@ __all__ = [
     "leave",
     "READ",
     "reset_signals",
+    "takes_more",
     "TERMINATION",
     "wait_for",
     "wait_readable",
@@ -36,6 +37,8 @@ CANCEL_SIGNALS = (TERMINATION, signal.SIGINT)
 
 #: What a descriptor is waited for, and found ready for; broken is found without being asked for.
 READ, WRITE, BROKEN = 1, 2, 4
+#: The longest that is waited in one go, in seconds: who waits for longer asks again.
+_LONGEST = 1_000_000.0
 
 
 class Bell:
@@ -138,14 +141,19 @@ def wait_for(interests: dict[int, int], timeout: float | None) -> dict[int, int]
     writing = [descriptor for descriptor, interest in interests.items() if interest & WRITE]
     ready: dict[int, int] = {}
     if not reading and not writing:
-        threading.Event().wait(timeout)
+        threading.Event().wait(None if timeout is None else min(timeout, _LONGEST))
         return ready
-    readable, writable, _ = select.select(reading, writing, [], timeout)
+    readable, writable, _ = select.select(reading, writing, [], None if timeout is None else min(timeout, _LONGEST))
     for descriptor in readable:
         ready[descriptor] = READ
     for descriptor in writable:
         ready[descriptor] = ready.get(descriptor, 0) | WRITE
     return ready
+
+
+def takes_more(descriptor: int) -> bool:
+    """Whether a line can be written without waiting for its reader: nobody can tell."""
+    return True
 
 
 def is_readable(connection: Any) -> bool:

@@ -218,7 +218,7 @@ def _ask_from_here(pid: int) -> bool:
     return True
 
 
-def ask(process: subprocess.Popen[bytes]) -> bool:
+def ask(process: subprocess.Popen[bytes], number: int = 0) -> bool:
     """Ask a child, a command of ours, to end, as a scheduler does; one that cannot be asked is killed: False.
 
     Without a console :func:`os.kill` fails, and on some Pythons raises SystemError.

@@ -217,8 +217,8 @@ if sys.platform == "win32":
     collect_ignore = [
         "test_%s.py" % name
         for name in (
-            *("awkward_moments", "channel", "chaos", "container", "endurance", "faults", "fuzz_application"),
-            *("fuzz_daemon", "macos", "other_users", "posix_files", "posix_tree", "posix_worker"),
+            *("awkward_moments", "channel", "chaos", "commands", "container", "endurance", "faults"),
+            *("fuzz_application", "fuzz_daemon", "macos", "other_users", "posix_files", "posix_tree", "posix_worker"),
         )
     ]
 

@@ -240,9 +240,11 @@ def test_a_spool_that_does_not_give_back_its_output_costs_the_output_and_not_the
 
 def test_a_new_daemon_shows_what_the_dead_one_wrote_last_and_takes_its_place(daemon):
     note_end(daemon.address.descriptor, "it fell", 1, 4, pieces_of(b"one\n"))
-    with pytest.raises(InputError, match=r"a daemon is already running \(pid %d\)" % os.getpid()):
+    with pytest.raises(InputError, match="its daemon is ending, or another command is showing what it wrote last"):
         channel.clear_for_start(str(daemon.path), pytest.fail)
     daemon.dies()
+    with pytest.raises(InputError, match="what its dead daemon wrote last cannot be shown"):
+        channel.clear_for_start(str(daemon.path), lambda data: False)
     shown = []
     replaced = channel.clear_for_start(str(daemon.path), shown.append)
     assert shown == [b"one\n"] and replaced.startswith("replaced the file of a dead daemon: ")

@@ -281,7 +281,7 @@ def test_the_first_signal_is_not_passed_to_a_sessions_stop_and_the_second_is(far
         "import sys\n"
         "from openjd_adapt import authoring, system\n"
         "asked = []\n"
-        "def ask(process):\n"
+        "def ask(process, number):\n"
         "    asked.append(process)\n"
         "    process.kill()\n"
         "    return True\n"

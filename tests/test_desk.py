@@ -538,7 +538,7 @@ def test_a_stop_goes_on_five_seconds_after_its_task_though_the_front_of_that_doe
     desk.wait(4.9)
     assert len(desk.commands) == 2
     desk.wait(0.1)
-    assert runner.closed
+    assert result_of(runner) == [CANCEL]  # whatever becomes of its output, it is not killed
     assert desk.commands[2:] == [{"do": "stop", "within": 54}]
 
 
@@ -548,9 +548,10 @@ def test_a_stop_of_a_finished_task_whose_front_does_not_take_its_output_waits_fi
     desk.ends()
     stopper = desk.stop(60)
     desk.wait(4.9)
-    assert len(desk.commands) == 1 and not runner.closed
+    assert len(desk.commands) == 1 and result_of(runner) == []
     desk.wait(0.1)
-    assert runner.closed and desk.commands[1:] == [{"do": "stop", "within": 55}]
+    assert result_of(runner) == [SUCCESS] and desk.commands[1:] == [{"do": "stop", "within": 55}]
+    assert runner.messages[-2:-1] == [{"note": "the rest of this task's output is kept for the next command"}]
     desk.ends()
     desk.dies()
     desk.takes(stopper)
