@@ -12,6 +12,9 @@ from openjd_adapt.windows_tree import Job
 
 from .conftest import Farm
 
+#: JobObjectBasicProcessIdList of the Win32 API.
+_PROCESS_LIST = 3
+
 
 class WindowsFarm(Farm):
     """Runs an adaptor's commands, each the leader of a process group."""
@@ -59,7 +62,7 @@ class WindowsFarm(Farm):
             ]
 
         ids = Ids()
-        what = win32.JobObjectBasicProcessIdList
+        what = _PROCESS_LIST
         win32.QueryInformationJobObject(self._job._handle, what, ctypes.byref(ids), ctypes.sizeof(ids), None)
         return [int(pid) for pid in ids.ids[: ids.listed]]
 
