@@ -131,7 +131,8 @@ class Client:
         try:
             self._perform(message, functions)
         finally:
-            _flush()
+            if message["call"] is None:
+                _flush()  # no answer does
 
     def _perform(self, message: Message, functions: Mapping[str, Callable[..., Any]]) -> None:
         name, arguments, call = message["action"], message["args"] or {}, message["call"]
