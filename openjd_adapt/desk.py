@@ -295,7 +295,7 @@ class Desk:
             return
         task = self._task
         if task and task.ends_worker and self.ended is None:
-            viewer.closed = True
+            viewer.closed = True  # its result is due when the worker has ended, and is not waited for
             return
         self._delivery.viewer = None
         if task and task.front is viewer:

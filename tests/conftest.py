@@ -142,6 +142,17 @@ def farm(tmp_path):
 
 
 @pytest.fixture
+def current():
+    """A running task in this process, which a callback's exception fails."""
+    from openjd_adapt import task
+
+    made = task.Task()
+    task.enter(made)
+    yield made
+    task.leave()
+
+
+@pytest.fixture
 def elsewhere(tmp_path):
     """A second farm, for the reference, whose processes take their time to end."""
     (tmp_path / "reference").mkdir()

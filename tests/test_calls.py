@@ -20,7 +20,6 @@ from openjd_adapt import (
     RegexHandler,
     Status,
     client,
-    task,
 )
 from openjd_adapt.application import Application, ApplicationError, ApplicationExited, TimedOut
 from openjd_adapt.errors import Canceled
@@ -64,15 +63,6 @@ class Listening(Adaptor):
         if self.failure:
             raise self.failure
         self.said.append(status_message)
-
-
-@pytest.fixture
-def current():
-    """The running task."""
-    running = task.Task()
-    task.enter(running)
-    yield running
-    task.leave()
 
 
 @pytest.fixture
@@ -257,10 +247,10 @@ def test_what_a_cast_has_printed_is_passed_on_though_nobody_is_answered(applicat
 
 @pytest.mark.posix_only
 def test_a_client_serves_under_a_descriptor_that_select_does_not_know(application):
-    resource = pytest.importorskip("resource")
-    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 1200:
-        pytest.skip("this host allows no 1,200 descriptors")
-    app = application(CLIENT.replace("client =", "files = [open(os.devnull) for _ in range(1100)]\nclient ="))
+    more = "import resource\nhard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
+    more += "resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))\n"
+    more += "files = [open(os.devnull) for _ in range(1100)]\n"
+    app = application(CLIENT.replace("client = Client()", more + "client = Client()"))
     app.wait_until_connected(20)
     assert app.call("echo", timeout=20, value=1) == 1
 

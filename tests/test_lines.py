@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from openjd_adapt import STDERR, STDOUT, Canceled, RegexCallback, RegexHandler, output, task
+from openjd_adapt import STDERR, STDOUT, Canceled, RegexCallback, RegexHandler, output
 from openjd_adapt.lines import LineForwarder
 from openjd_adapt.output import PIECE_BYTES
 
@@ -21,15 +21,6 @@ class Listener(logging.Handler):
 
     def emit(self, record):
         self.seen.append((record.name, record.levelname, record.getMessage()))
-
-
-@pytest.fixture
-def current():
-    """A running task, which a callback's exception fails."""
-    made = task.Task()
-    task.enter(made)
-    yield made
-    task.leave()
 
 
 def forward(chunks, level=STDOUT, **options):
