@@ -15,7 +15,6 @@ from . import private_folder, system
 from .address import RECORD_LIMIT, draft_of, line_of
 from .errors import InputError, NoDaemonError, WireError
 from .handshake import Claimant
-from .peer import Peer
 from .wire import STRANGER_LIMIT, STRANGER_SECONDS, Decoder, encode
 
 TYPE_CHECKING = False
@@ -122,7 +121,7 @@ class ConnectionFile:
         self._read()
         return True
 
-    def connect(self) -> Peer:
+    def connect(self) -> _socket.socket:
         """A connection to the living daemon. Raises :class:`NoDaemonError` or :class:`InputError`."""
         if not self.alive:
             raise NoDaemonError(self.obituary)
@@ -139,7 +138,7 @@ class ConnectionFile:
             raise InputError("connection file %s: %s belongs to another user" % (self.path, self.endpoint))
         if system.KEYED:
             self._prove(connection)
-        return Peer(connection)
+        return connection
 
     def _prove(self, connection: _socket.socket) -> None:
         """Prove to the daemon that the file's key is known here, and have it prove the same."""

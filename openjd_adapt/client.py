@@ -22,8 +22,8 @@ from . import system
 from .channel import ConnectionFile
 from .errors import AdaptError, InputError, WireError, describe
 from .paths import PathMappingRule, map_path
-from .peer import PACKAGE
-from .wire import check_hello, encode, hello
+from .peer import PACKAGE, RECEIVE_BYTES
+from .wire import Decoder, check_hello, encode, hello
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,8 +54,11 @@ class Client:
         if not path:
             raise InputError("no adaptor: %s is not set; was this application started by one?" % SERVER_VARIABLE)
         file = ConnectionFile(path)
-        self._peer = file.connect()
+        self._connection = file.connect()
+        self._connection.settimeout(None)  # whatever the application has made the default
         file.close()
+        self._decoder = Decoder()
+        self._gone = False
         self._inbox: list[Message] = []
         self._functions: dict[str, Callable[..., Any]] = {}
         self._asked = False
@@ -93,7 +96,7 @@ class Client:
         """
         message = self.take(timeout)
         if message is None:
-            return not self._peer.closed
+            return not self._gone
         if "action" in message:
             self.perform(message, self._functions)
         return "close" not in message
@@ -124,7 +127,8 @@ class Client:
 
     def close(self) -> None:
         """Close the connection."""
-        self._peer.close()
+        self._gone = True
+        self._connection.close()
 
     def perform(self, message: Message, functions: Mapping[str, Callable[..., Any]]) -> None:
         """Perform an action by the function of its name, and send the answer if one is wanted."""
@@ -179,18 +183,27 @@ class Client:
 
     def _send(self, frames: bytes) -> None:
         with self._sending:
-            self._peer.send_frames(frames)
-            while self._peer.backlog:
-                system.wait_for({self._peer.fileno(): system.WRITE}, None)
-                self._peer.flush()
+            try:
+                self._connection.sendall(frames)
+            except OSError:
+                return  # the adaptor is gone, but what it has said may still lie unread
 
     def _receive(self, timeout: float | None) -> Message | None:
-        """The next message; None if there is none in time or the adaptor is gone (then the peer is closed)."""
+        """The next message; None if there is none in time or the adaptor is gone."""
         while not self._inbox:
-            if self._peer.closed or not system.wait_for({self._peer.fileno(): system.READ}, timeout):
+            # Who waits for ever does so in the read itself, which wakes sooner than a poll.
+            if self._gone or (timeout is not None and not self._is_readable(timeout)):
                 return None
-            self._inbox += [message for message, _ in self._peer.receive()]
+            try:
+                data = self._connection.recv(RECEIVE_BYTES)
+            except OSError:
+                data = b""
+            self._gone = not data
+            self._inbox += [message for message, _ in self._decoder.feed(data)]
         return self._inbox.pop(0)
+
+    def _is_readable(self, timeout: float) -> bool:
+        return bool(system.wait_for({self._connection.fileno(): system.READ}, timeout))
 
 
 def _flush() -> None:

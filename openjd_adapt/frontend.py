@@ -12,6 +12,7 @@ from .channel import ConnectionFile, await_drafts, remove_own_draft
 from .errors import CANCELED, DONE, FAILED, InputError, NoDaemonError
 from .front import ANSWER_SECONDS, Front, Late, Left, leave_on, write_all
 from .interpreter import FACTS_VARIABLE
+from .peer import Peer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -246,7 +247,7 @@ def stop(path: str, timeout: float) -> int:
 def _stop_living(file: ConnectionFile, timeout: float) -> int | None:
     """Ask the daemon to stop, or kill it; returns the exit code, or None if its file is to tell that."""
     try:
-        front = Front(file.connect())
+        front = Front(Peer(file.connect()))
     except (NoDaemonError, InputError) as error:
         ending = file.is_ending  # it listens no more, or nobody knows why not
         if not ending:
@@ -325,6 +326,6 @@ def _connect(path: str) -> Front:
     file = ConnectionFile(path)
     if not file.alive:
         raise NoDaemonError(file.obituary)
-    front = Front(file.connect())
+    front = Front(Peer(file.connect()))
     front.greet()
     return front

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PACKAGE = os.path.dirname(os.path.abspath(__file__))
 
 #: Larger reads cost more than they save: the C library maps new memory for each.
-_RECEIVE_BYTES = 64 * 1024
+RECEIVE_BYTES = 64 * 1024
 #: So much is sent at once by threads that are not the loop's.
 _AT_ONCE_BYTES = 2 * 1024
 #: Who is heard among many says little at a time, so that one that asks without end holds up nobody.
@@ -28,7 +28,7 @@ class Peer:
     """One end of a connection that never blocks: frames in and out, whatever the pace of the other end."""
 
     def __init__(
-        self, connection: _socket.socket, limit: int = FRAME_LIMIT, receive_bytes: int = _RECEIVE_BYTES
+        self, connection: _socket.socket, limit: int = FRAME_LIMIT, receive_bytes: int = RECEIVE_BYTES
     ) -> None:
         connection.setblocking(False)
         self._receive_bytes = receive_bytes

@@ -171,6 +171,15 @@ def started(farm):
     assert done.code == 0, done
 
 
+def wait_until(condition) -> None:
+    """Wait until ``condition()`` holds; after 10 seconds the test fails."""
+    end = time.monotonic() + 10
+    while not condition():
+        if time.monotonic() > end:
+            pytest.fail("it did not come to that")
+        time.sleep(0.01)
+
+
 def read_until(stream, text: str) -> str:
     """Read lines up to the first that contains ``text``; returns what was read."""
     read = ""

@@ -195,13 +195,13 @@ def asked(served):
     client = Client(server.server_path)
     client.action(abs_of)
     sent = []
-    send = client._peer.send_frames
+    send = client._send
 
     def record(data):
         sent.append([message for message, _ in Decoder().feed(data)])
         send(data)
 
-    client._peer.send_frames = record
+    client._send = record
     yield server, client, sent, answered
     client.close()
 

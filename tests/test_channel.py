@@ -367,7 +367,7 @@ def test_a_refused_file_leaves_no_descriptor_behind(daemon):
 @pytest.mark.parametrize("direct", [True, False])
 def test_a_connection_is_accepted_whatever_the_listeners_socket_can(daemon, read, monkeypatch, direct):
     file = read(daemon.path)
-    peer = file.connect()
+    front = file.connect()
     if not direct:
         monkeypatch.setattr(posix_endpoint, "_ACCEPTS", False)
     connection = system.accept(daemon.address.listener)
@@ -375,17 +375,17 @@ def test_a_connection_is_accepted_whatever_the_listeners_socket_can(daemon, read
     with pytest.raises(BlockingIOError):
         system.accept(daemon.address.listener)
     connection.close()
-    peer.close()
+    front.close()
 
 
 def test_a_file_leads_to_its_daemon_and_is_not_inherited(daemon, read):
     file = read(daemon.path)
-    peer = file.connect()
+    front = file.connect()
     connection = system.accept(daemon.address.listener)
     assert system.peer_is_me(connection)
     assert fcntl.fcntl(file._descriptor, fcntl.F_GETFD) & fcntl.FD_CLOEXEC
     connection.close()
-    peer.close()
+    front.close()
 
 
 @pytest.fixture

@@ -14,8 +14,11 @@ from openjd_adapt.address import bind
 from openjd_adapt.errors import InputError, NoDaemonError, WireError
 from openjd_adapt.handshake import KEY_BYTES, Claimant, Doorkeeper
 from openjd_adapt.loop import Loop
+from openjd_adapt.peer import Peer
 from openjd_adapt.reception import Reception
 from openjd_adapt.wire import Decoder, encode, hello
+
+from .conftest import wait_until
 
 KEY = bytes(range(KEY_BYTES))
 OTHER = bytes(KEY_BYTES)
@@ -117,7 +120,7 @@ def keyed(tmp_path, monkeypatch):
 
 
 def test_a_command_with_the_file_is_heard(keyed):
-    peer = channel.ConnectionFile(keyed.path).connect()
+    peer = Peer(channel.ConnectionFile(keyed.path).connect())
     peer.send(hello("here"))
     peer.send({"do": "status"})
     wait_until(lambda: keyed.said == [{"do": "status"}])
@@ -175,12 +178,3 @@ def read_to_end(connection):
         data = connection.recv(4096)
     connection.close()
     return found
-
-
-def wait_until(condition):
-    done = threading.Event()
-    for _ in range(1000):
-        if condition():
-            return
-        done.wait(0.01)
-    pytest.fail("it did not come to that")
