@@ -280,7 +280,8 @@ class Application:
                 limits.append((max(self.process.last_output, began) + self._no_output_timeout, silent))
             if limits and min(limits)[0] <= now:
                 raise TimedOut("%s: waited %s for %s" % (self.name, min(limits)[1], what))
-            current.wait_for(
+            self._server.listen(
+                current,
                 lambda: condition() or not self.process.is_running or self._gone,
                 min(limits)[0] - now if limits else None,
             )
@@ -298,7 +299,7 @@ class Application:
         return ApplicationExited("%s %s while %s%s" % (self.name, how, while_doing, tail), code)
 
     def _hear(self, message: Message) -> None:
-        """What the application says, on the server's thread; what an author's methods raise fails the task."""
+        """What the application says; what an author's methods raise fails the task, whatever thread listens."""
         try:
             self._take(message)
         except RecursionError:

@@ -38,6 +38,8 @@ class Peer:
         self._deaf = False
         #: The other end is gone, or this end was closed.
         self.closed = False
+        #: What is wrong with what it said last, which it is told before it is closed; empty for nothing.
+        self.fault = ""
         #: Called when a message, or a part of it, has to wait until the socket takes more.
         self.on_backlog: Callable[[], object] = bool
 

@@ -230,6 +230,7 @@ class LoggingSubprocess:
             reader.join(max(0.0, end - time.monotonic()))
         for reader in self._readers:
             reader.catch_up()
+            reader.close()
 
     def close_stdin(self) -> None:
         """Close the process's standard input, if that has not been done."""

@@ -75,7 +75,7 @@ class Reception:
                 self._hear(peer, message)
         except (WireError, RecursionError) as error:
             # What could be read may be nested too deeply for what is done with it, if only for its repr().
-            peer.refuse(str(error), BAD_INPUT)
+            peer.fault = str(error)
             peer.closed = True
 
     def read_all(self, peer: Peer) -> None:
@@ -92,6 +92,8 @@ class Reception:
             self._strangers.pop(peer, None)
             self._loop.forget(peer)
             self._loop.timers.cancel(_timer(peer))
+            if peer.fault:
+                peer.refuse(peer.fault, BAD_INPUT)
             peer.close()
             self._on_gone(peer)
 

@@ -17,6 +17,7 @@ import threading
 
 from . import address, private_folder, system, task
 from .actions import ActionsQueue
+from .ear import Ear
 from .errors import BAD_INPUT, AdaptError, InputError
 from .loop import Loop
 from .peer import PACKAGE
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from .actions import Action
     from .peer import Peer
+    from .task import Task
     from .wire import Message
 
 _logger = logging.getLogger(__name__)
@@ -45,7 +47,7 @@ class AdaptorServer:
 
     def __init__(self, actions_queue: ActionsQueue, adaptor: Any) -> None:
         self.actions_queue = actions_queue
-        #: Called on the server's thread with what the application says beside taking actions.
+        #: Called with what the application says beside taking actions, on the thread that listens.
         self.on_message: Callable[[Message], object] = bool
         #: Called on the server's thread when the application has closed its connection.
         self.on_gone: Callable[[], object] = bool
@@ -69,6 +71,7 @@ class AdaptorServer:
         )
         self._reception.listen(self._address.listener)
         self._application: Peer | None = None
+        self._ear: Ear | None = None
         #: The application waits for an action: whoever holds the lock may send it one, and nobody sends anything else.
         self._asked = False
         self._handing = threading.RLock()  # what is told meanwhile may enqueue more
@@ -77,7 +80,7 @@ class AdaptorServer:
         self._stopped = threading.Event()
         self._bell = system.Bell()
         self._loop.watch(self._bell, self._wake)
-        actions_queue.on_enqueue = self._on_enqueue
+        actions_queue.on_enqueue = self._offer
 
     @property
     def server_path(self) -> str:
@@ -90,10 +93,14 @@ class AdaptorServer:
             while not self._stopping:
                 self._loop.turn()
                 self._reception.drop_closed()
+                if self._application and not self._ear:
+                    self._ear = Ear(self._loop, self._application, self._read, FRAME_LIMIT)
         finally:
+            self._stop_listening()
             self._reception.close()
-            self._remove()
-            self._stopped.set()
+            with self._handing:
+                self._remove()
+                self._stopped.set()
             self.on_gone()
 
     def _remove(self) -> None:
@@ -105,12 +112,21 @@ class AdaptorServer:
             except OSError:
                 pass  # somebody has been faster, or another server of this process's is in the folder
         os.close(self._address.descriptor)
+        self._bell.close()
 
     def shutdown(self) -> None:
         """End :meth:`serve_forever`, which runs on another thread, and wait for that."""
         self._stopping = True
         self._ring()
         self._stopped.wait()
+
+    def listen(self, waiting: Task, condition: Callable[[], bool], timeout: float | None) -> None:
+        """As :meth:`Ear.listen`."""
+        ear = self._ear
+        if ear:
+            ear.listen(waiting, condition, timeout)
+        else:
+            waiting.wait_for(condition, timeout)
 
     def close_application(self) -> None:
         """Ask the application to end when it is done with what it has taken."""
@@ -119,17 +135,22 @@ class AdaptorServer:
 
     def _ring(self) -> None:
         """Have the server's thread look after the queue; from any thread."""
-        self._bell.ring()
+        with self._handing:
+            if not self._stopped.is_set():
+                self._bell.ring()
 
-    def _on_enqueue(self) -> None:
+    def _offer(self) -> None:
         """An application that waits gets a small action at once; all else is the server's thread's, which is woken."""
         with self._handing:
             if self._application and self._asked:
                 action = self.actions_queue.dequeue_action()
-                if action is None or self._sends_at_once(self._application, action):
-                    self._asked = action is None
+                if action and self._sends_at_once(self._application, action):
+                    self._asked = False
                     return
-                self.actions_queue.put_back(action)
+                if action:
+                    self.actions_queue.put_back(action)
+                elif not self._closing:
+                    return
         self._ring()
 
     def _sends_at_once(self, application: Peer, action: Action) -> bool:
@@ -174,11 +195,19 @@ class AdaptorServer:
             return
         self._application = peer
         if "next" in message:
-            with self._handing:
+            with self._handing:  # else a thread that has just sent an action would take it back
                 self._asked = True
-                self._hand_over()
+            self._offer()
         else:
             self.on_message(message)
+
+    def _read(self) -> None:
+        """Take in what the application says; its end is the server's thread's to notice."""
+        peer = self._application
+        if peer:
+            self._reception.read(peer)
+            if peer.closed:
+                self._ring()
 
     def _lose(self, peer: Peer) -> None:
         with self._handing:
@@ -186,4 +215,11 @@ class AdaptorServer:
                 return
             self._application = None
             self._asked = False
+        self._stop_listening()
         self.on_gone()
+
+    def _stop_listening(self) -> None:
+        """Not with the lock held, which the thread that listens may be waiting for."""
+        if self._ear:
+            self._ear.close()
+            self._ear = None

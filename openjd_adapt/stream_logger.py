@@ -105,6 +105,11 @@ class StreamLogger(threading.Thread):
                 CATCH_UP_SECONDS,
             )
 
+    def close(self) -> None:
+        """Close the stream, if it has been read to its end."""
+        if not self.is_alive():
+            self._stream.close()
+
     def last_lines(self, count: int) -> list[str]:
         """The last ``count`` lines that were passed on."""
         return self._forwarder.tail.decode("utf-8", "backslashreplace").splitlines()[-count:]

@@ -30,6 +30,8 @@ class Task:
         self._failure: BaseException | None = None
         #: How often an application was called.
         self.calls = 0
+        #: What to call, from any thread, when a wait that is not one of this object's is to look what has changed.
+        self.bells: list[Callable[[], object]] = []
 
     def begin(self, within: float | None = None) -> None:
         """A new task: neither canceled nor failed; ``within`` seconds are left for it if a cancel brought it about."""
@@ -68,7 +70,7 @@ class Task:
             first = self._active and not self.cancelled.is_set()
             if first:
                 self.cancelled.set()
-                self._changed.notify_all()
+                self._wake()
         return first
 
     def hurry(self, within: float) -> None:
@@ -76,18 +78,24 @@ class Task:
         with self._changed:
             end = self._clock() + within
             self._deadline = end if self._deadline is None else min(end, self._deadline)
-            self._changed.notify_all()
+            self._wake()
 
     def fail(self, failure: BaseException) -> None:
         """Fail the task from another thread; the first failure counts."""
         with self._changed:
             self._failure = self._failure or failure
-            self._changed.notify_all()
+            self._wake()
 
     def changed(self) -> None:
         """Wake the waits, whose conditions another thread may have made true."""
         with self._changed:
-            self._changed.notify_all()
+            self._wake()
+
+    def _wake(self) -> None:
+        """Called with the lock held."""
+        self._changed.notify_all()
+        for ring in tuple(self.bells):
+            ring()
 
     def remaining(self) -> float | None:
         """Seconds until the deadline of the cancel, not below 0; None without one."""

@@ -25,7 +25,7 @@ from openjd_adapt.application import Application, ApplicationError, ApplicationE
 from openjd_adapt.errors import Canceled
 from openjd_adapt.watch import Fatal
 
-from .conftest import ROOT
+from .conftest import ROOT, wait_until
 
 MEGABYTE = 1024 * 1024
 CLIENT = """
@@ -89,6 +89,70 @@ def application(current):
 
 def last_lines(app):
     return app.process.last_lines(50)
+
+
+# Who hears it
+
+
+def test_whoever_waits_for_an_answer_hears_it(application):
+    app = application()
+    heard, hear = [], app._server.on_message
+    app._server.on_message = lambda message: (heard.append((threading.get_ident(), message)), hear(message))
+    assert [app.call("echo", value=n) for n in range(100)] == list(range(100))
+    mine = [message for thread, message in heard if thread == threading.get_ident() and "answer" in message]
+    assert len(mine) > 50
+
+
+def test_what_is_said_between_calls_is_heard(application):
+    app = application()
+    for n in range(5):
+        app.call("run", code="threading.Timer(0.1, client.status, ['report %d']).start()" % n)
+        wait_until(lambda n=n: app._adaptor.said == ["report %d" % before for before in range(n + 1)])
+
+
+def test_several_threads_may_call(application):
+    app = application()
+    wrong = []
+
+    def call(numbers):
+        for n in numbers:
+            if n % 7 == 0:
+                app.cast("echo", value=n)
+            value = "x" * 100_000 if n % 50 == 0 else n
+            if app.call("echo", value=value) != value:
+                wrong.append(n)
+
+    threads = [threading.Thread(target=call, args=(range(k, 1000, 5),), daemon=True) for k in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not wrong and not [thread for thread in threads if thread.is_alive()]
+
+
+def test_a_call_ends_when_the_server_is_shut_down_meanwhile(application):
+    app = application()
+    threading.Timer(0.3, app._server.shutdown).start()
+    with pytest.raises(ApplicationExited, match="has closed its connection"):
+        app.call("sleep", seconds=60)
+
+
+@pytest.mark.posix_only  # which tells how many there are
+def test_an_application_leaves_no_descriptor(application):
+    def descriptors():
+        return len(os.listdir("/dev/fd"))
+
+    def start_and_end():
+        app = application()
+        assert app.call("echo", value=1) == 1
+        app.end()
+        app.cast("echo", value=2)  # which nobody hears
+
+    start_and_end()
+    before = descriptors()
+    for _ in range(3):
+        start_and_end()
+    wait_until(lambda: descriptors() <= before)
 
 
 # The end of what was given up

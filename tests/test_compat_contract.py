@@ -31,7 +31,7 @@ REASONS = {
     r"adaptors\.AdaptorDataValidator\.(__init__|validate): \+where": "where the data come from, for the message",
     r"app_handlers\.RegexHandler\.(hides|matches|awake|only_calls_back): added": "lines are watched without a record",
     r"application_ipc\.ActionsQueue\.(on_enqueue|put_back|withdraw): added": "an action need not be polled for",
-    r"application_ipc\.AdaptorServer\.close_application: added": "an application is asked to end",
+    r"application_ipc\.AdaptorServer\.(close_application|listen): added": "an application is asked to end, and heard",
     r"client\.Action\.(call|frame|seal): added": "an action may be answered, and is encoded once",
     r"client\.Action\.__init__: \+call": "an action may be answered",
     r"client\.PathMappingRule\.(apply|from_dict|to_dict|depth): added": "one class serves adaptor and client",

@@ -224,6 +224,24 @@ def test_a_peer_with_a_large_backlog_is_not_heard_until_it_takes_its_answers(loo
     os.close(other_writer)
 
 
+def test_a_peer_that_another_thread_hears_is_only_sent_what_waits(loop, pair):
+    peer, theirs = pair
+    loop.watch_peer(peer, lambda: pytest.fail("another thread hears it"))
+    loop.watch_peer(peer, None)
+    theirs.send(encode({"n": 1}))
+    peer.send({"output": 1}, bytes(3 * BACKLOG_BYTES))
+    data = b""
+    while peer.backlog:
+        data += read_all(theirs)
+        turn(loop)
+    data += read_all(theirs)
+    assert data == encode({"output": 1}, bytes(3 * BACKLOG_BYTES))
+    woken = []
+    loop.timers.set("in a moment", 0.05, lambda: woken.append(1))
+    loop.turn()
+    assert woken == [1]  # what lies there to be read, or that nothing is left to send, wakes nobody
+
+
 def test_a_peer_that_goes_away_with_a_large_backlog_is_found_gone(loop, pair):
     peer, theirs = pair
     loop.watch_peer(peer, lambda: list(peer.receive()))

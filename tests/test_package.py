@@ -51,7 +51,7 @@ LAYERS = """
     validators
     data
     desk
-    reception
+    reception ear
     loop
     plan
     spool
