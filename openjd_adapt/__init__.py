@@ -18,11 +18,7 @@ if TYPE_CHECKING:
         BaseAdaptor as BaseAdaptor,
         CommandAdaptor as CommandAdaptor,
     )
-    from .application import (
-        ApplicationError as ApplicationError,
-        ApplicationExited as ApplicationExited,
-        client_script as client_script,
-    )
+    from .application import ApplicationError as ApplicationError, client_script as client_script
     from .application_adaptor import ApplicationAdaptor as ApplicationAdaptor
     from .client import Client as Client
     from .config import (
@@ -46,6 +42,7 @@ if TYPE_CHECKING:
     from .managed import ManagedProcess as ManagedProcess
     from .output import ADAPTOR_OUTPUT as ADAPTOR_OUTPUT, STDERR as STDERR, STDOUT as STDOUT
     from .paths import PathMappingRule as PathMappingRule
+    from .patience import ApplicationExited as ApplicationExited
     from .process import LoggingSubprocess as LoggingSubprocess
     from .ranges import IntRange as IntRange
     from .server import AdaptorServer as AdaptorServer
@@ -67,7 +64,7 @@ _HOMES = {
     "actions": ("Action", "ActionsQueue"),
     "adaptor": ("Adaptor", "AdaptorConfigurationOptions", "BaseAdaptor", "CommandAdaptor"),
     "application_adaptor": ("ApplicationAdaptor",),
-    "application": ("ApplicationError", "ApplicationExited", "client_script"),
+    "application": ("ApplicationError", "client_script"),
     "client": ("Client",),
     "entry_point": ("EntryPoint",),
     "config": ("AdaptorConfiguration", "Configuration", "ConfigurationManager", "RuntimeConfiguration"),
@@ -78,6 +75,7 @@ _HOMES = {
     "managed": ("ManagedProcess",),
     "output": ("ADAPTOR_OUTPUT", "STDERR", "STDOUT"),
     "paths": ("PathMappingRule",),
+    "patience": ("ApplicationExited",),
     "ranges": ("IntRange",),
     "server": ("AdaptorServer",),
     "watch": ("Fatal", "Ignore", "Progress", "Status", "Warn"),

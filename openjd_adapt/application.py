@@ -5,34 +5,30 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-import re
 import threading
-import time
 
 from . import archive, task
 from .actions import Action, ActionsQueue
 from .client import SERVER_VARIABLE
-from .errors import AdaptError, Canceled, InputError, describe_exit, one_line
+from .errors import AdaptError, InputError, one_line
 from .ladder import GRACE_SECONDS
-from .lines import RegexCallback, RegexHandler
+from .lines import RegexHandler
+from .patience import Patience
 from .peer import PACKAGE
 from .process import LoggingSubprocess
+from .prompt import Prompt
 from .server import AdaptorServer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from typing import IO, Any
+    import re
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from .adaptor import BaseAdaptor
     from .wire import Message
 
 _logger = logging.getLogger(__name__)
-
-#: How long, in seconds, an application may take to exit when its connection has closed.
-EXIT_SECONDS = 2.0
-#: How many of an application's last lines are told when it has died.
-LAST_LINES = 5
 
 
 def __getattr__(name: str) -> str:
@@ -44,21 +40,6 @@ def __getattr__(name: str) -> str:
 
 class ApplicationError(AdaptError):
     """A function of the application has failed there; ``detail`` is its traceback."""
-
-
-class ApplicationExited(AdaptError):
-    """The application has ended, or has closed its connection, while something was asked of it.
-
-    ``returncode`` is negative for a signal, and None if the process has not ended.
-    """
-
-    def __init__(self, message: str, returncode: int | None) -> None:
-        super().__init__(message)
-        self.returncode = returncode
-
-
-class TimedOut(AdaptError):
-    """What was waited for has not come in time."""
 
 
 class Application:
@@ -88,25 +69,15 @@ class Application:
         #: The calls that it has been given and has not answered, whether somebody waits for that or has given it up.
         self._owed: set[int] = set()
         self._answers: dict[int, Message] = {}
-        #: The line that it was asked and has not answered, whether somebody waits for that or has given it up.
-        self._unanswered: list[str] = []
-        #: The tasks that have waited for the application, and are woken by what it says.
-        self._tasks: set[task.Task] = set()
         self._about = ""
-        self._gone = False
-        self._writing = False
-        self._no_output_timeout = no_output_timeout
-        self._handler = handler or RegexHandler([])
-        #: Until when, on the clock of :func:`time.monotonic`, the running phase may wait, and that in words.
-        self.phase_limit: tuple[float, str] | None = None
-        threading.Thread(target=self._server.serve_forever, name="application server", daemon=True).start()
+        handler = handler or RegexHandler([])
         self.name = os.path.basename(command[0])
         try:
             self.process = LoggingSubprocess(
                 args=command,
                 startup_directory=startup_directory,
-                stdout_handler=self._handler,
-                stderr_handler=self._handler,
+                stdout_handler=handler,
+                stderr_handler=handler,
                 encoding=encoding,
                 env={
                     **(os.environ if environment is None else environment),
@@ -121,11 +92,18 @@ class Application:
         self.process.ask_over_channel = self._ask_to_end
         if not stdin and self.process.stdin:
             self.process.stdin.close()
+        self._patience = Patience(self.name, self.process, self._server, no_output_timeout)
+        self._prompt = Prompt(self.name, self.process, handler, self._patience)
+        threading.Thread(target=self._server.serve_forever, name="application server", daemon=True).start()
 
     @property
     def server_path(self) -> str:
         """What the application's client is told in the environment."""
         return self._server.server_path
+
+    def limit_phase(self, limit: tuple[float, str] | None) -> None:
+        """Until when, on the clock of :func:`time.monotonic`, the phase that begins may wait, and that in words."""
+        self._patience.phase_limit = limit
 
     def call(self, name: str, timeout: float | None = None, **args: Any) -> Any:
         """Call a function of the application and return its result; arguments and result are JSON values.
@@ -140,7 +118,7 @@ class Application:
         self._owed.add(number)
         try:
             self._enqueue(action)
-            self._wait(lambda: number in self._answers, timeout, "the answer to %s" % name)
+            self._patience.wait(lambda: number in self._answers, timeout, "the answer to %s" % name)
             answer = self._answers[number]
             self.process.settle()  # what the application printed before it answered comes before what follows
             task.current().check()
@@ -163,72 +141,19 @@ class Application:
 
     def wait_until_connected(self, timeout: float | None = None) -> None:
         """Wait until the application's client has connected; raises as :meth:`call`."""
-        self._wait(lambda: bool(self._about), timeout, "its client to connect")
+        self._patience.wait(lambda: self._patience.connected, timeout, "its client to connect")
         _logger.info("%s is connected: %s", self.name, self._about)
 
     def write_line(self, text: str) -> None:
         """Write a line to the application's standard input, if that was asked for, and wait until it is taken."""
-        self._write_line(text, None)
-
-    def _write_line(self, text: str, timeout: float | None) -> None:
-        if self.process.stdin is None or self.process.stdin.closed:
-            raise AdaptError("%s has no standard input; set stdin = True" % self.name)
-        self._wait(lambda: not self._writing, timeout, "it to read the line before")
-        broken: list[Exception] = []
-        self._writing = True
-        arguments = self.process.stdin, text.encode("utf-8") + b"\n", broken
-        threading.Thread(target=self._write, args=arguments, name="a line to %s" % self.name, daemon=True).start()
-        self._wait(lambda: not self._writing, timeout, "it to read a line")
-        if broken:
-            self.process.wait_quietly(EXIT_SECONDS)
-            raise self._exited("a line was written to it", "standard input")
-
-    def _write(self, stdin: IO[bytes], data: bytes, broken: list[Exception]) -> None:
-        """On a thread, as an application that does not read blocks it for as long as it likes."""
-        try:
-            stdin.write(data)
-            stdin.flush()
-        except (OSError, ValueError) as error:  # nobody reads it, or it was closed meanwhile
-            broken.append(error)
-        self._writing = False
-        self._wake()
+        self._prompt.write_line(text)
 
     def ask(self, text: str, pattern: str, timeout: float | None = None) -> re.Match[str]:
         """Write a line to the standard input and wait for one in which ``pattern`` is found; raises as :meth:`call`.
 
-        An answer that comes later, after a cancel or a timeout, is dropped, and until then nothing else is asked, as it
-        would be taken for the next one's.
+        An answer that comes after a cancel or a timeout is dropped, and nothing else is asked before.
         """
-        self._wait(lambda: not self._unanswered, timeout, "the late answer to %r" % " ".join(self._unanswered))
-        found: list[re.Match[str]] = []
-        given_up = threading.Event()
-
-        def notice(match: re.Match[str]) -> None:
-            if not found:
-                found.append(match)
-                self._expect_no_more(expected)
-                self._unanswered.clear()
-                if given_up.is_set():
-                    _logger.info("%s has answered %r, which nobody waits for any more", self.name, text)
-                self._wake()
-
-        expected = RegexCallback([re.compile(pattern)], notice)
-        self._handler.regex_callbacks = [*self._handler.regex_callbacks, expected]
-        self._unanswered.append(text)
-        try:
-            self._write_line(text, timeout)
-            self._wait(lambda: bool(found), timeout, "a line with %r" % pattern)
-        except (Canceled, TimedOut):
-            given_up.set()
-            raise
-        except BaseException:
-            self._expect_no_more(expected)
-            self._unanswered.clear()
-            raise
-        return found[0]
-
-    def _expect_no_more(self, expected: RegexCallback) -> None:
-        self._handler.regex_callbacks = [entry for entry in self._handler.regex_callbacks if entry is not expected]
+        return self._prompt.ask(text, pattern, timeout)
 
     def close(self, grace_seconds: float = GRACE_SECONDS) -> None:
         """Ask the application to end over its connection, or by closing its input, then end it with all below it.
@@ -239,11 +164,8 @@ class Application:
         self.process.terminate(grace_seconds)
 
     def _ask_to_end(self) -> bool:
-        asked = False
-        if self.process.stdin and not self.process.stdin.closed and not self._writing:
-            self.process.close_stdin()
-            asked = True
-        if self._about and not self._gone and self._owed <= self._waiting:
+        asked = self._prompt.close()
+        if self._patience.connected and not self._patience.gone and self._owed <= self._waiting:
             self._server.close_application()
             asked = True
         return asked
@@ -259,45 +181,6 @@ class Application:
         task.current().calls += 1
         self._queue.enqueue_action(action)
 
-    def _wait(self, condition: Callable[[], bool], timeout: float | None, what: str) -> None:
-        """Wait for ``condition`` as long as the application lives, ``timeout`` allows, and output comes."""
-        current = task.current()
-        self.process.tell(current)
-        self._tasks.add(current)
-        began = time.monotonic()
-        while not condition():
-            if not self.process.is_running or self._gone:
-                self._see_out(current, condition)
-                if condition():
-                    return
-                raise self._exited("waiting for " + what)
-            now = time.monotonic()
-            limits = [] if self.phase_limit is None else [self.phase_limit]
-            if timeout is not None:
-                limits.append((began + timeout, "%g s" % timeout))
-            if self._no_output_timeout is not None:
-                silent = "%g s without output" % self._no_output_timeout
-                limits.append((max(self.process.last_output, began) + self._no_output_timeout, silent))
-            if limits and min(limits)[0] <= now:
-                raise TimedOut("%s: waited %s for %s" % (self.name, min(limits)[1], what))
-            self._server.listen(
-                current,
-                lambda: condition() or not self.process.is_running or self._gone,
-                min(limits)[0] - now if limits else None,
-            )
-
-    def _see_out(self, current: task.Task, condition: Callable[[], bool]) -> None:
-        """The application is going: give its exit a moment, so that its code can be told, and what it said last."""
-        if self.process.wait_quietly(EXIT_SECONDS) and self._about:
-            current.wait_for(lambda: condition() or self._gone, EXIT_SECONDS)
-
-    def _exited(self, while_doing: str, closed: str = "connection") -> ApplicationExited:
-        code = self.process.returncode
-        how = "has closed its " + closed if code is None else describe_exit(code)
-        lines = " | ".join(one_line(line) for line in self.process.last_lines(LAST_LINES))
-        tail = "; its last lines: " + lines if lines else ""
-        return ApplicationExited("%s %s while %s%s" % (self.name, how, while_doing, tail), code)
-
     def _hear(self, message: Message) -> None:
         """What the application says; what an author's methods raise fails the task, whatever thread listens."""
         try:
@@ -306,11 +189,12 @@ class Application:
             raise  # of what is nested too deeply to be told; that ends the connection
         except Exception as failure:
             task.current().fail(failure)
-        self._wake()
+        self._patience.wake()
 
     def _take(self, message: Message) -> None:
         if "about" in message:
             self._about = one_line(message["about"]) or "a client that does not say what it is"
+            self._patience.connected = True
         elif "answer" in message:
             self._take_answer(message)
         elif "progress" in message:
@@ -333,12 +217,8 @@ class Application:
             self._answers.pop(call, None)  # it was given up, or is just being so
 
     def _lose(self) -> None:
-        self._gone = True
-        self._wake()
-
-    def _wake(self) -> None:
-        for waiting in tuple(self._tasks):
-            waiting.changed()
+        self._patience.gone = True
+        self._patience.wake()
 
 
 def _sealed(name: str, args: dict[str, Any], number: int | None) -> Action:

@@ -122,4 +122,4 @@ class ApplicationAdaptor(Adaptor):
     def _limit(self, phase: str, seconds: float | None) -> None:
         if self._app:
             end = None if seconds is None else (time.monotonic() + seconds, "the %s's %g s" % (phase, seconds))
-            self._app.phase_limit = end
+            self._app.limit_phase(end)

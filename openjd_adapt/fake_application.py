@@ -8,9 +8,10 @@ import re
 import traceback
 
 from . import output, task
-from .application import ApplicationError, ApplicationExited
+from .application import ApplicationError
 from .errors import AdaptError, InputError, describe_exit
 from .lines import LineForwarder
+from .patience import ApplicationExited
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,8 +42,6 @@ class FakeApplication:
         self.environment: dict[str, str] | None = None
         self.is_running = False
         self.name = "the application"
-        #: As of the real one: until when the running phase may wait, and that in words. Nothing is waited for here.
-        self.phase_limit: tuple[float, str] | None = None
         self._code: int | None = None
         self._said: list[str] = []
         self._handlers: list[RegexHandler] = []
@@ -59,6 +58,9 @@ class FakeApplication:
         self._code = returncode
 
     # What an adaptor does with its application
+
+    def limit_phase(self, limit: tuple[float, str] | None) -> None:
+        """As of the real one; nothing is waited for here."""
 
     def call(self, name: str, timeout: float | None = None, **args: Any) -> Any:
         """Call a function and return its result; raises as the real one does."""

@@ -89,7 +89,7 @@ class Loop:
         self._watched[source] = (system.READ, lambda events: act())
 
     def watch_peer(self, peer: Peer, act: Callable[[], object] | None, backlog: int = BACKLOG_BYTES) -> None:
-        """As :meth:`watch`; also sends on what waits in ``peer`` when its socket takes more; without ``act``, just that.
+        """As :meth:`watch`; also sends on what waits in ``peer`` when its socket takes more, with None just that.
 
         A peer that says much and takes no answers is not heard while more than ``backlog`` bytes of them lie, so that
         they do not fill the memory.

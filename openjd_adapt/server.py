@@ -76,6 +76,7 @@ class AdaptorServer:
         self._asked = False
         self._handing = threading.RLock()  # what is told meanwhile may enqueue more
         self._closing = False
+        self._serving = False
         self._stopping = False
         self._stopped = threading.Event()
         self._bell = system.Bell()
@@ -88,7 +89,11 @@ class AdaptorServer:
         return self._address.path
 
     def serve_forever(self) -> None:
-        """Serve on this thread until :meth:`shutdown`."""
+        """Serve on this thread until :meth:`shutdown`, which may have been called already."""
+        with self._handing:
+            if self._stopped.is_set():
+                return
+            self._serving = True
         try:
             while not self._stopping:
                 self._loop.turn()
@@ -97,11 +102,14 @@ class AdaptorServer:
                     self._ear = Ear(self._loop, self._application, self._read, FRAME_LIMIT)
         finally:
             self._stop_listening()
-            self._reception.close()
-            with self._handing:
-                self._remove()
-                self._stopped.set()
+            self._close()
             self.on_gone()
+
+    def _close(self) -> None:
+        self._reception.close()
+        with self._handing:
+            self._remove()
+            self._stopped.set()
 
     def _remove(self) -> None:
         self._address.listener.close()
@@ -115,8 +123,11 @@ class AdaptorServer:
         self._bell.close()
 
     def shutdown(self) -> None:
-        """End :meth:`serve_forever`, which runs on another thread, and wait for that."""
+        """End :meth:`serve_forever`, which runs on another thread, and wait for that; does nothing the second time."""
         self._stopping = True
+        with self._handing:
+            if not self._serving and not self._stopped.is_set():
+                self._close()
         self._ring()
         self._stopped.wait()
 

@@ -21,8 +21,9 @@ from openjd_adapt import (
     Status,
     client,
 )
-from openjd_adapt.application import Application, ApplicationError, ApplicationExited, TimedOut
+from openjd_adapt.application import Application, ApplicationError
 from openjd_adapt.errors import Canceled
+from openjd_adapt.patience import ApplicationExited, TimedOut
 from openjd_adapt.watch import Fatal
 
 from .conftest import ROOT, wait_until
@@ -334,10 +335,10 @@ def test_a_server_whose_files_somebody_has_removed_ends(tmp_path):
 
 def test_a_line_to_an_application_that_does_not_read_is_waited_for_no_longer_than_the_phase_may_take(application):
     app = application("import time\nprint('up', flush=True)\ntime.sleep(60)", stdin=True)
-    app.phase_limit = (time.monotonic() + 1, "the run's 1 s")
+    app.limit_phase((time.monotonic() + 1, "the run's 1 s"))
     with pytest.raises(TimedOut, match="waited the run's 1 s for it to read a line"):
         app.write_line("x" * MEGABYTE)
-    app.phase_limit = None
+    app.limit_phase(None)
     with pytest.raises(TimedOut, match="waited 0.3 s for it to read the line before"):
         app.ask("y", "never", timeout=0.3)
 

@@ -40,7 +40,7 @@ REASONS = {
     r"process\.LoggingSubprocess\.__init__: \+env": "an environment that is not os.environ",
     r"process\.LoggingSubprocess\.__init__: \+watcher": "what an adaptor watches for, beside the handlers",
     r"process\.ManagedProcess\.(get_environment|grace_seconds|success_exit_codes): added": "how it starts and ends",
-    r"process\.StreamLogger\.(last_lines|settle|catch_up|last_output): added": "what waits take and deaths tell",
+    r"process\.StreamLogger\.(last_\w+|settle|catch_up|close): added": "what waits take and deaths tell",
     r"process\.StreamLogger\.__init__: \+(handlers|encoding)": "lines are watched without a log record",
     # What must be there in the reference, and may be here.
     _ADAPTOR + r": need not define integration_data_interface_version": "0.1 without it",

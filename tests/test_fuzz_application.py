@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from openjd_adapt import Action, ActionsQueue, Adaptor, AdaptorServer, InputError, application
-from openjd_adapt.application import Application, ApplicationError, ApplicationExited
+from openjd_adapt import Action, ActionsQueue, Adaptor, AdaptorServer, InputError, patience
+from openjd_adapt.application import Application, ApplicationError
+from openjd_adapt.patience import ApplicationExited
 from openjd_adapt.wire import Decoder
 
 from .conftest import ADAPTORS
@@ -29,7 +30,7 @@ PROMPT = 5.0
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
     """The process stays when its client leaves here: its exit code is not worth a wait."""
-    monkeypatch.setattr(application, "EXIT_SECONDS", 0.05)
+    monkeypatch.setattr(patience, "EXIT_SECONDS", 0.05)
 
 
 class Silent(Adaptor):

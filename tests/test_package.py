@@ -37,6 +37,8 @@ LAYERS = """
     application_adaptor
     adaptor
     application managed
+    prompt
+    patience
     process
     stream_logger
     meter watcher

@@ -1,0 +1,105 @@
+"""An application that is driven by its standard input: lines to it, and those of its output that answer."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+
+from .errors import AdaptError, Canceled
+from .lines import RegexCallback
+from .patience import EXIT_SECONDS, TimedOut
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import IO
+
+    from .lines import RegexHandler
+    from .patience import Patience
+    from .process import LoggingSubprocess
+
+_logger = logging.getLogger(__name__)
+
+
+class Prompt:
+    """The standard input of one application, and the watch for answers."""
+
+    def __init__(self, name: str, process: LoggingSubprocess, handler: RegexHandler, patience: Patience) -> None:
+        """``name`` is the application's, for messages; ``handler`` looks at the lines of its output."""
+        self._name = name
+        self._process = process
+        self._handler = handler
+        self._patience = patience
+        self._writing = False
+        #: The line that it was asked and has not answered, whether somebody waits for that or has given it up.
+        self._unanswered: list[str] = []
+
+    def write_line(self, text: str, timeout: float | None = None) -> None:
+        """Write a line and wait until it is taken; raises as :meth:`Patience.wait`."""
+        stdin = self._process.stdin
+        if stdin is None or stdin.closed:
+            raise AdaptError("%s has no standard input; set stdin = True" % self._name)
+        self._patience.wait(lambda: not self._writing, timeout, "it to read the line before")
+        broken: list[Exception] = []
+        self._writing = True
+        arguments = stdin, text.encode("utf-8") + b"\n", broken
+        threading.Thread(target=self._write, args=arguments, name="a line to " + self._name, daemon=True).start()
+        self._patience.wait(lambda: not self._writing, timeout, "it to read a line")
+        if broken:
+            self._process.wait_quietly(EXIT_SECONDS)
+            raise self._patience.exited("a line was written to it", "standard input")
+
+    def _write(self, stdin: IO[bytes], data: bytes, broken: list[Exception]) -> None:
+        """On a thread, as an application that does not read blocks it for as long as it likes."""
+        try:
+            stdin.write(data)
+            stdin.flush()
+        except (OSError, ValueError) as error:  # nobody reads it, or it was closed meanwhile
+            broken.append(error)
+        self._writing = False
+        self._patience.wake()
+
+    def ask(self, text: str, pattern: str, timeout: float | None) -> re.Match[str]:
+        """Write a line and wait for one in which ``pattern`` is found; raises as :meth:`Patience.wait`.
+
+        An answer that comes later, after a cancel or a timeout, is dropped, and until then nothing else is asked, as it
+        would be taken for the next one's.
+        """
+        late = "the late answer to %r" % " ".join(self._unanswered)
+        self._patience.wait(lambda: not self._unanswered, timeout, late)
+        found: list[re.Match[str]] = []
+        given_up = threading.Event()
+
+        def notice(match: re.Match[str]) -> None:
+            if not found:
+                found.append(match)
+                self._expect_no_more(expected)
+                if given_up.is_set():
+                    _logger.info("%s has answered %r, which nobody waits for any more", self._name, text)
+                self._patience.wake()
+
+        expected = RegexCallback([re.compile(pattern)], notice)
+        self._handler.regex_callbacks = [*self._handler.regex_callbacks, expected]
+        self._unanswered.append(text)
+        try:
+            self.write_line(text, timeout)
+            self._patience.wait(lambda: bool(found), timeout, "a line with %r" % pattern)
+        except (Canceled, TimedOut):
+            given_up.set()
+            raise
+        except BaseException:
+            self._expect_no_more(expected)
+            raise
+        return found[0]
+
+    def _expect_no_more(self, expected: RegexCallback) -> None:
+        self._handler.regex_callbacks = [entry for entry in self._handler.regex_callbacks if entry is not expected]
+        self._unanswered.clear()
+
+    def close(self) -> bool:
+        """Close the standard input, by which some applications are asked to end; False if that cannot be done."""
+        stdin = self._process.stdin
+        if stdin is None or stdin.closed or self._writing:
+            return False
+        self._process.close_stdin()
+        return True
