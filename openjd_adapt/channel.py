@@ -187,7 +187,7 @@ class ConnectionFile:
             return True
         lost = self.ended.get("lost")  # not in the records of the version before
         if lost:
-            show(b"WARNING: %d bytes of output are lost: the disk was full\n" % lost)
+            show(b"WARNING: %d bytes of output are lost: the disk did not take them\n" % lost)
         offset = self._output_begin
         data = system.read_at(self._descriptor, RECORD_LIMIT, offset)
         while data:

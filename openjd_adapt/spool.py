@@ -176,8 +176,9 @@ class Delivery:
         #: What was sent to the viewer, and what some viewer has acknowledged: offsets.
         self._sent = 0
         self._acknowledged = 0
-        #: Bytes that a full disk has not taken, and of which nobody was told yet.
+        #: Bytes that the disk has not taken, and of which nobody was told yet; and why, in words.
         self.lost = 0
+        self._why_lost = ""
         self._mid_line = False
         #: The front that is shown output; it stays for its acknowledgements until it leaves or another one follows.
         self.viewer: Peer | None = None
@@ -193,22 +194,28 @@ class Delivery:
         return self._spool.end
 
     def keep(self, data: bytes) -> None:
-        """Take output; what a full disk does not take is counted, and told as soon as there is room again."""
+        """Take output; what the disk does not take is counted, and told as soon as it takes something again."""
         try:
             if self.lost and data:
-                line = b"WARNING: %d bytes of output are lost: the disk is full\n" % self.lost
+                line = ("WARNING: %s\n" % self._loss()).encode("utf-8", "backslashreplace")
                 self._spool.append(b"\n" + line if self._mid_line else line)
                 self.lost = 0
             self._spool.append(data)
-        except OSError:
+        except OSError as error:
             self.lost += len(data)
+            full = error.errno == errno.ENOSPC
+            self._why_lost = "the disk is full" if full else "the disk does not take them: %s" % error.strerror
         else:
             self._mid_line = data[-1:] not in (b"\n", b"") or (self._mid_line and not data)
 
     def lost_note(self) -> str | None:
         """What is to be said of output that was lost and not told yet."""
-        lost, self.lost = self.lost, 0
-        return "%d bytes of output are lost: the disk is full" % lost if lost else None
+        note = self._loss() if self.lost else None
+        self.lost = 0
+        return note
+
+    def _loss(self) -> str:
+        return "%d bytes of output are lost: %s" % (self.lost, self._why_lost)
 
     def attach(self, viewer: Peer | None) -> None:
         """Begin with ``viewer``, at the first byte that nobody has acknowledged."""

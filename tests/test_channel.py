@@ -125,7 +125,7 @@ def test_two_who_have_read_the_file_before_its_words_were_shown_show_them_once(d
     note_end(daemon.address.descriptor, "it fell", 1, 4, broken)
     daemon.dies()
     first, second = read(daemon.path), read(daemon.path)
-    assert words(first) == b"WARNING: 4 bytes of output are lost: the disk was full\n"
+    assert words(first) == b"WARNING: 4 bytes of output are lost: the disk did not take them\n"
     assert words(second) == b""
 
 
@@ -176,7 +176,7 @@ def test_a_reader_that_opened_the_file_while_the_daemon_lived_learns_how_it_ende
 def test_a_full_disk_keeps_the_last_16_kib_and_the_first_who_asks_is_told_what_is_lost(tiny_daemon, read):
     note_end(tiny_daemon.address.descriptor, "it fell", 1, len(LINES), pieces_of(LINES))
     tiny_daemon.dies()
-    lost = b"WARNING: %d bytes of output are lost: the disk was full\n" % (len(LINES) - 16 * 1024)
+    lost = b"WARNING: %d bytes of output are lost: the disk did not take them\n" % (len(LINES) - 16 * 1024)
     assert words(read(tiny_daemon.path)) == lost + LINES[-16 * 1024 :]
     assert words(read(tiny_daemon.path)) == b""
     assert read(tiny_daemon.path).ended == {"how": "it fell", "code": 1, "lost": 0}
@@ -200,7 +200,7 @@ def test_a_disk_that_is_all_full_keeps_at_least_how_the_daemon_ended(tiny_daemon
     tiny_daemon.dies()
     file = read(tiny_daemon.path)
     assert file.ended["how"] == "it fell"
-    assert words(file) == b"WARNING: %d bytes of output are lost: the disk was full\n" % len(LINES)
+    assert words(file) == b"WARNING: %d bytes of output are lost: the disk did not take them\n" % len(LINES)
     assert words(read(tiny_daemon.path)) == b""
 
 

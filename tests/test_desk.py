@@ -5,6 +5,8 @@ The clock, the worker and the fronts are played; the output is kept and delivere
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from openjd_adapt.desk import Desk
@@ -853,7 +855,7 @@ def test_a_front_that_goes_on_taking_stays_until_it_has_its_result_and_may_then_
 
 class Full(Spool):
     def append(self, data):
-        raise OSError("no space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_what_a_full_disk_has_lost_is_told_before_the_result_to_the_first_front_that_is_there(desk):

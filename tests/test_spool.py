@@ -235,13 +235,20 @@ def test_without_a_viewer_nothing_is_sent_and_all_is_kept(closed):
     assert (made.unread, b"".join(made.last_words(3))) == (4, b"ne\n")
 
 
-def test_what_a_full_disk_does_not_take_is_counted_and_told():
+@pytest.mark.parametrize(
+    ("number", "why"),
+    [
+        (errno.ENOSPC, "the disk is full"),
+        (errno.EIO, "the disk does not take them: " + os.strerror(errno.EIO)),
+    ],
+)
+def test_what_the_disk_does_not_take_is_counted_and_told(number, why):
     class Full(Spool):
         full = False
 
         def append(self, data):
             if self.full:
-                raise OSError("no space left on device")
+                raise OSError(number, os.strerror(number))
             super().append(data)
 
     spool = Full()
@@ -252,10 +259,10 @@ def test_what_a_full_disk_does_not_take_is_counted_and_told():
     made.keep(b"lost, too\n")
     spool.full = False
     made.keep(b"two\n")
-    assert read_all(spool, 0) == b"one\nWARNING: 15 bytes of output are lost: the disk is full\ntwo\n"
+    assert read_all(spool, 0) == b"one\nWARNING: 15 bytes of output are lost: %s\ntwo\n" % why.encode()
     spool.full = True
     made.keep(b"lost\n")
-    assert (made.lost_note(), made.lost_note()) == ("5 bytes of output are lost: the disk is full", None)
+    assert (made.lost_note(), made.lost_note()) == ("5 bytes of output are lost: " + why, None)
 
 
 # What is over the limit, and what the disk does not give back
