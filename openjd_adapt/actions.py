@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import deque
 
+from . import plain_json
 from .errors import InputError
 from .wire import encode
 
@@ -37,6 +37,8 @@ class Action:
         return "Action(%r, %r)" % (self.name, self.args)
 
     def __str__(self) -> str:
+        import json
+
         return json.dumps({"name": self.name, "args": self.args})
 
     @property
@@ -56,7 +58,7 @@ class Action:
     def from_json_string(json_str: str) -> Action:
         """Read what ``str(action)`` gives. Raises :class:`InputError`."""
         try:
-            fields = json.loads(json_str)
+            fields = plain_json.loads(json_str)
             return Action(fields["name"], fields["args"])
         except (ValueError, LookupError, TypeError) as error:
             raise InputError("not an action: %.200r: %s" % (json_str, error)) from None

@@ -8,10 +8,9 @@ all of the daemon is dead: that lock, not the file's existence, tells whether a 
 from __future__ import annotations
 
 import _socket
-import json
 import os
 
-from . import system
+from . import plain_json, system
 from .errors import FAILED, InputError
 from .handshake import KEY_BYTES
 from .peer import PACKAGE
@@ -199,4 +198,4 @@ def _append(descriptor: int, data: bytes) -> None:
 
 def line_of(record: dict[str, Any]) -> bytes:
     """A line of a connection file."""
-    return json.dumps(record).encode("ascii") + b"\n"
+    return plain_json.dumps(record).encode("ascii") + b"\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import private_folder, system, task
+from . import private_folder, system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ def on_disk(path: str) -> str:
         return path
     import atexit
     import logging
+
+    from . import task
 
     folder = task.private_folder or private_folder.new_name()
     system.make_private_folder(folder)

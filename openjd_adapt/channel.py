@@ -6,12 +6,11 @@ What stands in the file is told in ``address``, which writes it.
 from __future__ import annotations
 
 import _socket
-import json
 import os
 import time
 from functools import partial
 
-from . import private_folder, system
+from . import plain_json, private_folder, system
 from .address import RECORD_LIMIT, draft_of, line_of
 from .errors import InputError, NoDaemonError, WireError
 from .handshake import Claimant
@@ -55,7 +54,7 @@ class ConnectionFile:
     def _read(self) -> None:
         lines = system.read_at(self._descriptor, RECORD_LIMIT, 0).split(b"\n")
         try:
-            record: dict[str, Any] = json.loads(lines[0].decode("utf-8")) if len(lines) > 1 else {}
+            record: dict[str, Any] = plain_json.loads(lines[0].decode("utf-8")) if len(lines) > 1 else {}
             self.pid: int = record["pid"]
             self.host: str = record["host"]
             self.started: int = record["started"]
@@ -68,7 +67,7 @@ class ConnectionFile:
             self.endpoint = system.Endpoint(record["address"], os.path.dirname(self.path))
             self._key = bytes.fromhex(record.get("key", ""))
             #: How the daemon ended, and how many bytes of output that nobody has seen follow; None while it lives.
-            self.ended: dict[str, Any] | None = json.loads(lines[1].decode("utf-8")) if len(lines) > 2 else None
+            self.ended: dict[str, Any] | None = plain_json.loads(lines[1].decode("utf-8")) if len(lines) > 2 else None
             self._end_begin = len(lines[0]) + 1
             self._output_begin = sum(len(line) + 1 for line in lines[:2])
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):

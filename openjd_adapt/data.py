@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 
-from . import archive, system
+from . import archive, plain_json, system
 from .errors import InputError, MissingFile
 
 TYPE_CHECKING = False
@@ -68,15 +67,15 @@ def parse(where: str, text: str) -> Any:
     """The value of a JSON text. Raises :class:`InputError` with line and column."""
     try:
         return _json(where, text)
-    except json.JSONDecodeError as error:
-        raise InputError("%s: is not JSON: %s" % (where, _place(error))) from None
+    except _NotJson as error:
+        raise InputError("%s: is not JSON: %s" % (where, error)) from None
 
 
 def _json_or_yaml(where: str, text: str) -> Any:
     try:
         return _json(where, text)
-    except json.JSONDecodeError as error:
-        not_json = _place(error)
+    except _NotJson as error:
+        not_json = str(error)
     from . import yaml  # which takes its time to load, and most tasks come with JSON
 
     try:
@@ -89,8 +88,12 @@ def _json_or_yaml(where: str, text: str) -> Any:
     return value
 
 
+class _NotJson(Exception):
+    """A text is not JSON: where, and what is wrong."""
+
+
 def _json(where: str, text: str) -> Any:
-    """The value of a JSON text; what only Python takes for JSON is refused. May raise :class:`json.JSONDecodeError`."""
+    """The value of a JSON text; what only Python takes for JSON is refused. May raise :class:`_NotJson`."""
     faults: list[str] = []
 
     def whole(digits: str) -> int:
@@ -117,9 +120,12 @@ def _json(where: str, text: str) -> Any:
         faults.append("%s is no number of JSON" % name)
 
     try:
-        value = json.loads(text, parse_int=whole, parse_float=real, object_pairs_hook=obj, parse_constant=constant)
+        value = plain_json.Reader(whole, real, obj, constant).read(text)
     except RecursionError:
         raise InputError("%s: is nested too deeply" % where) from None
+    except ValueError as failure:
+        error: Any = failure  # json's own, which is not loaded here
+        raise _NotJson("line %d, column %d: %s" % (error.lineno, error.colno, error.msg)) from None
     if faults:
         raise InputError("%s: %s" % (where, faults[0]))
     return value
@@ -128,10 +134,6 @@ def _json(where: str, text: str) -> Any:
 _INFINITY = float("inf")
 #: What a whole number may have: conversion takes quadratic time in older Pythons, and newer ones refuse more.
 _DIGITS_LIMIT = 1000
-
-
-def _place(error: json.JSONDecodeError) -> str:
-    return "line %d, column %d: %s" % (error.lineno, error.colno, error.msg)
 
 
 def _check_portable(where: str, value: Any) -> None:

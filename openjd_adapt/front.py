@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 
 from . import session, system
@@ -115,7 +114,7 @@ class Front:
         From now on nothing is left to cancel: a signal to the ending interpreter must not become the exit code.
         """
         for number in system.CANCEL_SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
+            system.signal.signal(number, system.signal.SIG_IGN)
         self._tell_mentioned()
         end = time.monotonic() + ANSWER_SECONDS
         while self._peer.backlog and time.monotonic() < end:
@@ -210,7 +209,7 @@ class Front:
         return None if self._alarm is None else max(0.0, self._alarm - time.monotonic())
 
     def _on_signal(self, number: int) -> None:
-        if number == signal.SIGINT:
+        if number == system.signal.SIGINT:
             self._interrupts += 1
             if self._interrupts > 1:
                 raise Left("interrupted twice")
@@ -248,7 +247,7 @@ def leave_on(*signals: int) -> None:
         raise Left("a signal has come")
 
     for number in signals:
-        signal.signal(number, leave)
+        system.signal.signal(number, leave)
 
 
 def write_all(descriptor: int, data: bytes) -> bool:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 from functools import partial
 
-from . import messages, system
+from . import messages, plain_json, system
 from .channel import ConnectionFile, await_drafts, remove_own_draft
 from .errors import CANCELED, DONE, FAILED, InputError, NoDaemonError
 from .front import ANSWER_SECONDS, Front, Late, Left, leave_on, write_all
@@ -231,7 +229,7 @@ def stop(path: str, timeout: float) -> int:
             _tell("INFO: nothing to stop: %s" % file.obituary)
         else:
             code = _stop_living(file, timeout)
-        leave_on(signal.SIGINT)  # the daemon has been asked, and who goes away now loses nothing
+        leave_on(system.signal.SIGINT)  # the daemon has been asked, and who goes away now loses nothing
         if not _await_end(file):
             return FAILED
         leave_on(*system.CANCEL_SIGNALS)
@@ -294,7 +292,7 @@ def status(path: str, as_json: bool) -> int:
     """Print what the daemon behind ``path`` is doing."""
     facts = _ask_briefly(path, {"do": "status"})["status"]
     text = "{state}: {adaptor}, {tasks} tasks, up {uptime_seconds:.0f} s, pid {pid}".format(**facts)
-    return _print(json.dumps(facts) if as_json else text)
+    return _print(plain_json.dumps(facts) if as_json else text)
 
 
 def _print(line: str) -> int:

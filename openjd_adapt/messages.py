@@ -5,8 +5,7 @@ Source: "Stdout/Stderr Messages" in the Open Job Description's "How Jobs Are Run
 
 from __future__ import annotations
 
-import json
-
+from . import plain_json
 from .errors import one_line
 
 TYPE_CHECKING = False
@@ -46,7 +45,7 @@ def set_env(name: str, value: str, directive: str = "openjd_env") -> str:
     if "\0" in assignment:
         raise ValueError("the value of %s has a NUL character" % name)
     plain = len(assignment.splitlines()) == 1 and not assignment[-1].isspace()
-    return "%s: %s" % (directive, assignment if plain else json.dumps(assignment))
+    return "%s: %s" % (directive, assignment if plain else plain_json.dumps(assignment))
 
 
 def redact_env(name: str, value: str) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import struct
 
+from . import plain_json
 from .spool import LIMIT, MEMORY_LIMIT
 
 TYPE_CHECKING = False
@@ -44,7 +44,8 @@ class Plan:
 
     def send(self, connection: _socket.socket) -> None:
         """Hand it to the keeper, but for its :attr:`address`. A keeper that is gone is found to be gone later."""
-        text = json.dumps({name: value for name, value in vars(self).items() if name != "address"}).encode("ascii")
+        values = {name: value for name, value in vars(self).items() if name != "address"}
+        text = plain_json.dumps(values).encode("ascii")
         try:
             connection.sendall(_LENGTH.pack(len(text)) + text)
         except ConnectionError:
@@ -57,7 +58,7 @@ class Plan:
         text = head and _read(connection, _LENGTH.unpack(head)[0])
         if not text:
             return None
-        values = json.loads(text.decode("ascii"))
+        values = plain_json.loads(text.decode("ascii"))
         plan = Plan(values["adaptor"], values["argv"], values["init"], values["folder"])
         vars(plan).update(values)
         return plan

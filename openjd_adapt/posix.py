@@ -27,6 +27,7 @@ __all__ = [
     "leave",
     "READ",
     "reset_signals",
+    "signal",
     "takes_more",
     "TERMINATION",
     "wait_for",

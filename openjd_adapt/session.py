@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 
-from . import system
+from . import plain_json, system
 
 FOLDER_VARIABLE = "OPENJD_SESSION_WORKING_DIR"
 #: The longest time that a scheduler may give, in seconds: more is a clock that was set back since then.
@@ -28,7 +27,7 @@ def notify_end() -> float | None:
         import calendar
 
         with open(system.long_path(os.path.join(folder() or os.curdir, "cancel_info.json")), "rb") as stream:
-            end = time.strptime(json.loads(stream.read().decode("utf-8"))["NotifyEnd"], "%Y-%m-%dT%H:%M:%SZ")
+            end = time.strptime(plain_json.loads(stream.read().decode("utf-8"))["NotifyEnd"], "%Y-%m-%dT%H:%M:%SZ")
     except (OSError, ImportError, ValueError, LookupError, TypeError, RecursionError):
         return None  # also if the disk with Python on it is gone by now
     # A time in the past is an earlier cancel's, whose file has stayed.

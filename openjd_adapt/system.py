@@ -47,6 +47,7 @@
 ``remove_private_folder``        remove it, and nothing that somebody may have put in its place
 ``reset_signals``                undo the signal settings that a caller has left
 ``settle``                       let what was sent reach the other process before this one ends
+``signal``                       the module of that name, without what short commands have no time to load
 ``start_time``                   when a process started, in the host's own units; 0 where it cannot be told
 ``takes_more``                   whether a line can be written to a standard stream without waiting for its reader
 ``temporary_folder``             where private folders are made

@@ -17,9 +17,9 @@ What fronts and keeper say (a front's first frame is its hello, its second one r
 
 from __future__ import annotations
 
-import json
 import struct
 
+from . import plain_json
 from .errors import InputError, WireError
 
 TYPE_CHECKING = False
@@ -43,13 +43,12 @@ STRANGER_SECONDS = 5.0
 _PACKAGE_BYTES = 2048
 
 _HEAD = struct.Struct(">II")
-_to_json = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps makes an encoder a call
 
 
 def encode(message: Message, body: bytes = b"") -> bytes:
     """One frame. Raises :class:`InputError` if it would be larger, or nested deeper, than the wire allows."""
     try:
-        text = _to_json(message).encode("ascii")
+        text = plain_json.dumps(message).encode("ascii")
     except RecursionError:
         raise InputError("data are nested too deeply") from None
     if len(text) + len(body) > FRAME_LIMIT:
@@ -86,7 +85,7 @@ class Decoder:
 
 def _message(text: bytes) -> Message:
     try:
-        message = json.loads(text.decode("utf-8"))
+        message = plain_json.loads(text.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise WireError("a frame is not JSON: %s" % error) from None
     if not isinstance(message, dict):
@@ -96,7 +95,7 @@ def _message(text: bytes) -> Message:
 
 def hello(package: str) -> Message:
     """The first message of either end: the wire's version, and the folder of the package that speaks it."""
-    while len(json.dumps(package)) > _PACKAGE_BYTES:
+    while len(plain_json.dumps(package)) > _PACKAGE_BYTES:
         package = package[len(package) // 2 :]
     return {"hello": VERSION, "package": package}
 
@@ -119,7 +118,7 @@ def encode_marker(token: str, result: Message, limit: int) -> bytes:
     At most ``limit`` bytes, so that one write puts it down unmixed; a message that is too long for that is cut.
     """
     while True:
-        marker = b"\0%s%s\n" % (token.encode("ascii"), json.dumps(result).encode("ascii"))
+        marker = b"\0%s%s\n" % (token.encode("ascii"), plain_json.dumps(result).encode("ascii"))
         if len(marker) <= limit:
             return marker
         result = {**result, "message": result["message"][: len(result["message"]) * 3 // 4]}
@@ -141,7 +140,7 @@ class MarkerFilter:
             end = data.find(b"\n", begin)
             if end < 0:
                 break
-            found += [data[:begin], json.loads(data[begin + len(self._mark) : end].decode("ascii"))]
+            found += [data[:begin], plain_json.loads(data[begin + len(self._mark) : end].decode("ascii"))]
             data = data[end + 1 :]
             begin = data.find(self._mark)
         if begin < 0:

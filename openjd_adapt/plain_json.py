@@ -1,0 +1,86 @@
+"""JSON by the C parts of the module ``json``, whose Python parts load what a short command has no time for.
+
+Regular expressions and enums are a fifth of all that ``daemon run`` would load. What the C parts cannot do is left to
+``json`` itself: above all errors, which are its own, and all of it where there are no such C parts.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn
+
+_SPACE = " \t\n\r"
+_CONSTANTS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
+
+
+def _refuse(value: object) -> NoReturn:
+    raise TypeError(type(value).__name__)
+
+
+_encoder: Any
+_make_scanner: Any
+try:
+    import _json as parts
+
+    # Without a dict of what it is in: an object that holds itself is as well found by its endless depth.
+    _encoder = parts.make_encoder(None, _refuse, parts.encode_basestring_ascii, None, ":", ",", False, False, True)
+    _make_scanner = parts.make_scanner
+    if hasattr(sys, "gettotalrefcount"):
+        raise ImportError("a debug build of Python does not survive a scanner without words")
+except (ImportError, AttributeError, TypeError):
+    _encoder = _make_scanner = None  # another Python than CPython, or with other parts: all is left to json
+
+
+def dumps(value: Any) -> str:
+    """As :func:`json.dumps`, without blanks."""
+    if _encoder:
+        try:
+            return "".join(_encoder(value, 0))
+        except (TypeError, ValueError, RecursionError):
+            pass  # the same follows, in better words
+    import json
+
+    return json.dumps(value, separators=(",", ":"))
+
+
+class Reader:
+    """Reads JSON; the hooks are those of :func:`json.loads`."""
+
+    strict = True
+    object_hook = None
+
+    def __init__(
+        self,
+        parse_int: Callable[[str], Any] = int,
+        parse_float: Callable[[str], Any] = float,
+        object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None,
+        parse_constant: Callable[[str], Any] = _CONSTANTS.__getitem__,
+    ) -> None:
+        self.parse_int = parse_int
+        self.parse_float = parse_float
+        self.object_pairs_hook = object_pairs_hook
+        self.parse_constant = parse_constant
+        self._scan = _make_scanner and _make_scanner(self)
+
+    def read(self, text: str) -> Any:
+        """The value of a text. Raises :class:`json.JSONDecodeError`, which is a :class:`ValueError`."""
+        if self._scan:
+            try:
+                value, end = self._scan(text, len(text) - len(text.lstrip(_SPACE)))
+            except (StopIteration, ValueError, SystemError):
+                pass  # json says what is wrong; where it is not loaded, most Pythons' scanner does not find the words
+            else:
+                if end == len(text) or not text[end:].strip(_SPACE):
+                    return value
+        import json
+
+        hooks = {name: hook for name, hook in vars(self).items() if not name.startswith("_")}
+        return json.loads(text, **hooks)
+
+
+#: As :func:`json.loads`.
+loads = Reader().read
