@@ -44,6 +44,11 @@ class AdaptorConfigurationOptions:
         return cls
 
 
+def _file_of(kind: type) -> str | None:
+    """The file that a class was loaded from, where it has one."""
+    return getattr(sys.modules.get(kind.__module__), "__file__", None)
+
+
 class BaseAdaptor(ABC):
     """What every adaptor has: data, configuration, messages to the scheduler, path mapping and cancel."""
 
@@ -115,16 +120,17 @@ class BaseAdaptor(ABC):
     @property
     def _module_file(self) -> str | None:
         """The file that the adaptor's class was loaded from, where it has one."""
-        return getattr(sys.modules.get(type(self).__module__), "__file__", None)
+        return _file_of(type(self))
 
-    def _schemas(self) -> dict[str, AdaptorDataValidator]:
+    @classmethod
+    def _schemas(cls) -> dict[str, AdaptorDataValidator]:
         """What checks init data and run data: by the schemas in the folder ``schemas`` beside the adaptor's module."""
-        folder = os.path.join(os.path.dirname(os.path.abspath(self._module_file or "")), "schemas")
-        if not self._module_file:
+        path = _file_of(cls)
+        if not path:
             return {}
         from .data import schema_paths
 
-        paths = schema_paths(folder)
+        paths = schema_paths(os.path.join(os.path.dirname(os.path.abspath(path)), "schemas"))
         if not paths:
             return {}  # all that checks by schemas need not be loaded then
         from .validators import AdaptorDataValidator

@@ -143,7 +143,9 @@ def _plan(app: App, options: Options, place: str | None = None) -> Plan:
 def _run(app: App, options: Options) -> int:
     from . import frontend
 
-    return frontend.run(_plan(app, options), _task(options))
+    plan, task = _plan(app, options), _task(options)
+    plan.init.update(run_data=task["data"], run_data_from=task["from"])
+    return frontend.run(plan, task)
 
 
 def _daemon_start(app: App, options: Options) -> int:

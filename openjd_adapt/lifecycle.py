@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from typing import Any, Callable
 
     from .adaptor import BaseAdaptor
-    from .validators import AdaptorDataValidator
 
 _logger = logging.getLogger(__name__)
 
@@ -52,22 +51,13 @@ class AdaptorRunner:
     def __init__(self, *, adaptor: BaseAdaptor) -> None:
         self.adaptor = adaptor
         self.state = AdaptorState.NOT_STARTED
-        self._schemas: dict[str, AdaptorDataValidator] = {}
 
     def _enter(self, state: AdaptorState) -> None:
         if self.state not in ENTERED_FROM[state]:
             raise AdaptError("an adaptor cannot go from %s to %s" % (self.state, state))
         self.state = state
 
-    def _check(self, kind: str, data: dict[str, Any], where: str) -> None:
-        """Raise :class:`InputError` if the data that come from ``where`` are not as the adaptor's schema wants them."""
-        if kind in self._schemas:
-            self._schemas[kind].validate(data, where)
-
-    def _start(self, where: str = "init data") -> None:
-        """Start with the init data, which come from ``where``; bad ones leave the adaptor as it is."""
-        self._schemas = self.adaptor._schemas()
-        self._check("init data", self.adaptor.init_data, where)
+    def _start(self) -> None:
         self._enter(AdaptorState.START)
         self.adaptor._may_set_env = True
         try:
@@ -75,9 +65,7 @@ class AdaptorRunner:
         finally:
             self.adaptor._may_set_env = False
 
-    def _run(self, run_data: dict[str, Any], where: str = "run data") -> None:
-        """One task with run data that come from ``where``; bad ones leave the adaptor as it is."""
-        self._check("run data", run_data, where)
+    def _run(self, run_data: dict[str, Any]) -> None:
         self._enter(AdaptorState.RUN)
         self._as_task(self.adaptor._run, run_data)
 

@@ -98,7 +98,6 @@ class Session:
         self.adaptor: Any = None
         self.application = application
         self._folder = tempfile.TemporaryDirectory(prefix="openjd_adapt-")
-        self._kind = adaptor
         init = {
             "config": [self._write("configuration.json", configuration)] if configuration else [],
             "init_data": init_data or {},
@@ -106,7 +105,7 @@ class Session:
             "path_mapping": path_mapping or {},
             "log_level": "INFO",
         }
-        self._life = Life(lambda: self._make, init, None)  # type: ignore[arg-type, return-value]
+        self._life = Life(lambda: adaptor, init, None, self._serve)
         self._cancel_at: str | None = None
         self._text = ""
         #: The level of the root logger within the phases, once the start has set it.
@@ -118,11 +117,10 @@ class Session:
             json.dump(value, stream)
         return path
 
-    def _make(self, init_data: dict[str, Any], path_mapping_data: dict[str, Any]) -> BaseAdaptor:
-        self.adaptor = self._kind(init_data, path_mapping_data=path_mapping_data)
+    def _serve(self, adaptor: BaseAdaptor) -> None:
+        self.adaptor = adaptor
         if self.application:
             self.application.serve(self.adaptor)
-        return self.adaptor  # type: ignore[no-any-return]
 
     def start(self) -> Outcome:
         """Make the adaptor and start it; if that fails, it is stopped and cleaned up, as far as it has come."""

@@ -15,6 +15,7 @@ import sys
 import threading
 
 from . import config, lifecycle, output, system, task
+from .data import INIT_DATA, RUN_DATA
 from .task import Task
 from .wire import Decoder, encode, encode_marker
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Iterator
 
     from .adaptor import BaseAdaptor
+    from .validators import AdaptorDataValidator
     from .wire import Message
 
 #: A write of this many bytes to a pipe is never mixed with another's (PIPE_BUF: on Linux, and the least elsewhere).
@@ -90,11 +92,15 @@ class Life:
         load: Callable[[], type[BaseAdaptor]],
         init: dict[str, Any],
         on_bootstrap_complete: Callable[[], None] | None,
+        on_made: Callable[[BaseAdaptor], object] = bool,
     ) -> None:
+        """``load`` gives the class; ``init`` is the first message; ``on_made`` is called with the adaptor."""
         self._load = load
         self._init = init
+        self._on_made = on_made
         self._on_bootstrap_complete = on_bootstrap_complete
         self._runner: lifecycle.AdaptorRunner | None = None
+        self._schemas: dict[str, AdaptorDataValidator] = {}
         self._task = Task()
         self._cancel_lock = threading.Lock()
         self._canceling: threading.Thread | None = None
@@ -140,8 +146,7 @@ class Life:
         if message["do"] == "start":
             return self._start()
         if message["do"] == "run":
-            assert self._runner is not None
-            return lifecycle.attempt(functools.partial(self._runner._run, message["data"], message["from"]))
+            return lifecycle.attempt(functools.partial(self._run, message["data"], message["from"]))
         self.ended = True
         return lifecycle.attempt(*([self._runner._stop, self._runner._cleanup] if self._runner else []))
 
@@ -150,7 +155,7 @@ class Life:
         result = lifecycle.attempt(self._make)
         runner = self._runner
         if runner and result.outcome == "done":
-            result = lifecycle.attempt(functools.partial(runner._start, self._init["init_data_from"]))
+            result = lifecycle.attempt(runner._start)
         if result.outcome != "done":
             self.ended = True
             self._task.end()
@@ -161,11 +166,28 @@ class Life:
 
     def _make(self) -> None:
         """Load the class and make the adaptor, unless a cancel comes before it is to start."""
-        config.command_line_files[:] = self._init["config"]
-        adaptor = self._load()(self._init["init_data"], path_mapping_data=self._init["path_mapping"])
+        init = self._init
+        config.command_line_files[:] = init["config"]
+        kind = self._load()
+        self._schemas = kind._schemas()
+        self._check(INIT_DATA, init["init_data"], init["init_data_from"])
+        if "run_data" in init:  # of the only task, which is to fail before anything is started for it
+            self._check(RUN_DATA, init["run_data"], init["run_data_from"])
+        adaptor = kind(init["init_data"], path_mapping_data=init["path_mapping"])
+        self._on_made(adaptor)
         adaptor._task = self._task
         self._runner = lifecycle.AdaptorRunner(adaptor=adaptor)
-        logging.getLogger().setLevel(config.log_level(adaptor.config, self._init["log_level"]))
+        logging.getLogger().setLevel(config.log_level(adaptor.config, init["log_level"]))
         if self._on_bootstrap_complete:
             self._on_bootstrap_complete()
         self._task.check()
+
+    def _run(self, run_data: dict[str, Any], where: str) -> None:
+        assert self._runner is not None
+        self._check(RUN_DATA, run_data, where)
+        self._runner._run(run_data)
+
+    def _check(self, kind: str, data: dict[str, Any], where: str) -> None:
+        """Raise :class:`InputError` if the data that come from ``where`` are not as the adaptor's schema wants them."""
+        if kind in self._schemas:
+            self._schemas[kind].validate(data, where)

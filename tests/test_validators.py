@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from openjd_adapt import Adaptor, AdaptorDataValidator, AdaptorDataValidators, AdaptorRunner, InputError
+from openjd_adapt import AdaptorDataValidator, AdaptorDataValidators, InputError
 from openjd_adapt.schema import ValidationError
 
 from .conftest import ADAPTORS
@@ -80,7 +80,7 @@ def test_bad_init_data_in_a_file_name_the_file_and_leave_no_daemon(checked):
     path.write_text("scene_file: null\n")
     done = checked.daemon("start", "--init-data", "file://%s" % path)
     refused(done, "--init-data: %s: scene_file: None is not of type 'string'" % path)
-    assert done.lines == ["openjd_env: OPENJD_ADAPTOR_SOCKET=%s" % checked.file, "on_cleanup"]
+    assert done.lines == ["openjd_env: OPENJD_ADAPTOR_SOCKET=%s" % checked.file]
     checked.wait_until_nothing_is_left()
     assert checked.daemon("stop").code == 0
 
@@ -98,17 +98,31 @@ def test_bad_run_data_are_refused_before_on_run_and_the_next_task_runs(checked):
     assert checked.daemon("stop").lines == ["on_stop", "on_cleanup"]
 
 
-def test_bad_run_data_in_run_stop_and_clean_up_what_has_started(checked):
+def test_bad_run_data_in_run_are_refused_before_anything_is_started(checked):
     done = checked("run", "--init-data", GOOD_INIT, "--run-data", "frame: x")
     refused(done, "--run-data: frame: 'x' is not of type 'integer'")
-    assert done.lines == ["on_start {'scene_file': 'a.blend'}", "on_stop", "on_cleanup"]
+    assert done.out == ""
+
+
+def test_an_adaptor_is_not_made_of_bad_init_data(checked):
+    source = checked.folder / "adaptor" / "checked.py"
+    assert source.exists()
+    source.write_text(
+        source.read_text() + "    def __init__(self, init_data, **rest):\n"
+        "        super().__init__(init_data, **rest)\n"
+        "        self.scene = init_data['scene_file']\n"
+    )
+    done = checked("run", "--init-data", "{}", "--run-data", "frame: 1")
+    refused(done, "--init-data: 'scene_file' is a required property")
+    assert done.out == ""
+    assert checked("run", "--init-data", GOOD_INIT, "--run-data", "frame: 1").code == 0
 
 
 def test_one_schema_alone_is_enough(checked):
     (checked.schemas / "init_data.schema.json").unlink()
     done = checked("run", "--run-data", "frame: 0")
     refused(done, "--run-data: frame: 0 is less than the minimum of 1")
-    assert done.lines == ["on_start {}", "on_stop", "on_cleanup"]
+    assert done.out == ""
 
 
 @pytest.mark.parametrize("kind", ["init_data", "run_data"])
@@ -204,21 +218,3 @@ def test_both_schemas_must_be_there_for_an_adaptor_that_asks_for_both(folder):
     (folder / "run_data.schema.json").unlink()
     with pytest.raises(InputError, match="schema .*run_data.schema.json: No such file or directory"):
         AdaptorDataValidators.for_adaptor(str(folder))
-
-
-def test_a_runner_checks_by_itself_and_bad_data_leave_its_adaptor_as_it_is(tmp_path, monkeypatch):
-    class Quiet(Adaptor):
-        def on_run(self, run_data):
-            self.ran = run_data
-
-    write(tmp_path / "schemas" / "init_data.schema.json", INIT_DATA)
-    write(tmp_path / "schemas" / "run_data.schema.json", RUN_DATA)
-    monkeypatch.setattr(Quiet, "_module_file", str(tmp_path / "quiet.py"))
-    with pytest.raises(InputError, match="^init data: 'scene_file' is a required property$"):
-        AdaptorRunner(adaptor=Quiet({}))._start()
-    runner = AdaptorRunner(adaptor=Quiet({"scene_file": "a"}))
-    runner._start()
-    with pytest.raises(InputError, match="^run data: frame: 0 is less than the minimum of 1$"):
-        runner._run({"frame": 0})
-    runner._run({"frame": 1})
-    assert runner.adaptor.ran == {"frame": 1}
