@@ -57,8 +57,12 @@ class Application:
         stdin: bool = False,
         no_output_timeout: float | None = None,
         client: str | None = None,
+        reports_take_long: bool = False,
     ) -> None:
-        """Start ``command`` with the server's address in its environment; for the rest see ``ApplicationAdaptor``."""
+        """Start ``command`` with the server's address in its environment; for the rest see ``ApplicationAdaptor``.
+
+        ``reports_take_long``: what the adaptor does with what the application reports must not hold up who waits.
+        """
         self._adaptor = adaptor
         self._queue = ActionsQueue()
         self._server = AdaptorServer(self._queue, adaptor)
@@ -92,7 +96,8 @@ class Application:
         self.process.ask_over_channel = self._ask_to_end
         if not stdin and self.process.stdin:
             self.process.stdin.close()
-        self._patience = Patience(self.name, self.process, self._server, no_output_timeout)
+        wait = task.Task.wait_for if reports_take_long else self._server.listen
+        self._patience = Patience(self.name, self.process, wait, no_output_timeout)
         self._prompt = Prompt(self.name, self.process, handler, self._patience)
         threading.Thread(target=self._server.serve_forever, name="application server", daemon=True).start()
 
@@ -183,12 +188,15 @@ class Application:
 
     def _hear(self, message: Message) -> None:
         """What the application says; what an author's methods raise fails the task, whatever thread listens."""
+        self._patience.reporting = threading.get_ident()
         try:
             self._take(message)
         except RecursionError:
             raise  # of what is nested too deeply to be told; that ends the connection
-        except Exception as failure:
-            task.current().fail(failure)
+        except BaseException as failure:  # a cancel, too, must not end who listens
+            task.fail(failure)
+        finally:
+            self._patience.reporting = None
         self._patience.wake()
 
     def _take(self, message: Message) -> None:

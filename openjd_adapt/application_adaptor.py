@@ -98,7 +98,14 @@ class ApplicationAdaptor(Adaptor):
             stdin=self.stdin,
             no_output_timeout=self.no_output_timeout,
             client=self.client,
+            reports_take_long=self._reports_itself,
         )
+
+    @property
+    def _reports_itself(self) -> bool:
+        """Whether methods of an author's own take what the application reports: they may do anything."""
+        own = [vars(kind) for kind in type(self).__mro__ if kind not in ApplicationAdaptor.__mro__]
+        return any("report_progress" in names or "update_status" in names for names in own)
 
     def _run(self, run_data: dict[str, Any]) -> None:
         self._limit("run", self.run_timeout)

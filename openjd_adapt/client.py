@@ -12,10 +12,12 @@ Works from Python 3.7 on, and imports nothing of the toolkit but the wire, the c
 
 from __future__ import annotations
 
+import _socket
 import os
 import platform
 import sys
 import threading
+import time
 import traceback
 
 from . import system
@@ -126,8 +128,12 @@ class Client:
         return map_path(self.rules, path)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; whoever waits for an action is told that the adaptor is gone."""
         self._gone = True
+        try:
+            self._connection.shutdown(_socket.SHUT_RDWR)
+        except OSError:
+            pass  # it is closed
         self._connection.close()
 
     def perform(self, message: Message, functions: Mapping[str, Callable[..., Any]]) -> None:
@@ -187,12 +193,16 @@ class Client:
                 self._connection.sendall(frames)
             except OSError:
                 return  # the adaptor is gone, but what it has said may still lie unread
+            except BaseException:
+                self.close()  # half a frame may be on its way, behind which nothing can be said
+                raise
 
     def _receive(self, timeout: float | None) -> Message | None:
         """The next message; None if there is none in time or the adaptor is gone."""
+        end = None if timeout is None else time.monotonic() + timeout
         while not self._inbox:
             # Who waits for ever does so in the read itself, which wakes sooner than a poll.
-            if self._gone or (timeout is not None and not self._is_readable(timeout)):
+            if self._gone or (end is not None and not self._is_readable(max(0.0, end - time.monotonic()))):
                 return None
             try:
                 data = self._connection.recv(RECEIVE_BYTES)

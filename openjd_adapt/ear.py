@@ -23,22 +23,37 @@ class Ear:
 
     A thread that reads its own answer needs no other to wake it, which is much of what a call costs. Calls follow one
     another, and to tell the server's thread where each begins and ends would cost as much again: when it is woken while
-    another listens, it leaves the connection alone, and looks later whether that still does.
+    another listens, it stays away from the connection, and looks a little later whether that was all. If somebody is
+    still listening then, it stays away until that one is done, and is told so.
     """
 
-    def __init__(self, loop: Loop, peer: Peer, read: Callable[[], object], backlog: int) -> None:
-        """``read`` takes in what lies in the connection of ``peer``; ``backlog`` is as in :meth:`Loop.watch_peer`."""
+    def __init__(
+        self,
+        loop: Loop,
+        peer: Peer,
+        bell: system.Bell,
+        *,
+        read: Callable[[], object],
+        ring_server: Callable[[], object],
+        backlog: int,
+    ) -> None:
+        """``bell`` wakes the thread that listens, and ``ring_server`` has the server's thread :meth:`return_later`.
+
+        ``read`` takes in what lies in the connection of ``peer``; ``backlog`` is as in :meth:`Loop.watch_peer`.
+        """
         self._loop = loop
         self._peer = peer
+        self._bell = bell
         self._read = read
+        self._ring_server = ring_server
         self._backlog = backlog
         #: Held by the thread that listens.
         self._listening = threading.Lock()
-        self._bell = system.Bell()
-        #: The thread that listens sleeps, or is about to, and is to be rung.
-        self._sleeps = False
         #: Another thread than the server's has listened since that looked last.
-        self._lent = False
+        self._used = False
+        #: The server's thread stays away: for a moment, or until whoever listens is done.
+        self._away = False
+        self._awaited = False
         self._closed = False
         self._watch()
 
@@ -49,50 +64,68 @@ class Ear:
         """
         if not self._listening.acquire(blocking=False):
             waiting.wait_for(lambda: condition() or not self._listening.locked(), timeout)
-            return
-        try:
-            closed = self._closed or self._peer.closed
-            if not closed:
-                self._sleep_and_read(waiting, condition, timeout)
-        finally:
+        elif self._closed or self._peer.closed:
             self._listening.release()
-            waiting.changed()  # another may want to listen now
-        if closed:
             waiting.wait_for(condition, timeout)
+        else:
+            try:
+                self._sleep_and_read(waiting, condition, timeout)
+            finally:
+                self._listening.release()
+                waiting.changed()  # another may want to listen now
+                if self._awaited:
+                    self._awaited = False
+                    self._ring_server()
 
     def _sleep_and_read(self, waiting: Task, condition: Callable[[], bool], timeout: float | None) -> None:
-        self._lent = True
+        self._used = True
         bell, peer = self._bell.fileno(), self._peer.fileno()
-        waiting.bells.append(self._ring)
-        self._sleeps = True  # from here on whoever changes something rings
+        waiting.add_bell(self._bell.ring)  # from here on whoever changes something rings
         try:
             if condition():
                 return
             waiting.check()
             ready = system.wait_for({bell: system.READ, peer: system.READ}, timeout)
         finally:
-            self._sleeps = False
-            waiting.bells.remove(self._ring)
+            waiting.remove_bell(self._bell.ring)
         if bell in ready:
             self._bell.heard()
         if peer in ready:
             self._read()
-
-    def _ring(self) -> None:
-        if self._sleeps:
-            self._bell.ring()
 
     # On the server's thread.
 
     def close(self) -> None:
         """Listen no more, before the connection is closed; waits for the thread that does."""
         self._closed = True
-        self._loop.timers.cancel("listen again")
-        self._ring()
+        self._loop.timers.cancel("return")
+        self._bell.ring()  # one that has found it open, and is about to sleep, wakes at once
         with self._listening:
-            self._bell.close()
+            return
+
+    def return_later(self) -> None:
+        """Whoever listened for long has stopped; another may begin at once."""
+        if self._away and not self._closed and not self._loop.timers.has("return"):
+            self._loop.timers.set("return", QUIET_SECONDS, self._return)
+
+    def _return(self) -> None:
+        self._awaited = True  # before the look: who stops listening just now either sees this, or is not seen
+        if self._listening.locked():
+            return
+        self._awaited = False
+        if self._used:
+            self._stay_away()
+        else:
+            self._watch()
+
+    def _stay_away(self) -> None:
+        self._used = False
+        self._away = True
+        self._loop.send_only(self._peer)
+        self.return_later()
 
     def _watch(self) -> None:
+        self._away = False
         self._loop.watch_peer(self._peer, self._hear, self._backlog)
 
     def _hear(self) -> None:
@@ -102,15 +135,4 @@ class Ear:
             finally:
                 self._listening.release()
         else:
-            self._leave()
-
-    def _leave(self) -> None:
-        self._lent = False
-        self._loop.watch_peer(self._peer, None, self._backlog)
-        self._loop.timers.set("listen again", QUIET_SECONDS, self._look)
-
-    def _look(self) -> None:
-        if self._lent or self._listening.locked():
-            self._leave()
-        else:
-            self._watch()
+            self._stay_away()

@@ -75,6 +75,8 @@ class ClientInterface:
     def _request_next_action(self) -> tuple[int, str, Action | None]:
         """Wait for the next action: a status of HTTP's and its reason, and the action if the status is 200."""
         message = self._connect().take(None)
+        while message is not None and not message.keys() & {"action", "close"}:
+            message = self._connect().take(None)  # what a later version says
         if message is None:
             return HTTPStatus.GONE, "the adaptor has closed the connection", None
         if "action" not in message:

@@ -88,8 +88,8 @@ class Loop:
         """Call ``act`` whenever ``source``, a descriptor or what has one, can be read."""
         self._watched[source] = (system.READ, lambda events: act())
 
-    def watch_peer(self, peer: Peer, act: Callable[[], object] | None, backlog: int = BACKLOG_BYTES) -> None:
-        """As :meth:`watch`; also sends on what waits in ``peer`` when its socket takes more, with None just that.
+    def watch_peer(self, peer: Peer, act: Callable[[], object], backlog: int = BACKLOG_BYTES) -> None:
+        """As :meth:`watch`; also sends on what waits in ``peer`` when its socket takes more.
 
         A peer that says much and takes no answers is not heard while more than ``backlog`` bytes of them lie, so that
         they do not fill the memory.
@@ -99,17 +99,29 @@ class Loop:
             if events & (system.WRITE | system.BROKEN):
                 peer.flush()
                 look()
-            if act and events & (system.READ | system.BROKEN) and peer.backlog <= backlog:
+            if events & (system.READ | system.BROKEN) and peer.backlog <= backlog:
                 act()
 
         def look() -> None:
             interest = system.WRITE if peer.backlog else 0
-            if act and peer.backlog <= backlog:
+            if peer.backlog <= backlog:
                 interest |= system.READ
-            if interest:
-                self._watched[peer] = (interest, on_events)
-            else:
-                self._watched.pop(peer, None)
+            self._watched[peer] = (interest, on_events)
+
+        look()
+        peer.on_backlog = look
+
+    def send_only(self, peer: Peer) -> None:
+        """Send on what waits in ``peer`` when its socket takes more; another thread hears it."""
+
+        def on_events(events: int) -> None:
+            peer.flush()
+            look()
+
+        def look() -> None:
+            self._watched.pop(peer, None)
+            if peer.backlog:
+                self._watched[peer] = (system.WRITE, on_events)
 
         look()
         peer.on_backlog = look

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 from . import task
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .process import LoggingSubprocess
-    from .server import AdaptorServer
 
 #: How long, in seconds, an application may take to exit when its connection has closed.
 EXIT_SECONDS = 2.0
@@ -39,13 +39,22 @@ class Patience:
     """The waits for one application, on whatever thread."""
 
     def __init__(
-        self, name: str, process: LoggingSubprocess, server: AdaptorServer, no_output_timeout: float | None
+        self,
+        name: str,
+        process: LoggingSubprocess,
+        wait: Callable[[task.Task, Callable[[], bool], float | None], object],
+        no_output_timeout: float | None,
     ) -> None:
-        """``name`` is the application's, for messages; ``no_output_timeout``: seconds, None for as long as it likes."""
+        """``name`` is the application's, for messages; ``no_output_timeout``: seconds, None for as long as it likes.
+
+        ``wait`` is :meth:`Task.wait_for` or :meth:`Ear.listen`.
+        """
         self._name = name
         self._process = process
-        self._server = server
+        self._wait = wait
         self._no_output_timeout = no_output_timeout
+        #: The thread that hands what the application reports to the adaptor, while it does.
+        self.reporting: int | None = None
         #: As in :meth:`Application.limit_phase`.
         self.phase_limit: tuple[float, str] | None = None
         #: The application's client has connected; its connection was closed.
@@ -59,6 +68,8 @@ class Patience:
 
         Raises :class:`ApplicationExited`, :class:`TimedOut`, and what ends the task.
         """
+        if self.reporting == threading.get_ident():
+            raise AdaptError("%s cannot be waited for in what it has just reported" % self._name)
         current = task.current()
         self._process.tell(current)
         self._tasks.add(current)
@@ -73,7 +84,7 @@ class Patience:
             left = None if end is None else end - time.monotonic()
             if left is not None and left <= 0:
                 raise TimedOut("%s: waited %s for %s" % (self._name, limit, what))
-            self._server.listen(current, lambda: condition() or self._is_over(), left)
+            self._wait(current, lambda: condition() or self._is_over(), left)
 
     def _limit(self, began: float, timeout: float | None) -> tuple[float | None, str]:
         """When a wait that began then is over, None for never, and by which limit, in words."""

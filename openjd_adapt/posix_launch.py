@@ -88,6 +88,7 @@ def _prepare() -> Fresh:
         import contextlib
         import fcntl  # noqa: F401
         import importlib  # noqa: F401
+        import json  # noqa: F401
         import select  # noqa: F401
         import subprocess  # noqa: F401
         import tempfile  # noqa: F401

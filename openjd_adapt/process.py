@@ -226,9 +226,10 @@ class LoggingSubprocess:
         """Wait for what the process has written; a descendant that holds its pipes is not waited for long."""
         self.close_stdin()
         end = time.monotonic() + DRAIN_SECONDS
-        for reader in self._readers:
+        others = [reader for reader in self._readers if reader is not threading.current_thread()]
+        for reader in others:
             reader.join(max(0.0, end - time.monotonic()))
-        for reader in self._readers:
+        for reader in others:
             reader.catch_up()
             reader.close()
 

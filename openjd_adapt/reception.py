@@ -90,10 +90,10 @@ class Reception:
         for peer in [peer for peer in self._peers if peer.closed]:
             self._peers.discard(peer)
             self._strangers.pop(peer, None)
-            self._loop.forget(peer)
-            self._loop.timers.cancel(_timer(peer))
             if peer.fault:
                 peer.refuse(peer.fault, BAD_INPUT)
+            self._loop.forget(peer)  # after that: what it does not take at once has it watched
+            self._loop.timers.cancel(_timer(peer))
             peer.close()
             self._on_gone(peer)
 

@@ -80,6 +80,7 @@ class AdaptorServer:
         self._stopping = False
         self._stopped = threading.Event()
         self._bell = system.Bell()
+        self._listeners_bell = system.Bell()
         self._loop.watch(self._bell, self._wake)
         actions_queue.on_enqueue = self._offer
 
@@ -99,11 +100,15 @@ class AdaptorServer:
                 self._loop.turn()
                 self._reception.drop_closed()
                 if self._application and not self._ear:
-                    self._ear = Ear(self._loop, self._application, self._read, FRAME_LIMIT)
+                    self._ear = self._new_ear(self._application)
         finally:
             self._stop_listening()
             self._close()
             self.on_gone()
+
+    def _new_ear(self, application: Peer) -> Ear:
+        bell, ring = self._listeners_bell, self._ring
+        return Ear(self._loop, application, bell, read=self._read, ring_server=ring, backlog=FRAME_LIMIT)
 
     def _close(self) -> None:
         self._reception.close()
@@ -121,6 +126,7 @@ class AdaptorServer:
                 pass  # somebody has been faster, or another server of this process's is in the folder
         os.close(self._address.descriptor)
         self._bell.close()
+        self._listeners_bell.close()
 
     def shutdown(self) -> None:
         """End :meth:`serve_forever`, which runs on another thread, and wait for that; does nothing the second time."""
@@ -172,6 +178,8 @@ class AdaptorServer:
 
     def _wake(self) -> None:
         self._bell.heard()
+        if self._ear:
+            self._ear.return_later()
         with self._handing:
             self._hand_over()
 

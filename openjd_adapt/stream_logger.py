@@ -85,6 +85,8 @@ class StreamLogger(threading.Thread):
 
     def settle(self, timeout: float) -> None:
         """Wait until what stands in the stream now is passed on, ``timeout`` seconds at the most."""
+        if threading.current_thread() is self:
+            return  # a callback: what it was called for is in hand
         with self._state:
             self._state.wait_for(
                 lambda: self._ended or not (self._in_hand or system.wait_readable(self._stream.fileno(), 0)), timeout

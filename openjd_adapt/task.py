@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from .errors import Canceled
+from .errors import Canceled, describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,8 +30,7 @@ class Task:
         self._failure: BaseException | None = None
         #: How often an application was called.
         self.calls = 0
-        #: What to call, from any thread, when a wait that is not one of this object's is to look what has changed.
-        self.bells: list[Callable[[], object]] = []
+        self._bells: list[Callable[[], object]] = []
 
     def begin(self, within: float | None = None) -> None:
         """A new task: neither canceled nor failed; ``within`` seconds are left for it if a cancel brought it about."""
@@ -94,8 +93,18 @@ class Task:
     def _wake(self) -> None:
         """Called with the lock held."""
         self._changed.notify_all()
-        for ring in tuple(self.bells):
+        for ring in self._bells:
             ring()
+
+    def add_bell(self, ring: Callable[[], object]) -> None:
+        """Call ``ring``, from any thread, when a wait that is not one of this object's is to look what has changed."""
+        with self._changed:
+            self._bells.append(ring)
+
+    def remove_bell(self, ring: Callable[[], object]) -> None:
+        """Call it no more; afterwards nobody is in it."""
+        with self._changed:
+            self._bells.remove(ring)
 
     def remaining(self) -> float | None:
         """Seconds until the deadline of the cancel, not below 0; None without one."""
@@ -148,6 +157,16 @@ _current = [_IDLE]
 def current() -> Task:
     """The task that this process is running, which the waits of child processes end with."""
     return _current[-1]
+
+
+def fail(failure: BaseException) -> None:
+    """Fail the running task; where there is none, the log is told."""
+    if current() is not _IDLE:
+        current().fail(failure)
+        return
+    import logging
+
+    logging.getLogger(__name__).error("between two tasks: %s", describe(failure), exc_info=failure)
 
 
 def enter(task: Task) -> None:

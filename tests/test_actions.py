@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -21,11 +22,12 @@ from openjd_adapt import (
     InputError,
     PathMappingRule,
 )
+from openjd_adapt.channel import ConnectionFile
 from openjd_adapt.client import Client
 from openjd_adapt.meter import Meter
-from openjd_adapt.wire import Decoder
+from openjd_adapt.wire import Decoder, encode, hello
 
-from .conftest import ADAPTORS, ROOT, read_until
+from .conftest import ADAPTORS, ROOT, read_until, wait_until
 
 
 def test_an_action_survives_its_text():
@@ -186,6 +188,28 @@ def test_an_adaptor_that_asks_the_application_to_end_closes_it(served):
     assert closed == [None]
 
 
+def test_an_application_that_lets_an_action_lie_and_then_says_nonsense_ends_no_server():
+    server = AdaptorServer(ActionsQueue(), RulesOnly())
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    connection = ConnectionFile(server.server_path).connect()
+    connection.sendall(encode(hello("here")) + encode({"about": "a bad one"}) + encode({"next": True}))
+    server.actions_queue.enqueue_action(Action("large", {"text": "x" * 5_000_000}))
+    connection.recv(64)
+    wait_until(lambda: not server.actions_queue)
+    connection.sendall(b"\0\0\0\3\0\0\0\0bad")
+    gone = threading.Event()
+    server.on_gone = gone.set
+    assert gone.wait(10)
+    client = Client(server.server_path)  # and the next one is served
+    server.actions_queue.enqueue_action(Action("echo", {}))
+    assert client.take(10)["action"] == "echo"
+    client.close()
+    connection.close()
+    server.shutdown()
+    thread.join(10)
+
+
 @pytest.fixture
 def asked(served):
     """A server, a client, what the client sends (a list of messages for each sending), and the answers' event."""
@@ -221,6 +245,49 @@ def test_an_application_that_only_serves_asks_for_the_next_action_with_its_answe
     assert sent[:3] == [[{"next": True}], *([answer, {"next": True}] for answer in answers)]
     [failed, then] = sent[3]
     assert failed["answer"] == 3 and "TypeError" in failed["error"] and then == {"next": True} and len(sent) == 4
+
+
+def test_a_message_of_a_later_version_does_not_close_the_application(asked):
+    server, client = asked[:2]
+    own = Quiet(server.server_path)
+    own._connection = client
+    performed = []
+    own.actions["hello"] = performed.append
+    server.actions_queue.enqueue_action(Action("hello", {"n": 1}))
+    server.close_application()
+    client._inbox.append({"news": "of a later version"})
+    own.poll()
+    assert performed == [{"n": 1}]
+
+
+def test_whoever_waits_for_an_action_is_told_when_another_thread_closes(asked):
+    client = asked[1]
+    threading.Timer(0.2, client.close).start()
+    assert client.take(None) is None and client.poll_once(None) is False
+
+
+@pytest.mark.posix_only  # setitimer
+def test_an_application_that_was_interrupted_in_mid_sentence_says_no_more(asked):
+    server, client = asked[:2]
+    gone = threading.Event()
+    server.on_gone = gone.set
+    slow = threading.Event()
+    server.on_message = lambda message: slow.wait(20)
+    client.status("a")
+    frame = encode({"status": "x" * 30_000_000})
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        with pytest.raises(KeyboardInterrupt):
+            client._send(frame)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        slow.set()
+    assert gone.wait(10) and client.take(None) is None
 
 
 def test_an_application_with_a_loop_of_its_own_is_handed_nothing_before_it_polls_again(asked):

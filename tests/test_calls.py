@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import sys
 import threading
@@ -13,13 +14,17 @@ import pytest
 
 from openjd_adapt import (
     ActionsQueue,
+    AdaptError,
     Adaptor,
     AdaptorServer,
+    ApplicationAdaptor,
     InputError,
     Progress,
+    RegexCallback,
     RegexHandler,
     Status,
     client,
+    task,
 )
 from openjd_adapt.application import Application, ApplicationError
 from openjd_adapt.errors import Canceled
@@ -71,11 +76,15 @@ def application(current):
     """A function that starts an application of the code that it is given; a client if none is."""
     started = []
 
-    def start(code=CLIENT, **options):
+    def start(code=CLIENT, adaptor=None, **options):
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}
         handler = RegexHandler([])
         app = Application(
-            Listening(), command=[sys.executable, "-c", code], environment=environment, handler=handler, **options
+            adaptor or Listening(),
+            command=[sys.executable, "-c", code],
+            environment=environment,
+            handler=handler,
+            **options,
         )
         started.append(app)
         if code == CLIENT:
@@ -154,6 +163,97 @@ def test_an_application_leaves_no_descriptor(application):
     for _ in range(3):
         start_and_end()
     wait_until(lambda: descriptors() <= before)
+
+
+class Slow(Listening):
+    """Does with a report what it is told to do, which takes its time."""
+
+    act = staticmethod(lambda: None)
+
+    def update_status(self, *, progress=None, status_message=None):
+        self.act()
+
+
+def raises_what_a_cancel_does(app, current):
+    app._adaptor.act = lambda: current.sleep(20)
+    threading.Timer(0.5, current.cancel).start()
+    with pytest.raises(Canceled):
+        app.call("run", code="client.status('a'); client.status('b'); client.status('c')", timeout=20)
+
+
+def leaves(app, current):
+    app._adaptor.act = sys.exit
+    with pytest.raises(SystemExit):
+        app.call("run", code="client.status('a'); client.status('b'); client.status('c')", timeout=20)
+
+
+@pytest.mark.parametrize("how", [raises_what_a_cancel_does, leaves])
+@pytest.mark.parametrize("reports_take_long", [False, True])
+def test_an_authors_report_that_ends_like_a_cancel_loses_nothing_that_follows(
+    application, current, how, reports_take_long
+):
+    app = application(adaptor=Slow(), reports_take_long=reports_take_long)
+    how(app, current)
+    current.end()
+    current.begin()
+    app._adaptor.act = lambda: None
+    assert app.call("echo", value=2, timeout=20) == 2
+
+
+def test_an_authors_report_that_takes_long_holds_up_no_timeout(application):
+    app = application(adaptor=Slow(), reports_take_long=True)
+    done = threading.Event()
+    app._adaptor.act = lambda: done.wait(30)
+    began = time.monotonic()
+    with pytest.raises(TimedOut):
+        app.call("run", code="client.status('a'); time.sleep(30)", timeout=0.5)
+    done.set()
+    assert time.monotonic() - began < 20
+
+
+def test_only_methods_of_an_authors_own_are_thought_to_take_long():
+    class Plain(ApplicationAdaptor):
+        def get_command(self):
+            return ["none"]
+
+        def on_run(self, run_data):
+            pass
+
+    class Mixed:
+        def report_progress(self, percent):
+            pass
+
+    assert not Plain({})._reports_itself
+    assert type("Own", (Mixed, Plain), {})({})._reports_itself
+
+
+def test_an_application_cannot_be_waited_for_in_what_it_has_just_reported(application):
+    app = application(adaptor=Slow())
+    app._adaptor.act = lambda: app.call("echo", value=1)
+    with pytest.raises(AdaptError, match="cannot be waited for in what it has just reported"):
+        app.call("run", code="client.status('a')", timeout=20)
+
+
+def test_a_report_that_fails_between_two_tasks_fails_none(application, current, caplog):
+    app = application(adaptor=Slow())
+    app._adaptor.act = lambda: [][0]
+    task.leave()
+    try:
+        app.cast("run", code="client.status('a')")
+        wait_until(lambda: "between two tasks: IndexError: list index out of range" in caplog.text)
+        assert app.call("echo", value=1, timeout=20) == 1
+    finally:
+        task.enter(current)
+
+
+def test_the_servers_thread_sleeps_while_another_listens_for_long(application):
+    app = application()
+    turns, turn = [], app._server._loop.turn
+    app._server._loop.turn = lambda: (turns.append(1), turn())
+    app.call("run", code="client.status('a'); time.sleep(1)")
+    assert len(turns) < 10
+    app.call("run", code="threading.Timer(0.1, client.status, ['later']).start()")
+    wait_until(lambda: app._adaptor.said == ["a", "later"])
 
 
 # The end of what was given up
@@ -331,6 +431,70 @@ def test_a_server_whose_files_somebody_has_removed_ends(tmp_path):
 
 
 # Standard input
+
+
+SLEEPER = "import subprocess; subprocess.Popen(['sleep', '20'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)"
+
+
+@pytest.mark.posix_only  # sleep
+def test_a_process_that_dies_while_its_child_keeps_the_input_that_nobody_reads_holds_up_nobody(application):
+    app = application(SLEEPER + "\nimport time; time.sleep(0.5)", stdin=True)
+    began = time.monotonic()
+    with pytest.raises(ApplicationExited):
+        app.write_line("x" * MEGABYTE)
+    app.end()
+    assert time.monotonic() - began < 15
+
+
+LATE_READER = """
+import sys, time
+print("up", flush=True)
+time.sleep(1.5)
+for line in sys.stdin:
+    print("got", line[:10].strip(), flush=True)
+"""
+
+
+def test_a_question_that_was_never_asked_is_not_waited_for(application):
+    app = application(LATE_READER, stdin=True)
+    with pytest.raises(TimedOut, match="for it to read a line"):
+        app._prompt.write_line("x" * MEGABYTE, timeout=0.3)
+    with pytest.raises(TimedOut, match="for it to read the line before"):
+        app.ask("y", "got y", timeout=0.3)
+    assert app.ask("z", "got z", timeout=20)
+
+
+def test_each_of_several_writers_waits_for_its_own_line_alone(application):
+    read_two = "taken = 0\nwhile taken < 2 * %d: taken += len(os.read(0, 65536))\n" % (MEGABYTE + 1)
+    app = application("import os, time\ntime.sleep(1)\n%stime.sleep(60)" % read_two, stdin=True)
+    done = []
+
+    def write():
+        try:
+            app.write_line("x" * MEGABYTE)
+        except AdaptError:
+            return  # the third, whose line is not read
+        done.append(1)
+
+    threads = [threading.Thread(target=write) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.1)  # one waits behind the other
+    wait_until(lambda: len(done) == 2)
+    app.end()
+    for thread in threads:
+        thread.join(20)
+    assert len(done) == 2
+
+
+def test_a_callback_on_its_own_line_may_end_the_process(application, current):
+    app = application("import time\ntime.sleep(0.3)\nprint('fatal', flush=True)\ntime.sleep(60)")
+    app._prompt._handler.regex_callbacks = [
+        RegexCallback([re.compile("fatal")], lambda match: app.process.terminate(0))
+    ]
+    with pytest.raises(ApplicationExited):
+        app.wait_until_connected(20)
+    current.check()
 
 
 def test_a_line_to_an_application_that_does_not_read_is_waited_for_no_longer_than_the_phase_may_take(application):

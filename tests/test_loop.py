@@ -227,7 +227,7 @@ def test_a_peer_with_a_large_backlog_is_not_heard_until_it_takes_its_answers(loo
 def test_a_peer_that_another_thread_hears_is_only_sent_what_waits(loop, pair):
     peer, theirs = pair
     loop.watch_peer(peer, lambda: pytest.fail("another thread hears it"))
-    loop.watch_peer(peer, None)
+    loop.send_only(peer)
     theirs.send(encode({"n": 1}))
     peer.send({"output": 1}, bytes(3 * BACKLOG_BYTES))
     data = b""
