@@ -16,7 +16,8 @@ RUN_DATA = "run data"
 #: The kinds of data that an adaptor may have a JSON Schema for, and the names of those.
 SCHEMA_FILES = {INIT_DATA: "init_data.schema.json", RUN_DATA: "run_data.schema.json"}
 
-#: The most that one document may have, in characters; however it is escaped, it then fits into a frame.
+#: The most that one document may have, in characters of UTF-16; each is sent in six bytes at the most, as an escape,
+#: for which a frame has room.
 LIMIT = 10 * 1024 * 1024
 
 
@@ -35,8 +36,10 @@ def load(option: str, value: str) -> dict[str, Any]:
     text = value
     if value.startswith(_FILE):
         text = read_text(where, system.path_of_uri(value[len(_FILE) :]))
-    if len(text) > LIMIT:
-        raise InputError("%s: has %d characters; the limit is %d" % (where, len(text), LIMIT))
+    # Counted only where there may be too many: those beyond the basic plane count twice.
+    size = len(text) if len(text) * 2 <= LIMIT else len(text.encode("utf-16-le", "surrogatepass")) // 2
+    if size > LIMIT:
+        raise InputError("%s: has %d characters of UTF-16; the limit is %d" % (where, size, LIMIT))
     data = _json_or_yaml(where, text)
     if not isinstance(data, dict):
         raise InputError("%s: must be an object, not %s" % (where, _KINDS.get(type(data), type(data).__name__)))

@@ -7,7 +7,7 @@ from functools import partial
 
 from . import messages, plain_json, system
 from .channel import ConnectionFile, await_drafts, remove_own_draft
-from .errors import CANCELED, DONE, FAILED, InputError, NoDaemonError
+from .errors import CANCELED, DONE, FAILED, AdaptError, InputError, NoDaemonError
 from .front import ANSWER_SECONDS, Front, Late, Left, leave_on, write_all
 from .interpreter import FACTS_VARIABLE
 from .peer import Peer
@@ -93,7 +93,10 @@ def _run_phases(front: Front, request: Message) -> int:
         if front.canceled:
             failed = CANCELED
         else:
-            result = front.ask(request)["result"]
+            try:
+                result = front.ask(request)["result"]
+            except AdaptError as error:  # it cannot be sent, or is refused; what was started is stopped all the same
+                result = {"outcome": "failed", "message": str(error), "code": error.exit_code}
             failed = conclude(front, result)
             if result.get("gone"):
                 return failed

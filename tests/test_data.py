@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from openjd_adapt import InputError
+from openjd_adapt import InputError, data, plain_json
 from openjd_adapt.data import LIMIT, load
+from openjd_adapt.wire import FRAME_LIMIT
 
 GOOD = [
     ("{}", {}),
@@ -96,7 +97,15 @@ def test_data_of_ten_million_characters_pass_and_more_are_refused(tmp_path):
     path.write_text(text)
     assert load("--x", "file://%s" % path) == {"a": "x" * (LIMIT - 9)}
     path.write_text(text + " ")
-    assert complaint("--x", "file://%s" % path) == "--x: %s: has 10485761 characters; the limit is 10485760" % path
+    assert complaint("--x", "file://%s" % path) == "--x: %s: has 10485761 characters of UTF-16; the limit is 10485760" % path
+
+
+@pytest.mark.parametrize("letter, count", [("\x7f", 1), ("é", 1), ("\U0001f600", 2)])
+def test_the_largest_data_fit_into_a_frame_whatever_their_characters(monkeypatch, letter, count):
+    monkeypatch.setattr(data, "LIMIT", 609)
+    text = '{"a": "%s"}' % (letter * (600 // count))
+    assert len(plain_json.dumps(load("--x", text))) <= 609 * FRAME_LIMIT // LIMIT
+    assert complaint("--x", text + " ").startswith("--x: has 610 characters of UTF-16")
 
 
 @pytest.mark.posix_only

@@ -219,3 +219,27 @@ def test_a_missing_file_of_the_runtimes_configuration_is_told_once(farm):
     farm.env["RUNTIME_CONFIG_PATH"] = str(farm.folder / "missing.json")
     done = farm("run")
     assert done.code == 0 and (done.out + done.err).count("missing.json does not exist") == 1
+
+
+LIMITED = """
+import sys
+from openjd_adapt import Adaptor, EntryPoint, wire
+
+class Limited(Adaptor):
+    def on_start(self): print("on_start")
+    def on_run(self, run_data): print("on_run")
+    def on_stop(self): print("on_stop")
+    def on_cleanup(self): print("on_cleanup")
+
+if sys.argv[1] == "run":  # the limit of the command alone
+    wire.FRAME_LIMIT = 10_000
+EntryPoint(Limited).start()
+"""
+
+
+def test_run_data_that_cannot_be_sent_are_an_error_and_the_adaptor_is_stopped_all_the_same(farm):
+    (farm.folder / "main.py").write_text(LIMITED)
+    farm.command = lambda *arguments: [*farm.python, str(farm.folder / "main.py"), *arguments]
+    done = run(farm, {"text": "x" * 10_000})
+    assert done.code == 2 and done.lines == ["on_start", "on_stop", "on_cleanup"], done
+    assert "are over the limit of 10000 bytes" in done.err and done.err.count("\n") == 1
