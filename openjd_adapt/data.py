@@ -33,20 +33,31 @@ def load(option: str, value: str) -> dict[str, Any]:
     ``option`` names where the value comes from in the text of the :class:`InputError` that anything else raises.
     """
     where = source(option, value)
-    text = value
+    text = value or "{}"  # as the reference takes an empty option
     if value.startswith(_FILE):
         text = read_text(where, system.path_of_uri(value[len(_FILE) :]))
     # Counted only where there may be too many: those beyond the basic plane count twice.
     size = len(text) if len(text) * 2 <= LIMIT else len(text.encode("utf-16-le", "surrogatepass")) // 2
     if size > LIMIT:
         raise InputError("%s: has %d characters of UTF-16; the limit is %d" % (where, size, LIMIT))
+    if not text.strip():
+        raise InputError("%s: is empty" % where)
     data = _json_or_yaml(where, text)
     if not isinstance(data, dict):
-        raise InputError("%s: must be an object, not %s" % (where, _KINDS.get(type(data), type(data).__name__)))
+        hint = "; for a file write %s%s" % (_FILE, value) if isinstance(data, str) and os.path.isfile(value) else ""
+        raise InputError("%s: must be an object, not %s%s" % (where, _KINDS.get(type(data), type(data).__name__), hint))
     return data
 
 
 _FILE = "file://"
+
+
+def full_path(path: str) -> str:
+    """A path of the command line, from the root. Raises :class:`InputError` where there is no folder to begin at."""
+    try:
+        return os.path.abspath(path)
+    except OSError:
+        raise InputError("%s: is relative to the current folder, which is gone" % path) from None
 
 
 def source(option: str, value: str) -> str:

@@ -171,19 +171,30 @@ def _fold(component: str) -> str:
     return "\u212a".join(part.lower() for part in component.split("\u212a"))
 
 
-def rules_from_document(document: Any) -> list[PathMappingRule]:
-    """The rules of a ``pathmapping-1.0`` document; ``{}`` has none. Raises :class:`InputError`."""
+def rules_from_document(document: Any, where: str = "path mapping rules") -> list[PathMappingRule]:
+    """The rules of a ``pathmapping-1.0`` document; ``{}`` has none. Unknown keys are ignored.
+
+    ``where`` the document comes from stands in the :class:`InputError` that a bad one raises.
+    """
     if not document:
         return []
     if not isinstance(document, dict):
-        raise InputError("path mapping rules: must be an object, not %r" % (document,))
+        raise InputError("%s: must be an object, not %r" % (where, document))
     version = document.get("version", "pathmapping-1.0")
     if version != "pathmapping-1.0":
-        raise InputError("path mapping rules: version is %r, not 'pathmapping-1.0'" % (version,))
-    rules = document.get("path_mapping_rules", [])
+        raise InputError("%s: version is %r, not 'pathmapping-1.0'" % (where, version))
+    if "path_mapping_rules" not in document:
+        raise InputError("%s: lacks path_mapping_rules" % where)
+    rules = document["path_mapping_rules"]
     if not isinstance(rules, list):
-        raise InputError("path mapping rules: path_mapping_rules must be a list, not %r" % (rules,))
-    return [PathMappingRule.from_dict(rule=rule) for rule in rules]
+        raise InputError("%s: path_mapping_rules must be a list, not %r" % (where, rules))
+    made = []
+    for number, rule in enumerate(rules, 1):
+        try:
+            made.append(PathMappingRule.from_dict(rule=rule))
+        except InputError as error:
+            raise InputError("%s: rule %d: %s" % (where, number, str(error).partition(": ")[2])) from None
+    return made
 
 
 def map_path(rules: Iterable[PathMappingRule], path: str) -> str:

@@ -26,7 +26,7 @@ GOOD = [
 ]
 
 BAD = [
-    ("", "must be an object, not null"),
+    (" \n", "is empty"),
     ("# nothing", "must be an object, not null"),
     ('{"a": 1,\n "b" 2}', "is neither JSON (line 2, column 6: Expecting ':' delimiter) nor YAML (line 2, column 6: "),
     ('{"a": 1}\n{}', "is neither JSON (line 2, column 1: Extra data) nor YAML (line 2, column 1: "),
@@ -79,6 +79,19 @@ def test_a_file_may_begin_with_a_byte_order_mark(tmp_path):
     assert load("--init-data", "file://%s" % (tmp_path / "data.json")) == {"a": 1}
 
 
+def test_an_empty_option_is_an_empty_object_and_an_empty_file_an_error(tmp_path):
+    assert load("--run-data", "") == {}
+    (tmp_path / "data.json").write_text("")
+    assert complaint("--x", "file://%s" % (tmp_path / "data.json")) == "--x: %s: is empty" % (tmp_path / "data.json")
+
+
+def test_who_forgets_that_a_file_is_meant_is_told_how_to_name_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert complaint("--x", "init.json") == "--x: must be an object, not a string"
+    (tmp_path / "init.json").write_text("{}")
+    assert complaint("--x", "init.json") == "--x: must be an object, not a string; for a file write file://init.json"
+
+
 @pytest.mark.parametrize("text, expected", BAD, ids=range(len(BAD)))
 def test_bad_data_name_the_option_the_line_and_the_column(text, expected):
     assert complaint("--run-data", text).startswith("--run-data: " + expected)
@@ -97,7 +110,10 @@ def test_data_of_ten_million_characters_pass_and_more_are_refused(tmp_path):
     path.write_text(text)
     assert load("--x", "file://%s" % path) == {"a": "x" * (LIMIT - 9)}
     path.write_text(text + " ")
-    assert complaint("--x", "file://%s" % path) == "--x: %s: has 10485761 characters of UTF-16; the limit is 10485760" % path
+    assert (
+        complaint("--x", "file://%s" % path)
+        == "--x: %s: has 10485761 characters of UTF-16; the limit is 10485760" % path
+    )
 
 
 @pytest.mark.parametrize("letter, count", [("\x7f", 1), ("é", 1), ("\U0001f600", 2)])

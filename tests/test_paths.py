@@ -229,7 +229,7 @@ def test_a_document_gives_its_rules_in_its_order():
     assert [rule.source_path for rule in rules_from_document(document)] == ["Z:\\a", "Z:\\a\\b"]
 
 
-@pytest.mark.parametrize("document", [{}, {"version": "pathmapping-1.0"}, {"path_mapping_rules": []}])
+@pytest.mark.parametrize("document", [{}, {"path_mapping_rules": []}, {"path_mapping_rules": [], "more": 1}])
 def test_a_document_without_rules_has_none(document):
     assert rules_from_document(document) == []
 
@@ -247,10 +247,12 @@ def test_a_rule_is_what_its_object_says(kind, source):
     [
         ({"version": "pathmapping-2.0"}, "version is 'pathmapping-2.0'"),
         ({"version": None}, "version is None"),
+        ({"version": "pathmapping-1.0"}, "lacks path_mapping_rules"),
+        ({"path_mapping": [RULE]}, "lacks path_mapping_rules"),
         ({"path_mapping_rules": {}}, "must be a list"),
         ({"path_mapping_rules": None}, "must be a list"),
-        ({"path_mapping_rules": [RULE, "x"]}, "must be an object, not 'x'"),
-        ({"path_mapping_rules": [{}]}, "lacks source_path_format, source_path, destination_path"),
+        ({"path_mapping_rules": [RULE, "x"]}, "rules: rule 2: must be an object, not 'x'"),
+        ({"path_mapping_rules": [{}]}, "rules: rule 1: lacks source_path_format, source_path, destination_path"),
         ({"path_mapping_rules": [{**RULE, "source_path_format": "VMS"}]}, "'VMS'; known are POSIX, URI, WINDOWS"),
         ({"path_mapping_rules": [{**RULE, "source_path_format": None}]}, "known are"),
         ({"path_mapping_rules": [{**RULE, "source_path": ""}]}, "source_path must be a path, not ''"),
@@ -267,7 +269,7 @@ def test_a_rule_is_what_its_object_says(kind, source):
 def test_a_bad_document_is_refused_with_one_line_that_says_what_is_wrong(document, complaint):
     with pytest.raises(InputError) as caught:
         rules_from_document(document)
-    assert str(caught.value).startswith("path mapping rule")
+    assert str(caught.value).startswith("path mapping rules: ")
     assert complaint in str(caught.value) and "\n" not in str(caught.value)
 
 
