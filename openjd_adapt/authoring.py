@@ -18,7 +18,7 @@ import time
 
 from . import session, system
 from .errors import CANCELED, DONE, AdaptError, InputError
-from .front import write_all
+from .front import answer
 from .interpreter import FACTS_VARIABLE
 from .ranges import IntRange
 
@@ -72,13 +72,13 @@ def rehearse(
     finally:
         shutil.rmtree(folder, ignore_errors=True)  # on Windows, what somebody has open stays
     if as_json:
-        text = json.dumps({"phases": show.phases, "exit": code or stopped}, indent=2)
-        write_all(1, text.encode("ascii") + b"\n")
+        told = answer(json.dumps({"phases": show.phases, "exit": code or stopped}, indent=2) + "\n")
     else:
         show.summary()
+        told = DONE
     if trace:
         _write_trace(trace, show.phases)
-    return code or stopped
+    return code or stopped or told
 
 
 def _write_trace(path: str, phases: list[dict[str, Any]]) -> None:

@@ -20,6 +20,7 @@ def main() -> None:
     if arguments and arguments[0] in TOOLS:
         from importlib import import_module
 
+        system.ensure_standard_descriptors()
         tool = import_module("." + TOOLS[arguments[0]], __package__)
         sys.exit(_coded(lambda: tool.run(arguments[1:]), False))
     name, separator, value = arguments[0].partition("=") if arguments else ("", "", "")
@@ -72,7 +73,11 @@ def _coded(act: Callable[[], int], debug: bool) -> int:
     except KeyboardInterrupt:
         return CANCELED
     except AdaptError as error:
+        from .front import tell
+
         if debug:
-            raise
-        print("ERROR: %s" % one_line(error), file=sys.stderr, flush=True)
+            import traceback
+
+            tell(traceback.format_exc().rstrip())
+        tell("ERROR: " + one_line(error))
         return error.exit_code

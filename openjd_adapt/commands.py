@@ -7,18 +7,21 @@ import sys
 
 from . import data, system
 from .app import KEEPER, WORKER
-from .errors import BAD_INPUT, DONE, InputError
+from .errors import BAD_INPUT, DONE, AdaptError, InputError, describe
+from .front import answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, TypeVar
 
+    from .adaptor import BaseAdaptor
     from .app import App
     from .plan import Plan
     from .wire import Message
 
     Options = dict[str, Any]
+    Result = TypeVar("Result")
 
 #: The version of this command line.
 CLI_VERSION = "0.1"
@@ -85,16 +88,25 @@ def _connection_path(options: Options) -> str:
 
 
 def _full(path: str) -> str:
-    try:
-        return system.long_path(os.path.abspath(path))
-    except OSError:
-        raise InputError("%s: is relative to the current folder, which is gone" % path) from None
+    return system.long_path(data.full_path(path))
 
 
 def _data(options: Options, option: str) -> tuple[dict[str, Any], str]:
     """The object that an option gives, empty without it, and where it comes from."""
     value = options.get(option, "{}")
     return data.load(option, value), data.source(option, value)
+
+
+def _config(options: Options) -> list[str]:
+    """The files that ``--config`` names, and that must be there."""
+    path = options.get("--config")
+    if path is None:
+        return []
+    full = _full(path)
+    if not os.path.isfile(full):
+        reason = "is no regular file" if os.path.exists(full) else "there is no such file"
+        raise InputError("--config: %s: %s" % (path, reason))
+    return [full]
 
 
 def _task(options: Options) -> Message:
@@ -117,11 +129,9 @@ def _plan(app: App, options: Options, place: str | None = None) -> Plan:
     from .plan import Plan
 
     init_data, source = _data(options, "--init-data")
-    mapping, _ = _data(options, "--path-mapping-rules")
-    rules_from_document(mapping)
-    config = options.get("--config")
-    if config is not None and not os.path.isfile(_full(config)):
-        raise InputError("--config: %s: there is no such file" % config)
+    mapping, mapping_source = _data(options, "--path-mapping-rules")
+    rules_from_document(mapping, mapping_source)
+    files = _config(options)
     folder = private_folder.new_name(session.folder(), place)
     runtime = for_runtime().build_config().config
     init = {
@@ -129,7 +139,7 @@ def _plan(app: App, options: Options, place: str | None = None) -> Plan:
         "init_data": init_data,
         "init_data_from": source,
         "path_mapping": mapping,
-        "config": [_full(config)] if config else [],
+        "config": files,
         "debug": "--debug" in options,
         "log_level": runtime["log_level"],
         "token": os.urandom(16).hex(),
@@ -210,19 +220,32 @@ def _session(app: App, options: Options) -> int:
     )
 
 
-def _template(app: App, options: Options) -> int:
+def _quietly(make: Callable[[], Result]) -> Result:
+    """What ``make`` returns. What an adaptor prints meanwhile is no part of what the command prints."""
     import contextlib
 
+    with contextlib.redirect_stdout(sys.stderr):
+        return make()
+
+
+def _made(app: App) -> BaseAdaptor:
+    """An adaptor without init data."""
+    kind = _quietly(app.load)
+    try:
+        return _quietly(lambda: kind({}))
+    except Exception as error:
+        raise AdaptError("%s cannot be made without init data: %s" % (app.name, describe(error))) from error
+
+
+def _template(app: App, options: Options) -> int:
     from . import template
     from .app import absolute
 
-    with contextlib.redirect_stdout(sys.stderr):  # what an adaptor prints when it is imported is no part of it
-        adaptor = app.load()
+    adaptor = _quietly(app.load)
     command = [app.executable, *map(absolute, app.program())]
     modules = [adaptor.__module__, getattr(getattr(sys.modules["__main__"], "__spec__", None), "name", ""), __name__]
     schemas = template.schemas_beside(getattr(sys.modules[adaptor.__module__], "__file__", None) or "")
-    print(template.make(app.name, command, template.import_folders(modules), schemas), end="")
-    return DONE
+    return answer(template.make(app.name, command, template.import_folders(modules), schemas))
 
 
 def _show_config(app: App, options: Options) -> int:
@@ -230,15 +253,12 @@ def _show_config(app: App, options: Options) -> int:
 
     from . import config
 
-    if "--config" in options:
-        config.command_line_files[:] = [_full(options["--config"])]
-    managers = {"runtime": config.for_runtime(), "adaptor": app.load()({}).config_manager}
-    shown = {
-        name: {"config": manager.build_config().config, "origins": manager.origins()}
-        for name, manager in managers.items()
-    }
-    print(json.dumps({"name": app.name, **shown}, indent=2))
-    return DONE
+    config.command_line_files[:] = _config(options)
+    shown: dict[str, Any] = {"name": app.name}
+    for name, manager in (("runtime", config.for_runtime()), ("adaptor", _made(app).config_manager)):
+        built, origins = manager.explain()
+        shown[name] = {"config": built.config, "origins": origins}
+    return answer(json.dumps(shown, indent=2) + "\n")
 
 
 def _versions(app: App) -> dict[str, Any]:
@@ -246,32 +266,32 @@ def _versions(app: App) -> dict[str, Any]:
 
     return {
         "OpenJD Adaptor CLI Version": SemanticVersion.parse(CLI_VERSION),
-        "%s Data Interface Version" % app.name: app.load()({}).integration_data_interface_version,
+        "%s Data Interface Version" % app.name: _made(app).integration_data_interface_version,
     }
 
 
 def _version_info(app: App, options: Options) -> int:
-    for name, version in _versions(app).items():
-        print("%s: %s" % (name, version))
-    return DONE
+    return answer("".join("%s: %s\n" % version for version in _versions(app).items()))
 
 
 def _is_compatible(app: App, options: Options) -> int:
     from .versions import SemanticVersion
 
     names = ("--openjd-adaptor-cli-version", "--integration-data-interface-version")
+    if not all(name in options for name in names):
+        raise InputError("is-compatible needs %s" % " and ".join(names))
     code = DONE
+    text = ""
     for option, (name, installed) in zip(names, _versions(app).items()):
-        if option not in options:
-            raise InputError("is-compatible needs %s" % " and ".join(names))
         try:
             expected = SemanticVersion.parse(options[option])
         except ValueError as error:
             raise InputError("%s: %s" % (option, error)) from None
         fits = installed.has_compatibility_with(expected)
         code = code if fits else BAD_INPUT
-        print("%s: %s is installed, %s is expected: %s" % (name, installed, expected, "ok" if fits else "incompatible"))
-    return code
+        judgement = "ok" if fits else "incompatible"
+        text += "%s: %s is installed, %s is expected: %s\n" % (name, installed, expected, judgement)
+    return answer(text) or code
 
 
 _DATA = "init-data path-mapping-rules config"

@@ -181,24 +181,28 @@ class ConfigurationManager:
             elif path in self.additional_config_paths:
                 import logging  # which is costly, and loaded already in the worker
 
-                logging.getLogger(__name__).warning(
-                    "The configuration file %s does not exist; going on without it", path
-                )
+                logger = logging.getLogger(__name__)
+                # Where nobody has set up logging, as in a short command, its last resort leaves out the level.
+                level = "" if logger.hasHandlers() else "WARNING: "
+                logger.warning("%sThe configuration file %s does not exist; going on without it", level, path)
         return found
 
     def build_config(self, username: str | None = None) -> Configuration:
         """All layers, one over the other. Raises :class:`InputError` if one cannot be read."""
-        config = self.config_cls({})
-        for _, layer in self.layers(username):
-            config = config.override(layer)
-        return config
+        return self.explain(username)[0]
 
     def origins(self, username: str | None = None) -> dict[str, str]:
         """For each key the file that set it, or ``built in``."""
+        return self.explain(username)[1]
+
+    def explain(self, username: str | None = None) -> tuple[Configuration, dict[str, str]]:
+        """What :meth:`build_config` and :meth:`origins` give, of one reading."""
+        config = self.config_cls({})
         origins = dict.fromkeys(self.config_cls.DEFAULTS, BUILT_IN)
         for path, layer in self.layers(username):
+            config = config.override(layer)
             origins.update(dict.fromkeys(layer.given, path))
-        return origins
+        return config, origins
 
 
 #: What ``--config`` names: the strongest layer of the adaptor's configuration in this process.

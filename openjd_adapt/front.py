@@ -6,7 +6,7 @@ import os
 import time
 
 from . import session, system
-from .errors import AdaptError
+from .errors import DONE, FAILED, AdaptError
 from .peer import PACKAGE
 from .wire import WINDOW_BYTES, check_hello, hello
 
@@ -130,7 +130,7 @@ class Front:
     def tell(self, line: str) -> None:
         """A line for people, on standard error."""
         self._start_line()
-        write_all(2, line.encode("utf-8", "backslashreplace") + b"\n")
+        tell(line)
 
     def say(self, line: str) -> None:
         """A line for the scheduler, on standard output."""
@@ -248,6 +248,19 @@ def leave_on(*signals: int) -> None:
 
     for number in signals:
         system.signal.signal(number, leave)
+
+
+def answer(text: str) -> int:
+    """Print what a command was asked for; returns its exit code."""
+    if write_all(1, text.encode("utf-8", "backslashreplace")):
+        return DONE
+    tell("ERROR: standard output cannot be written")
+    return FAILED
+
+
+def tell(line: str) -> None:
+    """A line on standard error. Where that cannot be written, the exit code has to do."""
+    write_all(2, line.encode("utf-8", "backslashreplace") + b"\n")
 
 
 def write_all(descriptor: int, data: bytes) -> bool:

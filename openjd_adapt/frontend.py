@@ -8,7 +8,7 @@ from functools import partial
 from . import messages, plain_json, system
 from .channel import ConnectionFile, await_drafts, remove_own_draft
 from .errors import CANCELED, DONE, FAILED, AdaptError, InputError, NoDaemonError
-from .front import ANSWER_SECONDS, Front, Late, Left, leave_on, write_all
+from .front import ANSWER_SECONDS, Front, Late, Left, answer, leave_on, tell, write_all
 from .interpreter import FACTS_VARIABLE
 from .peer import Peer
 
@@ -224,12 +224,12 @@ def stop(path: str, timeout: float) -> int:
     try:
         file = ConnectionFile(path)
     except NoDaemonError as error:
-        _tell("INFO: nothing to stop: %s" % error)
+        tell("INFO: nothing to stop: %s" % error)
         return DONE
     code: int | None = DONE
     try:
         if not file.alive:
-            _tell("INFO: nothing to stop: %s" % file.obituary)
+            tell("INFO: nothing to stop: %s" % file.obituary)
         else:
             code = _stop_living(file, timeout)
         leave_on(system.signal.SIGINT)  # the daemon has been asked, and who goes away now loses nothing
@@ -237,7 +237,7 @@ def stop(path: str, timeout: float) -> int:
             return FAILED
         leave_on(*system.CANCEL_SIGNALS)
         if not file.show_last_words(show):
-            _tell("ERROR: connection file %s: what its daemon wrote last cannot be shown; it stays there" % path)
+            tell("ERROR: connection file %s: what its daemon wrote last cannot be shown; it stays there" % path)
             return code or FAILED
         file.remove()
     except Left:
@@ -252,7 +252,7 @@ def _stop_living(file: ConnectionFile, timeout: float) -> int | None:
     except (NoDaemonError, InputError) as error:
         ending = file.is_ending  # it listens no more, or nobody knows why not
         if not ending:
-            _tell("WARNING: %s; killing it" % error)
+            tell("WARNING: %s; killing it" % error)
         file.kill()
         return None if ending else DONE
     front.greet()
@@ -273,10 +273,10 @@ def _await_end(file: ConnectionFile) -> bool:
     if file.wait(PATIENCE_SECONDS):
         return True
     left = file.left()
-    _tell("INFO: waiting for the last processes of the daemon to end: %s" % _names(left))
+    tell("INFO: waiting for the last processes of the daemon to end: %s" % _names(left))
     if file.wait(DEATH_SECONDS):
         return True
-    _tell("ERROR: connection file %s: what holds its lock does not end: %s" % (file.path, _names(file.left())))
+    tell("ERROR: connection file %s: what holds its lock does not end: %s" % (file.path, _names(file.left())))
     return False
 
 
@@ -286,28 +286,16 @@ def _names(pids: Iterable[int]) -> str:
 
 def cancel(path: str, timeout: float | None) -> int:
     """Cancel the task that the daemon behind ``path`` is running; returns at once."""
-    answer = _ask_briefly(path, {"do": "cancel", "within": timeout})
-    text = "the running task is being canceled" if answer["canceled"] else "no task is running"
-    return _print("INFO: " + text)
+    canceled = _ask_briefly(path, {"do": "cancel", "within": timeout})["canceled"]
+    text = "the running task is being canceled" if canceled else "no task is running"
+    return answer("INFO: %s\n" % text)
 
 
 def status(path: str, as_json: bool) -> int:
     """Print what the daemon behind ``path`` is doing."""
     facts = _ask_briefly(path, {"do": "status"})["status"]
     text = "{state}: {adaptor}, {tasks} tasks, up {uptime_seconds:.0f} s, pid {pid}".format(**facts)
-    return _print(plain_json.dumps(facts) if as_json else text)
-
-
-def _print(line: str) -> int:
-    """Print what was asked for; returns the exit code."""
-    if write_all(1, line.encode("utf-8", "backslashreplace") + b"\n"):
-        return DONE
-    _tell("ERROR: standard output cannot be written")
-    return FAILED
-
-
-def _tell(line: str) -> None:
-    write_all(2, line.encode("utf-8", "backslashreplace") + b"\n")
+    return answer((plain_json.dumps(facts) if as_json else text) + "\n")
 
 
 def _ask_briefly(path: str, request: Message) -> Message:

@@ -10,8 +10,9 @@ import shutil
 import sys
 
 from . import scaffold_texts, template
-from .data import INIT_DATA, RUN_DATA, SCHEMA_FILES
-from .errors import DONE, InputError
+from .data import INIT_DATA, RUN_DATA, SCHEMA_FILES, full_path
+from .errors import InputError
+from .front import answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def run(arguments: list[str]) -> int:
             raise InputError("new: %s (see new --help)" % message)
 
     parser = Parser(
-        prog="openjd_adapt new",
+        prog="python -m openjd_adapt new",
         description="Write the package of a new adaptor, which works as it is. Nothing is overwritten.",
         epilog="Example: new my_render --kind application",
         allow_abbrev=False,
@@ -40,13 +41,12 @@ def run(arguments: list[str]) -> int:
         help="one command a task, or an application kept open",
     )
     options = parser.parse_args(arguments)
-    folder, name = os.path.split(os.path.abspath(options.name))
+    folder, name = os.path.split(full_path(options.name))
     _check(folder, name)
     _write(os.path.join(folder, name), contents(folder, name, options.kind))
     _, _, init_data = scaffold_texts.KINDS[options.kind]
     parameters = " ".join('-p %s="%s"' % (key.capitalize(), value) for key, value in init_data.items())
-    print(_filled(scaffold_texts.NEXT, name, folder).replace("PARAMETERS", parameters), end="")
-    return DONE
+    return answer(_filled(scaffold_texts.NEXT, name, folder).replace("PARAMETERS", parameters))
 
 
 def contents(folder: str, name: str, kind: str) -> dict[str, str]:

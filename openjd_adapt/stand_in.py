@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 
 from . import system
-from .errors import DONE, InputError, ProgramNotFound, ProgramNotStarted
+from .errors import InputError, ProgramNotFound, ProgramNotStarted
+from .front import answer
 from .peer import PACKAGE
 
 #: What PYTHONPATH must have for ``import openjd.adaptor_runtime`` to get this package.
 FOLDER = os.path.join(PACKAGE, "compat")
 
 _HELP = """\
-usage: openjd_adapt compat [-- COMMAND ...]
+usage: python -m openjd_adapt compat [-- COMMAND ...]
 
 Print the folder with the import names of openjd-adaptor-runtime, or run a command with it first in PYTHONPATH.
 
@@ -26,11 +27,9 @@ def run(arguments: list[str]) -> int:
     Raises :class:`InputError` for anything else, :class:`ProgramNotStarted` if the command cannot be started.
     """
     if not arguments:
-        print(FOLDER)
-        return DONE
+        return answer(FOLDER + "\n")
     if arguments[0] in ("-h", "--help"):
-        print(_HELP, end="")
-        return DONE
+        return answer(_HELP)
     command = arguments[1:]
     if arguments[0] != "--" or not command:
         raise InputError("compat: give nothing, or -- and a command; not %s" % " ".join(arguments))

@@ -84,13 +84,80 @@ def test_an_unreadable_file_is_named(farm):
         (["daemon", "stop", "--connection-file", "x", "--timeout", "-1"], "'-1' is no number of seconds"),
         (["run", "--config", "/no/such.json"], "--config: /no/such.json: there is no such file"),
         (["run", "--path-mapping-rules", '{"version": "2"}'], "version is '2'"),
-        (["run", "--path-mapping-rules", '{"path_mapping_rules": [{}]}'], "lacks source_path_format"),
+        (["show-config", "--config", "/no/such.json"], "--config: /no/such.json: there is no such file"),
+        (
+            ["run", "--path-mapping-rules", '{"path_mapping_rules": [{}]}'],
+            "--path-mapping-rules: rule 1: lacks source_path_format",
+        ),
+        (["run", "--path-mapping-rules", '{"path_mapping": []}'], "--path-mapping-rules: lacks path_mapping_rules"),
         (["is-compatible"], "needs --openjd-adaptor-cli-version"),
+        (["is-compatible", "--openjd-adaptor-cli-version", "0.1"], "and --integration-data-interface-version"),
         (["session", "--each", "frame=1-x"], "--each frame=1-x: "),
     ],
 )
 def test_bad_usage_is_one_line(farm, arguments, text):
     refused(farm(*arguments), text)
+
+
+def test_empty_options_are_empty_objects(farm):
+    assert farm("run", "--init-data", "", "--run-data", "", "--path-mapping-rules", "").code == 0
+
+
+def test_debug_shows_the_traceback_too_and_changes_no_exit_code(farm):
+    for words, code in ((["run", "--init-data", "1"], 2), (["daemon", "stop", "--connection-file", ""], 2)):
+        done = farm(*words, "--debug")
+        assert done.code == code and done.err.startswith("Traceback (most recent call last):"), done
+        assert done.err.splitlines()[-1].startswith("ERROR: ") and done.err.count("ERROR: ") == 1, done
+    assert farm.daemon("status", "--debug").code == 3
+
+
+@pytest.mark.parametrize("words, code", [(["run", "--init-data", "1"], 2), (["daemon", "status"], 3)])
+def test_an_error_that_nobody_can_read_has_its_exit_code(farm, words, code):
+    if words[0] == "daemon":
+        words = [*words, "--connection-file", str(farm.file)]
+    process = farm.popen(*words)
+    process.stderr.close()
+    assert process.wait(30) == code
+    process.stdout.close()
+
+
+@pytest.mark.posix_only  # /dev/full
+def test_an_error_that_cannot_be_written_has_its_exit_code(farm):
+    with open("/dev/full", "wb") as full:
+        process = farm.popen("run", "--init-data", "1", stderr=full)
+        assert process.wait(30) == 2
+    process.stdout.close()
+
+
+PRINTING = [
+    ["--adaptor", str(ADAPTORS / "probe.py"), "show-config"],
+    ["--adaptor", str(ADAPTORS / "probe.py"), "version-info"],
+    ["--adaptor", str(ADAPTORS / "probe.py"), "template"],
+    ["--adaptor", str(ADAPTORS / "probe.py"), "session", "--json"],
+    [
+        *("--adaptor", str(ADAPTORS / "probe.py"), "is-compatible"),
+        *("--openjd-adaptor-cli-version", "0.1", "--integration-data-interface-version", "0.1"),
+    ],
+    ["new", "my_render"],
+    ["compat"],
+    ["compat", "--help"],
+]
+
+
+@pytest.mark.parametrize("words", PRINTING, ids=lambda words: words[-1])
+@pytest.mark.parametrize("how", ["closed", pytest.param("full", marks=pytest.mark.posix_only)])  # /dev/full
+def test_what_was_asked_for_and_cannot_be_printed_is_no_success(farm, words, how):
+    farm.command = lambda *arguments: [*farm.python, "-m", "openjd_adapt", *arguments]
+    if how == "full":
+        with open("/dev/full", "wb") as full:
+            process = farm.popen(*words, stdout=full)
+    else:
+        process = farm.popen(*words)
+        process.stdout.close()
+    errors = process.stderr.read().decode()
+    assert process.wait(60) == 1 and errors.splitlines()[-1] == "ERROR: standard output cannot be written", errors
+    assert "Traceback" not in errors and "Exception ignored" not in errors
+    process.stderr.close()
 
 
 @pytest.mark.parametrize(
@@ -163,6 +230,40 @@ def test_show_config_tells_which_file_set_each_key(farm):
     assert shown["adaptor"]["config"] == {"log_level": "INFO", "quality": 3}
     assert shown["adaptor"]["origins"] == {"log_level": "built in", "quality": str(own)}
     assert shown["runtime"]["config"]["deactivate_telemetry"] is False
+
+
+def test_a_missing_file_of_the_configuration_is_warned_of_once_with_the_level(farm):
+    farm.env["PROBE_CONFIG_PATH"] = str(farm.folder / "missing.json")
+    done = farm("show-config")
+    assert done.code == 0 and done.err.count("\n") == 1, done
+    assert done.err.startswith("WARNING: The configuration file ") and "missing.json does not exist" in done.err
+
+
+@pytest.mark.posix_only  # mkfifo
+@pytest.mark.parametrize("word", ["run", "show-config"])
+def test_a_configuration_that_is_a_pipe_is_told_apart_from_a_missing_one(farm, word):
+    os.mkfifo(str(farm.folder / "pipe"))
+    refused(farm(word, "--config", "pipe"), "--config: pipe: is no regular file")
+
+
+TALKING = """
+print("at import")
+from openjd_adapt import Adaptor
+
+class Talking(Adaptor):
+    def __init__(self, init_data, **options):
+        super().__init__(init_data, **options)
+        print("in __init__")
+    def on_run(self, run_data): pass
+"""
+
+
+def test_what_an_adaptor_prints_is_not_in_what_was_asked_for(farm):
+    farm.adaptor = str(farm.folder / "talking.py")
+    (farm.folder / "talking.py").write_text(TALKING)
+    done = farm("show-config")
+    assert done.err.splitlines() == ["at import", "in __init__"] and json.loads(done.out)["name"] == "talking"
+    assert len(farm("version-info").lines) == 2
 
 
 @pytest.mark.posix_only  # /bin/true

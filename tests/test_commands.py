@@ -260,10 +260,10 @@ def test_text_that_the_standard_output_of_a_session_cannot_have_is_escaped(farm)
     assert done.code == 0 and r"\xe9\u2192" in done.out and "all " in done.out
 
 
-def test_a_session_whose_json_nobody_reads_has_its_exit_code(farm):
-    process = farm.popen("session", "--json", "--run-data", "{}", stderr=subprocess.DEVNULL)
+def test_a_failed_session_whose_json_nobody_reads_has_its_exit_code(farm):
+    process = farm.popen("session", "--json", "--init-data", "1", stderr=subprocess.DEVNULL)
     process.stdout.close()
-    assert process.wait(60) == 0
+    assert process.wait(60) == 2
 
 
 def test_a_session_whose_folder_is_gone_says_so(farm):
@@ -295,14 +295,20 @@ def test_a_connection_file_may_have_the_longest_name(farm):
     assert farm.daemon("stop").code == 0
 
 
-def test_a_relative_path_without_a_current_folder_is_told(farm):
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--adaptor", "json:X", "daemon", "stop", "--connection-file", "c.json"],
+        ["new", "my_render"],
+    ],
+)
+def test_a_relative_path_without_a_current_folder_is_told(farm, words):
     gone = farm.folder / "gone"
     gone.mkdir()
-    command = ["/bin/sh", "-c", 'rmdir "$PWD"; exec "$@"', "sh", *farm.command("daemon", "stop")]
-    done = subprocess.run(
-        [*command, "--connection-file", "c.json"], cwd=str(gone), env=farm.env, stderr=subprocess.PIPE, timeout=30
-    )
+    command = ["/bin/sh", "-c", 'rmdir "$PWD"; exec "$@"', "sh", *farm.python, "-m", "openjd_adapt", *words]
+    done = subprocess.run(command, cwd=str(gone), env=farm.env, stderr=subprocess.PIPE, timeout=30)
     assert done.returncode == 2 and b"relative to the current folder, which is gone" in done.stderr, done.stderr
+    assert b"Traceback" not in done.stderr
 
 
 def test_an_adaptor_may_detach_what_is_below_its_standard_output(farm):

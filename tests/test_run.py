@@ -219,6 +219,7 @@ def test_a_missing_file_of_the_runtimes_configuration_is_told_once(farm):
     farm.env["RUNTIME_CONFIG_PATH"] = str(farm.folder / "missing.json")
     done = farm("run")
     assert done.code == 0 and (done.out + done.err).count("missing.json does not exist") == 1
+    assert done.err.startswith("WARNING: The configuration file ")
 
 
 LIMITED = """

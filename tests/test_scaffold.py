@@ -125,6 +125,13 @@ def test_a_path_names_the_folder_and_the_package(new):
     assert "class MyTool(CommandAdaptor)" in text and "NAME" not in text and "TITLE" not in text
 
 
+def test_a_folder_that_standard_output_could_not_name_is_named_all_the_same(new):
+    (new.folder / "dé").mkdir()
+    new.env["PYTHONIOENCODING"] = "ascii"
+    done = new("dé/my_render")
+    assert done.code == 0 and done.err == "" and "dé" in done.out and commands_of(done)
+
+
 @root_only
 @pytest.mark.posix_only
 def test_a_full_disk_leaves_nothing_of_it(new):
