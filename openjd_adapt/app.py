@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 
-from . import interpreter
-from .errors import InputError, one_line
+from . import data, interpreter
+from .errors import InputError, describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
+    from typing import Any
 
     from .adaptor import BaseAdaptor
 
@@ -57,11 +58,21 @@ class App:
         """What :attr:`executable` is to run: the module that was run with ``-m``, or the script; with its arguments."""
         if self._knows_the_way:
             return self.arguments
-        spec = getattr(sys.modules["__main__"], "__spec__", None)
-        name = spec.name if spec else "__main__"
-        if name == "__main__":
-            return [os.path.abspath(sys.argv[0]), *self.arguments]
-        return ["-m", name[: -len(".__main__")] if name.endswith(".__main__") else name, *self.arguments]
+        module = _module()
+        return [*(["-m", module] if module else [os.path.abspath(sys.argv[0])]), *self.arguments]
+
+    @property
+    def title(self) -> str:
+        """How a person begins this command line."""
+        module = "" if self._knows_the_way else _module()
+        return " ".join(["python -m " + module if module else os.path.basename(sys.argv[0]), *self.arguments])
+
+
+def _module() -> str:
+    """The module that was run with ``-m``; empty where a script was run."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    name = spec.name if spec else "__main__"
+    return "" if name == "__main__" else name[: -len(".__main__")] if name.endswith(".__main__") else name
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -93,29 +104,35 @@ def load_adaptor(text: str) -> type[BaseAdaptor]:
     module_name, name = _split(text)
     module = _import(where, module_name)
     if name:
-        adaptor = getattr(module, name, None)
-        if not (isinstance(adaptor, type) and issubclass(adaptor, BaseAdaptor)):
-            raise InputError("%s: %s is no adaptor (no subclass of Adaptor or CommandAdaptor)" % (where, name))
-    else:
-        classes = [item for item in vars(module).values() if isinstance(item, type)]
-        classes = [item for item in classes if item.__module__ == module.__name__]
-        found = [item for item in classes if issubclass(item, BaseAdaptor)]
-        if len(found) != 1:
-            raise InputError("%s: has %d adaptors; name one as %s:Class" % (where, len(found), module_name))
-        adaptor = found[0]
+        return checked(where, name, getattr(module, name, None))
+    classes = [item for item in vars(module).values() if isinstance(item, type)]
+    classes = [item for item in classes if item.__module__ == module.__name__]
+    found = [item for item in classes if issubclass(item, BaseAdaptor)]
+    if len(found) != 1:
+        raise InputError("%s: has %d adaptors; name one as %s:Class" % (where, len(found), module_name))
+    return checked(where, found[0].__name__, found[0])
+
+
+def checked(where: str, name: str, adaptor: Any) -> type[BaseAdaptor]:
+    """``adaptor``, if it is a class that adaptors can be made of; else raises :class:`InputError`."""
+    from .adaptor import BaseAdaptor
+
+    if not (isinstance(adaptor, type) and issubclass(adaptor, BaseAdaptor)):
+        raise InputError("%s: %s is no adaptor (no subclass of Adaptor or CommandAdaptor)" % (where, name))
     lacking = sorted(getattr(adaptor, "__abstractmethods__", ()))
     if lacking:
-        raise InputError("%s: %s does not define %s" % (where, adaptor.__name__, ", ".join(lacking)))
+        raise InputError("%s: %s does not define %s" % (where, name, ", ".join(lacking)))
     return adaptor
 
 
 def _import(where: str, name: str) -> ModuleType:
     from importlib import import_module, util
 
+    path = ""
     try:
         if not name.endswith(".py"):
             return import_module(name)
-        path = os.path.abspath(name)
+        path = data.full_path(name)
         stem = os.path.splitext(os.path.basename(path))[0]
         spec = util.spec_from_file_location(stem, path)
         if spec is None or spec.loader is None:
@@ -125,10 +142,6 @@ def _import(where: str, name: str) -> ModuleType:
         spec.loader.exec_module(module)
         return module
     except Exception as error:
-        raise InputError("%s: cannot be imported: %s" % (where, _reason(error, os.path.abspath(name)))) from error
-
-
-def _reason(error: Exception, path: str) -> str:
-    if isinstance(error, FileNotFoundError) and error.filename == path:
-        return "there is no such file"
-    return one_line("%s: %s" % (type(error).__name__, error))
+        missing = isinstance(error, FileNotFoundError) and error.filename == path
+        reason = "there is no such file" if missing else describe(error)
+        raise InputError("%s: cannot be imported: %s" % (where, reason)) from error

@@ -6,9 +6,6 @@ from the same table, does the rest: help and errors.
 
 from __future__ import annotations
 
-import os
-import sys
-
 from .commands import COMMANDS, FLAG, MANY, ONCE, OPTIONS, Command
 from .errors import InputError
 
@@ -55,7 +52,7 @@ def _ask_argparse(app: App, arguments: list[str]) -> tuple[Command, Options]:
             raise InputError("%s: %s (see --help)" % (self.prog, message))
 
     parser = Parser(
-        prog=os.path.basename(sys.argv[0]) if not app.arguments else " ".join(["openjd_adapt", *app.arguments]),
+        prog=app.title,
         description="Runs the adaptor %s." % app.name,
         epilog="Exit codes: 0 done, 1 failed, 2 bad input, 3 no daemon, 4 canceled." + app.hint,
         allow_abbrev=False,

@@ -27,13 +27,14 @@ class EntryPoint:
         ``reentry_exe``: the program that leads here again, where that is not this Python with this script.
         ``timeout_in_seconds``: the default of ``daemon start --timeout``.
         """
-        from .app import App
+        from .app import App, checked
         from .cli import run
         from .errors import DONE
 
+        name = getattr(self.adaptor_class, "__name__", repr(self.adaptor_class))
         app = App(
-            self.adaptor_class.__name__,
-            lambda: self.adaptor_class,
+            name,
+            lambda: checked("EntryPoint", name, self.adaptor_class),
             [],
             os.fspath(reentry_exe) if reentry_exe else None,
             timeout_in_seconds,

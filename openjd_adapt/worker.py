@@ -16,6 +16,7 @@ import threading
 
 from . import config, lifecycle, output, system, task
 from .data import INIT_DATA, RUN_DATA
+from .errors import InputError
 from .task import Task
 from .wire import Decoder, encode, encode_marker
 
@@ -173,7 +174,12 @@ class Life:
         self._check(INIT_DATA, init["init_data"], init["init_data_from"])
         if "run_data" in init:  # of the only task, which is to fail before anything is started for it
             self._check(RUN_DATA, init["run_data"], init["run_data_from"])
-        adaptor = kind(init["init_data"], path_mapping_data=init["path_mapping"])
+        try:
+            adaptor = kind(init["init_data"], path_mapping_data=init["path_mapping"])
+        except TypeError as error:
+            if error.__traceback__ and error.__traceback__.tb_next:
+                raise  # it comes from the author's own code
+            raise InputError("%s cannot be made: %s" % (kind.__name__, error)) from None
         self._on_made(adaptor)
         adaptor._task = self._task
         self._runner = lifecycle.AdaptorRunner(adaptor=adaptor)

@@ -181,6 +181,44 @@ def test_what_is_no_adaptor_is_one_line_whatever_the_command(farm, adaptor, text
     assert farm.pids() == []
 
 
+@pytest.mark.parametrize(
+    "definition, text",
+    [
+        ("class Mine(Adaptor): pass", "EntryPoint: Mine does not define on_run"),
+        ("class Mine: pass", "EntryPoint: Mine is no adaptor"),
+        ("Mine = None", "EntryPoint: None is no adaptor"),
+    ],
+)
+def test_what_an_entry_point_cannot_serve_is_one_line_whatever_the_command(farm, definition, text):
+    path = farm.folder / "main.py"
+    path.write_text("from openjd_adapt import Adaptor, EntryPoint\n%s\nEntryPoint(Mine).start()\n" % definition)
+    farm.command = lambda *arguments: [*farm.python, str(path), *arguments]
+    for word in ("run", "show-config", "version-info", "template"):
+        done = farm(word)
+        assert done.code == 2 and done.err == "ERROR: %s\n" % done.err[7:-1] and text in done.err, done
+        assert "Traceback" not in done.out
+
+
+MADE_OTHERWISE = """
+from openjd_adapt import Adaptor
+
+class Mine(Adaptor):
+    def __init__(self, init_data):
+        super().__init__({"scene": init_data["scene"]})
+    def on_run(self, run_data): pass
+"""
+
+
+def test_an_adaptor_that_cannot_be_made_is_one_line(farm):
+    farm.adaptor = str(farm.folder / "mine.py")
+    (farm.folder / "mine.py").write_text(MADE_OTHERWISE)
+    done = farm("run", "--init-data", "scene: x")
+    assert done.code == 2 and "Traceback" not in done.out + done.err, done
+    assert "ERROR: Mine cannot be made: " in done.err and "argument 'path_mapping_data'" in done.err
+    for word in ("show-config", "version-info"):
+        refused(farm(word), "mine cannot be made without init data: KeyError: 'scene'", code=1)
+
+
 def test_an_adaptor_with_a_syntax_error_is_one_line_and_debug_shows_more(farm):
     path = farm.folder / "broken.py"
     path.write_text("def on_run(:\n")
@@ -264,6 +302,17 @@ def test_what_an_adaptor_prints_is_not_in_what_was_asked_for(farm):
     done = farm("show-config")
     assert done.err.splitlines() == ["at import", "in __init__"] and json.loads(done.out)["name"] == "talking"
     assert len(farm("version-info").lines) == 2
+
+
+def test_the_usage_is_how_the_command_was_begun(farm):
+    assert farm("run", "--help").out.startswith("usage: python -m openjd_adapt --adaptor %s run" % farm.adaptor)
+    for words, begin in (
+        (["-m", "openjd_adapt"], "python -m openjd_adapt "),
+        (["-m", "tests.adaptors.basic_config"], "python -m tests.adaptors.basic_config "),
+        ([str(ADAPTORS / "basic_config.py")], "basic_config.py "),
+    ):
+        farm.command = lambda *arguments, words=words: [*farm.python, *words, *arguments]
+        assert farm("--help").out.startswith("usage: " + begin)
 
 
 @pytest.mark.posix_only  # /bin/true

@@ -299,6 +299,8 @@ def test_a_connection_file_may_have_the_longest_name(farm):
     "words",
     [
         ["--adaptor", "json:X", "daemon", "stop", "--connection-file", "c.json"],
+        ["--adaptor", "any.py", "run"],
+        ["--adaptor", "any.py", "show-config"],
         ["new", "my_render"],
     ],
 )
