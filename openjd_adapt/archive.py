@@ -12,21 +12,25 @@ if TYPE_CHECKING:
 
 
 def exists(path: str) -> bool:
-    """Whether there is such a file, in the file system or in an archive of it."""
-    if os.path.exists(system.long_path(path)):
-        return True
+    """Whether there is such a file, in the file system or in an archive of it.
+
+    Raises :class:`OSError` where that cannot be told: what nobody may look at is not what is not there.
+    """
     try:
-        read(path)
-    except OSError:
-        return False
+        os.stat(system.long_path(path))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        try:
+            read(path)
+        except OSError:
+            return False
     return True
 
 
-def read(path: str) -> bytes:
-    """What a file holds. Raises :class:`OSError` as ``open`` does."""
+def read(path: str, limit: int = -1) -> bytes:
+    """What a file holds, at most ``limit`` bytes of it. Raises :class:`OSError` as ``open`` does."""
     try:
         with open(system.long_path(path), "rb") as stream:
-            return stream.read()
+            return stream.read(limit)
     except OSError:
         archive = _archive_of(path)
         if archive is None:

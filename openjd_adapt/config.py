@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import archive, data, system
+from . import data, system
 from .errors import InputError
 from .spool import LIMIT, MEMORY_LIMIT
 
@@ -145,7 +145,9 @@ class ConfigurationManager:
         return cls
 
     def _read(self, path: str) -> Configuration | None:
-        if not path or not archive.exists(path):
+        if path.endswith(self.user_config_rel_path) and not os.path.exists(path):
+            return None  # or it is the home of somebody else, as sudo leaves it
+        if not path or not data.exists("configuration %s" % path, path):
             return None
         return self.config_cls.from_file(path, self.schema_path)
 
@@ -235,7 +237,7 @@ def _schema(name: str, folder: str) -> str | None:
     """``NAME.schema.json`` beside the adaptor or in the folder that ``ADAPTOR_CONFIG_SCHEMA_PATH`` names."""
     for place in (os.environ.get("ADAPTOR_CONFIG_SCHEMA_PATH"), folder):
         path = os.path.join(place, name + ".schema.json") if place else ""
-        if path and archive.exists(path):
+        if path and data.exists("configuration schema %s" % path, path):
             return path
     return None
 
@@ -254,5 +256,7 @@ def for_runtime() -> ConfigurationManager:
 
 
 def log_level(adaptor: Configuration, runtime: str) -> str:
-    """The level that takes effect: that of the adaptor's configuration if a file sets it, else the runtime's."""
-    return str(adaptor.given.get("log_level", runtime))
+    """The level that takes effect: the adaptor's if a file of its or its class sets one, else the runtime's."""
+    own = type(adaptor).DEFAULTS.get("log_level")
+    is_set = own != AdaptorConfiguration.DEFAULTS["log_level"]
+    return str(adaptor.given.get("log_level") or (is_set and own) or runtime)

@@ -19,12 +19,14 @@ SCHEMA_FILES = {INIT_DATA: "init_data.schema.json", RUN_DATA: "run_data.schema.j
 #: The most that one document may have, in characters of UTF-16; each is sent in six bytes at the most, as an escape,
 #: for which a frame has room.
 LIMIT = 10 * 1024 * 1024
+#: What may have as many takes no more than so many bytes; of a file that never ends no more is read.
+_LIMIT_BYTES = 4 * LIMIT
 
 
 def schema_paths(folder: str) -> dict[str, str]:
     """The schemas that lie in a folder, by the kind of data."""
     paths = {kind: os.path.join(folder, name) for kind, name in SCHEMA_FILES.items()}
-    return {kind: path for kind, path in paths.items() if archive.exists(path)}
+    return {kind: path for kind, path in paths.items() if exists("schema %s" % path, path)}
 
 
 def load(option: str, value: str) -> dict[str, Any]:
@@ -65,10 +67,21 @@ def source(option: str, value: str) -> str:
     return "%s: %s" % (option, system.path_of_uri(value[len(_FILE) :])) if value.startswith(_FILE) else option
 
 
+def exists(where: str, path: str) -> bool:
+    """Whether there is a file, perhaps in an archive. Raises :class:`InputError` where that cannot be told."""
+    try:
+        return archive.exists(path)
+    except OSError as error:
+        raise InputError("%s: %s" % (where, error.strerror)) from None
+
+
 def read_text(where: str, path: str) -> str:
     """The text of a UTF-8 file, which may lie in an archive. Raises :class:`InputError`."""
     try:
-        return archive.read(path).decode("utf-8-sig")
+        found = archive.read(path, _LIMIT_BYTES + 1)
+        if len(found) > _LIMIT_BYTES:
+            raise InputError("%s: has more than %d bytes" % (where, _LIMIT_BYTES))
+        return found.decode("utf-8-sig")
     except FileNotFoundError as error:
         raise MissingFile("%s: %s" % (where, error.strerror)) from None
     except OSError as error:

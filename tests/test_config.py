@@ -11,7 +11,7 @@ import os
 
 import pytest
 
-from openjd_adapt import Adaptor, AdaptorConfiguration, InputError, RuntimeConfiguration, config, system
+from openjd_adapt import Adaptor, AdaptorConfiguration, InputError, RuntimeConfiguration, config, data, system
 
 LAYERS = ["default", "system", "user", "named", "command line"]
 
@@ -214,3 +214,33 @@ def test_an_adaptor_without_a_file_of_its_own_module_has_no_default_layer(layout
     write(layout.folder / "Tool.json", {"value": "the folder that a command happens to run in"})
     manager = config.for_adaptor("Tool", None, config_cls=AdaptorConfiguration)
     assert os.path.exists("Tool.json") and manager.build_config().given == {}
+
+
+def test_a_log_level_that_the_adaptors_class_has_built_in_takes_effect():
+    class Quiet(AdaptorConfiguration):
+        DEFAULTS = {**AdaptorConfiguration.DEFAULTS, "log_level": "WARNING"}
+
+    assert config.log_level(Quiet({}), "DEBUG") == "WARNING"
+    assert config.log_level(Quiet({"log_level": "ERROR"}), "DEBUG") == "ERROR"
+    assert config.log_level(AdaptorConfiguration({}), "DEBUG") == "DEBUG"
+
+
+@pytest.mark.posix_only  # links that lead in a circle: a file of which nobody can tell, not even root
+def test_a_file_of_which_nobody_can_tell_whether_it_is_there_is_not_taken_for_none(tmp_path, monkeypatch):
+    circle = tmp_path / "circle"
+    circle.symlink_to(circle)
+    monkeypatch.setenv("TOOL_CONFIG_PATH", str(circle / "Tool.json"))
+    manager = config.for_adaptor("Tool", None, config_cls=AdaptorConfiguration)
+    with pytest.raises(InputError, match="configuration .*Tool.json: Too many levels of symbolic links"):
+        manager.build_config()
+    with pytest.raises(InputError, match="schema .*circle.*: Too many levels of symbolic links"):
+        data.schema_paths(str(circle))
+    monkeypatch.delenv("TOOL_CONFIG_PATH")
+    monkeypatch.setenv("HOME", str(circle))  # the home that sudo leaves is no place of this user's
+    assert config.for_adaptor("Tool", None, config_cls=AdaptorConfiguration).build_config()
+
+
+@pytest.mark.posix_only  # /dev/zero
+def test_of_a_file_that_never_ends_no_more_is_read_than_may_be():
+    with pytest.raises(InputError, match="^--init-data: /dev/zero: has more than 41943040 bytes$"):
+        data.load("--init-data", "file:///dev/zero")
