@@ -7,7 +7,8 @@ from the same table, does the rest: help and errors.
 from __future__ import annotations
 
 from .commands import COMMANDS, FLAG, MANY, ONCE, OPTIONS, Command
-from .errors import InputError
+from .errors import DONE, FAILED, InputError
+from .front import answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ def _ask_argparse(app: App, arguments: list[str]) -> tuple[Command, Options]:
     class Parser(argparse.ArgumentParser):
         def error(self, message: str) -> NoReturn:
             raise InputError("%s: %s (see --help)" % (self.prog, message))
+
+        def _print_message(self, message: str, file: object = None) -> None:
+            if answer(message) != DONE:
+                raise SystemExit(FAILED)
 
     parser = Parser(
         prog=app.title,

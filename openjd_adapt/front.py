@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 
 from . import session, system
@@ -252,6 +253,9 @@ def leave_on(*signals: int) -> None:
 
 def answer(text: str) -> int:
     """Print what a command was asked for; returns its exit code."""
+    if sys.stdout is not sys.__stdout__:  # whoever has put something there, such as a test, wants to have it
+        print(text, end="", flush=True)
+        return DONE
     if write_all(1, text.encode("utf-8", "backslashreplace")):
         return DONE
     tell("ERROR: standard output cannot be written")

@@ -11,7 +11,7 @@ import sys
 
 from . import scaffold_texts, template
 from .data import INIT_DATA, RUN_DATA, SCHEMA_FILES, full_path
-from .errors import InputError
+from .errors import DONE, FAILED, InputError
 from .front import answer
 
 TYPE_CHECKING = False
@@ -26,6 +26,10 @@ def run(arguments: list[str]) -> int:
     class Parser(argparse.ArgumentParser):
         def error(self, message: str) -> NoReturn:
             raise InputError("new: %s (see new --help)" % message)
+
+        def _print_message(self, message: str, file: object = None) -> None:
+            if answer(message) != DONE:
+                raise SystemExit(FAILED)
 
     parser = Parser(
         prog="python -m openjd_adapt new",

@@ -138,7 +138,10 @@ PRINTING = [
         *("--adaptor", str(ADAPTORS / "probe.py"), "is-compatible"),
         *("--openjd-adaptor-cli-version", "0.1", "--integration-data-interface-version", "0.1"),
     ],
+    ["--help"],
+    ["--adaptor", str(ADAPTORS / "probe.py"), "daemon", "run", "-h"],
     ["new", "my_render"],
+    ["new", "--help"],
     ["compat"],
     ["compat", "--help"],
 ]
