@@ -172,6 +172,7 @@ class BaseAdaptor(ABC):
         import logging
 
         from . import messages, output
+        from .meter import Meter
 
         logger = logging.getLogger(__name__)
         if progress is None and status_message is None:
@@ -179,6 +180,8 @@ class BaseAdaptor(ABC):
         if progress is not None:
             line = messages.progress(progress)
             if line:
+                if Meter.latest:
+                    Meter.latest.drop()
                 output.say(line)
             else:
                 logger.warning("Progress %r is no number from 0 to 100; it is not reported", progress)

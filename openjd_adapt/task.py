@@ -159,9 +159,14 @@ def current() -> Task:
     return _current[-1]
 
 
+def is_running() -> bool:
+    """Whether this process runs a task of an adaptor."""
+    return current() is not _IDLE
+
+
 def fail(failure: BaseException) -> None:
     """Fail the running task; where there is none, the log is told."""
-    if current() is not _IDLE:
+    if is_running():
         current().fail(failure)
         return
     import logging

@@ -25,6 +25,7 @@ from openjd_adapt import (
 from openjd_adapt.channel import ConnectionFile
 from openjd_adapt.client import Client
 from openjd_adapt.meter import Meter
+from openjd_adapt.testing import Session
 from openjd_adapt.wire import Decoder, encode, hello
 
 from .conftest import ADAPTORS, ROOT, read_until, wait_until
@@ -405,6 +406,49 @@ def test_progress_is_reported_ten_times_a_second_at_the_most_scaled_and_never_lo
     now[0] = 5.0
     meter.report(50)
     assert capsys.readouterr().out == "openjd_progress: 25\n"
+
+
+def test_progress_that_waits_is_not_reported_after_newer_progress(capsys):
+    class Reports(Adaptor):
+        def on_run(self, run_data):
+            self.report_progress(10)
+            self.report_progress(20)
+            self.update_status(progress=100)
+
+    runner = AdaptorRunner(adaptor=Reports({}))
+    runner._start()
+    runner._run({})
+    assert capsys.readouterr().out.splitlines() == ["openjd_progress: 10", "openjd_progress: 100"]
+
+
+def test_progress_is_reported_soon_though_nothing_follows_by_a_thread_that_ends_with_the_task():
+    class Pauses(Adaptor):
+        def on_run(self, run_data):
+            self.report_progress(1)
+            for percent in range(80, 91):
+                self.report_progress(percent)
+            self.sleep(10)
+            self.update_status(status_message="it was not reported before the end")
+
+    before = threading.enumerate()
+    with Session(Pauses) as session:
+        outcome = session.run(cancel_at="openjd_progress: 90")
+        assert outcome.outcome == "canceled" and outcome.progress == [1, 90] and outcome.statuses == []
+        assert not any(thread.name == "progress" for thread in threading.enumerate() if thread not in before)
+
+
+def test_progress_that_no_value_follows_leaves_no_thread_and_what_comes_later_is_reported_again():
+    class Slow(Adaptor):
+        def on_run(self, run_data):
+            for percent in (1, 2):
+                self.report_progress(percent)
+            ticker = self._meter._ticker
+            ticker.join(30)
+            assert not ticker.is_alive()
+            self.report_progress(3)
+
+    with Session(Slow) as session:
+        assert session.run().progress == [1, 2, 3]
 
 
 # From the queue to an application that waits
