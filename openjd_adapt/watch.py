@@ -23,15 +23,24 @@ class Watch:
     @staticmethod
     def text(match: re.Match[str]) -> str:
         """The first group that has found something, or the whole line."""
-        return next((group for group in match.groups() if group is not None), match.string.strip())
+        return next((group for group in match.groups() if group and group.strip()), match.string.strip())
 
 
 class Progress(Watch):
-    """Progress in percent (one group), or done and all (two groups)."""
+    """Progress in percent (one group), or done and all (two groups); what is no number is passed over."""
+
+    def __init__(self, pattern: str) -> None:
+        super().__init__(pattern)
+        if not self.regex.groups:
+            raise ValueError("Progress(%r): put the number into a group, as in (\\d+)%%" % pattern)
 
     def act(self, adaptor: BaseAdaptor, match: re.Match[str]) -> None:
-        values = [float(group) for group in match.groups() if group is not None]
-        if values and (len(values) == 1 or values[1]):
+        try:
+            values = [float(group) for group in match.groups() if group]
+        except ValueError:
+            return
+        finite = all(value - value == 0 for value in values)
+        if values and finite and (len(values) == 1 or values[1]):
             adaptor.report_progress(values[0] if len(values) == 1 else 100.0 * values[0] / values[1])
 
 

@@ -29,7 +29,7 @@ from openjd_adapt import (
 from openjd_adapt.application import Application, ApplicationError
 from openjd_adapt.errors import Canceled
 from openjd_adapt.patience import ApplicationExited, TimedOut
-from openjd_adapt.watch import Fatal
+from openjd_adapt.watch import Fatal, Warn
 
 from .conftest import ROOT, wait_until
 
@@ -546,7 +546,38 @@ def test_a_group_that_found_nothing_is_no_text(line, text):
     pattern = r"^Error(?:: (.*))?$|^\s*Segmentation fault"
     assert Fatal.text(Fatal(pattern).regex.search(line)) == text
     assert Status(r"(\d+)|(\w+)").text(Status(r"(\d+)|(\w+)").regex.search("well")) == "well"
-    assert Progress(r"\d").text(Progress(r"\d").regex.search(" 5 ")) == "5"
+    assert Warn(r"\d").text(Warn(r"\d").regex.search(" 5 ")) == "5"
+
+
+def test_a_group_that_found_nothing_but_blanks_is_no_text():
+    assert [Fatal.text(Fatal(r"^Error:(.*)").regex.search(line)) for line in ("Error:", "Error: ")] == ["Error:"] * 2
+
+
+class Percents:
+    def __init__(self):
+        self.reported = []
+        self.report_progress = self.reported.append
+
+
+@pytest.mark.parametrize(
+    "pattern, line, reported",
+    [
+        (r"^(\S+)%$", "12.5%", [12.5]),
+        *((r"^(\S+)%$", line, []) for line in ("12,5%", "...%", "nan%", "inf%", "-1e999%")),
+        (r"^(\d*)%", "%", []),
+        (r"(\S+)/(\S+)", "1/4", [25]),
+        *((r"(\S+)/(\S+)", line, []) for line in ("1/0", "1/inf", "nan/4", "1/x", "inf/inf")),
+    ],
+)
+def test_progress_is_made_of_finite_numbers_and_all_else_is_passed_over(pattern, line, reported):
+    adaptor, watch = Percents(), Progress(pattern)
+    watch.act(adaptor, watch.regex.search(line))
+    assert adaptor.reported == reported
+
+
+def test_a_pattern_for_progress_that_has_no_group_is_refused_where_it_is_declared():
+    with pytest.raises(ValueError, match=r"Progress\('\\\\d\+ percent'\): put the number into a group"):
+        Progress(r"\d+ percent")
 
 
 def test_nothing_is_flushed_that_is_no_stream(monkeypatch):
