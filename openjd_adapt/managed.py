@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 
-from .errors import ProcessFailed, describe_exit
+from .errors import AdaptError, ProcessFailed, describe_exit
 from .ladder import GRACE_SECONDS
 
 TYPE_CHECKING = False
@@ -61,12 +61,21 @@ class ManagedProcess(ABC):
         """
         from .process import LoggingSubprocess
 
+        args = [self.get_executable(), *self.get_arguments()]
+        folder, environment = self.get_startup_directory(), self.get_environment()
+        given: dict[str, object] = {"get_arguments: item %d" % number: item for number, item in enumerate(args)}
+        given["get_executable: it"] = given.pop("get_arguments: item 0")
+        given["get_startup_directory: it"] = folder or ""
+        given.update(("get_environment: %s" % name, value) for name, value in (environment or {}).items())
+        for what, value in given.items():
+            if not isinstance(value, (str, bytes, os.PathLike)):
+                raise AdaptError("%s is %r, no text" % (what, value))
         process = LoggingSubprocess(
-            args=[self.get_executable(), *self.get_arguments()],
-            startup_directory=self.get_startup_directory(),
+            args=args,
+            startup_directory=folder,
             stdout_handler=self.stdout_handler,
             stderr_handler=self.stderr_handler,
-            env=self.get_environment(),
+            env=environment,
             watcher=self._watcher,
         )
         process.close_stdin()

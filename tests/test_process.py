@@ -504,6 +504,23 @@ def test_the_exit_codes_that_are_a_success_are_the_authors_choice():
         Lenient("sys.exit(1)").run()
 
 
+@pytest.mark.parametrize(
+    "hook, returned, text",
+    [
+        ("get_arguments", ["-c", 5], "get_arguments: item 2 is 5, no text"),
+        ("get_executable", None, "get_executable: it is None, no text"),
+        ("get_startup_directory", 5, "get_startup_directory: it is 5, no text"),
+        ("get_environment", {"A": "a", "B": 1}, "get_environment: B is 1, no text"),
+    ],
+)
+def test_what_is_no_text_is_named_with_the_hook_that_returned_it(hook, returned, text):
+    command = Command("")
+    setattr(command, hook, lambda: returned)
+    with pytest.raises(AdaptError) as caught:
+        command.run()
+    assert str(caught.value) == text
+
+
 def test_a_command_has_no_input_to_wait_for(capsys):
     Command("print(repr(sys.stdin.read()))").run()
     assert capsys.readouterr().out == "STDOUT: ''\n"
