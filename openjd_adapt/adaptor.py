@@ -241,7 +241,7 @@ class BaseAdaptor(ABC):
         """The rules, in the order of the document."""
         return self._path_mapping_rules.copy()
 
-    def map_path(self, path: str) -> str:
+    def map_path(self, path: str | os.PathLike[str]) -> str:
         """Where ``path`` lies on this host: mapped once, by the matching rule with the longest source path."""
         from .paths import map_path
 

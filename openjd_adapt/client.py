@@ -123,7 +123,7 @@ class Client:
         """Tell the adaptor what the running action is doing; from any thread."""
         self._say({"status": text})
 
-    def map_path(self, path: str) -> str:
+    def map_path(self, path: str | os.PathLike[str]) -> str:
         """Where ``path`` lies on this host, by the rules that the adaptor has."""
         return map_path(self.rules, path)
 

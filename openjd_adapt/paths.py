@@ -92,11 +92,12 @@ class PathMappingRule:
             rule["destination_os"] = self.destination_os
         return rule
 
-    def apply(self, *, path: str) -> tuple[bool, str]:
-        """Whether the rule matches ``path``, and the path on this host (``path`` itself if it does not).
+    def apply(self, *, path: str | os.PathLike[str]) -> tuple[bool, str]:
+        """Whether the rule matches ``path``, and the path on this host (``path`` itself if it does not), as text.
 
         A trailing separator is kept.
         """
+        path = os.fspath(path)
         components = _components(self.source_path_format, path)
         if not self._matches(_key(self.source_path_format, components)):
             return False, path
@@ -197,9 +198,9 @@ def rules_from_document(document: Any, where: str = "path mapping rules") -> lis
     return made
 
 
-def map_path(rules: Iterable[PathMappingRule], path: str) -> str:
+def map_path(rules: Iterable[PathMappingRule], path: str | os.PathLike[str]) -> str:
     """``path`` mapped once, by the matching rule with the longest source path; of several such, by the first."""
-    best = None
+    path, best = os.fspath(path), None
     views: dict[str, tuple[list[str], list[str]]] = {}
     for rule in rules:
         kind = rule.source_path_format

@@ -212,6 +212,13 @@ def test_of_equally_deep_rules_of_several_formats_the_first_counts():
     assert (map_path(rules, "a/x"), map_path(rules[::-1], "a/x")) == ("/w/x", "/p/x")
 
 
+@pytest.mark.parametrize("path, expected", [("/farm/a", "/mnt/a"), ("/else/a", "/else/a")])
+def test_a_path_object_is_mapped_as_its_text_to_text(path, expected):
+    path, rule = pathlib.PurePosixPath(path), PathMappingRule("POSIX", "/farm", "/mnt", "Linux")
+    assert map_path([rule], path) == expected and map_path([], path) == str(path)
+    assert rule.apply(path=path) == (path.parts[1] == "farm", expected)
+
+
 def test_a_path_is_mapped_by_the_rules_as_they_are_now():
     rules = [rule("POSIX", "/mnt", "/0")]
     assert map_path(rules, "/mnt/a/x") == "/0/a/x"
