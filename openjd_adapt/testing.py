@@ -18,6 +18,7 @@ import re
 import tempfile
 
 from . import config, output
+from .errors import AdaptError, InputError
 from .fake_application import FakeApplication
 from .worker import Life
 
@@ -62,10 +63,15 @@ class Outcome:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment variables that were set for the session, also those whose value is not to be shown."""
-        said = self._said("openjd_env") + self._said("openjd_redacted_env")
-        plain = [json.loads(text) if text.startswith('"') else text for text in said]
-        return {name: value for name, _, value in (text.partition("=") for text in plain)}
+        """The environment variables that are set for the session, also those whose value is not to be shown."""
+        found: dict[str, str] = {}
+        for directive, _, text in (line.partition(": ") for line in self.lines):
+            if directive in ("openjd_env", "openjd_redacted_env"):
+                name, _, value = (json.loads(text) if text.startswith('"') else text).partition("=")
+                found[name] = value
+            elif directive == "openjd_unset_env":
+                found.pop(text, None)
+        return found
 
     def _said(self, directive: str) -> list[str]:
         begin = directive + ": "
@@ -80,9 +86,10 @@ class Session:
     """An adaptor from its start to its cleanup; ``with`` starts and stops it.
 
     ``init_data``, ``path_mapping`` (a ``pathmapping-1.0`` document) and ``configuration`` are what the options of the
-    command line give; ``application`` stands in for the application of an ``ApplicationAdaptor``. Phases do not raise
-    what the adaptor raises: they return an :class:`Outcome`. Only ``with`` raises :class:`AssertionError`, if the start
-    or the stop is no success.
+    command line give; ``application`` stands in for the application of an ``ApplicationAdaptor``. Data go through JSON,
+    as on the way to a real one; :class:`InputError` if they cannot. Phases do not raise what the adaptor raises, but
+    for a ``KeyboardInterrupt``: they return an :class:`Outcome`. Only ``with`` raises :class:`AssertionError`, if the
+    start or the stop is no success.
     """
 
     def __init__(
@@ -94,20 +101,24 @@ class Session:
         configuration: dict[str, Any] | None = None,
         application: FakeApplication | None = None,
     ) -> None:
+        delivered = _delivered("init data", init_data or {})
         #: The adaptor, once it has been made by :meth:`start`.
         self.adaptor: Any = None
         self.application = application
         self._folder = tempfile.TemporaryDirectory(prefix="openjd_adapt-")
         init = {
             "config": [self._write("configuration.json", configuration)] if configuration else [],
-            "init_data": init_data or {},
+            "init_data": delivered,
             "init_data_from": "init data",
             "path_mapping": path_mapping or {},
             "log_level": "INFO",
         }
         self._life = Life(lambda: adaptor, init, None, self._serve)
+        self._started = False
         self._cancel_at: str | None = None
-        self._text = ""
+        self._texts: list[str] = []
+        #: What was written last, in which a line to cancel at may have begun.
+        self._tail = ""
         #: The level of the root logger within the phases, once the start has set it.
         self._level: int | None = None
 
@@ -124,13 +135,19 @@ class Session:
 
     def start(self) -> Outcome:
         """Make the adaptor and start it; if that fails, it is stopped and cleaned up, as far as it has come."""
+        if self._started:
+            raise AdaptError("start: the session has been started already; make another Session for another life")
+        self._started = True
         return self._perform("start", {"do": "start"})
 
     def run(self, run_data: dict[str, Any] | None = None, *, cancel_at: str | None = None) -> Outcome:
         """One task. ``cancel_at``: it is canceled as soon as a line that contains this is written."""
+        if not self.adaptor:
+            raise AdaptError("run: there is no adaptor; start the session first, by start() or with")
+        request = {"do": "run", "data": _delivered("run data", run_data or {}), "from": "run data"}
         self._cancel_at = cancel_at
         try:
-            return self._perform("task", {"do": "run", "data": run_data or {}, "from": "run data"})
+            return self._perform("task", request)
         finally:
             self._cancel_at = None
 
@@ -151,7 +168,7 @@ class Session:
         if self._level is not None:
             root.setLevel(self._level)
         console = output.ConsoleHandler()
-        self._text = ""
+        self._texts, self._tail = [], ""
         undo = output.divert(self._take)
         root.addHandler(console)
         try:
@@ -166,13 +183,19 @@ class Session:
             root.setLevel(level)
             config.command_line_files.clear()
             undo()
-        return Outcome(phase, result.outcome, result.message, result.code, self._text)
+        if result.message == "KeyboardInterrupt":
+            raise KeyboardInterrupt  # whoever runs the tests wants no other one
+        return Outcome(phase, result.outcome, result.message, result.code, "".join(self._texts))
 
     def _take(self, data: bytes) -> None:
-        self._text += data.decode("utf-8", "backslashreplace")
-        if self._cancel_at is not None and self._cancel_at in self._text:
-            self._cancel_at = None
-            self._life.cancel(None)
+        text = data.decode("utf-8", "backslashreplace")
+        self._texts.append(text)
+        if self._cancel_at is not None:
+            text = self._tail + text
+            self._tail = text[-len(self._cancel_at) :]
+            if self._cancel_at in text:
+                self._cancel_at = None
+                self._life.cancel(None)
 
     def __enter__(self) -> Session:
         outcome = self.start()
@@ -184,3 +207,11 @@ class Session:
         outcome = self.stop()
         if kind is None and not outcome.is_done:
             raise AssertionError(repr(outcome))
+
+
+def _delivered(what: str, value: Any) -> Any:
+    """The data as a farm delivers them."""
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise InputError("%s: is no JSON: %s" % (what, error)) from None

@@ -11,10 +11,12 @@ import threading
 import pytest
 
 from openjd_adapt import (
+    AdaptError,
     Adaptor,
     ApplicationAdaptor,
     CommandAdaptor,
     Fatal,
+    InputError,
     LoggingSubprocess,
     ManagedProcess,
     Progress,
@@ -234,16 +236,11 @@ def test_a_function_that_raises_fails_the_call_with_its_traceback(renderer):
     assert any("raise KeyError(frame)" in line for line in outcome.lines)
 
 
-@pytest.mark.parametrize(
-    "data, text",
-    [
-        ({"shot": 1}, "unexpected keyword argument 'shot'"),
-        ({"frame": object()}, "the arguments of render are not JSON"),
-    ],
-)
-def test_what_a_real_application_would_refuse_is_refused(renderer, data, text):
-    outcome = renderer.run(data)
-    assert outcome.outcome == "failed" and text in outcome.message
+def test_what_a_real_application_would_refuse_is_refused(renderer):
+    outcome = renderer.run({"shot": 1})
+    assert outcome.outcome == "failed" and "unexpected keyword argument 'shot'" in outcome.message
+    renderer.adaptor.on_run = lambda run_data: renderer.adaptor.app.call("render", frame=object())
+    assert "the arguments of render are not JSON" in renderer.run().message
 
 
 def test_results_that_are_not_json_and_unknown_functions_fail_as_with_a_real_one(renderer):
@@ -357,3 +354,66 @@ def test_an_application_may_say_something_before_it_is_opened():
     application = FakeApplication()
     application.say("early")
     assert application.calls == []
+
+
+class Keeps(Adaptor):
+    made = 0
+
+    def on_start(self):
+        Keeps.made += 1
+        self.set_env("KEPT", "1")
+        self.set_env("GONE", "1")
+        self.unset_env("GONE")
+
+    def on_run(self, run_data):
+        self.run_data = run_data
+        if run_data.get("interrupt"):
+            raise KeyboardInterrupt
+
+
+def test_a_session_is_started_once_and_before_its_first_task():
+    session = Session(Keeps)
+    with pytest.raises(AdaptError, match="run: there is no adaptor; start the session first"):
+        session.run()
+    assert session.start().is_done and Keeps.made == 1
+    with pytest.raises(AdaptError, match="start: the session has been started already"):
+        session.start()
+    assert Keeps.made == 1 and session.run().is_done and session.stop().is_done
+
+
+def test_an_interrupt_in_a_phase_ends_the_test_and_the_session_is_stopped():
+    with pytest.raises(KeyboardInterrupt), Session(Keeps) as session:
+        session.run({"interrupt": True})
+    assert session._life.ended
+
+
+def test_data_arrive_as_a_farm_delivers_them_and_are_refused_if_none_can():
+    with Session(Keeps, {1: (1, 2)}) as session:
+        assert session.adaptor.init_data == {"1": [1, 2]}
+        assert session.run({"a": ((1,),)}).is_done and session.adaptor.run_data == {"a": [[1]]}
+        for odd in ({1, 2}, object(), float("nan")):
+            with pytest.raises(InputError, match="^run data: is no JSON: "):
+                session.run({"a": odd})
+    with pytest.raises(InputError, match="^init data: is no JSON: "):
+        Session(Keeps, {"a": {1, 2}})
+
+
+def test_a_variable_that_was_removed_again_is_not_set():
+    session = Session(Keeps)
+    assert session.start().variables == {"KEPT": "1"}
+    session.stop()
+
+
+def test_a_line_to_cancel_at_is_found_wherever_it_is_cut_and_only_new_output_is_searched():
+    class Prints(Adaptor):
+        def on_run(self, run_data):
+            for _ in range(1000):
+                print("some output")
+            for part in ("at la", "st"):
+                sys.stdout.write(part)
+                sys.stdout.flush()
+                assert len(session._tail) <= len("at last")
+            self.sleep(10)
+
+    with Session(Prints) as session:
+        assert session.run(cancel_at="at last").outcome == "canceled"
