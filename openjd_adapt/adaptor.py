@@ -180,8 +180,7 @@ class BaseAdaptor(ABC):
         if progress is not None:
             line = messages.progress(progress)
             if line:
-                if Meter.latest:
-                    Meter.latest.drop()
+                Meter.waiting = None
                 output.say(line)
             else:
                 logger.warning("Progress %r is no number from 0 to 100; it is not reported", progress)
