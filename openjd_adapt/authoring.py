@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import json
@@ -17,7 +18,8 @@ import threading
 import time
 
 from . import session, system
-from .errors import CANCELED, DONE, AdaptError, InputError
+from .data import load
+from .errors import BAD_INPUT, CANCELED, DONE, AdaptError, InputError
 from .front import answer
 from .interpreter import FACTS_VARIABLE
 from .ranges import IntRange
@@ -49,6 +51,8 @@ def rehearse(
     """
     numbers = axes(each)
     tasks = functools.reduce(operator.mul, [len(one) for _, one in numbers], len(run_data))
+    if trace and _write_trace(trace, []) != DONE:
+        return BAD_INPUT
     try:
         folder = tempfile.mkdtemp(prefix="openjd_adapt-", dir=system.temporary_folder(session.folder()))
     except OSError as error:
@@ -76,13 +80,12 @@ def rehearse(
     else:
         show.summary()
         told = DONE
-    if trace:
-        _write_trace(trace, show.phases)
-    return code or stopped or told
+    written = _write_trace(trace, show.phases) if trace else DONE
+    return code or stopped or told or written
 
 
-def _write_trace(path: str, phases: list[dict[str, Any]]) -> None:
-    """Write complete events; times are microseconds. Source: the Trace Event Format of Chrome."""
+def _write_trace(path: str, phases: list[dict[str, Any]]) -> int:
+    """Write complete events; times are microseconds. Returns an exit code. Source: the Trace Event Format of Chrome."""
     events = [
         {
             "name": phase["phase"],
@@ -100,17 +103,21 @@ def _write_trace(path: str, phases: list[dict[str, Any]]) -> None:
         with open(path, "w", encoding="ascii") as stream:
             json.dump({"traceEvents": events, "displayTimeUnit": "ms"}, stream)
     except OSError as error:
-        raise InputError("--trace: %s: %s" % (path, error.strerror)) from None
+        print("ERROR: --trace: %s: %s" % (path, error.strerror), file=sys.stderr)
+        return BAD_INPUT
+    return DONE
 
 
 def axes(each: list[str]) -> list[tuple[str, IntRange]]:
     """The names and the numbers of ``NAME=RANGE``. Raises :class:`InputError`."""
-    found = []
+    found: list[tuple[str, IntRange]] = []
     for text in each:
-        name, _, numbers = text.partition("=")
+        name, mark, numbers = text.partition("=")
         try:
-            if not name:
+            if not name or not mark:
                 raise ValueError("it must be NAME=RANGE")
+            if name in dict(found):
+                raise ValueError("%s has a range already; give both in one, as in 1-2,5-6" % name)
             found.append((name, IntRange.parse(numbers)))
         except ValueError as error:
             raise InputError("--each %s: %s" % (text, error)) from None
@@ -137,7 +144,8 @@ def _in_file(folder: str, option: str, value: str) -> str:
     """Inline data, which may hold a secret, as a file: the command lines of others can be read by everybody."""
     if option == "--config" or value.startswith("file://"):
         return value
-    return _file(folder, option.strip("-") + ".json", value)
+    # As text, what was no UTF-8 on the command line could be in no file.
+    return _file(folder, option.strip("-") + ".json", json.dumps(load(option, value)))
 
 
 def _file(folder: str, name: str, text: str) -> str:
@@ -280,7 +288,10 @@ class _Show:
             bar = "#" * int(self._percent * _BAR_WIDTH / 100)
             place = "%s of %d" % (name, self._tasks) if name.startswith("task") else name
             text = "%s [%-*s] %3.0f %% %s" % (place, _BAR_WIDTH, bar, self._percent, self._status)
-            self._write(text[:_LINE_WIDTH].rstrip())
+            width = _LINE_WIDTH
+            with contextlib.suppress(OSError):  # it may be gone
+                width = min(width, (os.get_terminal_size(self._out.fileno()).columns or width + 1) - 1)
+            self._write(text[:width].rstrip())
 
     def _erase(self) -> None:
         if self._terminal:

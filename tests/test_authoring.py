@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
 
@@ -52,7 +53,8 @@ def test_a_huge_range_is_not_built_before_it_is_used():
     [
         ("=1-3", "--each =1-3: it must be NAME=RANGE"),
         ("", "--each : it must be NAME=RANGE"),
-        ("frame", "--each frame: '' in the range ''"),
+        ("frame", "--each frame: it must be NAME=RANGE"),
+        ("x=5-6", "--each x=5-6: x has a range already; give both in one, as in 1-2,5-6"),
         ("frame=", "--each frame=: '' in the range ''"),
         ("frame=3-1", "--each frame=3-1: '3-1' in the range '3-1' runs away from its end"),
         ("frame=a=b", "--each frame=a=b: 'a=b' in the range 'a=b'"),
@@ -105,14 +107,58 @@ def test_a_trace_has_the_phases_as_complete_events(farm):
     assert events[1]["ts"] >= events[0]["ts"] + events[0]["dur"] and events[1]["args"]["exit"] == 0
 
 
-def test_a_trace_that_cannot_be_written_is_told_in_one_line_when_all_is_done(farm):
+def test_a_trace_that_cannot_be_opened_is_told_in_one_line_before_anything_is_started(farm):
     done = farm("session", "--trace", "nowhere/trace.json")
-    assert done.code == 2 and "--trace: nowhere/trace.json: " in done.err and "\nstop " in done.out, done
+    assert done.code == 2 and "--trace: nowhere/trace.json: " in done.err and done.out == "", done
 
 
-def on_a_terminal(farm, *arguments):
-    """What a command shows on a terminal."""
+CLEARS = """
+import shutil
+from openjd_adapt import Adaptor
+
+class Clears(Adaptor):
+    def on_run(self, run_data):
+        shutil.rmtree("traces")
+        assert run_data != {"fail": True}
+"""
+
+
+@pytest.mark.parametrize("data, code", [("{}", 2), ('{"fail": true}', 1)])
+def test_a_trace_that_cannot_be_written_in_the_end_hides_no_failed_task(farm, data, code):
+    farm.adaptor = str(farm.folder / "clears.py")
+    (farm.folder / "clears.py").write_text(CLEARS)
+    (farm.folder / "traces").mkdir()
+    done = farm("session", "--trace", "traces/trace.json", "--run-data", data)
+    assert done.code == code and "ERROR: --trace: traces/trace.json: No such file" in done.err, done
+
+
+TELLS = """
+from openjd_adapt import Adaptor
+
+class Tells(Adaptor):
+    def on_run(self, run_data):
+        print(ascii(self.init_data))
+"""
+
+
+@pytest.mark.posix_only
+@pytest.mark.parametrize("text, code", [(b'{"a": "\xff"}', 0), (b"a: \xff", 2)])
+def test_bytes_that_are_no_text_arrive_as_with_the_command_run(farm, text, code):
+    farm.adaptor = str(farm.folder / "tells.py")
+    (farm.folder / "tells.py").write_text(TELLS)
+    for command in ("run", "session"):
+        done = farm(command, "--init-data", os.fsdecode(text))
+        assert done.code == code and ("{'a': '\\udcff'}" in done.lines) == (code == 0), done
+
+
+def on_a_terminal(farm, *arguments, columns=0):
+    """What a command shows on a terminal of so many columns; of 0, of one that does not know."""
     ours, theirs = os.openpty()
+    if columns:
+        import fcntl
+        import termios
+
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     process = farm.popen(*arguments, stdout=theirs, stderr=theirs)
     os.close(theirs)
     shown = b""
@@ -134,6 +180,14 @@ def test_a_terminal_shows_progress_in_one_line_and_what_is_wrong_in_colour(farm)
     assert "task 1 of 2 [###############               ]  50 % half\r\033[K" in shown
     assert "openjd_progress" not in shown and "\033[31mopenjd_fail: " in shown
     assert re.search(r"\n\033\[31mtask 2 .* 1\033\[0m\nstop ", shown)
+
+
+@pytest.mark.posix_only
+def test_the_progress_line_keeps_to_the_width_of_the_terminal(farm):
+    farm.env["NO_COLOR"] = "1"
+    shown = on_a_terminal(farm, "session", *ACTS, columns=20)
+    drawn = re.findall(r"\r\033\[K(task [^\r\n]*)", shown)
+    assert "task 1 of 2 [######" in drawn and max(map(len, drawn)) == 19
 
 
 @pytest.mark.posix_only
