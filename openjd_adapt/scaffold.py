@@ -77,14 +77,15 @@ def _title(name: str) -> str:
     return title + "Adaptor" if title in _TAKEN else title
 
 
-_TAKEN = {"Session", "FakeApplication", "ManagedProcess", "Render", "Progress", "Fatal"}
+_TAKEN = {"ApplicationAdaptor", "Client", "CommandAdaptor", "EntryPoint", "FakeApplication", "Fatal"}
+_TAKEN |= {"ManagedProcess", "Progress", "Render", "Session"}
 
 
 def _check(folder: str, name: str) -> None:
     import importlib.util
 
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name) or keyword.iskeyword(_title(name)):
-        raise InputError("new: %r can be no package; use lower case letters, digits and underscores" % name)
+    if not re.fullmatch(r"[a-z][a-z0-9_]{,63}", name) or keyword.iskeyword(name) or keyword.iskeyword(_title(name)):
+        raise InputError("new: %r can be no package; use up to 64 lower case letters, digits and underscores" % name)
     if os.path.lexists(os.path.join(folder, name)):
         raise InputError("new: %s is there already; nothing was written" % os.path.join(folder, name))
     if not os.path.isdir(folder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -82,7 +83,7 @@ def test_what_is_written_passes_the_checks_that_this_project_has_for_itself(new,
     run(new, ruff, "format", "--check", *rules, "my_render")
 
 
-@pytest.mark.parametrize("name", ["render", "session", "data", "package", "fake_application"])
+@pytest.mark.parametrize("name", ["render", "session", "data", "package", "fake_application", "entry_point"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_name_that_the_written_code_has_for_something_else_works_too(new, kind, name):
     assert new(name, "--kind", kind).code == 0
@@ -90,6 +91,15 @@ def test_a_name_that_the_written_code_has_for_something_else_works_too(new, kind
         new, sys.executable, "-m", "pytest", name, "-q", "-p", "no:cacheprovider", "-k", "refused or frame or fails"
     )
     assert " failed" not in passed
+    run(new, sys.executable, "-m", name, "--help")
+
+
+def test_no_class_has_the_name_of_another_one_in_the_written_code():
+    texts = [text for texts, _, _ in scaffold_texts.KINDS.values() for text in texts.values()]
+    others = set(re.findall(r"(?<=class )[A-Z]\w+", "\n".join(texts))) - {"TITLE"}
+    for names in re.findall(r"^from [\w.]+ import (.*)$", "\n".join(texts), re.MULTILINE):
+        others |= {name for name in names.split(", ") if name != "TITLE"}
+    assert len(others) > 5 and others == scaffold._TAKEN
 
 
 def test_nothing_is_overwritten(new):
@@ -105,6 +115,7 @@ def test_nothing_is_overwritten(new):
     [
         (["json"], "there is a module json already"),
         (["My-Render"], "'My-Render' can be no package"),
+        (["a" * 65], "can be no package; use up to 64 lower case letters"),
         (["class"], "'class' can be no package"),
         (["none"], "'none' can be no package"),
         (["nowhere/my_render"], "there is no such folder"),
