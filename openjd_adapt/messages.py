@@ -8,10 +8,6 @@ from __future__ import annotations
 from . import plain_json
 from .errors import one_line
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    pass
-
 #: What an application may say to the scheduler by itself.
 PASSED_ON = (b"openjd_progress:", b"openjd_status:", b"openjd_fail:")
 

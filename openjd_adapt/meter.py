@@ -44,7 +44,7 @@ class Meter:
                 return
             if self._clock() - self._last >= REPORT_SECONDS:
                 self._say()
-            elif task.is_running():  # its end ends the thread
+            elif task.current() is not task.IDLE:  # its end ends the thread
                 self._ticker = threading.Thread(target=self._tick, name="progress", daemon=True)
                 self._ticker.start()
 

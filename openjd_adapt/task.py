@@ -150,8 +150,8 @@ private_folder: str | None = None
 groups: Ledger | None = None
 
 #: The task of a process that runs no adaptor: nothing cancels it.
-_IDLE = Task()
-_current = [_IDLE]
+IDLE = Task()
+_current = [IDLE]
 
 
 def current() -> Task:
@@ -159,14 +159,9 @@ def current() -> Task:
     return _current[-1]
 
 
-def is_running() -> bool:
-    """Whether this process runs a task of an adaptor."""
-    return current() is not _IDLE
-
-
 def fail(failure: BaseException) -> None:
     """Fail the running task; where there is none, the log is told."""
-    if is_running():
+    if current() is not IDLE:
         current().fail(failure)
         return
     import logging

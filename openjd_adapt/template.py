@@ -14,6 +14,7 @@ import sys
 from . import data
 from .data import INIT_DATA, RUN_DATA
 from .errors import InputError
+from .validators import AdaptorDataValidator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ _NOTICE_SECONDS = 30
 _START_SECONDS, _STOP_SECONDS = 3600, 300
 #: What is told of the parameter ``Python``, whose default is the Python that has made the template.
 _PYTHON = "A Python that can import the adaptor and openjd_adapt, on the hosts that run the job."
+#: What a template may have at the most: parameters, whole numbers that make tasks, and characters in its texts.
+_PARAMETERS, _AXES, _DESCRIPTION, _TEXT = 50, 16, 2048, 1024
 #: How many tasks a run makes by default for each whole number of the run data.
 _TASKS = 3
 
@@ -38,6 +41,7 @@ def schemas_beside(module_file: str) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {INIT_DATA: {}, RUN_DATA: {}}
     for kind, path in data.schema_paths(folder).items():
         schema = data.parse("schema " + path, data.read_text("schema " + path, path))
+        AdaptorDataValidator(schema, "schema " + path)
         found[kind] = schema if isinstance(schema, dict) else {}  # true and false are schemas, too
     return found
 
@@ -86,6 +90,9 @@ def make(name: str, command: list[str], folders: list[str], schemas: dict[str, d
             parameter = names.of(key)
             parameters[parameter] = _of_schema(key, schema)
             run_lines += _line(key, schema, "Param." + parameter)
+    sizes = (len(parameters) + len(fixed), len(tasks), _PARAMETERS, _AXES)
+    if sizes[0] > _PARAMETERS or sizes[1] > _AXES:
+        raise InputError("the schemas make %d parameters, %d for tasks; a template has %d and %d at most" % sizes)
     head = ["specificationVersion: jobtemplate-2023-09", "name: " + _quoted(name)]
     lines = [*head, "parameterDefinitions:"]
     for parameter, facts in {**parameters, **fixed}.items():
@@ -163,9 +170,9 @@ def _parameter(kind: str, default: Any, description: str) -> dict[str, Any]:
 
 
 _KINDS = {"integer": "INT", "number": "FLOAT", "string": "STRING"}
-_TYPES: dict[str, Any] = {"INT": int, "FLOAT": (int, float), "STRING": str, "PATH": str}
+_TYPES: dict[str, Any] = {"": (str,), "INT": (int,), "FLOAT": (int, float), "STRING": (str,), "PATH": (str,)}
 _BOUNDS = {"minimum": "minValue", "maximum": "maxValue", "minLength": "minLength", "maxLength": "maxLength"}
-_ROUNDED = {"minimum": math.ceil, "maximum": math.floor}
+_ROUNDED: dict[str, Any] = {"minimum": math.ceil, "maximum": math.floor, "minLength": int, "maxLength": int}
 _SIZES, _LENGTHS = ("minimum", "maximum"), ("minLength", "maxLength")
 _BOUNDS_OF = {"INT": _SIZES, "FLOAT": _SIZES, "STRING": _LENGTHS, "PATH": _LENGTHS}
 
@@ -176,21 +183,33 @@ def _of_schema(key: str, schema: dict[str, Any]) -> dict[str, Any]:
     if kind == "STRING" and schema.get("format") == "path":
         kind = "PATH"
     facts: dict[str, Any] = {"type": kind or "STRING"}
-    if "default" in schema and (not kind or isinstance(schema["default"], _TYPES[kind])):
-        facts["default"] = schema["default"] if kind else json.dumps(schema["default"])
+    for bound in _BOUNDS_OF.get(kind, ()):
+        if bound in schema and (bound != "maxLength" or schema[bound]):  # no length of 0, says the specification
+            facts[_BOUNDS[bound]] = schema[bound] if kind == "FLOAT" else _ROUNDED[bound](schema[bound])
+    choices = _possible(schema.get("enum", [True, False] if schema.get("type") == "boolean" else []), kind, facts)
+    if choices and kind != "PATH":
+        facts["allowedValues"] = choices
+    for default in _possible([schema["default"]] if "default" in schema else [], kind, facts):
+        facts["default"] = default
     if isinstance(schema.get("description"), str) and schema["description"]:
-        facts["description"] = schema["description"]
-    choices = schema.get("enum", [True, False] if schema.get("type") == "boolean" else ())
-    choices = [choice for choice in choices if isinstance(choice, _TYPES[kind])] if kind else map(json.dumps, choices)
-    if kind != "PATH" and schema.get("enum", schema.get("type") == "boolean"):
-        facts["allowedValues"] = list(choices)
+        facts["description"] = re.sub("[\0-\x08\v\f\x0e-\x1f\x7f-\x9f]", " ", schema["description"])[:_DESCRIPTION]
     for value in (facts.get("default"), *facts.get("allowedValues", ())):
         if isinstance(value, str) and "\n" in value:
             raise InputError("the property %r may be %r; no template can pass a line break" % (key, value))
-    for bound in _BOUNDS_OF.get(kind, ()):
-        if bound in schema and (bound != "maxLength" or schema[bound]):  # no length of 0, says the specification
-            facts[_BOUNDS[bound]] = _ROUNDED[bound](schema[bound]) if kind == "INT" else schema[bound]
     return facts
+
+
+def _possible(values: list[Any], kind: str, facts: dict[str, Any]) -> list[Any]:
+    """Those of a schema's values that a parameter of these facts can have."""
+    found = []
+    for value in values if kind else map(json.dumps, values):
+        if type(value) in _TYPES[kind]:  # true is no number
+            size, most = (len(value), _TEXT) if isinstance(value, str) else (value, value)
+            low = facts.get("minValue", facts.get("minLength", size))
+            high = min(facts.get("maxValue", facts.get("maxLength", most)), most)
+            if low <= size <= high and value in facts.get("allowedValues", [value]):
+                found.append(value)
+    return found
 
 
 def _range(schema: dict[str, Any], description: str) -> dict[str, Any]:

@@ -224,3 +224,61 @@ def test_a_key_that_no_line_can_have_is_refused():
     schema = {"properties": {"a\nb": {}}, "required": ["a\nb"]}
     with pytest.raises(InputError, match="has a line break in its name"):
         template.make("X", ["python"], [], {INIT_DATA: schema, RUN_DATA: {}})
+
+
+def of_properties(**properties):
+    """The parameters for properties that are all required, by their names."""
+    schema = {"properties": properties, "required": list(properties)}
+    job = yaml.loads(template.make("X", ["python"], [], {INIT_DATA: schema, RUN_DATA: {}}))
+    return {parameter.pop("name"): parameter for parameter in job["parameterDefinitions"]}
+
+
+def test_texts_that_are_too_long_for_a_template_are_shortened_or_left_out(adaptor, farm):
+    long = {"type": "string", "default": "x" * 1025, "enum": ["x" * 1024, "x" * 1025], "maxLength": 5000}
+    adaptor({"a": {"description": "a\x07\x9f\v\n\t" + "b" * 3000}, "b": long, "c": {"default": ["x" * 1025]}}, {})
+    done = openjd(farm, "check", str(farm.folder / "job.yaml"))
+    assert done.returncode == 0, done.stdout
+    a, b, c = yaml.loads((farm.folder / "job.yaml").read_text())["parameterDefinitions"][:3]
+    assert a["description"] == "a   \n\t" + "b" * 2042
+    assert b["allowedValues"] == ["x" * 1024] and "default" not in b and "default" not in c
+
+
+def test_choices_and_defaults_that_a_parameter_cannot_have_are_left_out(adaptor, farm):
+    properties = {
+        "low": {"type": "integer", "minimum": 3, "enum": [1, 3, 5], "default": 1},
+        "true": {"type": "integer", "enum": [True, 2], "default": True},
+        "only": {"type": "number", "enum": [True, None]},
+        "other": {"type": "string", "enum": ["a"], "default": "b"},
+        "whole": {"type": "string", "minLength": 1.0, "maxLength": 5.0, "default": "longer"},
+    }
+    adaptor(properties, {})
+    done = openjd(farm, "check", str(farm.folder / "job.yaml"))
+    assert done.returncode == 0, done.stdout
+    found = of_properties(**properties)
+    assert found["Low"] == {"type": "INT", "minValue": 3, "allowedValues": [3, 5]}
+    assert found["True"] == {"type": "INT", "allowedValues": [2]} and found["Only"] == {"type": "FLOAT"}
+    assert found["Other"] == {"type": "STRING", "allowedValues": ["a"]}
+    assert found["Whole"] == {"type": "STRING", "minLength": 1, "maxLength": 5}
+    assert type(found["Whole"]["maxLength"]) is int
+
+
+@pytest.mark.parametrize("init, run, told", [(50, 0, "51 parameters, 0"), (0, 17, "18 parameters, 17")])
+def test_more_than_a_template_can_have_is_refused_in_one_line(init, run, told):
+    schemas = [
+        {"properties": keys, "required": list(keys)}
+        for keys in ({"a%d" % number: {"type": "integer"} for number in range(count)} for count in (init, run))
+    ]
+    with pytest.raises(InputError, match="the schemas make %s for tasks; a template has 50 and 16 at most" % told):
+        template.make("X", ["python"], [], dict(zip((INIT_DATA, RUN_DATA), schemas)))
+
+
+@pytest.mark.parametrize(
+    "text", ['{"properties": [1]}', '{"properties": {"a": {"type": "integer", "minimum": "x"}}, "required": ["a"]}']
+)
+def test_what_is_no_schema_is_refused_in_one_line(farm, text):
+    farm.adaptor = str(farm.folder / "tells.py")
+    (farm.folder / "tells.py").write_text(PROBE)
+    (farm.folder / "schemas").mkdir()
+    (farm.folder / "schemas" / "init_data.schema.json").write_text(text)
+    done = farm("template")
+    assert done.code == 2 and "init_data.schema.json: " in done.err and done.err.count("\n") == 1, done
