@@ -125,6 +125,15 @@ def checked(where: str, name: str, adaptor: Any) -> type[BaseAdaptor]:
     return adaptor
 
 
+def _place(error: Exception, path: str) -> str:
+    """Where an author's module has failed, in words, unless the error says so itself or it has not come to that."""
+    import traceback
+
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    own = frame.filename == path or "importlib" not in frame.filename
+    return " (%s, line %d)" % (frame.filename, frame.lineno or 0) if own and not isinstance(error, SyntaxError) else ""
+
+
 def _import(where: str, name: str) -> ModuleType:
     from importlib import import_module, util
 
@@ -143,5 +152,5 @@ def _import(where: str, name: str) -> ModuleType:
         return module
     except Exception as error:
         missing = isinstance(error, FileNotFoundError) and error.filename == path
-        reason = "there is no such file" if missing else describe(error)
+        reason = "there is no such file" if missing else describe(error) + _place(error, path)
         raise InputError("%s: cannot be imported: %s" % (where, reason)) from error

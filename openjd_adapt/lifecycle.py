@@ -112,10 +112,12 @@ class AdaptorRunner:
 class Result:
     """How a task ended, as the last frame of a task carries it."""
 
-    def __init__(self, outcome: str, message: str = "", code: int = DONE) -> None:
+    def __init__(self, outcome: str, message: str = "", code: int = DONE, error: BaseException | None = None) -> None:
         self.outcome = outcome
         self.message = message
         self.code = code
+        #: What an author's code has raised, for whoever is in the same process.
+        self.error = error
 
     def to_dict(self) -> dict[str, Any]:
         return {"outcome": self.outcome, "message": self.message, "code": self.code}
@@ -158,7 +160,7 @@ def _attempt(phase: Callable[[], None]) -> Result:
         return Result("failed", one_line(error), error.exit_code)
     except BaseException as error:
         report_traceback(error)
-        return Result("failed", _describe(error), FAILED)
+        return Result("failed", _describe(error), FAILED, error)
     return Result("done")
 
 

@@ -183,8 +183,8 @@ class Session:
             root.setLevel(level)
             config.command_line_files.clear()
             undo()
-        if result.message == "KeyboardInterrupt":
-            raise KeyboardInterrupt  # whoever runs the tests wants no other one
+        if isinstance(result.error, KeyboardInterrupt):
+            raise result.error  # whoever runs the tests wants no other one
         return Outcome(phase, result.outcome, result.message, result.code, "".join(self._texts))
 
     def _take(self, data: bytes) -> None:

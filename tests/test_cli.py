@@ -184,6 +184,15 @@ def test_what_is_no_adaptor_is_one_line_whatever_the_command(farm, adaptor, text
     assert farm.pids() == []
 
 
+def test_an_adaptor_that_fails_while_it_is_imported_says_where(farm):
+    path = farm.folder / "broken.py"
+    path.write_text("from openjd_adapt import Adaptor\nquality = {}['quality']\n")
+    farm.adaptor = str(path)
+    done = farm("show-config")
+    line = "ERROR: --adaptor %s: cannot be imported: KeyError: 'quality' (%s, line 2)" % (path, path)
+    assert (done.code, done.err.splitlines()) == (2, [line])
+
+
 @pytest.mark.parametrize(
     "definition, text",
     [

@@ -25,7 +25,7 @@ REASONS = {
     _ADAPTOR + r"\.(line_handler|watch|progress_span|report_progress): added": "lines watched as declared",
     _ADAPTOR + r"\.(set_env|unset_env|redact_env): added": "the session's environment variables",
     r"adaptors\.configuration\.\w+\.(DEFAULTS|check|given): added": "defaults and checks as data of the class",
-    r"adaptors\.configuration\.ConfigurationManager\.(layers|origins): added": "which file has set a key",
+    r"adaptors\.configuration\.ConfigurationManager\.(explain|layers|origins): added": "which file has set a key",
     r"adaptors\.configuration\.RuntimeConfiguration\.output_\w+_bytes: added": "how much output is kept",
     r"adaptors\.AdaptorDataValidators\.validator_cls: added": "so that compat's raise jsonschema's errors",
     r"adaptors\.AdaptorDataValidator\.(__init__|validate): \+where": "where the data come from, for the message",

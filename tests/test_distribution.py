@@ -18,7 +18,7 @@ from .test_readme import BLOCKS
 
 NAME = "openjd_adapt-%s" % openjd_adapt.__version__
 #: The package is copied, vendored and looked at whole: it stays of a size at which that is possible.
-MOST_LINES = 15_250
+MOST_LINES = 15_600
 MOST_KILOBYTES = 700
 
 
