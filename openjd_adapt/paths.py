@@ -184,9 +184,9 @@ def rules_from_document(document: Any, where: str = "path mapping rules") -> lis
     version = document.get("version", "pathmapping-1.0")
     if version != "pathmapping-1.0":
         raise InputError("%s: version is %r, not 'pathmapping-1.0'" % (where, version))
-    if "path_mapping_rules" not in document:
+    if "path_mapping_rules" not in document and document.keys() != {"version"}:
         raise InputError("%s: lacks path_mapping_rules" % where)
-    rules = document["path_mapping_rules"]
+    rules = document.get("path_mapping_rules", [])
     if not isinstance(rules, list):
         raise InputError("%s: path_mapping_rules must be a list, not %r" % (where, rules))
     made = []
