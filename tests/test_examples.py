@@ -251,7 +251,8 @@ def test_a_missing_scene_fails_the_start_and_names_the_file(blender):
 def test_a_missing_texture_fails_the_start_and_names_the_file(blender):
     make = ["blender", "--background", "--factory-startup", "--python", str(EXAMPLES / "blender" / "make_scene.py")]
     subprocess.run([*make, "--", str(blender.scene), "/no/wood.png"], stdout=subprocess.DEVNULL, timeout=60, check=True)
-    done = blender("run", "--init-data", '{"scene_file": "%s", "output": "x"}' % blender.scene)
+    init = '{"scene_file": "%s", "output": "x"}' % blender.scene
+    done = blender("run", "--init-data", init, "--run-data", '{"frame": 1}')
     assert done.code == 1 and re.search(r"openjd_fail: .*the texture /no/wood.png of texture is missing", done.out)
 
 

@@ -130,27 +130,41 @@ def test_the_published_adaptors_have_no_reference_beside_them():
     assert not has_reference()
 
 
-#: By command: init data, and what its start fails of without the application, on either package.
+#: By command: init data and run data, and what its start fails of without the application, on either package.
 OTHERS = {
-    "cinema4d-openjd": ({"scene_file": "scene.c4d", "take": "Main"}, r"Permission denied: '.*/adaptor.sh'"),
-    "3dsmax-openjd": ({"scene_file": "scene.max", "renderer": "Arnold"}, r"No such file or directory: '3dsmax'"),
-    "unreal-engine-openjd": ({"project_path": "a.uproject"}, r"No such file or directory: 'UnrealEditor-Cmd'"),
+    "cinema4d-openjd": (
+        {"scene_file": "scene.c4d", "take": "Main"},
+        {"frame": "1"},
+        r"Permission denied: '.*/adaptor.sh'",
+    ),
+    "3dsmax-openjd": (
+        {"scene_file": "scene.max", "renderer": "Arnold"},
+        {"frame": 1},
+        r"No such file or directory: '3dsmax'",
+    ),
+    "unreal-engine-openjd": (
+        {"project_path": "a.uproject"},
+        {"handler": "render"},
+        r"No such file or directory: 'UnrealEditor-Cmd'",
+    ),
     # These two are but a notice by now.
-    "keyshot-openjd": ({}, r"PyPI package is deprecated"),
-    "afterfx-openjd": ({}, r"PyPI package is deprecated"),
+    "keyshot-openjd": ({}, {}, r"PyPI package is deprecated"),
+    "afterfx-openjd": ({}, {}, r"PyPI package is deprecated"),
 }
 
 
 @needs_reference
 @pytest.mark.parametrize("command", OTHERS)
 def test_an_adaptor_without_its_application_goes_as_far_as_on_the_reference(farm, elsewhere, command):
-    init, cause = OTHERS[command]
+    init, task, cause = OTHERS[command]
     found = []
     for place, package in ((elsewhere, "reference"), (farm, "ours")):
         use(place, package, command)
         version = place("version-info")
-        run = place("run", "--init-data", json.dumps(init), "--run-data", "{}")
-        versions = set(re.findall(r"(\w+ [Dd]ata [Ii]nterface|CLI|adaptor) [Vv]ersion: '?([\d.]+)", version.out))
+        run = place("run", "--init-data", json.dumps(init), "--run-data", json.dumps(task))
+        versions = set(
+            re.findall(r"(\w+ [Dd]ata [Ii]nterface|CLI|adaptor) [Vv]ersion: '?([\d.]+)", version.out + version.err)
+        )
         text = run.out + run.err
         found.append((version.code, versions, run.code, bool(re.search(cause, text)), text))
     there, here = found
