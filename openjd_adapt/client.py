@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 #: The environment variable in which an adaptor tells its application where to connect.
 SERVER_VARIABLE = "OPENJD_ADAPT_SERVER"
 #: The application can take an action.
-_NEXT = {"next": True}
+_NEXT = encode({"next": True})
 #: How many characters of an error, and of its traceback, are told.
 _ERROR_LENGTH = 1024 * 1024
 
@@ -107,7 +107,7 @@ class Client:
         """The next action, not performed yet, or ``{"close": true}``; None if there is none in time or ever again."""
         if not self._asked:
             self._asked = True
-            self._say(_NEXT)
+            self._send(_NEXT)
         message = self._receive(timeout)
         if message is not None and ("action" in message or "close" in message):
             self._asked = False
@@ -181,7 +181,7 @@ class Client:
         _flush()  # what was printed comes before the answer
         if self._serves and not self._asked:
             self._asked = True
-            answer += encode(_NEXT)
+            answer += _NEXT
         self._send(answer)
 
     def _say(self, message: Message) -> None:
