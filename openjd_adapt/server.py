@@ -138,7 +138,7 @@ class AdaptorServer:
         self._stopped.wait()
 
     def listen(self, waiting: Task, condition: Callable[[], bool], timeout: float | None) -> None:
-        """As :meth:`Ear.listen`."""
+        """As :meth:`Ear.listen`; where nobody has connected yet, as :meth:`Task.wait_for`."""
         ear = self._ear
         if ear:
             ear.listen(waiting, condition, timeout)

@@ -237,7 +237,7 @@ def test_a_file_of_which_nobody_can_tell_whether_it_is_there_is_not_taken_for_no
         data.schema_paths(str(circle))
     monkeypatch.delenv("TOOL_CONFIG_PATH")
     monkeypatch.setenv("HOME", str(circle))  # the home that sudo leaves is no place of this user's
-    assert config.for_adaptor("Tool", None, config_cls=AdaptorConfiguration).build_config()
+    assert config.for_adaptor("Tool", None, config_cls=AdaptorConfiguration).build_config().given == {}
 
 
 @pytest.mark.posix_only  # /dev/zero
