@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Options = dict[str, Any]
     Result = TypeVar("Result")
 
+#: What the keeper may add to the first message to a worker.
+_KEEPERS_BYTES = 64 * 1024
 #: The version of this command line.
 CLI_VERSION = "0.1"
 
@@ -151,10 +153,13 @@ def _plan(app: App, options: Options, place: str | None = None) -> Plan:
 
 
 def _run(app: App, options: Options) -> int:
-    from . import frontend
+    from . import frontend, plain_json
+    from .wire import FRAME_LIMIT
 
     plan, task = _plan(app, options), _task(options)
-    plan.init.update(run_data=task["data"], run_data_from=task["from"])
+    known = {**plan.init, "run_data": task["data"], "run_data_from": task["from"]}
+    if len(plain_json.dumps(known)) < FRAME_LIMIT - _KEEPERS_BYTES:  # what is more is checked when its task begins
+        plan.init = known
     return frontend.run(plan, task)
 
 

@@ -244,3 +244,10 @@ def test_run_data_that_cannot_be_sent_are_an_error_and_the_adaptor_is_stopped_al
     done = run(farm, {"text": "x" * 10_000})
     assert done.code == 2 and done.lines == ["on_start", "on_stop", "on_cleanup"], done
     assert "are over the limit of 10000 bytes" in done.err and done.err.count("\n") == 1
+
+
+def test_init_data_and_run_data_may_each_be_as_large_as_a_frame_allows(farm):
+    path = farm.folder / "large.json"
+    path.write_text('{"text": "%s"}' % ("é" * 7_000_000), encoding="utf-8")  # six bytes each, as they are sent
+    done = farm("run", "--init-data", "file://%s" % path, "--run-data", "file://%s" % path)
+    assert done.code == 0, done.err[-500:]
