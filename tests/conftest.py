@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +20,8 @@ from hypothesis import settings
 # Machines are shared: no test fails by the time that it took.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+#: How long a test waits for what is bound to happen, in seconds: only a hang takes as long.
+HANG_SECONDS = 60.0
 
 ROOT = Path(__file__).resolve().parent.parent
 ADAPTORS = ROOT / "tests" / "adaptors"
@@ -25,6 +29,12 @@ ADAPTORS = ROOT / "tests" / "adaptors"
 CORPUS = ROOT.parent / "shared" / "corpus"
 _MARK = "OPENJD_ADAPT_TEST"
 
+
+for _number in [getattr(signal, _name, None) for _name in ("SIGHUP", "SIGINT")]:
+    if _number and signal.getsignal(_number) is signal.SIG_IGN:
+        # Whoever runs the tests ignores it (nohup, a shell's background): every command would inherit that. A handler
+        # is not inherited, and one that does nothing spares this process all the same.
+        signal.signal(_number, lambda *_: None)
 
 #: What a scheduler cancels a command by, and what kills a process outright.
 CANCEL = getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM)
@@ -82,7 +92,7 @@ class Farm:
             self.command(*arguments), cwd=str(self.folder), env=self.env, bufsize=0, start_new_session=True, **options
         )
 
-    def finish(self, process: subprocess.Popen, timeout: float = 60) -> Done:
+    def finish(self, process: subprocess.Popen, timeout: float = HANG_SECONDS) -> Done:
         begin = time.monotonic()
         try:
             out, err = process.communicate(timeout=timeout)
@@ -93,10 +103,10 @@ class Farm:
         seconds = time.monotonic() - begin
         return Done(process.returncode, *(text.decode("utf-8", "backslashreplace") for text in (out, err)), seconds)
 
-    def __call__(self, *arguments: str, timeout: float = 60) -> Done:
+    def __call__(self, *arguments: str, timeout: float = HANG_SECONDS) -> Done:
         return self.finish(self.popen(*arguments), timeout)
 
-    def daemon(self, word: str, *arguments: str, timeout: float = 60) -> Done:
+    def daemon(self, word: str, *arguments: str, timeout: float = HANG_SECONDS) -> Done:
         return self("daemon", word, "--connection-file", str(self.file), *arguments, timeout=timeout)
 
     def daemon_popen(self, word: str, *arguments: str, **options) -> subprocess.Popen:
@@ -118,7 +128,7 @@ class Farm:
         """Those of :meth:`pids` whose command line has ``title``."""
         return [pid for pid in self.pids() if title.encode() in Path("/proc/%d/cmdline" % pid).read_bytes()]
 
-    def wait_until_nothing_is_left(self, seconds: float = 2.0) -> None:
+    def wait_until_nothing_is_left(self, seconds: float = HANG_SECONDS) -> None:
         end = time.monotonic() + seconds
         while self.pids():
             if time.monotonic() > end:
@@ -154,11 +164,11 @@ def current():
 
 @pytest.fixture
 def elsewhere(tmp_path):
-    """A second farm, for the reference, whose processes take their time to end."""
+    """A second farm, for the reference."""
     (tmp_path / "reference").mkdir()
     farm = Farm(tmp_path / "reference")
     yield farm
-    farm.wait_until_nothing_is_left(20)
+    farm.wait_until_nothing_is_left()
 
 
 @pytest.fixture
@@ -172,8 +182,8 @@ def started(farm):
 
 
 def wait_until(condition) -> None:
-    """Wait until ``condition()`` holds; after 10 seconds the test fails."""
-    end = time.monotonic() + 10
+    """Wait until ``condition()`` holds."""
+    end = time.monotonic() + HANG_SECONDS
     while not condition():
         if time.monotonic() > end:
             pytest.fail("it did not come to that")
@@ -190,8 +200,46 @@ def read_until(stream, text: str) -> str:
     pytest.fail("%r did not appear in:\n%s" % (text, read))
 
 
+_DEV = 'pip install ".[dev]"'
+#: What tests need and may not find, and what brings it.
+BRINGS = {
+    **{name: "apt-get install " + name for name in ("blender", "faketime", "ffmpeg", "sudo")},
+    **dict.fromkeys(("useradd", "userdel"), "apt-get install passwd"),
+    "objdump": "apt-get install binutils",
+    "setpriv": "apt-get install util-linux",
+    "bash": "apt-get install bash",
+    **dict.fromkeys(("jsonschema", "openjd", "PyInstaller", "ruff", "yaml"), _DEV),
+    "corpus": "it lies beside the project where that is developed, in shared/corpus",
+    "published adaptors": "tests/published.sh DEST, and OPENJD_ADAPT_PUBLISHED=DEST/bin",
+    "reference": "pip install --target DEST openjd-adaptor-runtime==0.9.6, and OPENJD_ADAPT_REFERENCE=DEST",
+    "root": "run the tests as root",
+    "setuptools": "pip install --upgrade setuptools",
+}
+
+
+def missing(name: str) -> str:
+    """Why a test is skipped that needs what is not here."""
+    return "needs %s: %s" % (name, BRINGS[name])
+
+
+def tool(name: str) -> str:
+    """The path of a program that may be absent; where it is, the test is skipped."""
+    path = shutil.which(name) or shutil.which(name, path=os.path.dirname(sys.executable))
+    if path is None:
+        pytest.skip(missing(name))
+    return path
+
+
+def module(name: str):
+    """A module that may be absent; where it is, the test is skipped."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        pytest.skip(missing(name.partition(".")[0]))
+
+
 #: For tests that need what only root may do: mount, other users.
-root_only = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may do that")
+root_only = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason=missing("root"))
 
 
 @contextlib.contextmanager
@@ -209,19 +257,9 @@ def small_disk(folder: Path, size: int):
 def tiny_disk(tmp_path):
     """A folder with a file system of its own, of 256 KiB."""
     if os.geteuid() != 0:
-        pytest.skip("only root may mount a file system")
+        pytest.skip(missing("root"))
     with small_disk(tmp_path / "tiny", 256 * 1024) as folder:
         yield folder
-
-
-def tool(name: str) -> str:
-    """The path of a program that may be absent; where it is, the test is skipped with that reason."""
-    import shutil
-
-    path = shutil.which(name) or shutil.which(name, path=os.path.dirname(sys.executable))
-    if path is None:
-        pytest.skip("%s is not installed" % name)
-    return path
 
 
 #: How the reason begins of a test that no installation helps: the host's kernel or its sandbox says no.
@@ -275,12 +313,22 @@ _left_out: Counter = Counter()
 
 
 def pytest_terminal_summary(terminalreporter):
-    """How many tests are left out here; and in CI everything is installed, so that a skipped test is a failure."""
+    """A line for each reason to skip and to leave out; in CI everything is installed: a skipped test is a failure."""
     if _left_out:
         terminalreporter.write_line("left out here: " + ", ".join("%d %s" % (n, name) for name, n in _left_out.items()))
+    reasons = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", []))
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.write_line("%4d %s" % (count, reason.replace("Skipped: ", "SKIPPED ", 1)))
     skipped = _skipped(terminalreporter)
     if os.environ.get("OPENJD_ADAPT_NO_SKIP") and skipped:
         terminalreporter.section("%d tests were skipped, and none may be here" % len(skipped))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """Two workers a core: half of the tests' time is waiting for processes."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else min(2 * cores, 16)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import ROOT
+from .conftest import ROOT, missing
 
 COMMANDS = os.environ.get("OPENJD_ADAPT_PUBLISHED", "")
 REFERENCE = os.environ.get("OPENJD_ADAPT_REFERENCE", "")
@@ -22,11 +22,11 @@ STAND_INS = ROOT / "tests" / "standins"
 
 needs_published = pytest.mark.skipif(
     not os.path.isfile(os.path.join(COMMANDS, "maya-openjd")),
-    reason="OPENJD_ADAPT_PUBLISHED names no commands of published adaptors",
+    reason=missing("published adaptors"),
 )
 needs_reference = pytest.mark.skipif(
     not os.path.isdir(os.path.join(REFERENCE, "openjd", "adaptor_runtime")),
-    reason="OPENJD_ADAPT_REFERENCE names no installed reference",
+    reason=missing("reference"),
 )
 #: Runs the toolkit from where it lies, and puts nothing on the path.
 _BOOT = "import runpy, sys; sys.path.insert(0, %r); runpy.run_module('openjd_adapt', run_name='__main__')" % str(ROOT)

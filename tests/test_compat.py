@@ -15,7 +15,7 @@ import pytest
 import openjd_adapt
 from openjd_adapt import Adaptor, AdaptorRunner, ClientInterface
 
-from .conftest import ADAPTORS, ROOT, read_until
+from .conftest import ADAPTORS, ROOT, missing, module, read_until
 
 COMPAT = ROOT / "openjd_adapt" / "compat"
 FILES = sorted(COMPAT.rglob("*.py"))
@@ -309,9 +309,9 @@ def test_openjd_stays_a_namespace_package():
 
 
 def test_a_wheel_has_every_file_of_the_shim():
-    setuptools = pytest.importorskip("setuptools", reason="setuptools is not installed")
+    setuptools = module("setuptools")
     if not hasattr(setuptools, "find_namespace_packages"):
-        pytest.skip("setuptools is too old")
+        pytest.skip(missing("setuptools"))
     packages = setuptools.find_namespace_packages(
         str(ROOT), include=["openjd_adapt", "openjd_adapt.*"], exclude=["*.__pycache__"]
     )

@@ -18,7 +18,7 @@ from unittest import mock
 
 import pytest
 
-from .conftest import ADAPTORS, ROOT
+from .conftest import ADAPTORS, ROOT, module
 
 for _place in (str(ADAPTORS), os.environ.get("OPENJD_ADAPT_COMPAT") or str(ROOT / "openjd_adapt" / "compat")):
     sys.path.insert(0, _place)
@@ -249,7 +249,7 @@ SCHEMA = {
 
 @pytest.mark.parametrize("data", [{}, {"frame": "x"}, {"frame": 1, "name": "c"}, 'frame: "x"'])
 def test_bad_data_raise_jsonschemas_error(data):
-    exceptions = pytest.importorskip("jsonschema.exceptions", reason="jsonschema is not installed")
+    exceptions = module("jsonschema.exceptions")
     import jsonschema
 
     with pytest.raises(jsonschema.ValidationError) as caught:
@@ -263,7 +263,7 @@ def test_bad_data_raise_jsonschemas_error(data):
 
 
 def test_a_wrong_schema_is_jsonschemas_error_and_names_no_data():
-    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
+    jsonschema = module("jsonschema")
     with pytest.raises(jsonschema.exceptions.SchemaError):
         AdaptorDataValidator({"type": "nonsense"}).validate({})
 

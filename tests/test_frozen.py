@@ -14,7 +14,7 @@ import pytest
 from openjd_adapt import interpreter
 from openjd_adapt.app import App
 
-from .conftest import CANCEL, ROOT, read_until, tool
+from .conftest import CANCEL, ROOT, module, read_until, tool
 from .test_ends import status
 from .test_package import imports
 
@@ -53,7 +53,7 @@ def task_lines(frame):
 
 def build(kind, folder):
     """The program that PyInstaller makes in ``folder``, without being told anything about the package."""
-    pytest.importorskip("PyInstaller", reason="PyInstaller is not installed")
+    module("PyInstaller")
     tool("objdump")
     (folder / "frozen.py").write_text(SCRIPT)
     command = [sys.executable, "-m", "PyInstaller", "--" + kind, "--paths", str(ROOT), "--log-level", "WARN"]

@@ -17,6 +17,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from openjd_adapt.schema import SchemaError, ValidationError, Validator
 
+from .conftest import missing, module
+
 #: A fifth of those of YAML, as each is of several values, and takes longer.
 EXAMPLES = max(200, int(os.environ.get("OPENJD_ADAPT_EXAMPLES", "200")) // 5)
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "corpus" / "adaptor_schemas"
@@ -61,12 +63,12 @@ def here(schema, instance):
 @pytest.fixture(scope="module")
 def jsonschema():
     """The reference, in the version whose words are ours."""
-    module = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
+    found = module("jsonschema")
     from importlib.metadata import version
 
     if tuple(map(int, version("jsonschema").split(".")[:2])) < (4, 26):
-        pytest.skip("jsonschema is older than 4.26, and has other words")
-    return module
+        pytest.skip(missing("jsonschema"))
+    return found
 
 
 def there(jsonschema, schema, instance):
@@ -149,7 +151,7 @@ def near(schema):
 @pytest.mark.parametrize("path", FILES or [None], ids=lambda path: path.name[:40] if path else "none")
 def test_what_is_said_of_data_for_a_published_adaptor_is_what_jsonschema_says(jsonschema, path):
     if path is None:
-        pytest.skip("%s is not there" % FOLDER)
+        pytest.skip(missing("corpus"))
     schema = json.loads(path.read_text(encoding="utf-8"))
     verdicts = set()
 

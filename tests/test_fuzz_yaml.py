@@ -11,7 +11,7 @@ from hypothesis import example, given, note, settings, strategies as st
 
 from openjd_adapt import yaml
 
-from .conftest import CORPUS
+from .conftest import CORPUS, missing, module
 
 # How many examples each of these tests tries; CI says 5000.
 EXAMPLES = int(os.environ.get("OPENJD_ADAPT_EXAMPLES", "200"))
@@ -31,7 +31,7 @@ def read(text):
 @pytest.fixture(scope="module")
 def pyyaml():
     """PyYAML, which the package neither needs nor installs."""
-    return pytest.importorskip("yaml", reason="PyYAML is not installed; the tables of test_yaml.py say what it does")
+    return module("yaml")
 
 
 @pytest.fixture(scope="module")
@@ -624,7 +624,7 @@ def test_any_text_is_read_as_pyyaml_reads_it_or_refused(judge, text):
 @pytest.fixture(scope="module")
 def real_texts():
     if not CORPUS.exists():
-        pytest.skip("%s is not there" % CORPUS)
+        pytest.skip(missing("corpus"))
     entries = json.loads((CORPUS / "yaml_inputs.json").read_text(encoding="utf-8"))
     return [entry["text"] for entry in entries if len(entry["text"]) < 400]
 

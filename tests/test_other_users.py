@@ -24,7 +24,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import ROOT, Farm, read_until, tool
+from .conftest import ROOT, Farm, missing, module, read_until, tool
 
 WORDS = ["start", "run", "status", "cancel", "stop"]
 
@@ -189,7 +189,7 @@ class Tenant(Farm):
 @pytest.fixture(scope="module")
 def host():
     if os.geteuid() != 0:
-        pytest.skip("only root can run processes as other users")
+        pytest.skip(missing("root"))
     tool("setpriv")
     places = [place for place in (tempfile.gettempdir(), "/tmp", "/var/tmp") if is_open_to_all(place)]
     if not places:
@@ -240,7 +240,7 @@ def assert_refused(done, path, reason):
 @pytest.fixture(scope="module")
 def job_user(host):
     """The name of a user with a home and a group, as farms have one for jobs."""
-    pytest.importorskip("openjd.sessions", reason="openjd-sessions is not installed")
+    module("openjd.sessions")
     tool("sudo")
     name = "openjd-%d" % os.getpid()
     home = str(host.folder / "job-home")

@@ -15,6 +15,8 @@ from hypothesis import given, settings, strategies as st
 from openjd_adapt import InputError, PathMappingRule
 from openjd_adapt.paths import map_path, rules_from_document
 
+from .conftest import module
+
 
 def rule(kind, source, destination="/dest", system="Linux"):
     return PathMappingRule(
@@ -303,7 +305,7 @@ URI = joined(["s3://b/", "S3://B/", "s3://c/", "file:///", "s3:/b/", ""], ["/", 
 
 
 def reference():
-    return pytest.importorskip("openjd.sessions", reason="openjd-sessions is not installed")
+    return module("openjd.sessions")
 
 
 def theirs(kind, source, destination, path):

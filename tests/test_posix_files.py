@@ -11,7 +11,8 @@ import pytest
 
 from openjd_adapt import posix_files
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+from .conftest import root_only
+
 NAMES = ("socket", "application-")
 
 
@@ -67,7 +68,7 @@ def test_what_somebody_has_planted_in_its_place_is_refused(tmp_path, private, wh
     assert os.path.lexists(str(path)) and not (tmp_path / "nothing").exists()
 
 
-@needs_root
+@root_only
 def test_a_folder_of_another_user_is_refused_and_not_removed(private):
     os.chown(str(private), 12345, -1)
     with pytest.raises(PermissionError):

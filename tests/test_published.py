@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from .conftest import CORPUS, ROOT, tool
+from .conftest import CORPUS, ROOT, missing, tool
 from .published import COMMANDS, has_reference, needs_published, needs_reference, record, stand_in, use
 from .test_examples import read_png
 
@@ -206,7 +206,7 @@ def test_run_renders_a_frame_in_blender(blender):
 def test_the_job_of_the_published_submitter_renders_three_frames_in_one_blender(blender):
     template = CORPUS / "templates" / "blender_job.template.yaml"
     if not template.exists():
-        pytest.skip("the corpus is not here")
+        pytest.skip(missing("corpus"))
     values = {"BlenderFile": blender.scene, "Frames": "1-3", "OutputDir": blender.folder / "out"}
     blender.env["PATH"] = os.pathsep.join([COMMANDS, blender.env["PATH"]])
     run = [tool("openjd"), "run", str(template), "--step", "RenderBlender"]

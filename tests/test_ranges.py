@@ -12,6 +12,8 @@ from hypothesis import given, settings, strategies as st
 from openjd_adapt import IntRange
 from openjd_adapt.ranges import LIMIT
 
+from .conftest import module
+
 
 @pytest.mark.parametrize(
     "text, numbers",
@@ -262,7 +264,7 @@ expression = st.lists(st.builds("{}{}{}".format, blank, part, blank), min_size=1
 @settings(max_examples=500)
 def test_what_openjd_model_reads_is_read_as_the_same_set_and_what_it_refuses_is_refused(text):
     """Without exception, but that openjd-model has no limit of 2**62. (Its Rust sibling, openjd-expr, has it.)"""
-    model = pytest.importorskip("openjd.model", reason="openjd-model is not installed")
+    model = module("openjd.model")
     try:
         expected = sorted(model.IntRangeExpr.from_str(text))
     except ValueError:
@@ -274,7 +276,7 @@ def test_what_openjd_model_reads_is_read_as_the_same_set_and_what_it_refuses_is_
 
 @given(sets)
 def test_what_is_written_is_read_by_openjd_model_and_never_longer_than_what_it_writes(numbers):
-    model = pytest.importorskip("openjd.model", reason="openjd-model is not installed")
+    model = module("openjd.model")
     text = str(IntRange.from_numbers(numbers))
     assert list(model.IntRangeExpr.from_str(text)) == numbers
     theirs = str(model.IntRangeExpr.from_list(numbers))

@@ -7,6 +7,8 @@ import pytest
 from openjd_adapt import scalars
 from openjd_adapt.scalars import ScalarError
 
+from .conftest import module
+
 WORDS = [
     (word, value)
     for words, value in [
@@ -105,7 +107,7 @@ def test_plain_text_stands_for_its_value_by_yaml_1_1(text, value):
 
 
 def test_pyyaml_gives_plain_text_the_same_value():
-    pyyaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
+    pyyaml = module("yaml")
     for text, value in PLAIN:
         # It resolves a node as it does a document; the text itself may be none, such as "1\n2".
         loader = pyyaml.SafeLoader("")

@@ -12,7 +12,7 @@ import pytest
 from openjd_adapt import faults
 from openjd_adapt.schema import SchemaError, ValidationError, Validator, validate
 
-from .conftest import CORPUS
+from .conftest import CORPUS, missing, module
 
 DRAFT_04 = "http://json-schema.org/draft-04/schema#"
 DRAFT_06 = "http://json-schema.org/draft-06/schema#"
@@ -52,7 +52,7 @@ def suite():
     """The groups of the official test suite for draft 2020-12."""
     path = CORPUS / "json_schema_2020_12.json"
     if not path.exists():
-        pytest.skip("%s is not there" % path)
+        pytest.skip(missing("corpus"))
     files = json.loads(path.read_text(encoding="utf-8"))
     return [group for groups in files.values() for group in groups]
 
@@ -767,7 +767,7 @@ def test_a_schema_means_what_it_meant_in_its_own_draft(drafts, schema, instance,
 
 
 def test_jsonschema_says_the_same_of_every_draft():
-    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
+    jsonschema = module("jsonschema")
     for drafts, schema, instance, message in DRAFTS:
         for draft in drafts.split():
             whole = {"$schema": SCHEMAS[draft], **schema}

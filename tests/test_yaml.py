@@ -10,7 +10,7 @@ import pytest
 
 from openjd_adapt import yaml
 
-from .conftest import CORPUS
+from .conftest import CORPUS, missing, module
 
 # How many thousand characters a hostile text has; CI says 5000.
 THOUSANDS = int(os.environ.get("OPENJD_ADAPT_EXAMPLES", "200"))
@@ -29,7 +29,7 @@ def refusal(text):
 
 def corpus():
     if not CORPUS.exists():
-        return [pytest.param({}, marks=pytest.mark.skip(reason="%s is not there" % CORPUS))]
+        return [pytest.param({}, marks=pytest.mark.skip(reason=missing("corpus")))]
     entries = json.loads((CORPUS / "yaml_inputs.json").read_text(encoding="utf-8"))
     return [pytest.param(entry, id=entry["name"]) for entry in entries]
 
@@ -332,7 +332,7 @@ def test_the_kind_of_line_end_makes_no_difference(text, value, line_end):
 
 
 def test_pyyaml_reads_each_text_as_that_value_too():
-    pyyaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
+    pyyaml = module("yaml")
     for text, value in TABLE:
         if "2001-01-01" not in text:  # which is no text there
             assert (text, repr(pyyaml.safe_load(text))) == (text, repr(value))
