@@ -9,55 +9,95 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 import openjd_adapt
 
-from .conftest import ADAPTORS, CANCEL, KILL, ROOT, read_until, root_only
+from .conftest import ADAPTORS, CANCEL, HANG_SECONDS, KILL, ROOT, Farm, read_until, root_only
 from .test_daemon import task
+
+KEPT_OPEN = str(ADAPTORS / "kept_open.py")
 
 
 @pytest.fixture
 def kept(farm):
     """A farm whose adaptor keeps a stand-in application open."""
-    farm.adaptor = str(ADAPTORS / "kept_open.py")
+    farm.adaptor = KEPT_OPEN
     return farm
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """Such a farm for all tests of this file that leave it as it was."""
+    kind = Farm
+    if sys.platform == "win32":
+        from .windows_farm import WindowsFarm as kind
+    farm = kind(tmp_path_factory.mktemp("shared"))
+    farm.adaptor = KEPT_OPEN
+    yield farm
+    farm.wait_until_nothing_is_left()
 
 
 def run(farm, data, **init):
     return farm("run", "--run-data", json.dumps(data), "--init-data", json.dumps(init))
 
 
-@pytest.fixture
-def open_daemon(kept):
-    done = kept.daemon("start")
+@pytest.fixture(scope="module")
+def open_daemon(shared):
+    """A daemon with an open application, which every test leaves idle."""
+    done = shared.daemon("start")
     assert done.code == 0, done
-    kept.application = int(re.search(r"ready, pid (\d+)", done.out).group(1))
-    yield kept
-    assert kept.daemon("stop", "--timeout", "20").code == 0
+    shared.application = int(re.search(r"ready, pid (\d+)", done.out).group(1))
+    yield shared
+    assert shared.daemon("stop").code == 0
 
 
-@pytest.mark.parametrize("value", [None, True, 1, 1.5, "é\n\0", [1, [2]], {"a": {"b": []}}])
+@pytest.mark.parametrize("value", [None, [True, 1, 1.5, "é\n\0", [1, [2]], {"a": {"b": []}}]])
 def test_a_call_returns_the_functions_result(open_daemon, value):
     done = task(open_daemon, {"call": "echo", "args": {"value": value}})
     assert (done.code, done.out) == (0, "result %r\n" % (value,))
 
 
 def test_one_application_serves_all_tasks(open_daemon):
-    pids = {task(open_daemon, {"call": "pid"}).out for _ in range(3)}
+    pids = {task(open_daemon, {"call": "pid"}).out for _ in range(2)}
     assert pids == {"result %d\n" % open_daemon.application}
 
 
-def test_the_first_line_of_a_session_names_who_is_who_and_where(kept):
-    first, running, connected = run(kept, {"call": "pid"}).lines[:3]
+@pytest.fixture(scope="module")
+def played(shared):
+    """A whole run, in an application whose Python has neither site nor environment."""
+    rules = [{"source_path_format": "WINDOWS", "source_path": "Z:\\", "destination_path": "/mnt/z"}]
+    done = shared(
+        *("run", "--path-mapping-rules", json.dumps({"path_mapping_rules": rules})),
+        *("--init-data", '{"flags": ["-I", "-S"]}'),
+        *("--run-data", json.dumps({"call": "map_path", "args": {"path": "z:\\a\\b"}})),
+    )
+    assert done.code == 0, done
+    return done
+
+
+def test_the_first_line_of_a_session_names_who_is_who_and_where(played):
+    first, running, connected = played.lines[:3]
     assert re.match(
         r"INFO: openjd_adapt \S+ \(.*\), adaptor KeptOpen \(.*kept_open.py\), Python \S+ \(.*\), application ",
         first,
     )
     assert connected.startswith("INFO: python") and " is connected: Python " in connected
+
+
+@pytest.mark.posix_only  # paths are mapped to this host's form
+def test_paths_are_mapped_in_the_application_by_the_adaptors_rules(played):
+    assert "result '/mnt/z/a/b'" in played.lines
+
+
+def test_an_application_is_asked_to_end_over_its_connection(played):
+    assert "STDOUT: application ends" in played.lines
+
+
+def test_a_client_in_a_python_without_site_and_environment(played):
+    assert " -I -S " in played.lines[1] and " is connected: " in played.lines[2]
 
 
 def test_an_exception_of_the_application_shows_its_traceback_once(open_daemon):
@@ -71,31 +111,26 @@ def test_an_exception_of_the_application_shows_its_traceback_once(open_daemon):
     assert task(open_daemon, {"call": "pid"}).code == 0
 
 
-@pytest.mark.parametrize(
-    "data, message",
-    [
+def test_a_call_that_does_not_fit_is_a_clear_error_and_the_daemon_goes_on(open_daemon):
+    for data, message in [
         ({"call": "dance"}, "the application has no action 'dance'; it has: echo, execute, fail, "),
         ({"call": "echo", "args": {"valeu": 1}}, "unexpected keyword argument 'valeu'"),
         ({"call": "not_json"}, "the result of not_json is not JSON: "),
-    ],
-)
-def test_a_call_that_does_not_fit_is_a_clear_error_and_the_daemon_goes_on(open_daemon, data, message):
-    done = task(open_daemon, data)
-    assert done.code == 1 and message in done.lines[-1]
+    ]:
+        done = task(open_daemon, data)
+        assert done.code == 1 and message in done.lines[-1]
     assert task(open_daemon, {"call": "pid"}).code == 0
 
 
 @pytest.mark.posix_only  # /proc; test_windows kills an application with its family
 def test_sigkill_of_the_application_fails_its_call_at_once_with_exit_code_and_last_lines(kept):
     kept.daemon("start")
-    process = kept.daemon_popen("run", "--run-data", '{"call": "sleep", "args": {"seconds": 60}}')
+    process = kept.daemon_popen("run", "--run-data", '{"call": "sleep", "args": {"seconds": 300}}')
     read_until(process.stdout, "STDOUT: sleeping")
     worker = json.loads(kept.daemon("status", "--json").out)["worker_pid"]
     application = int(Path("/proc/%d/task/%d/children" % (worker, worker)).read_text())
-    begin = time.monotonic()
     os.kill(application, signal.SIGKILL)
-    done = kept.finish(process, 10)
-    assert time.monotonic() - begin < 3
+    done = kept.finish(process)
     assert done.code == 1
     assert re.match(
         r"openjd_fail: \S+ was killed by SIGKILL while waiting for the answer to sleep; its last lines: sleeping$",
@@ -116,7 +151,7 @@ def test_a_killed_worker_leaves_no_folder(kept):
 
 
 def test_an_application_that_leaves_in_a_call_is_told_with_its_exit_code(kept):
-    done = run(kept, {"call": "leave"})
+    done = run(kept, {"call": "leave"}, exit_seconds=HANG_SECONDS)
     assert done.code == 1 and " exited with code 5 while waiting for the answer to leave" in done.out
 
 
@@ -131,8 +166,8 @@ def test_an_application_that_dies_before_it_connects_fails_the_start(kept):
 @pytest.mark.parametrize(
     "init, message",
     [
-        ({"start_timeout": 1}, "waited the start's 1 s for its client to connect"),
-        ({"no_output_timeout": 1}, "waited 1 s without output for its client to connect"),
+        ({"start_timeout": 0.3}, "waited the start's 0.3 s for its client to connect"),
+        ({"no_output_timeout": 0.3}, "waited 0.3 s without output for its client to connect"),
     ],
 )
 def test_a_wait_that_is_too_long_says_what_was_waited_for(kept, init, message):
@@ -144,47 +179,52 @@ def test_a_wait_that_is_too_long_says_what_was_waited_for(kept, init, message):
 @pytest.mark.parametrize(
     "data, init, message",
     [
-        ({"timeout": 0.5}, {}, "waited 0.5 s for the answer to sleep"),
-        ({}, {"run_timeout": 0.5}, "waited the run's 0.5 s for the answer to sleep"),
-        ({}, {"no_output_timeout": 3}, "waited 3 s without output for the answer to sleep"),
+        ({"timeout": 0.2}, {}, "waited 0.2 s for the answer to sleep"),
+        ({}, {"run_timeout": 0.2}, "waited the run's 0.2 s for the answer to sleep"),
     ],
 )
 def test_a_call_that_takes_too_long_fails_and_says_so(kept, data, init, message):
-    done = run(kept, {"call": "sleep", "args": {"seconds": 60}, **data}, **init)
+    done = run(kept, {"call": "sleep", "args": {"seconds": 300}, **data}, **init)
     assert done.code == 1 and message in done.out, done
     assert kept.pids() == []
 
 
-def test_a_cancel_ends_a_call_and_a_late_answer_is_dropped(open_daemon):
-    process = open_daemon.daemon_popen("run", "--run-data", '{"call": "sleep", "args": {"seconds": 1}}')
-    read_until(process.stdout, "sleeping")
+def until_it_exists(path):
+    """The arguments of a call that lasts until there is a file."""
+    code = "import os, time; print('waiting', flush=True)\nwhile not os.path.exists(%r): time.sleep(0.01)" % str(path)
+    return {"code": code}
+
+
+def test_a_cancel_ends_a_call_and_a_late_answer_is_dropped(open_daemon, tmp_path):
+    data = {"call": "execute", "args": until_it_exists(tmp_path / "enough")}
+    process = open_daemon.daemon_popen("run", "--run-data", json.dumps(data))
+    read_until(process.stdout, "waiting")
     process.send_signal(CANCEL)
-    assert open_daemon.finish(process, 10).code == 4
+    assert open_daemon.finish(process).code == 4
+    (tmp_path / "enough").touch()
     assert task(open_daemon, {"call": "echo", "args": {"value": "new"}}).lines[-1] == "result 'new'"
 
 
 def test_a_stop_after_a_canceled_call_does_not_wait_for_it(kept):
-    kept.daemon("start")
-    process = kept.daemon_popen("run", "--run-data", '{"call": "sleep", "args": {"seconds": 60}}')
+    kept.daemon("start", "--init-data", '{"stop_timeout": 600}')
+    process = kept.daemon_popen("run", "--run-data", '{"call": "sleep", "args": {"seconds": 600}}')
     read_until(process.stdout, "sleeping")
     process.send_signal(CANCEL)
-    assert kept.finish(process, 10).code == 4
-    done = kept.daemon("stop")
-    assert done.code == 0 and done.seconds < 5
+    assert kept.finish(process).code == 4
+    done = kept.daemon("stop", "--timeout", "600")
+    assert done.code == 0, done
     assert kept.pids() == []
 
 
-@pytest.mark.parametrize("call", [4711, "x", None])
-def test_an_answer_to_a_call_that_nobody_made_is_said_and_does_no_harm(open_daemon, call):
-    done = task(open_daemon, {"call": "lie", "args": {"call": call}})
+def test_an_answer_to_a_call_that_nobody_made_is_said_and_does_no_harm(open_daemon):
+    done = task(open_daemon, {"call": "lie", "args": {"call": 4711}})
     assert (done.code, done.lines[-1]) == (0, "result None")
-    assert "has answered a call that nobody made: %r" % (call,) in done.out
+    assert "has answered a call that nobody made: 4711" in done.out
 
 
-def test_a_cast_is_not_waited_for(open_daemon):
-    begin = time.monotonic()
-    assert task(open_daemon, {"cast": "sleep", "args": {"seconds": 3}}).code == 0
-    assert time.monotonic() - begin < 3
+def test_a_cast_is_not_waited_for(open_daemon, tmp_path):
+    assert task(open_daemon, {"cast": "execute", "args": until_it_exists(tmp_path / "enough")}).code == 0
+    (tmp_path / "enough").touch()
     assert task(open_daemon, {"call": "echo", "args": {"value": 1}}).lines[-1] == "result 1"
 
 
@@ -192,29 +232,12 @@ def test_an_application_with_its_own_event_loop(kept):
     assert "result 'x'" in run(kept, {"call": "echo", "args": {"value": "x"}}, act="own loop").lines
 
 
-def test_an_application_is_asked_to_end_over_its_connection(kept):
-    assert "STDOUT: application ends" in run(kept, {"call": "pid"}).lines
-
-
-def test_a_client_in_a_python_without_site_and_environment(kept):
-    assert run(kept, {"call": "pid"}, flags=["-I", "-S"]).code == 0
-
-
 def test_the_bootstrap_can_be_execed(tmp_path):
     script = "exec(open(%r).read())" % openjd_adapt.client_script
     program = "import os; os.environ.update(OPENJD_ADAPT_PATH=%r, OPENJD_ADAPT_CLIENT=%r); %s"
     (tmp_path / "client.py").write_text("import openjd_adapt; print(openjd_adapt.__version__)")
     command = [sys.executable, "-I", "-S", "-c", program % (str(ROOT), str(tmp_path / "client.py"), script)]
-    assert subprocess.check_output(command, timeout=20).decode().strip() == openjd_adapt.__version__
-
-
-@pytest.mark.posix_only  # paths are mapped to this host's form
-def test_paths_are_mapped_in_the_application_by_the_adaptors_rules(kept):
-    rules = {
-        "path_mapping_rules": [{"source_path_format": "WINDOWS", "source_path": "Z:\\", "destination_path": "/mnt/z"}]
-    }
-    data = json.dumps({"call": "map_path", "args": {"path": "z:\\a\\b"}})
-    assert "result '/mnt/z/a/b'" in kept("run", "--path-mapping-rules", json.dumps(rules), "--run-data", data).lines
+    assert subprocess.check_output(command, timeout=HANG_SECONDS).decode().strip() == openjd_adapt.__version__
 
 
 def test_lines_are_watched_as_declared(open_daemon):
@@ -231,9 +254,8 @@ def test_lines_are_watched_as_declared(open_daemon):
 
 def test_what_the_application_prints_before_it_answers_comes_before_what_the_task_prints_then(open_daemon):
     lines = ["line %d" % number for number in range(300)]
-    for _ in range(20):
-        done = task(open_daemon, {"call": "lines", "args": {"lines": lines}})
-        assert done.lines == [*("STDOUT: " + line for line in lines), "result None"]
+    done = task(open_daemon, {"call": "lines", "args": {"lines": lines}, "repeat": 20})
+    assert done.lines == [*("STDOUT: " + line for line in lines), "result None"] * 20
 
 
 def test_a_fatal_line_fails_the_running_task_with_its_text(open_daemon):
@@ -252,7 +274,8 @@ def test_progress_of_the_client_is_limited_and_its_last_value_never_lost(open_da
 
 
 @pytest.mark.posix_only  # /proc
-def test_10000_calls_in_a_row_cost_no_memory_threads_or_descriptors(open_daemon):
+@pytest.mark.parametrize("calls", [2000, pytest.param(10_000, marks=pytest.mark.long)])
+def test_thousands_of_calls_in_a_row_cost_no_memory_threads_or_descriptors(open_daemon, calls):
     def facts():
         worker = json.loads(open_daemon.daemon("status", "--json").out)["worker_pid"]
         found = []
@@ -266,9 +289,9 @@ def test_10000_calls_in_a_row_cost_no_memory_threads_or_descriptors(open_daemon)
 
     assert task(open_daemon, {"times": 1000}).code == 0
     before = facts()
-    assert task(open_daemon, {"times": 10_000}, timeout=110).code == 0
+    assert task(open_daemon, {"times": calls}).code == 0
     for (resident, *rest), (later, *later_rest) in zip(before, facts()):
-        assert later - resident < 1024 and later_rest == rest
+        assert later - resident < calls // 10 and later_rest == rest
 
 
 # Other clients
@@ -319,19 +342,22 @@ def test_another_users_client_is_kept_out_by_the_folder_and_by_its_uid(open_daem
         "    print(type(error).__name__)\n"
     )
     command = [sys.executable, "-c", program, path]
-    assert subprocess.check_output(command, timeout=20).strip() == b"PermissionError"
+    assert subprocess.check_output(command, timeout=HANG_SECONDS).strip() == b"PermissionError"
     os.chmod(os.path.dirname(path), 0o755)
     os.chmod(path, 0o777)
-    assert subprocess.check_output(command, timeout=20).strip() == b"b''"  # connected, and dropped for its uid
+    # Connected, and dropped for its uid.
+    assert subprocess.check_output(command, timeout=HANG_SECONDS).strip() == b"b''"
+    os.chmod(path, 0o600)
+    os.chmod(os.path.dirname(path), 0o700)
     assert task(open_daemon, {"call": "pid"}).code == 0
 
 
 @pytest.mark.posix_only  # AF_UNIX
-@pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\n\r\n", b"\0\0\0\x20\0\0\0\0{"])
-def test_a_client_that_talks_nonsense_or_dies_in_a_frame_does_no_harm(open_daemon, data):
-    connection = server(open_daemon)
-    connection.sendall(data)
-    connection.close()
+def test_a_client_that_talks_nonsense_or_dies_in_a_frame_does_no_harm(open_daemon):
+    for data in (b"GET / HTTP/1.1\r\n\r\n", b"\0\0\0\x20\0\0\0\0{"):
+        connection = server(open_daemon)
+        connection.sendall(data)
+        connection.close()
     assert task(open_daemon, {"call": "pid"}).code == 0
 
 
@@ -345,5 +371,5 @@ def test_a_client_of_another_wire_version_is_told_both(open_daemon):
 
 def test_a_client_without_an_adaptor_says_so():
     command = [sys.executable, "-c", "from openjd_adapt import Client; Client()"]
-    done = subprocess.run(command, cwd=str(ROOT), stderr=subprocess.PIPE, timeout=20)
+    done = subprocess.run(command, cwd=str(ROOT), stderr=subprocess.PIPE, timeout=HANG_SECONDS)
     assert b"OPENJD_ADAPT_SERVER is not set; was this application started by one?" in done.stderr

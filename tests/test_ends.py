@@ -13,13 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from openjd_adapt import system, vigil
+from openjd_adapt import system
 
-from .conftest import read_until
+from .conftest import read_until, wait_until
+from .hurry import hurry
 from .test_daemon import task
-
-#: Two looks, the second of which finds the same, and the daemon's own stop, on a busy machine.
-NOTICED_SECONDS = vigil.LOOK_SECONDS * (vigil.LOOKS + 1) + 10
 
 
 def status(farm):
@@ -53,73 +51,83 @@ def phases_of(path):
     )
 
 
-def test_a_daemon_whose_connection_file_is_gone_stops_cleans_up_and_ends(farm):
+@pytest.fixture
+def watchful(farm):
+    """A farm whose daemons look often whether what they stand on is there."""
+    hurry(farm, 0.1, "vigil.LOOK_SECONDS")
+    return farm
+
+
+def test_a_daemon_whose_connection_file_is_gone_stops_cleans_up_and_ends(watchful):
+    farm = watchful
     farm.daemon("start", "--init-data", phases_of(farm.folder / "notes"))
     take_away(farm.file)
-    farm.wait_until_nothing_is_left(NOTICED_SECONDS)
+    farm.wait_until_nothing_is_left()
     assert (farm.folder / "notes").read_text() == "stop cleanup "
     assert sorted(path.name for path in farm.folder.glob("[!w]*")) == ["notes"]
 
 
 @pytest.mark.posix_only  # Windows removes no folder in which a file is open; the next test is for it, too
-def test_a_daemon_whose_session_folder_is_gone_stops_cleans_up_and_ends(farm):
+def test_a_daemon_whose_session_folder_is_gone_stops_cleans_up_and_ends(watchful):
+    farm = watchful
     session = farm.folder / "session"
     session.mkdir()
     farm.env["OPENJD_SESSION_WORKING_DIR"] = str(session)
     done = farm("daemon", "start", "--init-data", phases_of(farm.folder / "notes"))
     assert done.code == 0 and str(session) in done.out
     shutil.rmtree(str(session))
-    farm.wait_until_nothing_is_left(NOTICED_SECONDS)
+    farm.wait_until_nothing_is_left()
     assert (farm.folder / "notes").read_text() == "stop cleanup "
 
 
-def test_a_session_folder_elsewhere_ends_the_daemon_too(farm):
+def test_a_session_folder_elsewhere_ends_the_daemon_too(watchful):
+    farm = watchful
     session = farm.folder / "session"
     session.mkdir()
     farm.env["OPENJD_SESSION_WORKING_DIR"] = str(session)
     farm.daemon("start")
     session.rmdir()
-    farm.wait_until_nothing_is_left(NOTICED_SECONDS)
+    farm.wait_until_nothing_is_left()
     done = farm.daemon("run")
     assert done.code == 3 and "its session's folder is gone" in done.err
     assert "INFO: on_cleanup" in done.lines
 
 
-def test_a_task_that_runs_when_the_connection_file_goes_is_canceled_and_told_why(farm):
+def test_a_task_that_runs_when_the_connection_file_goes_is_canceled_and_told_why(watchful):
+    farm = watchful
     farm.daemon("start")
-    process = farm.daemon_popen("run", "--run-data", '{"do": "sleep", "seconds": 60}')
+    process = farm.daemon_popen("run", "--run-data", '{"do": "sleep", "seconds": 300}')
     read_until(process.stdout, "sleeping")
     take_away(farm.file)
-    done = farm.finish(process, NOTICED_SECONDS)
+    done = farm.finish(process)
     assert done.code == 4 and "as its connection file is gone" in done.err
 
 
 def test_another_daemons_file_in_its_place_ends_the_first_and_spares_the_second(farm):
+    hurry(farm, 1.0, "vigil.LOOK_SECONDS")  # time for the second to be in place when the first looks
     farm.daemon("start")
     first = processes(farm)
     take_away(farm.file)
     assert farm.daemon("start").code == 0
     second = processes(farm)
-    end = time.monotonic() + NOTICED_SECONDS
-    while set(farm.pids()) & set(first.values()):
-        assert time.monotonic() < end
-        time.sleep(0.1)
+    wait_until(lambda: not set(farm.pids()) & set(first.values()))
     assert processes(farm) == second
     assert farm.daemon("stop").code == 0
 
 
 def test_a_daemon_without_a_task_for_its_idle_timeout_stops_and_its_file_tells_so(farm):
     assert farm.daemon("start", "--idle-timeout", "0.5").code == 0
-    farm.wait_until_nothing_is_left(10)
+    farm.wait_until_nothing_is_left()
     done = farm.daemon("run")
     assert done.code == 3 and done.lines == ["INFO: on_stop", "INFO: on_cleanup"]
     assert "it was stopped after 0.5 s without a task" in done.err
     assert farm.daemon("stop").code == 0 and list(farm.folder.glob("connection*")) == []
 
 
+@pytest.mark.long  # test_desk shows it without a process
 def test_the_idle_timeout_does_not_end_a_task_that_runs_longer(farm):
-    farm.daemon("start", "--idle-timeout", "4")
-    done = farm.daemon("run", "--run-data", '{"do": "sleep", "seconds": 5.5}')
+    farm.daemon("start", "--idle-timeout", "8")
+    done = farm.daemon("run", "--run-data", '{"do": "sleep", "seconds": 10}')
     assert done.code == 0 and done.lines == ["sleeping", "slept"]
     assert farm.daemon("stop").code == 0
 
@@ -131,19 +139,21 @@ def test_an_idle_timeout_that_is_no_number_of_seconds_is_bad_input(farm, value):
 
 
 @pytest.mark.posix_only  # SIGTERM
-@pytest.mark.parametrize("whom", ["guardian", "keeper", "worker", "all"])
-def test_sigterm_to_any_process_of_a_daemon_cancels_stops_and_cleans_up(farm, whom):
+@pytest.mark.parametrize(
+    "whom, word, code", [("guardian", "run", 3), ("keeper", "stop", 0), ("worker", "run", 3), ("all", "run", 3)]
+)
+def test_sigterm_to_any_process_of_a_daemon_cancels_stops_and_cleans_up(farm, whom, word, code):
     farm.daemon("start")
-    process = farm.daemon_popen("run", "--run-data", '{"do": "sleep", "seconds": 60}')
+    process = farm.daemon_popen("run", "--run-data", '{"do": "sleep", "seconds": 300}')
     read_until(process.stdout, "sleeping")
     for name, pid in processes(farm).items():
         if whom in (name, "all"):
             os.kill(pid, signal.SIGTERM)
-    done = farm.finish(process, 20)
+    done = farm.finish(process)
     assert done.code == 4 and "the daemon stops by SIGTERM" in done.err
-    farm.wait_until_nothing_is_left(10)
-    after = farm.daemon("run")
-    assert after.code == 3 and "it was stopped by SIGTERM" in after.err
+    farm.wait_until_nothing_is_left()
+    after = farm.daemon(word)
+    assert after.code == code and "it was stopped by SIGTERM" in after.err
     assert after.lines == ["INFO: on_stop", "INFO: on_cleanup"]
 
 
@@ -151,15 +161,13 @@ def test_sigterm_to_any_process_of_a_daemon_cancels_stops_and_cleans_up(farm, wh
 def test_sigterm_to_a_daemon_ends_it_by_the_schedulers_deadline_whatever_the_task_does(farm):
     farm.env["OPENJD_SESSION_WORKING_DIR"] = str(farm.folder)
     farm.daemon("start")
-    process = farm.daemon_popen("run", "--run-data", '{"do": "ignore_cancel", "seconds": 60}')
+    process = farm.daemon_popen("run", "--run-data", '{"do": "ignore_cancel", "seconds": 300}')
     read_until(process.stdout, "ignoring")
-    end = time.gmtime(time.time() + 3)
+    end = time.gmtime(time.time() + 2)
     (farm.folder / "cancel_info.json").write_text(json.dumps({"NotifyEnd": time.strftime("%Y-%m-%dT%H:%M:%SZ", end)}))
-    begin = time.monotonic()
     os.kill(processes(farm)["keeper"], signal.SIGTERM)
-    farm.finish(process, 20)
-    farm.wait_until_nothing_is_left(20)
-    assert time.monotonic() - begin < 8
+    farm.finish(process)
+    farm.wait_until_nothing_is_left()
 
 
 @pytest.mark.posix_only  # fork
@@ -169,10 +177,10 @@ def test_a_forked_child_of_the_adaptor_dies_of_sigterm_and_the_daemon_does_not(s
 
 
 def test_a_start_that_another_command_stops_is_canceled_and_not_failed(farm):
-    process = farm.daemon_popen("start", "--init-data", '{"on_start": {"do": "sleep", "seconds": 60}}')
+    process = farm.daemon_popen("start", "--init-data", '{"on_start": {"do": "sleep", "seconds": 300}}')
     read_until(process.stdout, "sleeping")
     assert farm.daemon("stop").code == 0
-    done = farm.finish(process, 20)
+    done = farm.finish(process)
     assert done.code == 4 and "openjd_fail" not in done.out
 
 

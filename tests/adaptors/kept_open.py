@@ -6,7 +6,7 @@ import os
 import sys
 
 import openjd_adapt
-from openjd_adapt import ApplicationAdaptor, Fatal, Ignore, Progress, Status, Warn
+from openjd_adapt import ApplicationAdaptor, Fatal, Ignore, Progress, Status, Warn, patience
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -26,6 +26,7 @@ class KeptOpen(ApplicationAdaptor):
         self.start_timeout = self.init_data.get("start_timeout")
         self.run_timeout = self.init_data.get("run_timeout")
         self.stop_timeout = self.init_data.get("stop_timeout", 5)
+        patience.EXIT_SECONDS = self.init_data.get("exit_seconds", patience.EXIT_SECONDS)
 
     def get_command(self):
         python = self.init_data.get("python", sys.executable)
@@ -46,5 +47,6 @@ class KeptOpen(ApplicationAdaptor):
             for number in range(run_data["times"]):
                 assert self.app.call("echo", value=number) == number
         else:
-            result = self.app.call(run_data["call"], run_data.get("timeout"), **run_data.get("args", {}))
-            print("result %r" % (result,))
+            for _ in range(run_data.get("repeat", 1)):
+                result = self.app.call(run_data["call"], run_data.get("timeout"), **run_data.get("args", {}))
+                print("result %r" % (result,))

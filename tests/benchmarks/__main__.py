@@ -12,6 +12,7 @@ over a socket pair. A line is 100 bytes long, and its time is net of the same co
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import statistics
 import sys
@@ -23,7 +24,8 @@ from .sides import Side, make_reference
 
 
 def measure(sides: list, groups: list, rounds: int) -> dict:
-    """By figure and side, all values: seconds, or bytes where the name begins with "memory"."""
+    """By figure and side, all values: seconds; bytes where the name begins with "memory"; starts of a bare interpreter
+    where with "starts"; multiples where with "times"."""
     found: dict = {}
     for _ in range(rounds):
         for group in groups:
@@ -44,6 +46,8 @@ def cell(figure: str, values: list) -> str:
     """Median, minimum and maximum in a unit that leaves them readable."""
     if figure.startswith("memory"):
         units = [("MB", 1e6), ("kB", 1e3), ("B", 1)]
+    elif figure.startswith(("starts", "times")):
+        units = [("x", 1)]
     else:
         units = [("s", 1), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9)]
     middle = statistics.median(values)
@@ -100,6 +104,8 @@ def main() -> None:
     parser.add_argument("--plot", metavar="FILE", help="draw the ratios, into .svg or .png")
     parser.add_argument("--check", action="store_true", help="fail where a ratio is far below what was reached")
     options = parser.parse_args()
+    if options.plot and importlib.util.find_spec("matplotlib") is None:
+        parser.error('--plot needs matplotlib: pip install ".[dev]"')
     with tempfile.TemporaryDirectory(prefix="openjd_adapt-bench-") as name:
         folder = Path(name)
         python = options.reference or make_reference(folder / "venv")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import statistics
 import subprocess
 import time
+from pathlib import Path
 
 from .sides import Side
 
@@ -15,6 +19,7 @@ LINES = {"ours": 2_000_000, "reference": 60_000}
 WATCHED = {"ours": 400_000, "reference": 40_000}
 RECORDS = {"ours": 200_000, "reference": 50_000}
 STAMPS = 40
+CROWD = "i=0; while [ $i -lt 1000 ]; do sleep 600 & i=$((i + 1)); done; echo there; wait"
 UNREAD = {"ours": 1_000_000, "reference": 20_000}
 
 
@@ -28,12 +33,9 @@ def net(seconds: float, empty: float) -> float:
 
 
 def interpreter(side: Side) -> dict:
-    begin = time.perf_counter()
-    side.popen([side.python, "-c", ""]).communicate()
-    bare = time.perf_counter() - begin
     code = "import time; begin = time.perf_counter(); %s; print(time.perf_counter() - begin)" % side.entry_point
     out, _ = side.popen([side.python, "-c", code]).communicate()
-    return {"floor: a bare interpreter": [bare], "import of the entry point": [float(out)]}
+    return {"floor: a bare interpreter": [side.bare()], "import of the entry point": [float(out)]}
 
 
 def commands(side: Side) -> dict:
@@ -47,6 +49,34 @@ def commands(side: Side) -> dict:
     return found
 
 
+def starts(side: Side) -> dict:
+    """Whole commands in starts of a bare interpreter, one of which is measured before each of them."""
+    acts = {
+        "run": lambda: side.seconds(*side.run()),
+        "daemon start": side.start,
+        "daemon run": lambda: side.seconds(*side.task()),
+        "daemon stop": side.stop,
+    }
+    found: dict = {}
+    for _ in range(3):
+        for name, act in acts.items():
+            bare = side.bare()
+            found.setdefault("starts: " + name, []).append(act() / bare)
+    return found
+
+
+def crowd(side: Side) -> dict:
+    """``run`` beside a thousand more processes, as a multiple of the same without them."""
+    alone = statistics.median(side.seconds(*side.run()) for _ in range(5))
+    crowd = subprocess.Popen(["sh", "-c", CROWD], stdout=subprocess.PIPE, start_new_session=True)
+    try:
+        crowd.stdout.readline()
+        return {"times: run beside 1,000 processes": [side.seconds(*side.run()) / alone for _ in range(5)]}
+    finally:
+        os.killpg(crowd.pid, signal.SIGKILL)
+        crowd.communicate()
+
+
 def latencies(side: Side) -> list:
     found = []
     with side.popen(side.command(*side.task(stamps=STAMPS))) as process:
@@ -57,6 +87,26 @@ def latencies(side: Side) -> list:
     return found
 
 
+def ends(side: Side) -> dict:
+    """Seconds from ``kill -9`` of the process that a daemon's file names until all of it, its task and that one's
+    process are dead. What the reference leaves then does not end by itself."""
+    if side.name == "reference":
+        return {}
+    found = []
+    for _ in range(5):
+        side.start()
+        with side.popen(side.command(*side.task(command=["sh", "-c", "echo up; sleep 600"]))) as process:
+            while b"up" not in process.stdout.readline():
+                pass
+            os.kill(json.loads(Path(side.file[1]).read_text().splitlines()[0])["pid"], signal.SIGKILL)
+            begin = time.perf_counter()
+            while side.pids():
+                time.sleep(0.001)
+            found.append(time.perf_counter() - begin)
+        side.stop()
+    return {"kill -9 until all is dead": found}
+
+
 def streams(side: Side) -> dict:
     """Seconds for each line, net of what the same command takes without any."""
     found = {"floor: a line through cat": [piped(LINES["ours"])]}
@@ -65,6 +115,9 @@ def streams(side: Side) -> dict:
     for callbacks in (10, 50):
         data = {"command": producer(WATCHED[side.name]), "callbacks": callbacks}
         found["a line, run, %d callbacks" % callbacks] = [per_line(side, side.run(**data), WATCHED, alone)]
+    found["a line, run, 50 patterns by watch"] = [
+        per_line(side, side.run(watched=producer(WATCHED[side.name])), WATCHED, alone)
+    ]
     found["a log record, run"] = [per_line(side, side.run(records=RECORDS[side.name]), RECORDS, alone)]
     side.start()
     try:
@@ -121,7 +174,10 @@ def data(side: Side) -> dict:
     return side.script("data", "5")
 
 
-GROUPS = {function.__name__: function for function in (interpreter, commands, streams, unread, actions, paths, data)}
+GROUPS = {
+    function.__name__: function
+    for function in (interpreter, commands, starts, crowd, ends, streams, unread, actions, paths, data)
+}
 #: By figure: the ratio to the reference that was asked for, the one that was aimed at, and the one below which
 #: something has gone wrong, whatever else the machine does meanwhile.
 RATIOS = {

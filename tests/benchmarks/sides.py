@@ -18,6 +18,7 @@ ADAPTOR = """
 import logging, re, time
 {imports}
 log = logging.getLogger(__name__)
+PATTERN = r"^Pass %d: ([0-9]+)%% of frame"
 class Bench(Adaptor):
     @property
     def integration_data_interface_version(self):
@@ -30,13 +31,29 @@ class Bench(Adaptor):
         for number in range(data.get("records", 0)):
             log.info("record %d", number)
         if "command" in data:
-            callbacks = [RegexCallback([re.compile(r"^Pass %d: ([0-9]+)%% of frame" % n)], print)
-                         for n in range(data.get("callbacks", 0))]
-            with LoggingSubprocess(args=data["command"], stdout_handler=RegexHandler(callbacks)):
+            patterns = [PATTERN % n for n in range(data.get("callbacks", 0))]
+            handler = RegexHandler([RegexCallback([re.compile(pattern)], print) for pattern in patterns])
+            with LoggingSubprocess(args=data["command"], stdout_handler=handler):
+                pass
+        if "watched" in data:
+            watching = Watching({{}})
+            with LoggingSubprocess(args=data["watched"], stdout_handler=watching.line_handler):
                 pass
         if "marker" in data:
             open(data["marker"], "w").close()
 """
+#: The same patterns as declarations, and what the reference has in their place.
+WATCHING = {
+    "ours": """
+class Watching(Bench):
+    watch = [Warn(PATTERN % n) for n in range(50)]
+""",
+    "reference": """
+class Watching:
+    def __init__(self, init_data):
+        self.line_handler = RegexHandler([RegexCallback([re.compile(PATTERN % n)], print) for n in range(50)])
+""",
+}
 NAMES = {
     "ours": ("openjd_adapt", "openjd_adapt", "openjd_adapt", "openjd_adapt"),
     "reference": tuple("openjd.adaptor_runtime" + part for part in ("", ".adaptors", ".app_handlers", ".process")),
@@ -44,6 +61,7 @@ NAMES = {
 IMPORTS = """from {1} import Adaptor, SemanticVersion
 from {2} import RegexCallback, RegexHandler
 from {3} import LoggingSubprocess"""
+EXTRA = {"ours": "\nfrom openjd_adapt import Warn", "reference": ""}
 
 
 class Side:
@@ -56,7 +74,9 @@ class Side:
         package = self.home / "Bench"
         package.mkdir(parents=True)
         names = NAMES[name]
-        (package / "__init__.py").write_text(ADAPTOR.format(imports=IMPORTS.format(*names)))
+        (package / "__init__.py").write_text(
+            ADAPTOR.format(imports=IMPORTS.format(*names) + EXTRA[name]) + WATCHING[name]
+        )
         (package / "__main__.py").write_text(
             "from %s import EntryPoint\nfrom . import Bench\nEntryPoint(Bench).start()\n" % names[0]
         )
@@ -88,6 +108,12 @@ class Side:
         assert code == 0, (self.name, arguments, code)
         return seconds
 
+    def bare(self) -> float:
+        """How long the same Python takes for nothing."""
+        begin = time.perf_counter()
+        self.popen([self.python, "-c", "pass"]).communicate()
+        return time.perf_counter() - begin
+
     def lines(self, *arguments: str) -> tuple:
         """How long a command takes whose output a program in C reads, and how many lines that has got."""
         begin = time.perf_counter()
@@ -108,12 +134,12 @@ class Side:
     def stop(self) -> float:
         seconds = self.seconds("daemon", "stop", *self.file)
         end = time.monotonic() + 20
-        while self._pids() and time.monotonic() < end:
+        while self.pids() and time.monotonic() < end:
             time.sleep(0.01)
         Path(self.file[1]).unlink(missing_ok=True)  # the reference may leave it
         return seconds
 
-    def _pids(self) -> list:
+    def pids(self) -> list:
         """The processes of this side."""
         found = []
         for entry in Path("/proc").iterdir():
@@ -125,12 +151,13 @@ class Side:
         return found
 
     def memory(self, spare: int = 0) -> int:
-        """The bytes of memory that the processes of this side, but for ``spare``, hold for themselves alone."""
+        """The bytes of memory that the processes of this side, but for ``spare``, take: Pss, where a page that several
+        processes share counts for each of them by its part."""
         total = 0
-        for pid in self._pids():
+        for pid in self.pids():
             if pid != spare:
                 for line in Path("/proc/%d/smaps_rollup" % pid).read_text().splitlines():
-                    total += int(line.split()[1]) * 1024 if line.startswith("Anonymous:") else 0
+                    total += int(line.split()[1]) * 1024 if line.startswith("Pss:") else 0
         return total
 
     def script(self, name: str, *arguments: str) -> dict:
