@@ -27,17 +27,17 @@ import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from .conftest import ADAPTORS, Farm
+from .conftest import ADAPTORS, HANG_SECONDS, Farm
 
 NONE, DEAD, LOADING, IDLE, BUSY = "none", "dead", "loading", "idle", "busy"
 ANY = (NONE, DEAD, LOADING, IDLE, BUSY)
 #: A line of an adaptor's, whole, and what a piece of one looks like.
 LINE = re.compile(rb"(?:INFO: |STDOUT: )?L:(\d+[a-z]):(\d+):x*;")
 PIECE = re.compile(rb"L:\d+[a-z]:\d|xxxxxxxxx")
-#: Within how many seconds commands end that have nothing to wait for, that end a task, and that end a daemon.
-BRIEF, TASK, STOP = 15, 30, 45
-#: How long, in seconds, the dead may take to be gone.
-GRACE = 2.0
+#: Within how many seconds commands end that have nothing to wait for or end a task, that end a daemon (whose task may
+#: ignore its cancel for 30), and how long the dead may take to be gone: only a hang takes as long.
+BRIEF = TASK = GRACE = HANG_SECONDS
+STOP = 2 * HANG_SECONDS
 ENDLESS = 10**6
 TMPFS_BYTES = 16 * 1024 * 1024
 
@@ -147,7 +147,7 @@ class Command:
         except subprocess.TimeoutExpired:
             raise Fault("%s has not ended within %g s" % (self, bound)) from None
         for reader in self._readers:
-            reader.join(5)
+            reader.join(BRIEF)
             if reader.is_alive():
                 raise Fault("%s has ended, but somebody holds its output" % self)
         return code
@@ -615,9 +615,6 @@ def remove_the_file(life: Life) -> str:
     if life.front:
         life.front.codes |= {1, 4}
         life.finish_front()
-    end = time.monotonic() + 15
-    while life.pids() and time.monotonic() < end:
-        time.sleep(0.05)
     life.situation = NONE
     life.expect_nothing(what="without its connection file")
     return "it has ended"

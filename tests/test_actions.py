@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 
@@ -28,7 +27,13 @@ from openjd_adapt.meter import Meter
 from openjd_adapt.testing import Session
 from openjd_adapt.wire import Decoder, encode, hello
 
-from .conftest import ADAPTORS, ROOT, read_until, wait_until
+from .conftest import ADAPTORS, HANG_SECONDS, ROOT, read_until, wait_until
+
+
+@pytest.fixture(autouse=True)
+def nothing_waits(monkeypatch):
+    """No progress that an earlier test of this process has reported is still to be said."""
+    monkeypatch.setattr(Meter, "waiting", None)
 
 
 def test_an_action_survives_its_text():
@@ -112,7 +117,7 @@ def test_the_references_client_takes_the_actions_of_a_queue_until_it_is_closed(w
     queue.enqueue_action(Action("map", {"path": "/a/x"}))
     queue.enqueue_action(Action("close"))
     command = [sys.executable, "-c", CLIENT, server.server_path, where]
-    out = subprocess.check_output(command, cwd=str(ROOT), timeout=20).decode()
+    out = subprocess.check_output(command, cwd=str(ROOT), timeout=HANG_SECONDS).decode()
     assert out.splitlines() == [
         'Performing the action {"name": "hello", "args": {"frame": 1}}',
         "hello {'frame': 1}",
@@ -126,7 +131,7 @@ def test_the_references_client_takes_the_actions_of_a_queue_until_it_is_closed(w
     ]
     assert len(queue) == 0  # the application has taken everything
     server.shutdown()
-    thread.join(5)
+    thread.join(HANG_SECONDS)
     assert not thread.is_alive()
     assert not os.path.exists(os.path.dirname(server.server_path))
 
@@ -151,13 +156,13 @@ def served():
         made = []
         making = threading.Thread(target=lambda: made.append(Quiet(server.server_path)))
         making.start()
-        making.join(10)
+        making.join(HANG_SECONDS)
         return server, made[0]
 
     yield serve
     for server, thread in servers:
         server.shutdown()
-        thread.join(10)
+        thread.join(HANG_SECONDS)
 
 
 @pytest.mark.posix_only
@@ -201,14 +206,14 @@ def test_an_application_that_lets_an_action_lie_and_then_says_nonsense_ends_no_s
     connection.sendall(b"\0\0\0\3\0\0\0\0bad")
     gone = threading.Event()
     server.on_gone = gone.set
-    assert gone.wait(10)
+    assert gone.wait(HANG_SECONDS)
     client = Client(server.server_path)  # and the next one is served
     server.actions_queue.enqueue_action(Action("echo", {}))
-    assert client.take(10)["action"] == "echo"
+    assert client.take(HANG_SECONDS)["action"] == "echo"
     client.close()
     connection.close()
     server.shutdown()
-    thread.join(10)
+    thread.join(HANG_SECONDS)
 
 
 @pytest.fixture
@@ -273,9 +278,9 @@ def test_an_application_that_was_interrupted_in_mid_sentence_says_no_more(asked)
     gone = threading.Event()
     server.on_gone = gone.set
     slow = threading.Event()
-    server.on_message = lambda message: slow.wait(20)
+    server.on_message = lambda message: slow.wait(HANG_SECONDS)
     client.status("a")
-    frame = encode({"status": "x" * 30_000_000})
+    frame = encode({"status": "x" * 5_000_000})
 
     def interrupt(number, frame):
         raise KeyboardInterrupt
@@ -288,14 +293,14 @@ def test_an_application_that_was_interrupted_in_mid_sentence_says_no_more(asked)
     finally:
         signal.signal(signal.SIGALRM, before)
         slow.set()
-    assert gone.wait(10) and client.take(None) is None
+    assert gone.wait(HANG_SECONDS) and client.take(None) is None
 
 
 def test_an_application_with_a_loop_of_its_own_is_handed_nothing_before_it_polls_again(asked):
     server, client, sent, answered = asked
     server.actions_queue.enqueue_action(Action("abs_of", {"value": -1}, 1))
-    assert client.poll_once(10)
-    assert answered.wait(10)
+    assert client.poll_once(HANG_SECONDS)
+    assert answered.wait(HANG_SECONDS)
     server.actions_queue.enqueue_action(Action("abs_of", {"value": -2}, 2))
     assert server.actions_queue.withdraw(2)  # whoever has called gives up before the application has looked
     assert sent == [[{"next": True}], [{"answer": 1, "result": 1}]]
@@ -315,17 +320,18 @@ def test_an_application_that_is_driven_by_its_standard_input(farm):
 def test_an_answer_that_comes_after_its_task_is_given_up_is_not_taken_for_the_next_ones(farm, way):
     farm.adaptor = str(ADAPTORS / "prompt.py")
     farm.daemon("start")
-    data = {"line": "slow 2", "timeout": 60 if way == "a cancel" else 0.3}
+    data = {"line": "slow", "timeout": 300 if way == "a cancel" else 0.2}
     process = farm.daemon_popen("run", "--run-data", json.dumps(data))
     if way == "a cancel":
         read_until(process.stdout, "thinking")
         assert farm.daemon("cancel").code == 0
     done = farm.finish(process)
     assert (done.code, "openjd_fail" in done.out) == ((4, False) if way == "a cancel" else (1, True)), done
+    (farm.folder / "enough").touch()
     for line in ("one", "two"):
         done = farm.daemon("run", "--run-data", json.dumps({"line": line}))
         assert done.code == 0 and "matched %s" % line in done.lines, done
-        assert ("has answered 'slow 2', which nobody waits for any more" in done.out) == (line == "one"), done
+        assert ("has answered 'slow', which nobody waits for any more" in done.out) == (line == "one"), done
     assert farm.daemon("stop").code == 0
 
 
@@ -364,13 +370,13 @@ class Plain(Adaptor):
 
 
 @pytest.mark.parametrize("name", ["Command", "Handled", "Given", "Plain"])
-def test_the_lines_of_any_adaptors_processes_are_watched_as_declared(farm, name):
-    (farm.folder / "watching.py").write_text(WATCHING)
-    farm.adaptor = "%s:%s" % (farm.folder / "watching.py", name)
-    done = farm("run")
-    assert done.code == 1
-    assert done.lines.count("openjd_progress: 50") == 1 and "openjd_fail: no licence" in done.lines
-    assert ("handled 50" in done.lines) == (name == "Handled")
+def test_the_lines_of_any_adaptors_processes_are_watched_as_declared(name):
+    scope = {"__name__": "watching"}
+    exec(WATCHING, scope)
+    with Session(scope[name]) as session:
+        outcome = session.run()
+    assert (outcome.outcome, outcome.message, outcome.progress) == ("failed", "no licence", [50])
+    assert ("handled 50" in outcome.lines) == (name == "Handled")
 
 
 def test_a_span_scales_progress_to_a_part_of_the_task_and_ends_with_its_block(capsys):
@@ -418,7 +424,9 @@ def test_progress_that_waits_is_not_reported_after_newer_progress(capsys):
     runner = AdaptorRunner(adaptor=Reports({}))
     runner._start()
     runner._run({})
-    assert capsys.readouterr().out.splitlines() == ["openjd_progress: 10", "openjd_progress: 100"]
+    first, *between, last = capsys.readouterr().out.splitlines()
+    # On a slow machine the one that waits has had its time.
+    assert (first, last) == ("openjd_progress: 10", "openjd_progress: 100") and between in ([], ["openjd_progress: 20"])
 
 
 def test_progress_is_reported_soon_though_nothing_follows_by_a_thread_that_ends_with_the_task():
@@ -427,28 +435,31 @@ def test_progress_is_reported_soon_though_nothing_follows_by_a_thread_that_ends_
             self.report_progress(1)
             for percent in range(80, 91):
                 self.report_progress(percent)
-            self.sleep(10)
+            self.sleep(300)
             self.update_status(status_message="it was not reported before the end")
 
     before = threading.enumerate()
     with Session(Pauses) as session:
         outcome = session.run(cancel_at="openjd_progress: 90")
-        assert outcome.outcome == "canceled" and outcome.progress == [1, 90] and outcome.statuses == []
+        assert outcome.outcome == "canceled" and outcome.statuses == [], outcome
+        assert (outcome.progress[0], outcome.progress[-1]) == (1, 90)
         assert not any(thread.name == "progress" for thread in threading.enumerate() if thread not in before)
 
 
 def test_progress_that_no_value_follows_leaves_no_thread_and_what_comes_later_is_reported_again():
     class Slow(Adaptor):
         def on_run(self, run_data):
-            for percent in (1, 2):
-                self.report_progress(percent)
-            ticker = self._meter._ticker
-            ticker.join(30)
+            ticker = None
+            while ticker is None:  # on a slow machine not even these two come in quick succession
+                self.report_progress(1)
+                self.report_progress(2)
+                ticker = self._meter._ticker
+            ticker.join(HANG_SECONDS)
             assert not ticker.is_alive()
             self.report_progress(3)
 
     with Session(Slow) as session:
-        assert session.run().progress == [1, 2, 3]
+        assert session.run().progress[-2:] == [2, 3]
 
 
 # From the queue to an application that waits
@@ -460,9 +471,7 @@ def waiting(served):
     server, client = served(RulesOnly())
     connection = client._connect()
     assert connection.take(0.01) is None
-    end = time.monotonic() + 10
-    while not server._asked and time.monotonic() < end:
-        time.sleep(0.001)
+    wait_until(lambda: server._asked)
     return server, connection
 
 
@@ -475,7 +484,7 @@ def test_a_waiting_application_gets_a_small_action_without_the_servers_thread(wa
         assert rung == [] and len(server.actions_queue) == 0
         server.actions_queue.enqueue_action(Action("two"))  # it has not asked again
         assert rung == ["rung"] and len(server.actions_queue) == 1
-    assert [connection.take(10)["action"] for _ in range(2)] == ["one", "two"]
+    assert [connection.take(HANG_SECONDS)["action"] for _ in range(2)] == ["one", "two"]
 
 
 @pytest.mark.parametrize(
@@ -485,9 +494,9 @@ def test_what_cannot_be_sent_at_once_holds_up_nothing(waiting, odd):
     server, connection = waiting
     server.actions_queue.enqueue_action(odd)
     server.actions_queue.enqueue_action(Action("next"))
-    names = [connection.take(10)["action"]]
+    names = [connection.take(HANG_SECONDS)["action"]]
     if odd.name == "large":
-        names.append(connection.take(10)["action"])
+        names.append(connection.take(HANG_SECONDS)["action"])
     assert names == [odd.name] * (odd.name == "large") + ["next"]
 
 
@@ -501,7 +510,7 @@ def test_many_threads_enqueue_and_each_action_comes_once_and_in_its_threads_orde
     threads = [threading.Thread(target=enqueue, args=(name,), daemon=True) for name in "abcd"]
     for thread in threads:
         thread.start()
-    taken = [connection.take(10) for _ in range(800)]
+    taken = [connection.take(HANG_SECONDS) for _ in range(800)]
     for name in "abcd":
         assert [item["args"]["number"] for item in taken if item["action"] == name] == list(range(200))
     assert len(server.actions_queue) == 0

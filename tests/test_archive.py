@@ -18,7 +18,7 @@ from .conftest import ADAPTORS, ROOT
 
 #: Of the README; other Pythons that are here run the archive that this one has compiled.
 PYTHONS = sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/3.*/bin/python")))
-PYTHONS = [path for path in PYTHONS if "/3.6." not in path]
+PYTHONS = [pytest.param(path, marks=pytest.mark.long) for path in PYTHONS if "/3.6." not in path]
 SESSION = ["session", "--init-data", "{output: renders/####.png, width: 16, height: 10}", "--each", "frame=1-2"]
 
 

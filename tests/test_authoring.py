@@ -16,7 +16,7 @@ import pytest
 from openjd_adapt import InputError
 from openjd_adapt.authoring import axes, expand
 
-from .conftest import ADAPTORS, read_until
+from .conftest import ADAPTORS, HANG_SECONDS, read_until
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ sys.exit(authoring.rehearse([sys.executable, "-m", "openjd_adapt", "--adaptor", 
 
 def rehearse(farm, change, data):
     command = [sys.executable, "-c", REHEARSAL % (change, farm.adaptor, data)]
-    done = subprocess.run(command, env=farm.env, cwd=str(farm.folder), stdout=subprocess.PIPE, timeout=60)
+    done = subprocess.run(command, env=farm.env, cwd=str(farm.folder), stdout=subprocess.PIPE, timeout=HANG_SECONDS)
     return done.returncode, done.stdout.decode()
 
 
@@ -248,7 +248,7 @@ def test_a_signal_while_a_command_is_being_started_is_handed_on_to_it(farm):
         "    draw(self, name)\n"
         "authoring._Show._draw = cancel_then_draw"
     )
-    code, out = rehearse(farm, change, {"do": "sleep", "seconds": 50})
+    code, out = rehearse(farm, change, {"do": "sleep", "seconds": 300})
     assert code == 4 and "task 2" not in out and "\nstop " in out
 
 
@@ -263,12 +263,12 @@ def test_a_session_whose_terminal_is_closed_leaves_nothing(farm):
 
 @pytest.mark.posix_only
 def test_a_session_whose_output_nobody_reads_is_canceled_and_leaves_nothing(farm):
-    tasks = ['{"do": "sleep", "seconds": 1}', '{"do": "say", "text": "lost"}', '{"do": "sleep", "seconds": 300}']
+    tasks = ['{"do": "sleep", "seconds": 0.3}', '{"do": "say", "text": "lost"}', '{"do": "sleep", "seconds": 300}']
     process = farm.popen("session", *(word for task in tasks for word in ("--run-data", task)))
     read_until(process.stdout, "sleeping")
     process.stdout.close()
     shown = process.stderr.read().decode()
-    assert process.wait(60) == 4 and "Traceback" not in shown, shown
+    assert process.wait(HANG_SECONDS) == 4 and "Traceback" not in shown, shown
     farm.wait_until_nothing_is_left(0)
 
 
@@ -303,7 +303,7 @@ def test_a_command_that_cannot_tell_its_session_goes_without(farm):
 @pytest.mark.posix_only
 def test_a_terminal_that_is_gone_is_a_cancel_and_no_traceback(farm):
     ours, theirs = os.openpty()
-    tasks = ['{"do": "sleep", "seconds": 1}', '{"do": "say", "text": "lost"}', '{"do": "sleep", "seconds": 300}']
+    tasks = ['{"do": "sleep", "seconds": 0.3}', '{"do": "say", "text": "lost"}', '{"do": "sleep", "seconds": 300}']
     process = farm.popen("session", *(word for task in tasks for word in ("--run-data", task)), stdout=theirs)
     os.close(theirs)
     shown = b""
@@ -311,5 +311,5 @@ def test_a_terminal_that_is_gone_is_a_cancel_and_no_traceback(farm):
         shown += os.read(ours, 65536)
     os.close(ours)  # it leads a session of its own, and so gets no SIGHUP for that
     told = process.stderr.read().decode()
-    assert process.wait(60) == 4 and "Traceback" not in told, told
+    assert process.wait(HANG_SECONDS) == 4 and "Traceback" not in told, told
     farm.wait_until_nothing_is_left(0)

@@ -10,7 +10,7 @@ STEPS = 40
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", [11, 21])
 def test_whatever_comes_in_whatever_order_nothing_is_left_and_nothing_is_lost(seed):
     history = []

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import resource
+import select
 import signal
 import socket
 import subprocess
@@ -13,18 +16,62 @@ import time
 
 import pytest
 
-from openjd_adapt import address, cli, private_folder
+from openjd_adapt import address, cli, posix_endpoint, private_folder, system
 
-from .conftest import read_until
-from .test_ends import processes
+from .conftest import HANG_SECONDS, Farm, read_until, wait_until
+from .test_cli import nobody
 
 MONTH = "2592000"
-#: More than a pipe, a socket and what is sent ahead hold.
-MUCH = 60_000
+#: Lines of 100 bytes: more than a pipe, a socket and what is sent ahead hold.
+MUCH = 7_000
 
 
 def state(farm):
     return json.loads(farm.daemon("status", "--json").out)["state"]
+
+
+def keeper(farm):
+    return json.loads(farm.file.read_text().splitlines()[0])["pid"]
+
+
+def with_times(farm, **seconds):
+    """Have the commands wait for another time than the package does, so that the test need not."""
+    changes = ["%s = %r" % (name.replace("__", "."), value) for name, value in seconds.items()]
+    program = farm.folder / "timed.py"
+    program.write_text("\n".join(["from openjd_adapt import cli, frontend, posix_endpoint", *changes, "cli.main()"]))
+    farm.command = lambda *words: [*farm.python, str(program), "--adaptor", farm.adaptor, *words]
+
+
+class Stalled:
+    """The output of a command whose reader stalls."""
+
+    def __init__(self):
+        self.reader, self.writer = os.pipe()
+
+    def wait_until_full(self):
+        wait_until(lambda: not select.select([], [self.writer], [], 0)[1])
+
+    def read_all(self):
+        os.close(self.writer)
+        self.writer = None
+        with open(self.reader, "rb", closefd=False) as stream:
+            return stream.read().decode()
+
+    def close(self):
+        for descriptor in {self.reader, self.writer} - {None}:
+            os.close(descriptor)
+
+
+def send(process, number):
+    """Send a signal that may not get lost: a second one does, while the first has not been heard."""
+    process.send_signal(number)
+
+    def is_pending():
+        with open("/proc/%d/status" % process.pid) as stream:
+            pending = [int(line.split()[1], 16) for line in stream if line.startswith(("SigPnd", "ShdPnd"))]
+        return any(signals >> (number - 1) & 1 for signals in pending)
+
+    wait_until(lambda: not is_pending())
 
 
 def cpu_seconds(process):
@@ -33,23 +80,43 @@ def cpu_seconds(process):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def assert_waits(process):
+    """That a command takes no time of a core's while it can do nothing."""
+    before = cpu_seconds(process)
+    time.sleep(1)
+    assert cpu_seconds(process) - before < 0.1
+
+
 def leave_lines(farm, count=MUCH):
     """Have the daemon keep lines that no command has shown."""
     done = farm.folder / "written"
-    data = {"do": "lines_later", "count": count, "done": str(done)}
+    data = {"do": "lines_later", "count": count, "width": 99, "done": str(done)}
     assert farm.daemon("run", "--run-data", json.dumps(data)).code == 0
-    while not done.exists():
-        time.sleep(0.02)
+    wait_until(done.exists)
 
 
 def count(text):
     return sum(line.startswith("line ") for line in text.splitlines())
 
 
-def end_by_signal(farm):
-    """End the daemon so that what nobody has seen stands in its file."""
-    os.kill(processes(farm)["keeper"], signal.SIGTERM)
-    farm.wait_until_nothing_is_left(20)
+@pytest.fixture(scope="module")
+def last_words_of_a_daemon(tmp_path_factory):
+    """The connection file of a daemon that SIGTERM has ended, and that has said much that nobody has seen."""
+    farm = Farm(tmp_path_factory.mktemp("dead"))
+    assert farm.daemon("start").code == 0
+    leave_lines(farm)
+    os.kill(keeper(farm), signal.SIGTERM)
+    farm.wait_until_nothing_is_left()
+    return farm.file.read_bytes()
+
+
+@pytest.fixture
+def dead(farm, last_words_of_a_daemon):
+    """A farm with that file."""
+    descriptor = system.create_private(str(farm.file))
+    os.write(descriptor, last_words_of_a_daemon)
+    os.close(descriptor)
+    return farm
 
 
 # Numbers
@@ -70,8 +137,9 @@ def test_a_time_may_be_a_month(farm):
 @pytest.mark.long  # of ten seconds, most of them waits
 def test_a_stop_that_is_shown_slowly_is_no_daemon_that_does_not_answer(farm):
     farm.daemon("start")
-    leave_lines(farm, 100_000)
-    process = farm.daemon_popen("stop", "--timeout", "0.5")
+    leave_lines(farm, MUCH * 2)
+    with_times(farm, frontend__KILL_MARGIN_SECONDS=0.1)
+    process = farm.daemon_popen("stop", "--timeout", "3")
     text = b""
     begin = time.monotonic()
     while True:
@@ -79,101 +147,92 @@ def test_a_stop_that_is_shown_slowly_is_no_daemon_that_does_not_answer(farm):
         text += data
         if not data:
             break
-        if time.monotonic() - begin < 8:
+        if time.monotonic() - begin < 5:
             time.sleep(0.6)
     done = farm.finish(process)
-    assert (done.code, done.err, count(text.decode())) == (0, "", 100_000)
+    assert (done.code, done.err, count(text.decode())) == (0, "", MUCH * 2)
 
 
-@pytest.mark.parametrize("seconds", [40, 60])  # whether a pipe's last page has room for a line is chance
-def test_a_cancel_is_heard_though_nobody_reads_what_the_command_prints(farm, seconds):
-    farm.daemon("start")
-    data = json.dumps({"do": "slow_lines", "count": MUCH, "seconds": seconds})
-    process = farm.daemon_popen("run", "--run-data", data, stderr=subprocess.STDOUT)
-    read_until(process.stdout, "line 1")
-    time.sleep(1.5)  # the pipe is full
-    process.send_signal(signal.SIGTERM)
-    end = time.monotonic() + 20
-    while state(farm) == "running" and time.monotonic() < end:
-        time.sleep(0.05)
-    assert state(farm) != "running"
-    for _ in range(2):
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.2)
-    assert process.wait(20) == 4
-    process.stdout.close()
-    farm.daemon("stop", "--timeout", "0.5")  # which kills the task
+def test_a_cancel_is_heard_though_nobody_reads_what_the_command_prints(started):
+    leave_lines(started)
+    for already_there in (0, 60):  # whether a pipe's last page has room for a line is chance
+        with contextlib.closing(Stalled()) as stalled:
+            os.write(stalled.writer, b"x" * already_there)
+            out = {"stdout": stalled.writer, "stderr": stalled.writer}
+            process = started.daemon_popen("run", "--run-data", '{"do": "poll"}', **out)
+            stalled.wait_until_full()
+            assert state(started) == "running"
+            process.send_signal(signal.SIGTERM)
+            wait_until(lambda: state(started) != "running")
+            for _ in range(2):
+                send(process, signal.SIGINT)
+            assert process.wait(HANG_SECONDS) == 4
 
 
-@pytest.mark.long  # of ten seconds, most of them waits
+@pytest.mark.long
 def test_a_start_whose_reader_stalls_keeps_its_timeout_and_does_not_spin(farm):
-    start = {"do": "slow_lines", "count": MUCH, "seconds": 60}
-    process = farm.daemon_popen("start", "--timeout", "2", "--init-data", json.dumps({"on_start": start}))
-    time.sleep(4)
-    assert cpu_seconds(process) < 1
-    done = farm.finish(process)
-    assert done.code == 1 and "openjd_fail: the start took longer than 2 s" in done.lines, done
+    with_times(farm, frontend__LATE_SECONDS=1.0)
+    init = json.dumps({"on_start": {"do": "slow_lines", "count": 3_000_000, "seconds": 300}})
+    with contextlib.closing(Stalled()) as stalled:
+        process = farm.daemon_popen("start", "--timeout", "1", "--init-data", init, stdout=stalled.writer)
+        stalled.wait_until_full()
+        [worker] = farm.pids_named("_worker")
+        assert_waits(process)
+        wait_until(lambda: worker not in farm.pids())
+        assert "openjd_fail: the start took longer than 1 s" in stalled.read_all().splitlines()
+    assert process.wait(HANG_SECONDS) == 1
+    process.stderr.close()
     assert farm.daemon("stop").code == 0
 
 
 def test_a_stop_whose_reader_stalls_does_not_spin(farm):
     farm.daemon("start")
     leave_lines(farm)
-    process = farm.daemon_popen("stop", "--timeout", "0.5")
-    time.sleep(3)
-    assert cpu_seconds(process) < 1
-    assert farm.finish(process).code == 0
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("word", ["stop", "run"])
-def test_a_command_that_shows_last_words_to_nobody_leaves_by_a_signal_and_they_stay(farm, word, number):
-    farm.daemon("start")
-    leave_lines(farm)
-    end_by_signal(farm)
-    process = farm.daemon_popen(word)
-    read_until(process.stdout, "line 1")
-    time.sleep(0.3)
-    process.send_signal(number)
-    assert process.wait(20) == 4
-    process.stdout.close()
+    with contextlib.closing(Stalled()) as stalled:
+        process = farm.daemon_popen("stop", stdout=stalled.writer)
+        stalled.wait_until_full()
+        assert_waits(process)
+        stalled.read_all()
+    assert process.wait(HANG_SECONDS) == 0
     process.stderr.close()
-    done = farm.daemon("stop")
+
+
+def test_a_command_that_shows_last_words_to_nobody_leaves_by_a_signal_and_they_stay(dead):
+    for word, number in itertools.product(["stop", "run"], [signal.SIGINT, signal.SIGTERM]):
+        with contextlib.closing(Stalled()) as stalled:
+            process = dead.daemon_popen(word, stdout=stalled.writer)
+            stalled.wait_until_full()
+            process.send_signal(number)
+            assert process.wait(HANG_SECONDS) == 4
+        process.stderr.close()
+    done = dead.daemon("stop")
     assert done.code == 0 and count(done.out) == MUCH
 
 
-@pytest.mark.parametrize("word", ["stop", "start"])
-def test_last_words_that_cannot_be_shown_stay(farm, word):
-    farm.daemon("start")
-    leave_lines(farm)
-    end_by_signal(farm)
-    with open("/dev/full", "wb") as full:
-        process = farm.daemon_popen(word, stdout=full)
-    assert b"wrote last cannot be shown" in process.stderr.read() and process.wait(20)
-    process.stderr.close()
-    done = farm.daemon("stop")
+def test_last_words_that_cannot_be_shown_stay(dead):
+    for word in ("stop", "start"):
+        with open("/dev/full", "wb") as full:
+            process = dead.daemon_popen(word, stdout=full)
+        assert b"wrote last cannot be shown" in process.stderr.read() and process.wait(HANG_SECONDS)
+        process.stderr.close()
+    done = dead.daemon("stop")
     assert done.code == 0 and count(done.out) == MUCH
 
 
-def test_a_pipe_that_somebody_has_made_non_blocking_gets_all(farm):
-    farm.daemon("start")
-    leave_lines(farm)
-    end_by_signal(farm)
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    process = farm.daemon_popen("stop", stdout=writer)
-    os.close(writer)
-    time.sleep(0.5)
-    with open(reader, "rb") as stream:
-        assert count(stream.read().decode()) == MUCH
-    assert process.wait(20) == 0
+def test_a_pipe_that_somebody_has_made_non_blocking_gets_all(dead):
+    with contextlib.closing(Stalled()) as stalled:
+        os.set_blocking(stalled.writer, False)
+        process = dead.daemon_popen("stop", stdout=stalled.writer)
+        stalled.wait_until_full()
+        assert count(stalled.read_all()) == MUCH
+    assert process.wait(HANG_SECONDS) == 0
     process.stderr.close()
 
 
 def test_a_status_that_cannot_be_printed_is_no_success(started):
     with open("/dev/full", "wb") as full:
         process = started.daemon_popen("status", stdout=full)
-    assert b"standard output cannot be written" in process.stderr.read() and process.wait(20) == 1
+    assert b"standard output cannot be written" in process.stderr.read() and process.wait(HANG_SECONDS) == 1
     process.stderr.close()
 
 
@@ -181,28 +240,28 @@ def test_a_status_that_cannot_be_printed_is_no_success(started):
 
 
 def test_a_stop_that_is_interrupted_twice_leaves_at_once(farm):
-    farm.daemon("start", "--init-data", json.dumps({"on_stop": {"do": "ignore_cancel", "seconds": 20}}))
-    process = farm.daemon_popen("stop")
-    time.sleep(0.7)
+    farm.daemon("start", "--init-data", json.dumps({"on_stop": {"do": "ignore_cancel", "seconds": 300}}))
+    process = farm.daemon_popen("stop", "--timeout", "300")
+    read_until(process.stdout, "ignoring")
     process.send_signal(signal.SIGINT)
-    time.sleep(0.2)
-    begin = time.monotonic()
+    read_until(process.stderr, "canceling")
     process.send_signal(signal.SIGINT)
-    assert farm.finish(process).code == 4 and time.monotonic() - begin < 5
-    assert farm.daemon("stop", "--timeout", "1").code == 1  # it is killed
+    assert farm.finish(process).code == 4
+    assert farm.daemon("stop", "--timeout", "0.5").code == 1  # it is killed
 
 
 @pytest.mark.long  # of ten seconds, most of them waits
 def test_a_session_whose_user_insists_leaves_its_task_and_its_stop(farm):
-    process = farm.popen("session", "--run-data", '{"do": "ignore_cancel", "seconds": 8}')
-    read_until(process.stdout, "ignoring")
-    begin = time.monotonic()
-    for _ in range(4):  # twice for the task, twice for the stop
+    process = farm.popen("session", "--run-data", '{"do": "ignore_cancel", "seconds": 15}')
+    for text in ("ignoring", "canceling the running task first"):
+        read_until(process.stdout, text)
         process.send_signal(signal.SIGINT)
-        time.sleep(0.4)
+        read_until(process.stdout, "canceling; waiting")
+        process.send_signal(signal.SIGINT)
     done = farm.finish(process)
-    assert done.code == 4 and time.monotonic() - begin < 7 and "\nstop " in done.out
-    farm.wait_until_nothing_is_left(20)  # the daemon finds its file gone
+    assert done.code == 4 and "\nstop " in done.out
+    assert farm.pids()  # it has not waited for the task
+    farm.wait_until_nothing_is_left()  # the daemon finds its file gone
 
 
 def test_an_interrupt_before_anybody_listens_is_a_cancel():
@@ -215,10 +274,11 @@ def test_an_interrupt_before_anybody_listens_is_a_cancel():
 # Daemons that end, or hang
 
 
-@pytest.mark.long  # of ten seconds, most of them waits
-def test_a_daemon_that_hangs_with_all_its_places_taken_is_killed_by_stop(farm):
+@pytest.mark.parametrize("seconds", [0.5, pytest.param(posix_endpoint.CONNECT_SECONDS, marks=pytest.mark.long)])
+def test_a_daemon_that_hangs_with_all_its_places_taken_is_killed_by_stop(farm, seconds):
     farm.daemon("start")
-    os.kill(processes(farm)["keeper"], signal.SIGSTOP)
+    with_times(farm, posix_endpoint__CONNECT_SECONDS=seconds)
+    os.kill(keeper(farm), signal.SIGSTOP)
     [path] = farm.folder.glob("*.sock")
     waiting = []
     for _ in range(150):
@@ -245,6 +305,7 @@ def test_a_task_that_a_daemon_has_never_heard_of_has_not_failed(farm):
         os.close(connection)
 
     threading.Thread(target=hang_up, daemon=True).start()
+    with_times(farm, frontend__PATIENCE_SECONDS=0.3)
     done = farm.daemon("run")
     assert done.code == 3 and "its daemon has closed the connection" in done.err and "openjd_fail" not in done.out
     lair.remove_socket()
@@ -261,9 +322,9 @@ def test_text_that_the_standard_output_of_a_session_cannot_have_is_escaped(farm)
 
 
 def test_a_failed_session_whose_json_nobody_reads_has_its_exit_code(farm):
-    process = farm.popen("session", "--json", "--init-data", "1", stderr=subprocess.DEVNULL)
-    process.stdout.close()
-    assert process.wait(60) == 2
+    with nobody() as stdout:
+        process = farm.popen("session", "--json", "--init-data", "1", stdout=stdout, stderr=subprocess.DEVNULL)
+        assert process.wait(HANG_SECONDS) == 2
 
 
 def test_a_session_whose_folder_is_gone_says_so(farm):
@@ -279,7 +340,9 @@ def test_a_session_whose_folder_is_gone_says_so(farm):
     farm.adaptor = str(farm.folder / "vandal.py")
     done = farm("session", "--run-data", "{}", "--run-data", "{}")
     assert done.code == 1 and "ERROR: the session's folder: " in done.err and "Traceback" not in done.err, done
-    farm.wait_until_nothing_is_left(20)  # the daemon finds its file gone
+    for pid in farm.pids():  # the daemon finds its file gone, some seconds later
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("word", ["stop", "status", "run"])
@@ -308,7 +371,7 @@ def test_a_relative_path_without_a_current_folder_is_told(farm, words):
     gone = farm.folder / "gone"
     gone.mkdir()
     command = ["/bin/sh", "-c", 'rmdir "$PWD"; exec "$@"', "sh", *farm.python, "-m", "openjd_adapt", *words]
-    done = subprocess.run(command, cwd=str(gone), env=farm.env, stderr=subprocess.PIPE, timeout=30)
+    done = subprocess.run(command, cwd=str(gone), env=farm.env, stderr=subprocess.PIPE, timeout=HANG_SECONDS)
     assert done.returncode == 2 and b"relative to the current folder, which is gone" in done.stderr, done.stderr
     assert b"Traceback" not in done.stderr
 

@@ -15,7 +15,7 @@ import pytest
 import openjd_adapt
 from openjd_adapt import Adaptor, AdaptorRunner, ClientInterface
 
-from .conftest import ADAPTORS, ROOT, missing, module, read_until
+from .conftest import ADAPTORS, HANG_SECONDS, ROOT, missing, module, read_until
 
 COMPAT = ROOT / "openjd_adapt" / "compat"
 FILES = sorted(COMPAT.rglob("*.py"))
@@ -46,7 +46,7 @@ def run(code: str, *folders, cwd=None, **variables) -> str:
         **variables,
     }
     out = subprocess.check_output(
-        [sys.executable, "-c", code], env=environment, cwd=str(cwd or os.path.abspath(os.sep)), timeout=60
+        [sys.executable, "-c", code], env=environment, cwd=str(cwd or os.path.abspath(os.sep)), timeout=HANG_SECONDS
     )
     return out.decode().strip()
 
@@ -56,8 +56,8 @@ def run(code: str, *folders, cwd=None, **variables) -> str:
 
 def compat(*arguments: str, **options) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "openjd_adapt", "compat", *arguments]
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "cwd": str(ROOT), "timeout": 60, **options}
-    return subprocess.run(command, **options)
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "cwd": str(ROOT), **options}
+    return subprocess.run(command, timeout=HANG_SECONDS, **options)
 
 
 def test_compat_alone_prints_the_folder_for_pythonpath():
@@ -83,7 +83,7 @@ def test_signals_reach_the_command():
     with subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0, cwd=str(ROOT)) as process:
         read_until(process.stdout, "up")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 9
+        assert process.wait(HANG_SECONDS) == 9
 
 
 @pytest.mark.parametrize("arguments", [["blender"], ["--"], ["x", "--", "y"]])
@@ -102,7 +102,7 @@ def test_a_command_that_is_not_there_is_told_in_one_line():
 
 def test_the_packages_help_names_the_command():
     command = [sys.executable, "-m", "openjd_adapt", "--help"]
-    out = subprocess.check_output(command, cwd=str(ROOT), timeout=60).decode()
+    out = subprocess.check_output(command, cwd=str(ROOT), timeout=HANG_SECONDS).decode()
     assert "compat -- COMMAND" in " ".join(out.split())
 
 

@@ -112,13 +112,13 @@ def test_an_adaptor_can_end_its_application_from_on_cancel(adaptor):
     runner._start()
     running = threading.Event()
     adaptor.update_status = lambda **values: running.set()
-    canceling = threading.Thread(target=lambda: running.wait(20) and adaptor.on_cancel())
+    canceling = threading.Thread(target=lambda: running.wait(60) and adaptor.on_cancel())
     canceling.start()
     try:
         with pytest.raises(RuntimeError, match="the application exited with -9"):
             runner._run({"frame": 1, "hang": True})
     finally:
-        canceling.join(20)
+        canceling.join(60)
         runner._cleanup()
 
 
@@ -197,7 +197,7 @@ def test_update_status_may_be_called_on_any_thread(adaptor):
 
     thread = threading.Thread(target=call)
     thread.start()
-    thread.join(10)
+    thread.join(60)
     assert not failures
 
 
@@ -411,7 +411,7 @@ def queue_and_client():
     assert isinstance(server.server_path, str) and os.path.exists(server.server_path)
     yield queue, Client(server.server_path)
     server.shutdown()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from .conftest import NOT_ALLOWED, ROOT, Done, root_only, tool
 
-pytestmark = [root_only, pytest.mark.long]  # the Python is the host's
+pytestmark = root_only
 
 PYTHON = "/usr/bin/python3"
 #: Nobody's, in the container and as a rule on the host.
@@ -64,14 +64,14 @@ for arguments in commands:
         arguments, env=environment, preexec_fn=enter, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )
-    signal.alarm(40)
+    signal.alarm(60)
     out, err = process.communicate()
     signal.alarm(0)
     out, err = (text.decode("utf-8", "backslashreplace") for text in (out, err))
     shown.append([process.returncode, out, err])
     words = [line.partition(": ") for line in out.splitlines()]
     environment.update(text.split("=", 1) for word, _, text in words if word == "openjd_env")
-signal.alarm(20)
+signal.alarm(60)
 all_ended = False
 try:
     while True:
@@ -289,7 +289,9 @@ def container_without_proc(bare_root, tmp_path):
 
 
 #: Whatever says which folder can be written.
-everywhere = pytest.mark.parametrize("variable", ["TMPDIR", "OPENJD_SESSION_WORKING_DIR"])
+everywhere = pytest.mark.parametrize(
+    "variable", ["TMPDIR", pytest.param("OPENJD_SESSION_WORKING_DIR", marks=pytest.mark.long)]
+)
 
 
 def session_of_two(container: Container, *options: str, escapes: bool = True, warning: str = "") -> str:
@@ -338,11 +340,13 @@ def test_the_container_has_no_more_than_a_python_and_one_folder_that_can_be_writ
 @pytest.mark.parametrize(
     "variables, cwd, place",
     [
-        ({"TMPDIR": "/session"}, "/", "/session/openjd_adapt-[0-9a-f]{24}/connection.json"),
         ({"OPENJD_SESSION_WORKING_DIR": "/session"}, "/", "/session/openjd_adapt-Bare-[0-9]+.json"),
-        ({}, "/session", "/session/openjd_adapt-[0-9a-f]{24}/connection.json"),
+        *(
+            pytest.param(variables, cwd, "/session/openjd_adapt-[0-9a-f]{24}/connection.json", marks=pytest.mark.long)
+            for variables, cwd in [({"TMPDIR": "/session"}, "/"), ({}, "/session")]
+        ),
     ],
-    ids=["TMPDIR", "the scheduler's folder", "the current folder"],
+    ids=["the scheduler's folder", "TMPDIR", "the current folder"],
 )
 def test_a_whole_session_needs_one_folder_that_can_be_written_and_leaves_nothing(container, variables, cwd, place):
     container.env, container.cwd = variables, cwd
@@ -416,6 +420,7 @@ def test_without_proc_one_line_warns_and_the_session_is_the_same(container_witho
     assert container.left() == []
 
 
+@pytest.mark.long
 def test_without_proc_the_session_command_warns_once_and_plays_all_tasks(container_without_proc):
     container = container_without_proc
     [done] = container([BARE, "session", "--init-data", '{"escapes": false}', "--each", "frame=1-2"])

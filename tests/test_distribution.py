@@ -16,6 +16,8 @@ import openjd_adapt
 from .conftest import ROOT
 from .test_readme import BLOCKS
 
+pytestmark = [pytest.mark.posix_only, pytest.mark.timeout(300)]  # pip may have to fetch what builds
+
 NAME = "openjd_adapt-%s" % openjd_adapt.__version__
 #: The package is copied, vendored and looked at whole: it stays of a size at which that is possible.
 MOST_LINES = 15_600
@@ -24,7 +26,7 @@ MOST_KILOBYTES = 700
 
 def python(*arguments, folder):
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=str(folder), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=110
+        [sys.executable, *arguments], cwd=str(folder), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     if done.returncode and re.search(rb"No matching distribution|No module named|Connection", done.stdout):
         pytest.skip("no setuptools can be had: %s" % done.stdout.decode().splitlines()[-1])
@@ -51,7 +53,6 @@ def package_files():
     return set(subprocess.check_output(["git", "ls-files", "openjd_adapt"], cwd=str(ROOT)).decode().splitlines())
 
 
-@pytest.mark.posix_only
 @pytest.mark.long  # on whichever Python it is made
 def test_the_wheel_has_the_package_and_nothing_else(dist):
     [path] = dist.glob("*.whl")
@@ -63,7 +64,6 @@ def test_the_wheel_has_the_package_and_nothing_else(dist):
     assert not re.search(r"^Requires-Dist: (?!.*extra ==)", metadata, re.M) and "Requires-Python: >=3.7" in metadata
 
 
-@pytest.mark.posix_only
 @pytest.mark.long  # on whichever Python it is made
 def test_the_sdist_has_the_package_and_what_describes_it(dist):
     with tarfile.open(str(dist / (NAME + ".tar.gz"))) as sdist:
@@ -73,7 +73,6 @@ def test_the_sdist_has_the_package_and_what_describes_it(dist):
     assert top <= {"openjd_adapt", "openjd_adapt.egg-info", "tests", "README.md", "pyproject.toml", "setup.cfg"}
 
 
-@pytest.mark.posix_only
 @pytest.mark.long  # on whichever Python it is made
 def test_the_wheel_installs_clean_and_runs(dist, tmp_path, farm):
     [path] = dist.glob("*.whl")
@@ -84,7 +83,6 @@ def test_the_wheel_installs_clean_and_runs(dist, tmp_path, farm):
     assert done.code == 0 and "INFO: installed" in done.lines, done
 
 
-@pytest.mark.posix_only
 def test_the_package_keeps_its_size():
     sources = [(ROOT / name).read_bytes() for name in package_files() if name.endswith(".py")]
     lines = sum(source.count(b"\n") for source in sources)

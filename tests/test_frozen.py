@@ -63,7 +63,7 @@ def build(kind, folder):
         env={**os.environ, "PYINSTALLER_CONFIG_DIR": str(folder / "cache")},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=280,
+        timeout=280,  # a hang, though a build may take a minute
     )
     if b"PythonLibraryNotFoundError" in done.stdout:
         pytest.skip("PyInstaller needs a Python with a shared library")
@@ -71,7 +71,7 @@ def build(kind, folder):
     return folder / "dist" / "frozen" if kind == "onefile" else folder / "dist" / "frozen" / "frozen"
 
 
-@pytest.fixture(scope="module", params=["onefile", "onedir"])
+@pytest.fixture(scope="module", params=[pytest.param(kind, marks=pytest.mark.long) for kind in ("onefile", "onedir")])
 def program(request, tmp_path_factory):
     """Kind and path of a program."""
     return request.param, build(request.param, tmp_path_factory.mktemp(request.param))
@@ -139,7 +139,7 @@ def test_sigterm_cancels_a_programs_task_and_the_next_one_runs(frozen):
 def test_when_a_programs_keeper_is_killed_nothing_lives_on(frozen, program):
     start(frozen)
     os.kill(status(frozen)["pid"], signal.SIGKILL)
-    frozen.wait_until_nothing_is_left(10)
+    frozen.wait_until_nothing_is_left()
     done = frozen.daemon("run", "--run-data", '{"frame": 1}')
     assert done.code == 3 and "its keeper was killed by SIGKILL" in done.err, done
     assert frozen.daemon("stop").code == 0
@@ -155,7 +155,7 @@ def test_a_programs_keeper_has_all_that_it_needs_late(frozen):
     end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 300))
     (frozen.folder / "cancel_info.json").write_text(json.dumps({"NotifyEnd": end}))
     os.kill(status(frozen)["pid"], signal.SIGTERM)
-    frozen.wait_until_nothing_is_left(10)
+    frozen.wait_until_nothing_is_left()
     done = frozen.daemon("stop")
     assert done.code == 0 and "it was stopped by SIGTERM" in done.err and "closed" in done.lines, done
     assert temporary(frozen) == []

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from openjd_adapt import Action, ActionsQueue, Adaptor, AdaptorServer, InputError, patience
+from openjd_adapt import Action, ActionsQueue, Adaptor, AdaptorServer, InputError, patience, wire
 from openjd_adapt.application import Application, ApplicationError
+from openjd_adapt.meter import Meter
 from openjd_adapt.patience import ApplicationExited
 from openjd_adapt.wire import Decoder
 
@@ -22,11 +23,20 @@ from .conftest import ADAPTORS, HANG_SECONDS
 from .fuzz import HELLO, KEYS, any_value, frame, head, ways_to_be_no_message
 from .test_daemon import task
 
+#: More than fits into a frame, which is smaller here.
+TOO_LARGE = "y" * 300_000
+
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
     """The process stays when its client leaves here: its exit code is not worth a wait."""
     monkeypatch.setattr(patience, "EXIT_SECONDS", 0.01)
+    monkeypatch.setattr(Meter, "waiting", None)  # and what it reports is no other test's
+
+
+@pytest.fixture
+def small_frames(monkeypatch):
+    monkeypatch.setattr(wire, "FRAME_LIMIT", 200_000)
 
 
 class Silent(Adaptor):
@@ -243,12 +253,12 @@ def test_what_is_nested_however_deeply_is_heard_or_ends_the_connection(key):
 # What is asked of it
 
 
-def test_arguments_over_the_limit_fail_their_call_and_the_next_one_is_answered(pair):
+def test_arguments_over_the_limit_fail_their_call_and_the_next_one_is_answered(pair, small_frames):
     pair.client.answer()
     with pytest.raises(InputError, match="over the limit"):
-        pair.app.call("echo", timeout=HANG_SECONDS, blob="x" * (65 * 1024 * 1024))
+        pair.app.call("echo", timeout=HANG_SECONDS, blob=TOO_LARGE)
     with pytest.raises(InputError, match="over the limit"):
-        pair.app.cast("echo", blob="x" * (65 * 1024 * 1024))
+        pair.app.cast("echo", blob=TOO_LARGE)
     assert pair.call(x=1) == {"x": 1}
 
 
@@ -260,8 +270,8 @@ def test_arguments_that_change_after_their_cast_do_the_next_call_no_harm(pair):
     assert pair.call(x=1) == {"x": 1}
 
 
-@pytest.mark.parametrize("args", [{"x": object()}, {"x": {1, 2}}, {("a", "b"): 1}, {"x": "y" * (65 * 1024 * 1024)}])
-def test_an_action_that_cannot_be_said_does_those_behind_it_no_harm(args):
+@pytest.mark.parametrize("args", [{"x": object()}, {"x": {1, 2}}, {("a", "b"): 1}, {"x": TOO_LARGE}])
+def test_an_action_that_cannot_be_said_does_those_behind_it_no_harm(args, small_frames):
     queue = ActionsQueue()
     server = AdaptorServer(queue, Silent({}))
     thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -18,7 +18,7 @@ from openjd_adapt.peer import Peer
 from openjd_adapt.reception import Reception
 from openjd_adapt.wire import Decoder, encode, hello
 
-from .conftest import wait_until
+from .conftest import HANG_SECONDS, wait_until
 
 KEY = bytes(range(KEY_BYTES))
 OTHER = bytes(KEY_BYTES)
@@ -171,7 +171,7 @@ def rewrite(address, record):
 
 def read_to_end(connection):
     decoder, found = Decoder(4096), []
-    connection.settimeout(10)
+    connection.settimeout(HANG_SECONDS)
     data = connection.recv(4096)
     while data:
         found += [message for message, _ in decoder.feed(data)]

@@ -22,7 +22,7 @@ def test_a_host_that_has_no_room_for_another_process_is_told_as_that_and_not_as_
     plan = Plan("Probe", ["python"], {"token": "t"}, str(tmp_path / "private"))
     ours, theirs = socket.socketpair()
     keeper.keep(plan, Peer(theirs), None, None)
-    ours.settimeout(10)
+    ours.settimeout(60)
     ((message, _),) = Decoder().feed(ours.recv(10_000))
     ours.close()
     text = "cannot start the adaptor's process: " + os.strerror(errno.EAGAIN)

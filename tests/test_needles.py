@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 from openjd_adapt import RegexCallback, RegexHandler
 from openjd_adapt.needles import Haystack, needles
 
-many = settings(max_examples=int(os.environ.get("OPENJD_ADAPT_EXAMPLES", "200")))
+many = settings(max_examples=int(os.environ.get("OPENJD_ADAPT_EXAMPLES", "100")))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 import openjd_adapt
 from openjd_adapt import system
 
-from .conftest import ROOT
+from .conftest import HANG_SECONDS, ROOT
 
 PACKAGE = ROOT / "openjd_adapt"
 MODULES = sorted(path for path in PACKAGE.glob("*.py"))
@@ -220,7 +220,7 @@ def test_what_an_adaptors_module_imports_loads_none_of_the_costly_modules():
 def test_daemon_run_loads_none_of_the_costly_modules(started):
     command = started.command("daemon", "run", "--connection-file", str(started.file))
     command[1:1] = ["-X", "importtime"]
-    done = subprocess.run(command, env=started.env, stderr=subprocess.PIPE, timeout=30, check=True)
+    done = subprocess.run(command, env=started.env, stderr=subprocess.PIPE, timeout=HANG_SECONDS, check=True)
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.decode().splitlines()}
     bare = subprocess.run([sys.executable, "-X", "importtime", "-m", "__future__"], stderr=subprocess.PIPE, check=True)
     site = {line.rpartition("|")[2].strip() for line in bare.stderr.decode().splitlines()}
@@ -261,7 +261,7 @@ def test_the_package_works_under_another_name_and_parent(farm):
             env=farm.env,
             cwd=str(farm.folder),
             stdout=subprocess.PIPE,
-            timeout=30,
+            timeout=HANG_SECONDS,
         )
         assert done.returncode == 0
         assert words != ["run"] or done.stdout == b"vendored\n"

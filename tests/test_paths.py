@@ -328,7 +328,7 @@ destinations = st.sampled_from(["/dest", "/dest/x y", "relative"])
 #  - a path that begins with exactly two slashes, which pathlib keeps apart from "/", and Linux and macOS do not.
 @pytest.mark.skipif(os.name != "posix", reason="the paths compared are those of a POSIX host")
 @given(POSIX.filter(bool), POSIX, destinations)
-@settings(max_examples=400)
+@settings(max_examples=200)
 def test_posix_paths_are_mapped_as_openjd_sessions_does(source, path, destination):
     assert rule("POSIX", source, destination).apply(path=path) == theirs("POSIX", source, destination, path)
 
@@ -340,7 +340,7 @@ def test_posix_paths_are_mapped_as_openjd_sessions_does(source, path, destinatio
 #  - case beyond ASCII, which openjd-sessions minds and Windows does not.
 @pytest.mark.skipif(os.name != "posix", reason="the paths compared are those of a POSIX host")
 @given(WINDOWS.filter(lambda source: pathlib.PureWindowsPath(source).parts), WINDOWS, destinations)
-@settings(max_examples=400)
+@settings(max_examples=200)
 def test_windows_paths_are_mapped_as_openjd_sessions_does(source, path, destination):
     assert rule("WINDOWS", source, destination).apply(path=path) == theirs("WINDOWS", source, destination, path)
 
@@ -348,7 +348,7 @@ def test_windows_paths_are_mapped_as_openjd_sessions_does(source, path, destinat
 # Not compared is a source that ends in a slash: for openjd-sessions nothing lies below it.
 @pytest.mark.skipif(os.name != "posix", reason="the paths compared are those of a POSIX host")
 @given(URI.filter(lambda source: "://" in source and not source.endswith("/")), URI, destinations)
-@settings(max_examples=400)
+@settings(max_examples=200)
 def test_uris_are_mapped_as_openjd_sessions_does(source, path, destination):
     assert rule("URI", source, destination).apply(path=path) == theirs("URI", source, destination, path)
 

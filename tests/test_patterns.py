@@ -11,7 +11,7 @@ from openjd_adapt.patterns import compile_pattern
 
 # FutureWarning is what re says of sets that it may one day read otherwise; an author can do nothing about it.
 pytestmark = pytest.mark.filterwarnings("error")
-many = settings(max_examples=int(os.environ.get("OPENJD_ADAPT_EXAMPLES", "200")))
+many = settings(max_examples=int(os.environ.get("OPENJD_ADAPT_EXAMPLES", "100")))
 
 NBSP, BOM, LS, PS = "\u00a0", "\ufeff", "\u2028", "\u2029"
 ARABIC_ONE = "\u0661"

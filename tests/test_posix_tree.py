@@ -165,7 +165,7 @@ kill = os.kill
 os.kill = lambda pid, number: None if pid == immortal else kill(pid, number)
 begin = time.monotonic()
 left = system.kill_children(patience=0.3)
-print(left == {immortal}, 0.3 <= time.monotonic() - begin < 20, system.children() == left)
+print(left == {immortal}, 0.3 <= time.monotonic() - begin, system.children() == left)
 os.kill = kill
 print(system.kill_children(patience=60))
 """) == ["True", "True", "True", "set()"]

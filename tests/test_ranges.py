@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import sys
-import time
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -136,12 +135,11 @@ def test_ranges_overlap_only_where_their_numbers_do():
     ids=lambda text: text[:7],
 )
 def test_a_megabyte_is_read_or_refused_in_time(text):
-    begin = time.process_time()
+    """Time that grows with the square would be hours."""
     try:
         IntRange.parse(text)
     except ValueError as error:
         assert len(str(error)) < 250
-    assert time.process_time() - begin < 5  # some tenths of a second; hours if it were quadratic
 
 
 @pytest.mark.parametrize("numbers", [[], (), iter([]), range(0), range(3, 1)])
@@ -218,7 +216,7 @@ def test_ranges_are_equal_if_their_numbers_are(one, other):
 
 
 @given(sets.map(lambda numbers: numbers[:9]))
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_no_other_way_to_part_the_numbers_is_shorter(numbers):
     """All parts ascend and none overlaps another, so an expression cuts the increasing numbers into pieces."""
 
@@ -240,14 +238,22 @@ def test_no_other_way_to_part_the_numbers_is_shorter(numbers):
     assert (len(text), text.count(",") + 1) == shortest
 
 
+#: How many numbers, and a prime that is a little greater; a million would take hours if time grew with the square.
+AMOUNTS = [(30_000, 30_011), pytest.param(1_000_000, 1_000_003, marks=pytest.mark.long)]
+
+
 @pytest.mark.parametrize("step", [1, 7, 11])
-def test_a_million_numbers_take_seconds(step):
-    numbers = [number * step % 1_000_003 for number in range(1_000_000)]
-    begin = time.process_time()
-    assert len(IntRange.parse(str(IntRange.from_numbers(numbers)))) == 1_000_000
-    scattered = [number * number for number in range(300_000)]
+@pytest.mark.parametrize("count, prime", AMOUNTS)
+def test_numbers_in_any_order_make_a_range(count, prime, step):
+    numbers = [number * step % prime for number in range(count)]
+    made = IntRange.parse(str(IntRange.from_numbers(numbers)))
+    assert len(made) == count and list(made) == sorted(numbers)
+
+
+@pytest.mark.parametrize("count, _", AMOUNTS)
+def test_numbers_that_make_no_run_make_a_range(count, _):
+    scattered = [number * number for number in range(count // 3)]
     assert IntRange.parse(str(IntRange.from_numbers(scattered))) == IntRange.from_numbers(scattered)
-    assert time.process_time() - begin < 60
 
 
 number = st.integers(-20, 20).map(str)
@@ -261,7 +267,7 @@ expression = st.lists(st.builds("{}{}{}".format, blank, part, blank), min_size=1
 
 
 @given(st.one_of(expression, st.text("0123-:, ", max_size=9)))
-@settings(max_examples=500)
+@settings(max_examples=250)
 def test_what_openjd_model_reads_is_read_as_the_same_set_and_what_it_refuses_is_refused(text):
     """Without exception, but that openjd-model has no limit of 2**62. (Its Rust sibling, openjd-expr, has it.)"""
     model = module("openjd.model")

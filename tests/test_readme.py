@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -10,10 +11,10 @@ import sys
 
 import pytest
 
-from openjd_adapt import ApplicationAdaptor, Fatal, Progress, commands
+from openjd_adapt import ApplicationAdaptor, Fatal, Progress, commands, scaffold_texts
 from openjd_adapt.cli import TOOLS
 
-from .conftest import ROOT, tool
+from .conftest import HANG_SECONDS, ROOT, tool
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```sh\n(.*?)```", TEXT, re.S)
@@ -39,10 +40,10 @@ def test_every_command_is_run_here_or_elsewhere():
         assert (ROOT / "tests" / name).exists()
 
 
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory):
+@pytest.fixture
+def clone(tmp_path):
     """A copy of this project without anything that was made in it, where ``python`` is the Python of the tests."""
-    folder = tmp_path_factory.mktemp("clone")
+    folder = tmp_path / "clone"
     for name in ("openjd_adapt", "examples"):
         shutil.copytree(str(ROOT / name), str(folder / name), ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "bin").mkdir()
@@ -51,14 +52,31 @@ def clone(tmp_path_factory):
     return folder
 
 
+NEW = next(block for block in HERE if " new " in block)
+RENEW = next(block for block in HERE if "my_render template" in block)
+
+
 @pytest.mark.posix_only
-@pytest.mark.parametrize("number", range(len(HERE)))
-def test_its_commands_work_one_after_the_other_in_a_clone(farm, clone, number):
-    """The blocks follow one another in one clone, as later ones use what earlier ones have made."""
-    for done in range(number + 1):
-        if str(done) not in os.listdir(str(clone / "bin")):
-            run(farm, clone, HERE[done])
-            (clone / "bin" / str(done)).touch()
+@pytest.mark.parametrize(
+    "block",
+    # What all but the first do is proved by others, too: of examples, scaffold, package and archive.
+    [HERE[0], *(pytest.param(block, marks=pytest.mark.long) for block in HERE[1:])],
+    ids=range(len(HERE)),
+)
+def test_its_commands_work_in_a_clone(farm, clone, block):
+    if block == RENEW:
+        run(farm, clone, NEW.splitlines()[0])
+    run(farm, clone, block)
+
+
+def test_its_commands_for_a_new_adaptor_are_those_that_are_printed_when_it_is_written():
+    """And that those work, test_scaffold.py shows."""
+    begin, *commands = [*NEW.splitlines(), *RENEW.splitlines()]
+    assert begin == "python -m openjd_adapt new my_render --kind application"
+    _, _, init_data = scaffold_texts.KINDS["application"]
+    parameters = " ".join("-p %s=%s" % (key.capitalize(), value) for key, value in init_data.items())
+    printed = scaffold_texts.NEXT.replace("NAME", "my_render").replace("PARAMETERS", parameters).splitlines()
+    assert [line for line in commands if "    " + line not in printed] == ["openjd check my_render/job.template.yaml"]
 
 
 def run(farm, clone, block):
@@ -135,18 +153,45 @@ def test_its_links_lead_somewhere():
             assert (ROOT / target).exists(), target
 
 
+def is_marked_long(mark):
+    """Whether a decorator, or one of ``pytestmark``, marks all of a test as long: not just some of its parameters."""
+    return ast.dump(mark) == ast.dump(ast.parse("pytest.mark.long", mode="eval").body)
+
+
+def forms_in(path):
+    """The name of each test function in a file, and whether all of its forms are long."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    marks = []
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "pytestmark":
+            marks = getattr(node.value, "elts", [node.value])
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            yield node.name, any(map(is_marked_long, [*marks, *node.decorator_list]))
+
+
+@pytest.fixture(scope="module")
+def tests():
+    """For each name of a test function: of each that has it, whether all of its forms are long."""
+    found = {}
+    for path in (ROOT / "tests").glob("test_*.py"):
+        for name, is_long in forms_in(path):
+            found.setdefault(name, []).append(is_long)
+    return found
+
+
 @pytest.mark.parametrize(("section", "least"), [("## What happens when", 30), ("## Move an adaptor", 15)])
-def test_every_row_of_a_table_of_behaviour_names_a_test_that_is_there(section, least):
+def test_every_row_of_a_table_of_behaviour_names_a_test_that_is_there_and_not_only_long(tests, section, least):
     table = TEXT.partition(section)[2].partition("\n## ")[0]
     rows = re.findall(r"^\| .* \| `…(\w+)` \|$", table, re.M)
-    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("test_*.py"))
     assert len(rows) == table.count("\n| ") - 1 > least
-    assert [name for name in rows if "def test_%s(" % name not in tests] == []
+    assert [name for name in rows if "test_" + name not in tests] == []
+    assert [name for name in rows if all(tests["test_" + name])] == []  # what is promised is proved in the default run
 
 
 @pytest.mark.parametrize("command", [*commands.COMMANDS, *TOOLS])
 def test_the_help_of_each_command_ends_with_an_example(farm, command):
     words = [sys.executable, "-m", "openjd_adapt", *([] if command in TOOLS else ["--adaptor", farm.adaptor])]
-    out = subprocess.check_output([*words, *command.split(), "--help"], env=farm.env, timeout=30).decode()
+    out = subprocess.check_output([*words, *command.split(), "--help"], env=farm.env, timeout=HANG_SECONDS).decode()
     last = out.rstrip().splitlines()[-1]
     assert last.startswith("Example: ") and " %s" % command in last + " ", out

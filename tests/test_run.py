@@ -6,11 +6,12 @@ import json
 import os
 import signal
 import sys
-import time
 
 import pytest
 
-from .conftest import ADAPTORS, CANCEL, read_until
+from openjd_adapt import wire
+
+from .conftest import ADAPTORS, CANCEL, HANG_SECONDS, read_until
 
 
 def run(farm, data, init=None, **options):
@@ -135,10 +136,10 @@ def test_a_failed_start_stops_and_cleans_up(farm):
 
 
 def test_sigterm_cancels_and_exits_4_without_a_failure(farm):
-    process = farm.popen("run", "--run-data", '{"do": "sleep", "seconds": 60}')
+    process = farm.popen("run", "--run-data", '{"do": "sleep", "seconds": 300}')
     read_until(process.stdout, "sleeping")
     process.send_signal(CANCEL)
-    done = farm.finish(process, 20)
+    done = farm.finish(process)
     assert done.code == 4
     assert "INFO: on_cancel on cancel" in done.lines
     assert done.lines[-2:] == ["INFO: on_stop", "INFO: on_cleanup"]
@@ -150,26 +151,26 @@ def test_whatever_a_canceled_task_does_in_the_end_it_is_canceled(farm, do):
     process = farm.popen("run", "--run-data", json.dumps({"do": do}))
     read_until(process.stdout, "ing\n")
     process.send_signal(CANCEL)
-    done = farm.finish(process, 20)
+    done = farm.finish(process)
     assert done.code == 4
     assert "openjd_fail" not in done.out and "Traceback" not in done.out
 
 
 @pytest.mark.posix_only  # SIGINT; a group of its own hears no CTRL_C on Windows
 def test_a_second_interrupt_leaves_at_once_and_leaves_nothing(farm):
-    process = farm.popen("run", "--run-data", '{"do": "ignore_cancel", "seconds": 60}')
+    process = farm.popen("run", "--run-data", '{"do": "ignore_cancel", "seconds": 300}')
     read_until(process.stdout, "ignoring")
     process.send_signal(signal.SIGINT)
     read_until(process.stderr, "canceling")
     process.send_signal(signal.SIGINT)
-    assert farm.finish(process, 10).code == 4
+    assert farm.finish(process).code == 4
 
 
 def test_a_closed_standard_output_cancels(farm):
-    process = farm.popen("run", "--run-data", '{"do": "sleep", "seconds": 60}')
+    process = farm.popen("run", "--run-data", '{"do": "sleep", "seconds": 300}')
     read_until(process.stdout, "sleeping")
     process.stdout.close()
-    assert process.wait(20) == 4
+    assert process.wait(HANG_SECONDS) == 4
     process.stderr.close()
 
 
@@ -180,13 +181,13 @@ def test_sigkill_to_the_process_group_leaves_nothing(farm):
     assert len(farm.pids()) >= 5
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    farm.wait_until_nothing_is_left(2)
+    farm.wait_until_nothing_is_left()
 
 
 @pytest.mark.posix_only  # setsid
 def test_what_an_adaptor_leaves_running_ends_with_it(farm):
     process = farm.popen("run", "--run-data", '{"do": "tree", "seconds": 0}')
-    assert farm.finish(process, 20).code == 0
+    assert farm.finish(process).code == 0
     assert farm.pids() == []
 
 
@@ -196,11 +197,9 @@ def test_cancel_ends_a_commands_whole_tree(farm):
     stubborn = "trap '' TERM; (trap '' TERM; setsid sleep 300 & sleep 300) & echo up; wait; sleep 300"
     process = farm.popen("run", "--run-data", json.dumps({"args": ["/bin/sh", "-c", stubborn], "grace": 0.5}))
     read_until(process.stdout, "up")
-    begin = time.monotonic()
     process.send_signal(CANCEL)
-    done = farm.finish(process, 20)
+    done = farm.finish(process)
     assert done.code == 4, done
-    assert time.monotonic() - begin < 10
     assert farm.pids() == []
 
 
@@ -212,7 +211,7 @@ def test_a_runs_without_a_home_or_a_known_user(farm):
 @pytest.mark.posix_only  # preexec_fn
 def test_no_descriptor_is_needed(farm):
     process = farm.popen("run", stdin=None, stdout=None, stderr=None, preexec_fn=lambda: os.closerange(0, 3))
-    assert process.wait(30) == 0
+    assert process.wait(HANG_SECONDS) == 0
 
 
 def test_a_missing_file_of_the_runtimes_configuration_is_told_once(farm):
@@ -223,7 +222,7 @@ def test_a_missing_file_of_the_runtimes_configuration_is_told_once(farm):
 
 
 LIMITED = """
-import sys
+import os, sys
 from openjd_adapt import Adaptor, EntryPoint, wire
 
 class Limited(Adaptor):
@@ -233,21 +232,31 @@ class Limited(Adaptor):
     def on_cleanup(self): print("on_cleanup")
 
 if sys.argv[1] == "run":  # the limit of the command alone
-    wire.FRAME_LIMIT = 10_000
+    wire.FRAME_LIMIT = int(os.environ["LIMIT"])
 EntryPoint(Limited).start()
 """
 
 
-def test_run_data_that_cannot_be_sent_are_an_error_and_the_adaptor_is_stopped_all_the_same(farm):
+@pytest.fixture
+def limited(farm):
+    """A farm of which only the command has the limit that ``LIMIT`` says."""
     (farm.folder / "main.py").write_text(LIMITED)
     farm.command = lambda *arguments: [*farm.python, str(farm.folder / "main.py"), *arguments]
-    done = run(farm, {"text": "x" * 10_000})
+    return farm
+
+
+def test_run_data_that_cannot_be_sent_are_an_error_and_the_adaptor_is_stopped_all_the_same(limited):
+    limited.env["LIMIT"] = "10000"
+    done = run(limited, {"text": "x" * 10_000})
     assert done.code == 2 and done.lines == ["on_start", "on_stop", "on_cleanup"], done
     assert "are over the limit of 10000 bytes" in done.err and done.err.count("\n") == 1
 
 
-def test_init_data_and_run_data_may_each_be_as_large_as_a_frame_allows(farm):
-    path = farm.folder / "large.json"
-    path.write_text('{"text": "%s"}' % ("é" * 7_000_000), encoding="utf-8")  # six bytes each, as they are sent
-    done = farm("run", "--init-data", "file://%s" % path, "--run-data", "file://%s" % path)
-    assert done.code == 0, done.err[-500:]
+@pytest.mark.parametrize("limit", [1_000_000, pytest.param(wire.FRAME_LIMIT, marks=pytest.mark.long)])
+def test_init_data_and_run_data_may_each_be_as_large_as_a_frame_allows(limited, limit):
+    limited.env["LIMIT"] = str(limit)
+    path = limited.folder / "large.json"
+    # Six bytes each, as they are sent: two thirds of a frame.
+    path.write_text('{"text": "%s"}' % ("é" * (limit // 9)), encoding="utf-8")
+    done = limited("run", "--init-data", "file://%s" % path, "--run-data", "file://%s" % path)
+    assert done.code == 0 and done.lines == ["on_start", "on_run", "on_stop", "on_cleanup"], done.err[-500:]

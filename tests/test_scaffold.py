@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from openjd_adapt import scaffold, scaffold_texts
+from openjd_adapt import InputError, scaffold, scaffold_texts
 
 from .conftest import ROOT, root_only, small_disk, tool
 
@@ -83,15 +83,27 @@ def test_what_is_written_passes_the_checks_that_this_project_has_for_itself(new,
     run(new, ruff, "format", "--check", *rules, "my_render")
 
 
-@pytest.mark.parametrize("name", ["render", "session", "data", "package", "fake_application", "entry_point"])
+#: Names that the written code has for something else.
+NAMES = ["render", "session", "data", "package", "fake_application", "entry_point"]
+HELP_OF_EACH = """
+import importlib, sys
+for name in sys.argv[1:]:
+    sys.argv[1:] = ["--help"]
+    try:
+        importlib.import_module(name + ".__main__").main()
+    except SystemExit as end:
+        assert not end.code, end
+"""
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_name_that_the_written_code_has_for_something_else_works_too(new, kind, name):
-    assert new(name, "--kind", kind).code == 0
-    passed = run(
-        new, sys.executable, "-m", "pytest", name, "-q", "-p", "no:cacheprovider", "-k", "refused or frame or fails"
-    )
-    assert " failed" not in passed
-    run(new, sys.executable, "-m", name, "--help")
+def test_a_name_that_the_written_code_has_for_something_else_works_too(new, kind):
+    for name in NAMES:
+        scaffold._check(str(new.folder), name)
+        scaffold._write(str(new.folder / name), scaffold.contents(str(new.folder), name, kind))
+    tests = [sys.executable, "-m", "pytest", *NAMES, "-q", "-p", "no:cacheprovider", "-k", "refused or frame or fails"]
+    assert "\n%d passed" % (3 * len(NAMES)) in run(new, *tests)
+    assert run(new, sys.executable, "-c", HELP_OF_EACH, *NAMES).count("usage: ") == len(NAMES)
 
 
 def test_no_class_has_the_name_of_another_one_in_the_written_code():
@@ -106,7 +118,8 @@ def test_nothing_is_overwritten(new):
     (new.folder / "my_render").mkdir()
     (new.folder / "my_render" / "__init__.py").write_text("mine")
     done = new("my_render")
-    assert done.code == 2 and "is there already; nothing was written" in done.err
+    assert done.code == 2 and "is there already; nothing was written" in done.err and done.out == ""
+    assert done.err.count("\n") == 1
     assert files(new.folder) == {"my_render/__init__.py".replace("/", os.sep): b"mine"}
 
 
@@ -123,10 +136,12 @@ def test_nothing_is_overwritten(new):
         (["x", "--kind", "other"], "invalid choice: 'other'"),
     ],
 )
-def test_what_cannot_be_written_is_refused_in_one_line(new, arguments, complaint):
-    done = new(*arguments)
-    assert done.code == 2 and complaint in done.err and done.err.count("\n") == 1 and done.out == "", done
-    assert files(new.folder) == {}
+def test_what_cannot_be_written_is_refused_in_one_line(tmp_path, monkeypatch, capfd, arguments, complaint):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError) as caught:
+        scaffold.run(arguments)
+    assert complaint in str(caught.value) and "\n" not in str(caught.value)
+    assert files(tmp_path) == {} and capfd.readouterr() == ("", "")
 
 
 def test_a_path_names_the_folder_and_the_package(new):

@@ -1035,18 +1035,18 @@ def test_references_that_double_sixty_times_take_linear_time(keyword, instance, 
     assert len(looked) < 5 * levels
 
 
-def test_a_million_items_are_looked_at_and_the_first_ten_thousand_faults_compared():
+@pytest.mark.parametrize("count", [50_000, pytest.param(1_000_000, marks=pytest.mark.long)])
+def test_all_items_are_looked_at_and_the_first_ten_thousand_faults_compared(count):
     schema = {"items": {"$ref": "#/$defs/a"}, "$defs": {"a": {"type": "integer"}}}
     validator = Validator(schema)
-    values = list(range(1_000_000))
+    values = list(range(count))
     validator.validate(values)
     values[-1] = "x"
     with pytest.raises(ValidationError) as caught:
         validator.validate(values)
-    assert caught.value.path == (999_999,)
+    assert caught.value.path == (count - 1,)
     # The last is the best by jsonschema's rules; of so many faults, the last of those that are compared.
-    assert complaint(["x"] * 20_000, schema).path == (9_999,)
-    assert complaint(["x"] * 10_000, schema).path == (9_999,)
+    assert complaint(["x"] * 10_001, schema).path == (9_999,)
     assert complaint(["x"] * 9_999, schema).path == (9_998,)
 
 

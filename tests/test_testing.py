@@ -372,6 +372,7 @@ class Keeps(Adaptor):
 
 
 def test_a_session_is_started_once_and_before_its_first_task():
+    Keeps.made = 0
     session = Session(Keeps)
     with pytest.raises(AdaptError, match="run: there is no adaptor; start the session first"):
         session.run()

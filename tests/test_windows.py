@@ -13,17 +13,15 @@ import time
 
 import pytest
 
-from .conftest import ADAPTORS, ROOT
+from .conftest import ADAPTORS, HANG_SECONDS, ROOT, wait_until
 
-pytestmark = [pytest.mark.windows_only, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.windows_only
 
 
-def wait_for(process, text, seconds=20):
+def wait_for(process, text):
     """Read the process's output up to the line that has ``text``."""
     read = b""
-    end = time.monotonic() + seconds
     while text not in read:
-        assert time.monotonic() < end, read
         line = process.stdout.readline()
         assert line, read
         read += line
@@ -92,22 +90,22 @@ def test_the_toolkit_in_a_python_that_is_isolated_by_a_pth_file_plays_a_session(
 
 
 def test_ctrl_break_cancels_a_task(farm):
-    process = farm.popen("run", "--run-data", json.dumps({"do": "sleep", "seconds": 50}))
+    process = farm.popen("run", "--run-data", json.dumps({"do": "sleep", "seconds": 300}))
     wait_for(process, b"sleeping")
     process.send_signal(signal.CTRL_BREAK_EVENT)
-    done = farm.finish(process, 30)
+    done = farm.finish(process)
     assert done.code == 4, done
 
 
 @pytest.mark.parametrize("words", [["run"], ["daemon", "start"]])
 def test_after_the_command_was_killed_nothing_is_left(farm, words):
     arguments = ["--connection-file", str(farm.file)] if words[0] == "daemon" else []
-    init = json.dumps({"on_start": {"do": "sleep", "seconds": 50}})
+    init = json.dumps({"on_start": {"do": "sleep", "seconds": 300}})
     process = farm.popen(*words, *arguments, "--init-data", init)
-    time.sleep(1.5)
+    wait_for(process, b"sleeping")
     process.kill()
     process.communicate()
-    farm.wait_until_nothing_is_left(10)
+    farm.wait_until_nothing_is_left()
 
 
 def test_the_connection_file_lets_in_its_user_and_the_system_alone(farm):
@@ -161,13 +159,12 @@ def test_a_commands_lines_come_prefixed_and_its_exit_code_counts(farm):
 
 def test_a_cancel_reaches_a_command_as_ctrl_break(farm):
     farm.adaptor = COMMAND
-    process = farm.popen("run", "--run-data", command(LISTENER, grace=20))
+    process = farm.popen("run", "--run-data", command(LISTENER, grace=300))
     wait_for(process, b"STDOUT: listening")
     process.send_signal(signal.CTRL_BREAK_EVENT)
-    done = farm.finish(process, 30)
+    done = farm.finish(process)
     assert done.code == 4, done
     assert "STDOUT: asked by 21" in done.lines
-    assert done.seconds < 15
 
 
 def test_a_command_that_does_not_listen_is_killed_with_all_below_it(farm):
@@ -177,11 +174,8 @@ def test_a_command_that_does_not_listen_is_killed_with_all_below_it(farm):
     process = farm.daemon_popen("run", "--run-data", command(FAMILY, grace=0.5))
     wait_for(process, b"STDOUT: all there")
     process.send_signal(signal.CTRL_BREAK_EVENT)
-    assert farm.finish(process, 30).code == 4
-    end = time.monotonic() + 10
-    while set(farm.pids()) - before and time.monotonic() < end:
-        time.sleep(0.05)
-    assert set(farm.pids()) == before
+    assert farm.finish(process).code == 4
+    wait_until(lambda: set(farm.pids()) == before)
     assert farm.daemon("stop").code == 0
 
 
@@ -210,9 +204,9 @@ def test_after_kill_9_to_any_process_of_a_daemon_nothing_is_left(farm, name):
     process = farm.daemon_popen("run", "--run-data", command(FAMILY))
     wait_for(process, b"STDOUT: all there")
     os.kill(pids["pid" if name == "_keeper" else "worker_pid"], signal.SIGTERM)
-    done = farm.finish(process, 30)
+    done = farm.finish(process)
     assert done.code == 1 and "openjd_fail: " in done.out, done
-    farm.wait_until_nothing_is_left(10)
+    farm.wait_until_nothing_is_left()
     assert farm.daemon("stop").code == 0
     assert not farm.file.exists()
 
@@ -230,7 +224,7 @@ def test_data_come_from_a_file_by_its_drive(farm, form):
 
 def test_print_ends_lines_as_everywhere(farm):
     process = farm.popen("run", "--run-data", json.dumps({"do": "lines", "how": "print", "count": 3}))
-    out, _ = process.communicate(timeout=40)
+    out, _ = process.communicate(timeout=HANG_SECONDS)
     assert b"line 0\nline 1\nline 2\n" in out and b"\r" not in out
 
 
@@ -261,11 +255,11 @@ def test_a_console_that_is_closed_cancels_and_the_process_leaves_with_its_code(f
         "from openjd_adapt import windows\n"
         "wakeup = windows.Wakeup(*windows.CANCEL_SIGNALS)\n"
         "threading.Thread(target=wakeup._on_event, args=(2,), daemon=True).start()\n"
-        "print(windows.wait_for({wakeup.fileno(): windows.READ}, 10) != {}, windows.TERMINATION in wakeup.heard())\n"
+        "print(windows.wait_for({wakeup.fileno(): windows.READ}, 60) != {}, windows.TERMINATION in wakeup.heard())\n"
         "windows.finish(4)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code], env=farm.env, stdout=subprocess.PIPE)
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=HANG_SECONDS)
     assert (out.split(), process.returncode) == ([b"True", b"True"], 4)
 
 
@@ -356,11 +350,10 @@ def test_errors_and_a_sessions_lines_are_utf_8_whatever_the_code_page(farm):
 
 def test_a_reader_of_the_output_that_goes_away_cancels_a_task_that_prints_nothing(farm):
     assert farm.daemon("start").code == 0
-    process = farm.daemon_popen("run", "--run-data", json.dumps({"do": "sleep", "seconds": 50}))
-    while '"running"' not in farm.daemon("status", "--json").out:
-        time.sleep(0.1)
+    process = farm.daemon_popen("run", "--run-data", json.dumps({"do": "sleep", "seconds": 300}))
+    wait_until(lambda: '"running"' in farm.daemon("status", "--json").out)
     process.stdout.close()
-    assert process.wait(20) == 4
+    assert process.wait(HANG_SECONDS) == 4
     process.stderr.close()
     assert farm.daemon("stop").code == 0
 
@@ -371,17 +364,17 @@ def test_a_command_without_standard_streams_works(farm):
     for words in (["start"], ["run"], ["stop"]):
         command = farm.command("daemon", words[0], "--connection-file", str(farm.file))
         process = subprocess.Popen(command, cwd=str(farm.folder), env=farm.env, creationflags=detached)
-        assert process.wait(40) == 0, words
+        assert process.wait(HANG_SECONDS) == 0, words
 
 
 # Cancel
 
 
 def test_ctrl_break_cancels_a_session_which_then_stops_its_daemon(farm):
-    process = farm.popen("session", *["--run-data", json.dumps({"do": "sleep", "seconds": 50})] * 3)
+    process = farm.popen("session", *["--run-data", json.dumps({"do": "sleep", "seconds": 300})] * 3)
     wait_for(process, b"sleeping")
     process.send_signal(signal.CTRL_BREAK_EVENT)
-    done = farm.finish(process, 30)
+    done = farm.finish(process)
     assert done.code == 4, done
     assert "task 2" not in done.out and "stop " in done.out, done
 
@@ -390,10 +383,10 @@ def test_a_process_without_a_console_cannot_be_asked_and_is_killed_at_once(farm)
     farm.adaptor = COMMAND
     assert farm.daemon("start").code == 0
     code = "import ctypes, time; ctypes.windll.kernel32.FreeConsole(); print('alone', flush=True); time.sleep(300)"
-    process = farm.daemon_popen("run", "--run-data", command(code, grace=50))
+    process = farm.daemon_popen("run", "--run-data", command(code, grace=300))
     wait_for(process, b"STDOUT: alone")
     process.send_signal(signal.CTRL_BREAK_EVENT)
-    done = farm.finish(process, 30)
+    done = farm.finish(process)
     assert done.code == 4, done
     assert farm.daemon("stop").code == 0
 
@@ -407,9 +400,9 @@ def test_a_process_is_asked_without_a_python_to_do_it(farm, program):
         "up = threading.Event(); callback = RegexCallback([re.compile('listening')], lambda match: up.set())\n"
         "args = [sys.executable, '-c', %r]; handler = RegexHandler([callback])\n"
         "process = LoggingSubprocess(args=args, stdout_handler=handler)\n"
-        "assert up.wait(30); %s; process.terminate(30); print('ended with', process.returncode)\n"
+        "assert up.wait(60); %s; process.terminate(60); print('ended with', process.returncode)\n"
     ) % (LISTENER, program)
-    out = subprocess.check_output([sys.executable, "-c", code], env=farm.env, timeout=60).decode()
+    out = subprocess.check_output([sys.executable, "-c", code], env=farm.env, timeout=HANG_SECONDS).decode()
     assert "asked by" in out and out.splitlines()[-1] == "ended with 5"
 
 
@@ -434,7 +427,7 @@ def test_where_jobs_are_forbidden_what_is_below_a_process_is_found_and_killed(mo
     below = windows_tree.descendants(process.pid)
     assert below
     tree.kill()
-    process.wait(20)
+    process.wait(HANG_SECONDS)
     assert process.stdout.read() == b""  # the child, which had this pipe, is dead
     tree.release()
 
@@ -448,11 +441,11 @@ def test_an_adaptors_process_that_no_job_holds_is_told_and_what_is_below_it_is_k
     assert not worker.is_contained
     read = b""
     while b"all there" not in read:
-        assert windows.wait_for({worker.fileno(): windows.READ}, 20)
+        assert windows.wait_for({worker.fileno(): windows.READ}, HANG_SECONDS)
         read += worker.read(1000)
     worker.kill()
     while worker.returncode() is None:
-        assert windows.wait_for({bell.fileno(): windows.READ}, 20)
+        assert windows.wait_for({bell.fileno(): windows.READ}, HANG_SECONDS)
     worker.end_all(10)
     assert not windows_tree.descendants(worker.pid)
     bell.close()
@@ -471,10 +464,10 @@ def test_after_an_application_with_two_grandchildren_was_killed_nothing_is_left(
     wait_for(process, b"STDOUT: all there")
     assert set(farm.pids()) - before  # the grandchildren
     os.kill(pid, signal.SIGTERM)
-    done = farm.finish(process, 30)
+    done = farm.finish(process)
     assert done.code == 1 and "openjd_fail: " in done.out, done
     assert farm.daemon("stop").code == 0
-    farm.wait_until_nothing_is_left(10)
+    farm.wait_until_nothing_is_left()
 
 
 @pytest.mark.timeout(1200)
@@ -493,7 +486,7 @@ def test_kills_at_random_moments_leave_nothing(farm):
                     kills += 1
                 except OSError:
                     pass  # it has just ended
-            process.communicate(timeout=40)
+            process.communicate(timeout=HANG_SECONDS)
         assert farm.daemon("stop").code in (0, 1)
-        farm.wait_until_nothing_is_left(10)
+        farm.wait_until_nothing_is_left()
         assert not farm.file.exists()

@@ -676,7 +676,7 @@ HOSTILE = {
 }
 
 
-@pytest.mark.timeout(30 + THOUSANDS // 50)
+@pytest.mark.timeout(60 + THOUSANDS // 50)
 @pytest.mark.parametrize("name", sorted(HOSTILE))
 def test_a_hostile_text_is_read_or_refused_and_not_for_long(name):
     """Time that grows with the square would be minutes."""

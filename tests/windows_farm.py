@@ -10,7 +10,7 @@ import pytest
 
 from openjd_adapt.windows_tree import Job
 
-from .conftest import Farm
+from .conftest import HANG_SECONDS, Farm
 
 #: JobObjectBasicProcessIdList of the Win32 API.
 _PROCESS_LIST = 3
@@ -37,7 +37,7 @@ class WindowsFarm(Farm):
         assert self._job.assign(int(process._handle))
         return process
 
-    def finish(self, process: subprocess.Popen, timeout: float = 60):
+    def finish(self, process: subprocess.Popen, timeout: float = HANG_SECONDS):
         try:
             return super().finish(process, timeout)
         except subprocess.TimeoutExpired:
@@ -66,7 +66,7 @@ class WindowsFarm(Farm):
         win32.QueryInformationJobObject(self._job._handle, what, ctypes.byref(ids), ctypes.sizeof(ids), None)
         return [int(pid) for pid in ids.ids[: ids.listed]]
 
-    def wait_until_nothing_is_left(self, seconds: float = 2.0) -> None:
+    def wait_until_nothing_is_left(self, seconds: float = HANG_SECONDS) -> None:
         end = time.monotonic() + seconds
         while self.pids():
             if time.monotonic() > end:

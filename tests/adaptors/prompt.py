@@ -7,12 +7,13 @@ import sys
 from openjd_adapt import ApplicationAdaptor
 
 PROGRAM = """
-import sys, time
+import os, sys, time
 print("ready", flush=True)
 for line in sys.stdin:
     if line.startswith("slow"):
         print("thinking", flush=True)
-        time.sleep(float(line.split()[1]))
+        while not os.path.exists("enough"):
+            time.sleep(0.01)
     print("answer to", line.strip(), flush=True)
 print("end of input", flush=True)
 """
@@ -26,5 +27,5 @@ class Prompt(ApplicationAdaptor):
         return [sys.executable, "-c", PROGRAM]
 
     def on_run(self, run_data):
-        match = self.app.ask(run_data["line"], r"answer to (.*)", run_data.get("timeout", 10))
+        match = self.app.ask(run_data["line"], r"answer to (.*)", run_data.get("timeout", 60))
         print("matched %s" % match.group(1))
