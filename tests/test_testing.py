@@ -23,11 +23,18 @@ from openjd_adapt import (
     config,
     task,
 )
+from openjd_adapt.meter import Meter
 from openjd_adapt.testing import FakeApplication, Session
 
 from .conftest import ROOT
 
 log = logging.getLogger("an.author")
+
+
+@pytest.fixture(autouse=True)
+def nothing_waits(monkeypatch):
+    """No progress that an earlier test of this process has reported is still to be said."""
+    monkeypatch.setattr(Meter, "waiting", None)
 
 
 class Scene(Adaptor):
