@@ -358,7 +358,8 @@ def test_a_process_is_waited_for_at_the_end_of_its_with():
     assert process.returncode == 3
 
 
-def test_a_program_that_is_not_there_is_a_file_not_found():
+def test_a_program_that_is_not_there_is_a_file_not_found(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))  # whose folders may all be looked into
     with pytest.raises(FileNotFoundError, match="no-such-program"):
         LoggingSubprocess(args=["no-such-program"])
     with pytest.raises(ValueError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -18,28 +19,25 @@ from openjd_adapt import wire
 from . import fuzz
 from .conftest import HANG_SECONDS, ROOT, Farm, wait_until
 from .fuzz import HELLO, STATUS, Fault, Siege, Watch, frame, messages
+from .hurry import hurry
+
+#: More than the connections of any crowd here, and fewer than any host's hard limit.
+DESCRIPTORS = 3000
 
 
 @contextlib.contextmanager
 def started(folder, stranger_seconds=None):
-    """A farm with a daemon that has started; ``stranger_seconds``: it gives strangers another time than the package.
-
-    That daemon's keeper is a fork, as that of an executable that is no Python: no other would have the change.
-    """
+    """A farm with a daemon that has started; ``stranger_seconds``: it gives strangers another time than the package."""
     farm = Farm(folder)
     if stranger_seconds:
-        program = folder / "timed.py"
-        program.write_text(
-            "from openjd_adapt import cli, interpreter, reception\n"
-            "interpreter.is_python = lambda: False\n"
-            "reception.STRANGER_SECONDS = %r\n"
-            "cli.main()\n" % stranger_seconds
-        )
-        farm.command = lambda *words: [*farm.python, str(program), "--adaptor", farm.adaptor, *words]
+        hurry(farm, stranger_seconds, "wire.STRANGER_SECONDS")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, DESCRIPTORS), hard))
     assert farm.daemon("start").code == 0
     yield farm
     assert farm.daemon("stop").code == 0
     farm.wait_until_nothing_is_left(0)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.fixture(scope="module")
