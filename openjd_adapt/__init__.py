@@ -11,16 +11,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .actions import Action as Action, ActionsQueue as ActionsQueue
     from .adaptor import (
         Adaptor as Adaptor,
         AdaptorConfigurationOptions as AdaptorConfigurationOptions,
         BaseAdaptor as BaseAdaptor,
         CommandAdaptor as CommandAdaptor,
+        ManagedProcess as ManagedProcess,
+        SemanticVersion as SemanticVersion,
     )
-    from .application import ApplicationError as ApplicationError, client_script as client_script
+    from .application import (
+        ApplicationError as ApplicationError,
+        ApplicationExited as ApplicationExited,
+        client_script as client_script,
+    )
     from .application_adaptor import ApplicationAdaptor as ApplicationAdaptor
-    from .client import Client as Client
+    from .client import Action as Action, Client as Client, ClientInterface as ClientInterface
     from .config import (
         AdaptorConfiguration as AdaptorConfiguration,
         Configuration as Configuration,
@@ -36,53 +41,37 @@ if TYPE_CHECKING:
         ProgramNotFound as ProgramNotFound,
         ProgramNotStarted as ProgramNotStarted,
     )
-    from .interface import ClientInterface as ClientInterface
     from .lifecycle import AdaptorRunner as AdaptorRunner, AdaptorState as AdaptorState
     from .lines import RegexCallback as RegexCallback, RegexHandler as RegexHandler
-    from .managed import ManagedProcess as ManagedProcess
     from .output import ADAPTOR_OUTPUT as ADAPTOR_OUTPUT, STDERR as STDERR, STDOUT as STDOUT
     from .paths import PathMappingRule as PathMappingRule
-    from .patience import ApplicationExited as ApplicationExited
-    from .process import LoggingSubprocess as LoggingSubprocess
+    from .process import LoggingSubprocess as LoggingSubprocess, StreamLogger as StreamLogger
     from .ranges import IntRange as IntRange
-    from .server import AdaptorServer as AdaptorServer
-    from .stream_logger import StreamLogger as StreamLogger
-    from .validators import (
-        AdaptorDataValidator as AdaptorDataValidator,
-        AdaptorDataValidators as AdaptorDataValidators,
-    )
-    from .versions import SemanticVersion as SemanticVersion
-    from .watch import (
-        Fatal as Fatal,
-        Ignore as Ignore,
-        Progress as Progress,
-        Status as Status,
-        Warn as Warn,
-    )
+    from .schema import AdaptorDataValidator as AdaptorDataValidator, AdaptorDataValidators as AdaptorDataValidators
+    from .server import ActionsQueue as ActionsQueue, AdaptorServer as AdaptorServer
+    from .watch import Fatal as Fatal, Ignore as Ignore, Progress as Progress, Status as Status, Warn as Warn
+
 
 _HOMES = {
-    "actions": ("Action", "ActionsQueue"),
-    "adaptor": ("Adaptor", "AdaptorConfigurationOptions", "BaseAdaptor", "CommandAdaptor"),
+    "adaptor": (
+        *("Adaptor", "AdaptorConfigurationOptions", "BaseAdaptor", "CommandAdaptor", "ManagedProcess"),
+        "SemanticVersion",
+    ),
+    "application": ("ApplicationError", "ApplicationExited", "client_script"),
     "application_adaptor": ("ApplicationAdaptor",),
-    "application": ("ApplicationError", "client_script"),
-    "client": ("Client",),
-    "entry_point": ("EntryPoint",),
+    "client": ("Action", "Client", "ClientInterface"),
     "config": ("AdaptorConfiguration", "Configuration", "ConfigurationManager", "RuntimeConfiguration"),
+    "entry_point": ("EntryPoint",),
     "errors": ("AdaptError", "Canceled", "InputError", "ProcessFailed", "ProgramNotFound", "ProgramNotStarted"),
-    "interface": ("ClientInterface",),
     "lifecycle": ("AdaptorRunner", "AdaptorState"),
     "lines": ("RegexCallback", "RegexHandler"),
-    "managed": ("ManagedProcess",),
     "output": ("ADAPTOR_OUTPUT", "STDERR", "STDOUT"),
     "paths": ("PathMappingRule",),
-    "patience": ("ApplicationExited",),
+    "process": ("LoggingSubprocess", "StreamLogger"),
     "ranges": ("IntRange",),
-    "server": ("AdaptorServer",),
+    "server": ("ActionsQueue", "AdaptorServer"),
+    "schema": ("AdaptorDataValidator", "AdaptorDataValidators"),
     "watch": ("Fatal", "Ignore", "Progress", "Status", "Warn"),
-    "process": ("LoggingSubprocess",),
-    "stream_logger": ("StreamLogger",),
-    "validators": ("AdaptorDataValidator", "AdaptorDataValidators"),
-    "versions": ("SemanticVersion",),
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from abc import ABC, abstractmethod
+from collections import namedtuple
 
-# An adaptor's main imports this module for every short command: what only an adaptor's process needs is imported there.
+from .errors import AdaptError, ProcessFailed, describe_exit
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
@@ -15,11 +17,118 @@ if TYPE_CHECKING:
 
     from .config import AdaptorConfiguration, Configuration, ConfigurationManager
     from .lines import RegexHandler
-    from .managed import ManagedProcess
     from .paths import PathMappingRule
-    from .validators import AdaptorDataValidator
-    from .versions import SemanticVersion
+    from .schema import AdaptorDataValidator
     from .watch import Watch
+
+
+# Interface versions, Major.Minor.
+
+
+class SemanticVersion(namedtuple("SemanticVersion", "major minor")):
+    """A version of an interface: a breaking change moves ``major``, an addition moves ``minor``. Orders as a tuple."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "%d.%d" % self
+
+    def has_compatibility_with(self, other: SemanticVersion) -> bool:
+        """True if what is installed in this version serves one who expects ``other``.
+
+        Before 1.0 every version stands alone; after it, a newer minor version serves an older one.
+        """
+        if self.major != other.major:
+            return False
+        return bool(self.minor == other.minor if self.major == 0 else self.minor >= other.minor)
+
+    @classmethod
+    def parse(cls, version_str: str) -> SemanticVersion:
+        """Read ``"1.2"``; raises :class:`ValueError` for anything else."""
+        parts = version_str.split(".")
+        if len(parts) == 2 and all(part.isascii() and part.isdigit() for part in parts):
+            return cls(int(parts[0]), int(parts[1]))
+        raise ValueError("%r is not a version of the form Major.Minor" % version_str)
+
+
+# The process of one task, as an author describes it: ``ManagedProcess``.
+
+
+class ManagedProcess(ABC):
+    """The process that a :class:`~openjd_adapt.CommandAdaptor` runs for one task."""
+
+    #: The exit codes that are a success.
+    success_exit_codes: Sequence[int] = (0,)
+    #: Seconds between asking the process to end and killing it.
+    grace_seconds: float = 60.0  # as process.GRACE_SECONDS, which costs an import
+
+    #: What the adaptor watches for, beside the handlers.
+    _watcher: RegexHandler | None = None
+
+    def __init__(
+        self,
+        run_data: dict[str, Any],
+        *,
+        stdout_handler: RegexHandler | None = None,
+        stderr_handler: RegexHandler | None = None,
+    ) -> None:
+        self.run_data = run_data
+        self.stdout_handler = stdout_handler
+        self.stderr_handler = stderr_handler
+
+    @abstractmethod
+    def get_executable(self) -> str:
+        """The program to run."""
+
+    def get_arguments(self) -> list[str]:
+        """Its arguments."""
+        return []
+
+    def get_startup_directory(self) -> str | None:
+        """The folder to run it in; None for the session's."""
+        return None
+
+    def get_environment(self) -> dict[str, str] | None:
+        """Its whole environment; None for a copy of the daemon's."""
+        return None
+
+    def run(self) -> None:
+        """Run the process to its end; leaves nothing of its tree, whatever ends the wait.
+
+        Raises :class:`ProcessFailed` if it ends with a code that is no success, or by a signal.
+        """
+        from .process import LoggingSubprocess
+
+        args = [self.get_executable(), *self.get_arguments()]
+        folder, environment = self.get_startup_directory(), self.get_environment()
+        given: dict[str, object] = {"get_arguments: item %d" % number: item for number, item in enumerate(args)}
+        given["get_executable: it"] = given.pop("get_arguments: item 0")
+        given["get_startup_directory: it"] = folder or ""
+        given.update(("get_environment: %s" % name, value) for name, value in (environment or {}).items())
+        for what, value in given.items():
+            if not isinstance(value, (str, bytes, os.PathLike)):
+                raise AdaptError("%s is %r, no text" % (what, value))
+        process = LoggingSubprocess(
+            args=args,
+            startup_directory=folder,
+            stdout_handler=self.stdout_handler,
+            stderr_handler=self.stderr_handler,
+            env=environment,
+            watcher=self._watcher,
+        )
+        process.close_stdin()
+        try:
+            process._wait_for_end()
+        except BaseException:
+            process.terminate(self.grace_seconds)
+            raise
+        process.terminate(0)  # what it has left in its group
+        returncode = process.returncode or 0
+        if returncode not in self.success_exit_codes:
+            raise ProcessFailed("%s %s" % (os.path.basename(process.args[0]), describe_exit(returncode)), returncode)
+
+
+# An adaptor's main imports this module for every short command: what only an adaptor's process needs is imported there.
 
 
 class AdaptorConfigurationOptions:
@@ -62,7 +171,8 @@ class BaseAdaptor(ABC):
         config_opts: AdaptorConfigurationOptions | None = None,
         path_mapping_data: dict[str, Any] | None = None,
     ) -> None:
-        from .meter import Meter
+        from . import task
+        from .output import Meter
         from .paths import rules_from_document
         from .task import Task
 
@@ -73,7 +183,7 @@ class BaseAdaptor(ABC):
         self._config: Configuration | None = None
         self._path_mapping_rules = rules_from_document(path_mapping_data or {})
         self._task = Task()
-        self._meter = Meter()
+        self._meter = Meter(task.is_running)
 
     # What the lifecycle calls; an adaptor overrides the on_ hooks instead.
 
@@ -113,7 +223,6 @@ class BaseAdaptor(ABC):
     @property
     def integration_data_interface_version(self) -> SemanticVersion:
         """The version of the form of init data and run data."""
-        from .versions import SemanticVersion
 
         return SemanticVersion(0, 1)
 
@@ -133,7 +242,7 @@ class BaseAdaptor(ABC):
         paths = schema_paths(os.path.join(os.path.dirname(os.path.abspath(path)), "schemas"))
         if not paths:
             return {}  # all that checks by schemas need not be loaded then
-        from .validators import AdaptorDataValidator
+        from .schema import AdaptorDataValidator
 
         return {kind: AdaptorDataValidator.from_schema_file(path) for kind, path in paths.items()}
 
@@ -171,21 +280,21 @@ class BaseAdaptor(ABC):
         """Tell the scheduler how far the task is: ``progress`` in percent (0 to 100), and a line of text."""
         import logging
 
-        from . import messages, output
-        from .meter import Meter
+        from . import output, session
+        from .output import Meter
 
         logger = logging.getLogger(__name__)
         if progress is None and status_message is None:
             logger.warning("update_status was called with neither progress nor status_message")
         if progress is not None:
-            line = messages.progress(progress)
+            line = session.progress(progress)
             if line:
                 Meter.waiting = None
                 output.say(line)
             else:
                 logger.warning("Progress %r is no number from 0 to 100; it is not reported", progress)
         if status_message is not None:
-            line = messages.status(status_message)
+            line = session.status(status_message)
             if line:
                 output.say(line)
 
@@ -205,7 +314,7 @@ class BaseAdaptor(ABC):
         """What looks at an application's lines as :attr:`watch` says, for ``LoggingSubprocess``; None without any."""
         if not self.watch:
             return None
-        from .watcher import Watcher
+        from .lines import Watcher
 
         return Watcher(self, self.watch)
 
@@ -228,9 +337,9 @@ class BaseAdaptor(ABC):
     _may_set_env = False
 
     def _say_env(self, kind: str, *arguments: str) -> None:
-        from . import messages, output
+        from . import output, session
 
-        line: str = getattr(messages, kind)(*arguments)
+        line: str = getattr(session, kind)(*arguments)
         if not self._may_set_env:
             raise RuntimeError("environment variables can only be set while the adaptor starts")
         output.say(line)
@@ -297,7 +406,7 @@ class CommandAdaptor(BaseAdaptor):
         self.on_prerun()
         process = self.get_managed_process(run_data)
         if self.watch:
-            from .watcher import Watcher
+            from .lines import Watcher
 
             handlers = (process.stdout_handler, process.stderr_handler)
             if not any(isinstance(handler, Watcher) for handler in handlers):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
-from . import data, interpreter
+from . import data
 from .errors import InputError, describe
+from .system import interpreter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

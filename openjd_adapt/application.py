@@ -5,28 +5,246 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import re
 import threading
+import time
 
-from . import archive, task
-from .actions import Action, ActionsQueue
-from .client import SERVER_VARIABLE
-from .errors import AdaptError, InputError, one_line
-from .ladder import GRACE_SECONDS
-from .lines import RegexHandler
-from .patience import Patience
-from .peer import PACKAGE
-from .process import LoggingSubprocess
-from .prompt import Prompt
-from .server import AdaptorServer
+from . import system, task
+from .client import SERVER_VARIABLE, Action
+from .errors import AdaptError, Canceled, InputError, describe_exit, one_line
+from .lines import RegexCallback, RegexHandler
+from .process import GRACE_SECONDS, LoggingSubprocess
+from .server import ActionsQueue, AdaptorServer
+from .system import interpreter
+from .system.interpreter import PACKAGE
+from .transport import connection_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from .adaptor import BaseAdaptor
-    from .wire import Message
+    from .lines import RegexHandler
+    from .process import LoggingSubprocess
+    from .transport.wire import Message
+
+
+# How long an application is waited for: as long as it lives, time is left, and output comes.
+
+#: How long, in seconds, an application may take to exit when its connection has closed.
+EXIT_SECONDS = 2.0
+#: How many of an application's last lines are told when it has died.
+LAST_LINES = 5
+
+
+class ApplicationExited(AdaptError):
+    """The application has ended, or has closed its connection, while something was asked of it.
+
+    ``returncode`` is negative for a signal, and None if the process has not ended.
+    """
+
+    def __init__(self, message: str, returncode: int | None) -> None:
+        super().__init__(message)
+        self.returncode = returncode
+
+
+class TimedOut(AdaptError):
+    """What was waited for has not come in time."""
+
+
+class Patience:
+    """The waits for one application, on whatever thread."""
+
+    def __init__(
+        self,
+        name: str,
+        process: LoggingSubprocess,
+        wait: Callable[[task.Task, Callable[[], bool], float | None], object],
+        no_output_timeout: float | None,
+    ) -> None:
+        """``name`` is the application's, for messages; ``no_output_timeout``: seconds, None for as long as it likes.
+
+        ``wait`` is :meth:`Task.wait_for` or :meth:`Ear.listen`.
+        """
+        self._name = name
+        self._process = process
+        self._wait = wait
+        self._no_output_timeout = no_output_timeout
+        #: The thread that hands what the application reports to the adaptor, while it does.
+        self.reporting: int | None = None
+        #: As in :meth:`Application.limit_phase`.
+        self.phase_limit: tuple[float, str] | None = None
+        #: The application's client has connected; its connection was closed.
+        self.connected = False
+        self.gone = False
+        #: The tasks that have waited for the application, and are woken by what it says.
+        self._tasks: set[task.Task] = set()
+
+    def wait(self, condition: Callable[[], bool], timeout: float | None, what: str) -> None:
+        """Wait until ``condition()`` holds, for ``timeout`` seconds at the most; ``what`` says in words for what.
+
+        Raises :class:`ApplicationExited`, :class:`TimedOut`, and what ends the task.
+        """
+        if self.reporting == threading.get_ident():
+            raise AdaptError("%s cannot be waited for in what it has just reported" % self._name)
+        current = task.current()
+        self._process.tell(current)
+        self._tasks.add(current)
+        began = time.monotonic()
+        while not condition():
+            if self._is_over():
+                self._see_out(current, condition)
+                if condition():
+                    return
+                raise self.exited("waiting for " + what)
+            end, limit = self._limit(began, timeout)
+            left = None if end is None else end - time.monotonic()
+            if left is not None and left <= 0:
+                raise TimedOut("%s: waited %s for %s" % (self._name, limit, what))
+            self._wait(current, lambda: condition() or self._is_over(), left)
+
+    def _limit(self, began: float, timeout: float | None) -> tuple[float | None, str]:
+        """When a wait that began then is over, None for never, and by which limit, in words."""
+        limits = [] if self.phase_limit is None else [self.phase_limit]
+        if timeout is not None:
+            limits.append((began + timeout, "%g s" % timeout))
+        if self._no_output_timeout is not None:
+            silent = "%g s without output" % self._no_output_timeout
+            limits.append((max(self._process.last_output, began) + self._no_output_timeout, silent))
+        return min(limits) if limits else (None, "")
+
+    def _is_over(self) -> bool:
+        return self.gone or not self._process.is_running
+
+    def _see_out(self, current: task.Task, condition: Callable[[], bool]) -> None:
+        """The application is going: give its exit a moment, so that its code can be told, and what it said last."""
+        if self._process.wait_quietly(EXIT_SECONDS) and self.connected:
+            current.wait_for(lambda: condition() or self.gone, EXIT_SECONDS)
+
+    def exited(self, while_doing: str, closed: str = "connection") -> ApplicationExited:
+        """The error that tells how the application has ended, or that it has closed something without that."""
+        code = self._process.returncode
+        how = "has closed its " + closed if code is None else describe_exit(code)
+        lines = " | ".join(one_line(line) for line in self._process.last_lines(LAST_LINES))
+        tail = "; its last lines: " + lines if lines else ""
+        return ApplicationExited("%s %s while %s%s" % (self._name, how, while_doing, tail), code)
+
+    def wake(self) -> None:
+        """Let the waits look at their conditions; from any thread."""
+        for waiting in tuple(self._tasks):
+            waiting.changed()
+
+
+# An application that is driven by its standard input: lines to it, and those of its output that answer.
+
+
+class _Line:
+    """A line that is under way."""
+
+    def __init__(self) -> None:
+        self.taken = False
+        self.broken = False
+
+
+class Prompt:
+    """The standard input of one application, and the watch for answers."""
+
+    def __init__(self, name: str, process: LoggingSubprocess, handler: RegexHandler, patience: Patience) -> None:
+        """``name`` is the application's, for messages; ``handler`` looks at the lines of its output."""
+        self._name = name
+        self._process = process
+        self._handler = handler
+        self._patience = patience
+        #: One line is under way at a time.
+        self._turn = threading.Lock()
+        #: The line that it was asked and has not answered, whether somebody waits for that or has given it up.
+        self._unanswered: list[str] = []
+
+    def write_line(self, text: str, timeout: float | None = None) -> None:
+        """Write a line and wait until it is taken; raises as :meth:`Patience.wait`."""
+        self._take_turn(timeout)
+        self._write_in_turn(text, timeout)
+
+    def _take_turn(self, timeout: float | None) -> None:
+        stdin = self._process.stdin
+        if stdin is None or stdin.closed:
+            raise AdaptError("%s has no standard input; set stdin = True" % self._name)
+        while not self._turn.acquire(blocking=False):
+            self._patience.wait(lambda: not self._turn.locked(), timeout, "it to read the line before")
+
+    def _write_in_turn(self, text: str, timeout: float | None) -> None:
+        line = _Line()
+        arguments = line, text.encode("utf-8") + b"\n"
+        threading.Thread(target=self._write, args=arguments, name="a line to " + self._name, daemon=True).start()
+        self._patience.wait(lambda: line.taken, timeout, "it to read a line")
+        if line.broken:
+            self._process.wait_quietly(EXIT_SECONDS)
+            raise self._patience.exited("a line was written to it", "standard input")
+
+    def _write(self, line: _Line, data: bytes) -> None:
+        """On a thread, as an application that does not read blocks it for as long as it likes; nothing waits for it."""
+        try:
+            stdin = self._process.stdin
+            descriptor = os.dup(stdin.fileno() if stdin else -1)  # its own, which nobody closes under it
+            try:
+                while data:
+                    data = data[os.write(descriptor, data) :]
+            finally:
+                os.close(descriptor)
+        except (OSError, ValueError):  # nobody reads it, or it was closed meanwhile
+            line.broken = True
+        line.taken = True
+        self._turn.release()
+        self._patience.wake()
+
+    def ask(self, text: str, pattern: str, timeout: float | None) -> re.Match[str]:
+        """Write a line and wait for one in which ``pattern`` is found; raises as :meth:`Patience.wait`.
+
+        An answer that comes later, after a cancel or a timeout, is dropped, and until then nothing else is asked, as it
+        would be taken for the next one's.
+        """
+        late = "the late answer to %r" % " ".join(self._unanswered)
+        self._patience.wait(lambda: not self._unanswered, timeout, late)
+        found: list[re.Match[str]] = []
+        given_up = threading.Event()
+
+        def notice(match: re.Match[str]) -> None:
+            if not found:
+                found.append(match)
+                self._expect_no_more(expected)
+                if given_up.is_set():
+                    _logger.info("%s has answered %r, which nobody waits for any more", self._name, text)
+                self._patience.wake()
+
+        expected = RegexCallback([re.compile(pattern)], notice)
+        self._take_turn(timeout)
+        self._handler.regex_callbacks = [*self._handler.regex_callbacks, expected]
+        self._unanswered.append(text)
+        try:
+            self._write_in_turn(text, timeout)
+            self._patience.wait(lambda: bool(found), timeout, "a line with %r" % pattern)
+        except (Canceled, TimedOut):
+            given_up.set()
+            raise
+        except BaseException:
+            self._expect_no_more(expected)
+            raise
+        return found[0]
+
+    def _expect_no_more(self, expected: RegexCallback) -> None:
+        self._handler.regex_callbacks = [entry for entry in self._handler.regex_callbacks if entry is not expected]
+        self._unanswered.clear()
+
+    def close(self) -> bool:
+        """Close the standard input, by which some applications are asked to end; False if that cannot be done."""
+        stdin = self._process.stdin
+        if stdin is None or stdin.closed or self._turn.locked():
+            return False
+        self._process.close_stdin()
+        return True
+
 
 _logger = logging.getLogger(__name__)
 
@@ -35,7 +253,27 @@ def __getattr__(name: str) -> str:
     """``client_script``: what an application's Python runs to become a client; it finds this package by itself."""
     if name != "client_script":
         raise AttributeError("module %r has no attribute %r" % (__name__, name))
-    return archive.on_disk(os.path.join(PACKAGE, "bootstrap.py"))
+    return _on_disk(os.path.join(PACKAGE, "bootstrap.py"))
+
+
+def _on_disk(path: str) -> str:
+    """A file that other programs can open: ``path``, or a copy of it in the session's private folder.
+
+    The copy is removed with the folder when the session ends or, outside of one, this process.
+    """
+    if os.path.exists(path) or not interpreter.is_there(path):
+        return path
+    import atexit
+
+    folder = task.private_folder or connection_file.new_private_folder()
+    system.make_private_folder(folder)
+    if not task.private_folder:
+        atexit.register(connection_file.remove_private_folder, folder)
+    copy = os.path.join(folder, connection_file.APPLICATION_NAME + os.path.basename(path))
+    with open(copy, "wb") as stream:
+        stream.write(interpreter.read_bytes(path))
+    _logger.info("%s lies in an archive; a copy of it is %s", path, copy)
+    return copy
 
 
 class ApplicationError(AdaptError):
@@ -87,7 +325,7 @@ class Application:
                     **(os.environ if environment is None else environment),
                     SERVER_VARIABLE: self.server_path,
                     "OPENJD_ADAPT_PATH": os.path.dirname(PACKAGE),
-                    **({"OPENJD_ADAPT_CLIENT": archive.on_disk(os.path.abspath(client))} if client else {}),
+                    **({"OPENJD_ADAPT_CLIENT": _on_disk(os.path.abspath(client))} if client else {}),
                 },
             )
         except BaseException:

@@ -72,7 +72,7 @@ class ApplicationAdaptor(Adaptor):
         import platform
         import shutil
 
-        from .peer import PACKAGE
+        from .system.interpreter import PACKAGE
 
         logging.getLogger(__name__).info(
             "openjd_adapt %s (%s), adaptor %s (%s), Python %s (%s), application %s",

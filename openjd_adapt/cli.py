@@ -2,27 +2,106 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from . import system
 from .app import KEEPER, WORKER, App, adaptor_name, load_adaptor
-from .errors import CANCELED, DONE, AdaptError, InputError, one_line
+from .commands import COMMANDS, FLAG, MANY, ONCE, OPTIONS, Command
+from .daemon.frontend import answer
+from .errors import CANCELED, DONE, FAILED, AdaptError, InputError, ProgramNotFound, ProgramNotStarted, one_line
+from .system.interpreter import PACKAGE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
+    from .app import App
+    from .commands import Options
+
+
+# The command line: from its words to a command of the table in ``commands``, and to the command's options.
+#
+# What is spelled exactly is read by the table directly, because a farm runs millions of short commands; argparse, built
+# from the same table, does the rest: help and errors.
+
+
+def read(app: App, arguments: list[str]) -> tuple[Command, Options]:
+    """The command and its options by name; asks argparse where something is not spelled exactly."""
+    words = 2 if arguments[:1] == ["daemon"] else 1
+    command = COMMANDS.get(" ".join(arguments[:words]))
+    if command is None:
+        return _ask_argparse(app, arguments)
+    options: Options = {}
+    rest = iter(arguments[words:])
+    for argument in rest:
+        name, separator, value = argument.partition("=")
+        if name not in command.options:
+            return _ask_argparse(app, arguments)
+        kind = command.kind(name)
+        if kind == FLAG and not separator:
+            options[name] = True
+            continue
+        following = value if separator else next(rest, None)
+        if kind == FLAG or following is None or (not separator and following.startswith("--")):
+            return _ask_argparse(app, arguments)
+        if kind == MANY:
+            options.setdefault(name, []).append(following)
+        else:
+            options[name] = following
+    return command, options
+
+
+def _ask_argparse(app: App, arguments: list[str]) -> tuple[Command, Options]:
+    """Show help, or raise :class:`InputError` with what is wrong."""
+    import argparse
+
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> NoReturn:
+            raise InputError("%s: %s (see --help)" % (self.prog, message))
+
+        def _print_message(self, message: str, file: object = None) -> None:
+            if answer(message) != DONE:
+                raise SystemExit(FAILED)
+
+    parser = Parser(
+        prog=app.title,
+        description="Runs the adaptor %s." % app.name,
+        epilog="Exit codes: 0 done, 1 failed, 2 bad input, 3 no daemon, 4 canceled." + app.hint,
+        allow_abbrev=False,
+    )
+    groups = {"": parser.add_subparsers(metavar="COMMAND", required=True)}
+    for name, command in COMMANDS.items():
+        group, _, word = name.rpartition(" ")
+        if group not in groups:
+            text = "keep the adaptor open between tasks"
+            inner = groups[""].add_parser(group, help=text, description=text, allow_abbrev=False)
+            groups[group] = inner.add_subparsers(metavar="COMMAND", required=True)
+        sub = groups[group].add_parser(
+            word,
+            help=command.text,
+            description=command.text[0].upper() + command.text[1:] + ".",
+            epilog="Example: %s %s" % (parser.prog, command.example),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        sub.set_defaults(command=command)
+        for option in command.options:
+            kind = command.kind(option)
+            action = {FLAG: "store_true", ONCE: "store", MANY: "append"}[kind]
+            extra: Options = {} if kind == FLAG else {"metavar": option[2:].upper().replace("-", "_")}
+            sub.add_argument(option, action=action, help=OPTIONS[option][1], default=argparse.SUPPRESS, **extra)
+    found = vars(parser.parse_args(arguments))
+    return found.pop("command"), {"--" + name.replace("_", "-"): value for name, value in found.items()}
+
 
 def main() -> None:
     """The command line of the package itself, which is told the adaptor. Exits with the command's code."""
     arguments = sys.argv[1:]
     if arguments and arguments[0] in TOOLS:
-        from importlib import import_module
-
         system.ensure_standard_descriptors()
-        tool = import_module("." + TOOLS[arguments[0]], __package__)
-        sys.exit(_coded(lambda: tool.run(arguments[1:]), False))
+        sys.exit(_coded(lambda: TOOLS[arguments[0]](arguments[1:]), False))
     name, separator, value = arguments[0].partition("=") if arguments else ("", "", "")
     if name != "--adaptor":
         sys.exit(run(App("ADAPTOR", _no_adaptor, [], hint=_HINT), arguments))
@@ -31,8 +110,6 @@ def main() -> None:
     sys.exit(run(App(adaptor_name(value), lambda: load_adaptor(value), ["--adaptor", value]), arguments[used:]))
 
 
-#: The commands of the package itself that are about no adaptor, and the modules whose ``run`` they call.
-TOOLS = {"compat": "stand_in", "new": "scaffold"}
 _HINT = " A new adaptor: new NAME. One that was written for openjd-adaptor-runtime: compat -- COMMAND ..."
 
 
@@ -44,20 +121,18 @@ def run(app: App, arguments: list[str]) -> int:
     """Run one command; returns its exit code. Errors of the toolkit become one line on standard error."""
     system.ensure_standard_descriptors()
     if arguments[:1] == [WORKER]:
-        from .worker import serve
+        from .daemon.worker import serve
 
         serve(app.load, app.bootstrapped)
         return DONE
     if arguments[:1] == [KEEPER]:
-        from . import windows_launch
+        from .daemon import launch_windows
 
-        windows_launch.serve()
+        launch_windows.serve()
         system.finish(DONE)
         return DONE
 
     def act() -> int:
-        from .command_line import read
-
         command, options = read(app, arguments)
         return command.act(app, options)
 
@@ -73,7 +148,7 @@ def _coded(act: Callable[[], int], debug: bool) -> int:
     except KeyboardInterrupt:
         return CANCELED
     except AdaptError as error:
-        from .front import tell
+        from .daemon.frontend import tell
 
         if debug:
             import traceback
@@ -81,3 +156,52 @@ def _coded(act: Callable[[], int], debug: bool) -> int:
             tell(traceback.format_exc().rstrip())
         tell("ERROR: " + one_line(error))
         return error.exit_code
+
+
+# The commands of the package itself that are about no adaptor.
+
+
+def _new(arguments: list[str]) -> int:
+    from .authoring import scaffold
+
+    return scaffold.run(arguments)
+
+
+#: What PYTHONPATH must have for ``import openjd.adaptor_runtime`` to get this package.
+COMPAT_FOLDER = os.path.join(PACKAGE, "compat")
+
+_COMPAT_HELP = """\
+usage: python -m openjd_adapt compat [-- COMMAND ...]
+
+Print the folder with the import names of openjd-adaptor-runtime, or run a command with it first in PYTHONPATH.
+
+Example: compat -- blender-openjd run --init-data file://init.yaml --run-data file://run.yaml
+"""
+
+
+def _compat(arguments: list[str]) -> int:
+    """Print the folder, or run the command that stands behind ``--`` with it.
+
+    Raises :class:`InputError` for anything else, :class:`ProgramNotStarted` if the command cannot be started.
+    """
+    if not arguments:
+        return answer(COMPAT_FOLDER + "\n")
+    if arguments[0] in ("-h", "--help"):
+        return answer(_COMPAT_HELP)
+    command = arguments[1:]
+    if arguments[0] != "--" or not command:
+        raise InputError("compat: give nothing, or -- and a command; not %s" % " ".join(arguments))
+    try:
+        return system.hand_over(command, _environment_of_compat())
+    except OSError as error:
+        kind = ProgramNotFound if isinstance(error, FileNotFoundError) else ProgramNotStarted
+        raise kind("compat: cannot run %s: %s" % (command[0], error.strerror)) from None
+
+
+def _environment_of_compat() -> dict[str, str]:
+    """This process's environment with the folder first in PYTHONPATH."""
+    rest = [place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place and place != COMPAT_FOLDER]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([COMPAT_FOLDER, *rest])}
+
+
+TOOLS: dict[str, Callable[[list[str]], int]] = {"compat": _compat, "new": _new}

@@ -7,8 +7,8 @@ import sys
 
 from . import data, system
 from .app import KEEPER, WORKER
+from .daemon.frontend import answer
 from .errors import BAD_INPUT, DONE, AdaptError, InputError, describe
-from .front import answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
     from .adaptor import BaseAdaptor
     from .app import App
-    from .plan import Plan
-    from .wire import Message
+    from .daemon.launch_spec import Plan
+    from .transport.wire import Message
 
     Options = dict[str, Any]
     Result = TypeVar("Result")
+
 
 #: What the keeper may add to the first message to a worker.
 _KEEPERS_BYTES = 64 * 1024
@@ -81,7 +82,7 @@ def _timeout(options: Options, default: float | None, option: str = "--timeout")
 
 
 def _connection_path(options: Options) -> str:
-    from .frontend import SOCKET_VARIABLE
+    from .daemon.frontend import SOCKET_VARIABLE
 
     path = options.get("--connection-file") or os.environ.get(SOCKET_VARIABLE)
     if not path:
@@ -125,16 +126,17 @@ def _plan(app: App, options: Options, place: str | None = None) -> Plan:
 
     ``place`` is a folder for the private one where there is no other.
     """
-    from . import private_folder, session
+    from . import session
     from .config import for_runtime
+    from .daemon.launch_spec import Plan
     from .paths import rules_from_document
-    from .plan import Plan
+    from .transport import connection_file
 
     init_data, source = _data(options, "--init-data")
     mapping, mapping_source = _data(options, "--path-mapping-rules")
     rules_from_document(mapping, mapping_source)
     files = _config(options)
-    folder = private_folder.new_name(session.folder(), place)
+    folder = connection_file.new_private_folder(session.folder(), place)
     runtime = for_runtime().build_config().config
     init = {
         "folder": folder,
@@ -153,8 +155,9 @@ def _plan(app: App, options: Options, place: str | None = None) -> Plan:
 
 
 def _run(app: App, options: Options) -> int:
-    from . import frontend, plain_json
-    from .wire import FRAME_LIMIT
+    from . import plain_json
+    from .daemon import frontend
+    from .transport.wire import FRAME_LIMIT
 
     plan, task = _plan(app, options), _task(options)
     known = {**plan.init, "run_data": task["data"], "run_data_from": task["from"]}
@@ -164,7 +167,9 @@ def _run(app: App, options: Options) -> int:
 
 
 def _daemon_start(app: App, options: Options) -> int:
-    from . import channel, frontend, private_folder, session
+    from . import session
+    from .daemon import frontend
+    from .transport import connection_file
 
     timeout = _timeout(options, app.start_timeout)
     path = options.get("--connection-file")
@@ -178,42 +183,42 @@ def _daemon_start(app: App, options: Options) -> int:
     private = not path
     if not path:
         try:
-            place = private_folder.new_name()
+            place = connection_file.new_private_folder()
             system.make_private_folder(place)
         except OSError as error:
             raise InputError("no folder for the connection file: %s" % error) from None
         path = os.path.join(place, "connection.json")
-    replaced = channel.clear_for_start(path, frontend.show)
+    replaced = connection_file.clear_for_start(path, frontend.show)
     plan.listen_at = (path, private)
     return frontend.start(plan, timeout, replaced)
 
 
 def _daemon_run(app: App, options: Options) -> int:
-    from . import frontend
+    from .daemon import frontend
 
     return frontend.run_task(_connection_path(options), _task(options))
 
 
 def _daemon_stop(app: App, options: Options) -> int:
-    from . import frontend
+    from .daemon import frontend
 
     return frontend.stop(_connection_path(options), _timeout(options, 60.0) or 60.0)
 
 
 def _daemon_cancel(app: App, options: Options) -> int:
-    from . import frontend
+    from .daemon import frontend
 
     return frontend.cancel(_connection_path(options), _timeout(options, None))
 
 
 def _daemon_status(app: App, options: Options) -> int:
-    from . import frontend
+    from .daemon import frontend
 
     return frontend.status(_connection_path(options), "--json" in options)
 
 
 def _session(app: App, options: Options) -> int:
-    from .authoring import rehearse
+    from .authoring.play import rehearse
 
     return rehearse(
         app.command(),
@@ -243,8 +248,8 @@ def _made(app: App) -> BaseAdaptor:
 
 
 def _template(app: App, options: Options) -> int:
-    from . import template
     from .app import absolute
+    from .authoring import template
 
     adaptor = _quietly(app.load)
     command = [app.executable, *map(absolute, app.program())]
@@ -267,7 +272,7 @@ def _show_config(app: App, options: Options) -> int:
 
 
 def _versions(app: App) -> dict[str, Any]:
-    from .versions import SemanticVersion
+    from .adaptor import SemanticVersion
 
     return {
         "OpenJD Adaptor CLI Version": SemanticVersion.parse(CLI_VERSION),
@@ -280,7 +285,7 @@ def _version_info(app: App, options: Options) -> int:
 
 
 def _is_compatible(app: App, options: Options) -> int:
-    from .versions import SemanticVersion
+    from .adaptor import SemanticVersion
 
     names = ("--openjd-adaptor-cli-version", "--integration-data-interface-version")
     if not all(name in options for name in names):

@@ -6,13 +6,14 @@ import os
 
 from . import data, system
 from .errors import InputError
-from .spool import LIMIT, MEMORY_LIMIT
+from .transport.wire import OUTPUT_LIMIT_BYTES, OUTPUT_MEMORY_BYTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     Self = TypeVar("Self", bound="Configuration")
+
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 #: The least that may be set as a bound of the output, in bytes.
@@ -42,7 +43,7 @@ class Configuration:
         if not isinstance(config, dict):
             raise InputError("%s: must be an object" % where)
         for path in [schema_path] if isinstance(schema_path, str) else schema_path or []:
-            from .validators import AdaptorDataValidator
+            from .schema import AdaptorDataValidator
 
             AdaptorDataValidator.from_schema_file(path).validate(config, where)
         cls.check(where, config)
@@ -76,15 +77,15 @@ class RuntimeConfiguration(Configuration):
     DEFAULTS = {
         "log_level": "INFO",
         "deactivate_telemetry": False,
-        "output_memory_bytes": MEMORY_LIMIT,
-        "output_limit_bytes": LIMIT,
+        "output_memory_bytes": OUTPUT_MEMORY_BYTES,
+        "output_limit_bytes": OUTPUT_LIMIT_BYTES,
     }
 
     @staticmethod
     def check(where: str, config: dict[str, Any]) -> None:
         Configuration.check(where, config)
         for key in ("output_memory_bytes", "output_limit_bytes"):
-            value = config.get(key, LIMIT)
+            value = config.get(key, OUTPUT_LIMIT_BYTES)
             if not isinstance(value, int) or value < LEAST_OUTPUT_BYTES:
                 raise InputError("%s: %s is %r; it must be %d or more" % (where, key, value, LEAST_OUTPUT_BYTES))
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 
-from . import archive, plain_json, system
+from . import plain_json, system
 from .errors import InputError, MissingFile
+from .system import interpreter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
 
 INIT_DATA = "init data"
 RUN_DATA = "run data"
@@ -70,7 +72,7 @@ def source(option: str, value: str) -> str:
 def exists(where: str, path: str) -> bool:
     """Whether there is a file, perhaps in an archive. Raises :class:`InputError` where that cannot be told."""
     try:
-        return archive.exists(path)
+        return interpreter.is_there(path)
     except OSError as error:
         raise InputError("%s: %s" % (where, error.strerror)) from None
 
@@ -78,7 +80,7 @@ def exists(where: str, path: str) -> bool:
 def read_text(where: str, path: str) -> str:
     """The text of a UTF-8 file, which may lie in an archive. Raises :class:`InputError`."""
     try:
-        found = archive.read(path, _LIMIT_BYTES + 1)
+        found = interpreter.read_bytes(path, _LIMIT_BYTES + 1)
         if len(found) > _LIMIT_BYTES:
             raise InputError("%s: has more than %d bytes" % (where, _LIMIT_BYTES))
         return found.decode("utf-8-sig")

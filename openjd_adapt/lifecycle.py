@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from .adaptor import BaseAdaptor
 
+
 _logger = logging.getLogger(__name__)
 
 
@@ -173,8 +174,8 @@ def _describe(error: BaseException) -> str:
 def report_traceback(error: BaseException) -> None:
     """Print the traceback from the author's first frame on."""
     place: TracebackType | None = error.__traceback__
-    own = __name__.rpartition(".")[0]
-    while place and place.tb_frame.f_globals.get("__name__", "").rpartition(".")[0] == own:
+    own = __name__.rpartition(".")[0] + "."
+    while place and place.tb_frame.f_globals.get("__name__", "").startswith(own):
         place = place.tb_next
     text = "".join(traceback.format_exception(type(error), error, place or error.__traceback__))
     _print(text)

@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Iterable
 
+
 _FORMATS = ("POSIX", "URI", "WINDOWS")
 #: Names of systems that the reference takes for formats, too.
 _ALIASES = {**dict.fromkeys(("MACOS", "DARWIN", "MAC", "MAC OS", "OS X"), "POSIX"), "NT": "WINDOWS"}

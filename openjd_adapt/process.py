@@ -7,18 +7,176 @@ import os
 import threading
 import time
 
-from . import ladder, output, system, task
+from . import output, system, task
 from .errors import AdaptError, ProgramNotFound, ProgramNotStarted
-from .ladder import GRACE_SECONDS
-from .stream_logger import StreamLogger
+from .lines import LineForwarder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Victim(Protocol):
+        """What is to be ended. Each asking tells whether it could be done."""
+
+        @property
+        def is_running(self) -> bool: ...
+        def ask_over_channel(self) -> bool: ...
+        def ask_by_signal(self) -> bool: ...
+        def wait_until(self, end: Callable[[], float]) -> object:
+            """Wait for its end until ``end()``, which is asked again whenever the cancel's deadline has changed."""
+
+        def kill(self) -> None: ...
+
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
-    from typing import IO
+    from typing import IO, Any
 
     from .lines import RegexHandler
+
+
+# The stop ladder: how a process and all below it are ended, rung by rung, by a deadline that only comes closer.
+
+#: How long, in seconds, a process may take to end after it was asked, unless told otherwise.
+GRACE_SECONDS = 60.0
+
+#: The rungs, each with the part of the whole time that is over when the next one is climbed.
+RUNGS: tuple[tuple[Callable[[Victim], bool], float], ...] = (
+    (lambda victim: victim.ask_over_channel(), 0.5),
+    (lambda victim: victim.ask_by_signal(), 1.0),
+)
+#: What is left of a cancel's time for the adaptor's own cleanup: a tenth, but not less than this many seconds.
+LEAST_RESERVE_SECONDS = 0.5
+
+
+def climb(
+    victim: Victim,
+    grace: float,
+    remaining: Callable[[], float | None],
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Ask, wait, and kill in the end what is left of ``victim`` and of all below it.
+
+    ``grace``: seconds that the asking may take. ``remaining``: seconds until the deadline of a cancel, None without
+    one; it is asked throughout, as a further cancel may shorten it while the ladder waits.
+    """
+    begin = clock()
+
+    def top() -> float:
+        left = remaining()
+        if left is None:
+            return begin + grace
+        deadline = clock() + left
+        return min(begin + grace, deadline - max(LEAST_RESERVE_SECONDS, (deadline - begin) / 10))
+
+    for ask, part in RUNGS:
+        if victim.is_running and top() > clock() and ask(victim):
+            victim.wait_until(lambda part=part: begin + part * (top() - begin))  # type: ignore[misc]
+    victim.kill()
+
+
+# Passes one stream of a process on, line by line, on a thread of its own: ``StreamLogger``.
+
+#: How much, in bytes, may stand in a stream when its process has ended; and how long passing that on may take on a
+#: host that has no time, in seconds.
+PIPE_BYTES = 64 * 1024
+CATCH_UP_SECONDS = 60.0
+
+
+class StreamLogger(threading.Thread):
+    """A thread that passes a stream on, line by line, until it ends: to the output, to ``handlers`` and to ``loggers``.
+
+    ``stream`` may be of bytes (``encoding`` is the application's) or of text. Loggers are only asked if a handler
+    of the author's own is attached to them.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        stream: IO[Any],
+        loggers: Sequence[logging.Logger],
+        level: int = logging.INFO,
+        handlers: Sequence[logging.Handler] = (),
+        encoding: str = "utf-8",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._stream = stream
+        self._forwarder = LineForwarder(level, loggers, handlers, encoding)
+        self._state = threading.Condition()
+        self._in_hand = False
+        self._taken = 0
+        self._ended = False
+        #: When the stream has brought something last, on the clock of :func:`time.monotonic`.
+        self.last_output = time.monotonic()
+
+    def run(self) -> None:
+        """Read until the stream ends."""
+        try:
+            if hasattr(self._stream, "read1"):
+                self._read_bytes()
+            else:
+                for line in self._stream:
+                    self._forwarder.feed(line.encode("utf-8", "backslashreplace"))
+        finally:
+            self._forwarder.close()
+            with self._state:
+                self._ended = True
+                self._state.notify_all()
+
+    def _read_bytes(self) -> None:
+        """Read and pass on, so that what was written is at any moment either in the stream or marked as in hand."""
+        try:
+            descriptor = self._stream.fileno()
+        except OSError:  # no file, but a buffer
+            self._forwarder.feed(self._stream.read())
+            return
+        while True:
+            system.wait_readable(descriptor)
+            with self._state:
+                self._in_hand = True
+            chunk = os.read(descriptor, output.READ_BYTES)
+            if not chunk:
+                return
+            self.last_output = time.monotonic()
+            self._forwarder.feed(chunk)
+            with self._state:
+                self._taken += len(chunk)
+                self._in_hand = False
+                self._state.notify_all()
+
+    def settle(self, timeout: float) -> None:
+        """Wait until what stands in the stream now is passed on, ``timeout`` seconds at the most."""
+        if threading.current_thread() is self:
+            return  # a callback: what it was called for is in hand
+        with self._state:
+            self._state.wait_for(
+                lambda: self._ended or not (self._in_hand or system.wait_readable(self._stream.fileno(), 0)), timeout
+            )
+
+    def catch_up(self) -> None:
+        """Wait until what the process had written when it ended is passed on, and not for what others write."""
+        if not self.is_alive():
+            return
+        with self._state:
+            last = self._taken + PIPE_BYTES
+            self._state.wait_for(
+                lambda: (
+                    self._ended
+                    or self._taken > last
+                    or not (self._in_hand or system.wait_readable(self._stream.fileno(), 0))
+                ),
+                CATCH_UP_SECONDS,
+            )
+
+    def close(self) -> None:
+        """Close the stream, if it has been read to its end."""
+        if not self.is_alive():
+            self._stream.close()
+
+    def last_lines(self, count: int) -> list[str]:
+        """The last ``count`` lines that were passed on."""
+        return self._forwarder.tail.decode("utf-8", "backslashreplace").splitlines()[-count:]
+
 
 _logger = logging.getLogger(__name__)
 
@@ -216,7 +374,7 @@ class LoggingSubprocess:
         """
         if self._reaped:
             return
-        ladder.climb(_Victim(self, self._logger), grace_time_s, task.current().remaining)
+        climb(_Victim(self, self._logger), grace_time_s, task.current().remaining)
         if not self._end.wait(DEATH_SECONDS):
             raise AdaptError("process %d (%s) does not die, not even of SIGKILL; it is left" % (self.pid, self.args[0]))
         self._reap()

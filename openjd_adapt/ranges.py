@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     #: How bad a text is, the text without its last part, and that part.
     Text = Tuple[int, Any, str]
 
+
 #: Every number is nearer to 0 than this, so that no range has more numbers than ``len`` can say.
 LIMIT = 2**62
 

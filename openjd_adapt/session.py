@@ -1,11 +1,71 @@
-"""What a scheduler's session tells its commands: its folder, and how long a cancel leaves them."""
+"""The scheduler's session: what it tells its commands (a folder, the time of a cancel), and the lines that it reads."""
 
 from __future__ import annotations
 
 import os
 import time
 
-from . import plain_json, system
+from . import plain_json
+from .errors import one_line
+from .system.interpreter import long_path
+
+# The ``openjd_*`` lines that a scheduler reads.
+#
+# Source: "Stdout/Stderr Messages" in the Open Job Description's "How Jobs Are Run".
+
+#: What an application may say to the scheduler by itself.
+PASSED_ON = (b"openjd_progress:", b"openjd_status:", b"openjd_fail:")
+
+
+def progress(percent: float) -> str | None:
+    """``openjd_progress: 12.5``, or None if ``percent`` is no number from 0 to 100."""
+    try:
+        value = float(percent)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return "openjd_progress: %g" % round(value, 4) if 0 <= value <= 100 else None
+
+
+def status(message: object) -> str | None:
+    """``openjd_status: …`` on one line, or None if the message says nothing."""
+    text = one_line(message)
+    return "openjd_status: " + text if text else None
+
+
+def fail(message: object) -> str:
+    """``openjd_fail: …`` on one line."""
+    return "openjd_fail: " + (one_line(message) or "failed without a message")
+
+
+def set_env(name: str, value: str, directive: str = "openjd_env") -> str:
+    """``openjd_env: NAME=value``, JSON-quoted where the plain form could not carry the value.
+
+    Raises :class:`ValueError` for a name or a value that the environment cannot hold.
+    """
+    assignment = "%s=%s" % (_checked(name), value)
+    if "\0" in assignment:
+        raise ValueError("the value of %s has a NUL character" % name)
+    plain = len(assignment.splitlines()) == 1 and not assignment[-1].isspace()
+    return "%s: %s" % (directive, assignment if plain else plain_json.dumps(assignment))
+
+
+def redact_env(name: str, value: str) -> str:
+    """As :func:`set_env`, for a value that the scheduler must not show in its log."""
+    return set_env(name, value, "openjd_redacted_env")
+
+
+def unset_env(name: str) -> str:
+    """``openjd_unset_env: NAME``; raises :class:`ValueError` for a name that no variable has."""
+    return "openjd_unset_env: " + _checked(name)
+
+
+def _checked(name: str) -> str:
+    if not (name.isascii() and name.isidentifier()):
+        raise ValueError("%r is not the name of an environment variable (letters, digits, underscores)" % (name,))
+    return name
+
+
+# What a scheduler's session tells its commands: its folder, and how long a cancel leaves them.
 
 FOLDER_VARIABLE = "OPENJD_SESSION_WORKING_DIR"
 #: The longest time that a scheduler may give, in seconds: more is a clock that was set back since then.
@@ -26,7 +86,7 @@ def notify_end() -> float | None:
     try:
         import calendar
 
-        with open(system.long_path(os.path.join(folder() or os.curdir, "cancel_info.json")), "rb") as stream:
+        with open(long_path(os.path.join(folder() or os.curdir, "cancel_info.json")), "rb") as stream:
             end = time.strptime(plain_json.loads(stream.read().decode("utf-8"))["NotifyEnd"], "%Y-%m-%dT%H:%M:%SZ")
     except (OSError, ImportError, ValueError, LookupError, TypeError, RecursionError):
         return None  # also if the disk with Python on it is gone by now

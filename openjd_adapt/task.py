@@ -154,6 +154,11 @@ IDLE = Task()
 _current = [IDLE]
 
 
+def is_running() -> bool:
+    """Whether a task is, in this process."""
+    return current() is not IDLE
+
+
 def current() -> Task:
     """The task that this process is running, which the waits of child processes end with."""
     return _current[-1]

@@ -23,7 +23,7 @@ import threading
 import time
 from pathlib import Path
 
-from openjd_adapt import wire
+from openjd_adapt.transport import wire
 
 from .conftest import HANG_SECONDS, Farm
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 
 from .conftest import ROOT
 
@@ -19,8 +20,10 @@ def hurry(farm, to, *names) -> None:
         (place / "__init__.py").write_text(text + "\n__path__.append(%r)\n" % str(package), encoding="utf-8")
         farm.env["PYTHONPATH"] = os.pathsep.join([str(place.parent), farm.env["PYTHONPATH"]])
     for name in names:
-        module, _, constant = name.partition(".")
-        path = place / (module + ".py")
+        module, _, constant = name.rpartition(".")
+        path = place.joinpath(*module.split(".")).with_suffix(".py")
+        if not path.parent.exists():
+            shutil.copytree(str(package / path.parent.name), str(path.parent))
         text = (path if path.exists() else package / path.name).read_text(encoding="utf-8")
         text, count = re.subn(r"(?m)^%s = .*" % constant, "%s = %r" % (constant, to), text)
         assert count == 1, name

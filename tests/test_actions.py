@@ -20,12 +20,13 @@ from openjd_adapt import (
     ClientInterface,
     InputError,
     PathMappingRule,
+    task,
 )
-from openjd_adapt.channel import ConnectionFile
 from openjd_adapt.client import Client
-from openjd_adapt.meter import Meter
+from openjd_adapt.output import Meter
 from openjd_adapt.testing import Session
-from openjd_adapt.wire import Decoder, encode, hello
+from openjd_adapt.transport.connection_file import ConnectionFile
+from openjd_adapt.transport.wire import Decoder, encode, hello
 
 from .conftest import ADAPTORS, HANG_SECONDS, ROOT, read_until, wait_until
 
@@ -385,7 +386,7 @@ def test_a_span_scales_progress_to_a_part_of_the_task_and_ends_with_its_block(ca
             with self.progress_span(50, 100):
                 self.report_progress(50)
             self._meter.flush()
-            self._meter = Meter()
+            self._meter = Meter(task.is_running)
             self.report_progress(50)
 
     runner = AdaptorRunner(adaptor=Any({}))
@@ -396,7 +397,7 @@ def test_a_span_scales_progress_to_a_part_of_the_task_and_ends_with_its_block(ca
 
 def test_progress_is_reported_ten_times_a_second_at_the_most_scaled_and_never_lost(capsys):
     now = [0.0]
-    meter = Meter(lambda: now[0])
+    meter = Meter(task.is_running, lambda: now[0])
     for step in range(100):
         now[0] = step / 100
         meter.report(step)

@@ -12,7 +12,8 @@ import zipfile
 
 import pytest
 
-from openjd_adapt import archive, task
+from openjd_adapt import task
+from openjd_adapt.system import interpreter
 
 from .conftest import ADAPTORS, ROOT
 
@@ -105,7 +106,7 @@ def test_the_references_names_are_importable_from_inside(mandelbrot):
         "print(Adaptor.__module__, client.Action.__module__, client.__file__)"
     )
     out = subprocess.check_output([sys.executable, "-I", "-c", code, str(mandelbrot)]).decode().split()
-    assert out[:2] == ["openjd_adapt.adaptor", "openjd_adapt.actions"] and out[2].startswith(str(mandelbrot))
+    assert out[:2] == ["openjd_adapt.adaptor", "openjd_adapt.client"] and out[2].startswith(str(mandelbrot))
 
 
 @pytest.fixture
@@ -118,35 +119,37 @@ def zipped(tmp_path):
 
 def test_a_file_is_found_on_the_disk_or_in_an_archive(zipped, tmp_path):
     (tmp_path / "file.txt").write_bytes(b"outside")
-    assert archive.read(str(tmp_path / "file.txt")) == b"outside" and archive.read(zipped) == b"inside"
-    assert archive.exists(zipped) and archive.exists(str(tmp_path))
+    assert (
+        interpreter.read_bytes(str(tmp_path / "file.txt")) == b"outside" and interpreter.read_bytes(zipped) == b"inside"
+    )
+    assert interpreter.is_there(zipped) and interpreter.is_there(str(tmp_path))
 
 
 @pytest.mark.parametrize("path", ["a.zip/folder/other", "a.zip/other", "nowhere/file", "plain.txt/file"])
 def test_what_is_in_neither_is_not_there(zipped, tmp_path, path):
     (tmp_path / "plain.txt").write_bytes(b"no archive")
     path = str(tmp_path.joinpath(*path.split("/")))
-    assert not archive.exists(path) and archive.on_disk(path) == path
+    assert not interpreter.is_there(path) and interpreter.on_disk(path) == path
     with pytest.raises(OSError):
-        archive.read(path)
+        interpreter.read_bytes(path)
 
 
 def test_a_copy_is_made_in_the_sessions_private_folder_and_only_if_there_is_need(zipped, tmp_path, monkeypatch):
     monkeypatch.setattr(task, "private_folder", str(tmp_path / "private"))
-    copy = archive.on_disk(zipped)
-    assert os.path.dirname(copy) == str(tmp_path / "private") and archive.read(copy) == b"inside"
-    assert archive.on_disk(copy) == copy
+    copy = interpreter.on_disk(zipped)
+    assert os.path.dirname(copy) == str(tmp_path / "private") and interpreter.read_bytes(copy) == b"inside"
+    assert interpreter.on_disk(copy) == copy
 
 
 def test_a_path_need_be_neither_absolute_nor_tidy(zipped, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for path in ("a.zip/folder/file.txt", str(tmp_path / "a.zip" / "folder" / ".." / "folder" / "file.txt")):
-        assert archive.read(path.replace("/", os.sep)) == b"inside"
+        assert interpreter.read_bytes(path.replace("/", os.sep)) == b"inside"
 
 
 def test_a_copy_outside_of_a_session_goes_with_the_process(zipped, tmp_path):
     (tmp_path / "temporary").mkdir()
     env = {**os.environ, "TMPDIR": str(tmp_path / "temporary"), "PYTHONPATH": str(ROOT)}
-    code = "import sys; from openjd_adapt import archive; print(open(archive.on_disk(sys.argv[1])).read())"
+    code = "import sys; from openjd_adapt import application; print(open(application._on_disk(sys.argv[1])).read())"
     assert subprocess.check_output([sys.executable, "-c", code, zipped], env=env).strip() == b"inside"
     assert os.listdir(str(tmp_path / "temporary")) == []

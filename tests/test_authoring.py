@@ -14,7 +14,7 @@ import sys
 import pytest
 
 from openjd_adapt import InputError
-from openjd_adapt.authoring import axes, expand
+from openjd_adapt.authoring.play import axes, expand
 
 from .conftest import ADAPTORS, HANG_SECONDS, read_until
 
@@ -215,9 +215,10 @@ def test_what_an_application_prints_like_progress_is_no_trouble(kept_open):
 #: A session of two tasks in a process of its own, as its signals are its own, with a change to the rehearsal.
 REHEARSAL = """
 import sys
-from openjd_adapt import authoring, system
+from openjd_adapt import system
+from openjd_adapt.authoring import play
 %s
-sys.exit(authoring.rehearse([sys.executable, "-m", "openjd_adapt", "--adaptor", %r], {}, [%r, {}], []))
+sys.exit(play.rehearse([sys.executable, "-m", "openjd_adapt", "--adaptor", %r], {}, [%r, {}], []))
 """
 
 
@@ -229,12 +230,12 @@ def rehearse(farm, change, data):
 
 def test_a_signal_between_two_commands_cancels_the_session(farm):
     change = (
-        "phase = authoring._Show.phase\n"
+        "phase = play._Show.phase\n"
         "def then_cancel(self, name, *more, **options):\n"
         "    result = phase(self, name, *more, **options)\n"
         "    self.canceled = self.canceled or name == 'task 1'\n"
         "    return result\n"
-        "authoring._Show.phase = then_cancel"
+        "play._Show.phase = then_cancel"
     )
     code, out = rehearse(farm, change, {})
     assert code == 4 and "\ntask 1 " in out and "task 2" not in out and "\nstop " in out
@@ -242,11 +243,11 @@ def test_a_signal_between_two_commands_cancels_the_session(farm):
 
 def test_a_signal_while_a_command_is_being_started_is_handed_on_to_it(farm):
     change = (
-        "draw = authoring._Show._draw\n"
+        "draw = play._Show._draw\n"
         "def cancel_then_draw(self, name):\n"
         "    self.canceled = self.canceled or name == 'task 1'\n"
         "    draw(self, name)\n"
-        "authoring._Show._draw = cancel_then_draw"
+        "play._Show._draw = cancel_then_draw"
     )
     code, out = rehearse(farm, change, {"do": "sleep", "seconds": 300})
     assert code == 4 and "task 2" not in out and "\nstop " in out

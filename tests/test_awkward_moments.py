@@ -12,8 +12,8 @@ import time
 
 import pytest
 
-from openjd_adapt import channel
-from openjd_adapt.wire import WINDOW_BYTES
+from openjd_adapt.transport import connection_file
+from openjd_adapt.transport.wire import WINDOW_BYTES
 
 from .conftest import ADAPTORS, HANG_SECONDS, ROOT, read_until, wait_until
 from .test_daemon import connect, task
@@ -223,7 +223,7 @@ def test_forked_children_of_an_adaptor_can_print_while_its_threads_do(farm):
 
 def test_a_reader_of_a_dead_daemons_file_removes_no_new_ones(farm):
     farm.daemon("start")
-    old = channel.ConnectionFile(str(farm.file))
+    old = connection_file.ConnectionFile(str(farm.file))
     assert farm.daemon("stop").code == 0
     assert farm.daemon("start").code == 0
     assert not old.claim()

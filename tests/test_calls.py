@@ -24,14 +24,11 @@ from openjd_adapt import (
     RegexHandler,
     Status,
     client,
-    ladder,
-    patience,
-    prompt,
+    process,
     task,
 )
-from openjd_adapt.application import Application, ApplicationError
+from openjd_adapt.application import Application, ApplicationError, ApplicationExited, TimedOut
 from openjd_adapt.errors import Canceled
-from openjd_adapt.patience import ApplicationExited, TimedOut
 from openjd_adapt.watch import Fatal, Warn
 
 from .conftest import HANG_SECONDS, ROOT, wait_until
@@ -120,14 +117,13 @@ def let_go(gate):
 @pytest.fixture
 def patient(monkeypatch):
     """An application that is going may take its time."""
-    monkeypatch.setattr(patience, "EXIT_SECONDS", HANG_SECONDS)
+    monkeypatch.setattr("openjd_adapt.application.EXIT_SECONDS", HANG_SECONDS)
 
 
 @pytest.fixture
 def impatient(monkeypatch):
     """One that goes without an exit is not worth a wait."""
-    for module in (patience, prompt):
-        monkeypatch.setattr(module, "EXIT_SECONDS", 0.05)
+    monkeypatch.setattr("openjd_adapt.application.EXIT_SECONDS", 0.05)
 
 
 # Who hears it
@@ -597,7 +593,9 @@ time.sleep(300)
     wait_until(lambda: "up" in last_lines(app))
     with pytest.raises(ApplicationExited, match="has closed its standard input while a line was written to it"):
         app.write_line("anybody?")
-    monkeypatch.setattr(ladder, "RUNGS", [(ladder.RUNGS[0][0], 0.001), ladder.RUNGS[1]])  # its input tells it nothing
+    monkeypatch.setattr(
+        process, "RUNGS", [(process.RUNGS[0][0], 0.001), process.RUNGS[1]]
+    )  # its input tells it nothing
     app.close(HANG_SECONDS)
     assert last_lines(app)[-1:] == ["saved"]
 

@@ -13,10 +13,11 @@ import sys
 
 import pytest
 
-from openjd_adapt import channel, posix_endpoint, private_folder, system
-from openjd_adapt.address import bind, note_end
-from openjd_adapt.channel import ConnectionFile
+from openjd_adapt import system
 from openjd_adapt.errors import InputError, NoDaemonError
+from openjd_adapt.system import posix
+from openjd_adapt.transport import connection_file
+from openjd_adapt.transport.connection_file import ConnectionFile, bind, note_end
 
 from .test_process import alive, all_dead
 
@@ -241,15 +242,15 @@ def test_a_spool_that_does_not_give_back_its_output_costs_the_output_and_not_the
 def test_a_new_daemon_shows_what_the_dead_one_wrote_last_and_takes_its_place(daemon):
     note_end(daemon.address.descriptor, "it fell", 1, 4, pieces_of(b"one\n"))
     with pytest.raises(InputError, match="its daemon is ending, or another command is showing what it wrote last"):
-        channel.clear_for_start(str(daemon.path), pytest.fail)
+        connection_file.clear_for_start(str(daemon.path), pytest.fail)
     daemon.dies()
     with pytest.raises(InputError, match="what its dead daemon wrote last cannot be shown"):
-        channel.clear_for_start(str(daemon.path), lambda data: False)
+        connection_file.clear_for_start(str(daemon.path), lambda data: False)
     shown = []
-    replaced = channel.clear_for_start(str(daemon.path), shown.append)
+    replaced = connection_file.clear_for_start(str(daemon.path), shown.append)
     assert shown == [b"one\n"] and replaced.startswith("replaced the file of a dead daemon: ")
     assert replaced.endswith("it fell") and list(daemon.path.parent.iterdir()) == []
-    assert channel.clear_for_start(str(daemon.path), pytest.fail) is None
+    assert connection_file.clear_for_start(str(daemon.path), pytest.fail) is None
 
 
 # When it counts as gone
@@ -301,7 +302,7 @@ def test_a_file_system_that_fails_is_no_end(daemon, monkeypatch, number):
     def fail(path, mode):
         raise OSError(number, os.strerror(number), path)
 
-    monkeypatch.setattr(channel, "open", fail, raising=False)
+    monkeypatch.setattr(connection_file, "open", fail, raising=False)
     gone = daemon.address.is_gone()
     monkeypatch.undo()
     assert not gone
@@ -369,7 +370,7 @@ def test_a_connection_is_accepted_whatever_the_listeners_socket_can(daemon, read
     file = read(daemon.path)
     front = file.connect()
     if not direct:
-        monkeypatch.setattr(posix_endpoint, "_ACCEPTS", False)
+        monkeypatch.setattr(posix, "_ACCEPTS", False)
     connection = system.accept(daemon.address.listener)
     assert system.peer_is_me(connection)
     with pytest.raises(BlockingIOError):
@@ -489,14 +490,14 @@ def test_a_record_without_what_every_version_has_is_no_connection_file(keeper, n
 def test_the_socket_of_a_daemon_lies_in_the_sessions_folder_where_none_can_lie_beside_the_file(
     tmp_path, monkeypatch, read
 ):
-    bind = posix_endpoint._at_short_path
+    bind = posix._at_short_path
 
     def not_beside_the_file(path, act):
         if os.path.dirname(path) == str(tmp_path):
             raise OSError(errno.EPERM, "Operation not permitted")
         bind(path, act)
 
-    monkeypatch.setattr(posix_endpoint, "_at_short_path", not_beside_the_file)
+    monkeypatch.setattr(posix, "_at_short_path", not_beside_the_file)
     daemon = Life(tmp_path)
     file = read(daemon.path)
     assert str(file.endpoint) == "the socket %s" % (tmp_path / "private" / "socket")
@@ -512,7 +513,7 @@ def test_a_private_folder_that_somebody_has_planted_is_not_used(tmp_path, monkey
     def no_socket_here(path, act):
         raise OSError(errno.EPERM, "Operation not permitted")
 
-    monkeypatch.setattr(posix_endpoint, "_at_short_path", no_socket_here)
+    monkeypatch.setattr(posix, "_at_short_path", no_socket_here)
     (tmp_path / "private").symlink_to(tmp_path)
     with pytest.raises(InputError, match="cannot make its lock and socket: .*is not a private folder"):
         bind(str(tmp_path / "connection.json"), str(tmp_path / "private"))
@@ -521,7 +522,7 @@ def test_a_private_folder_that_somebody_has_planted_is_not_used(tmp_path, monkey
 
 def test_nobody_can_guess_a_private_folders_name(monkeypatch, tmp_path):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    names = {private_folder.new_name() for _ in range(100)}
+    names = {connection_file.new_private_folder() for _ in range(100)}
     assert len(names) == 100 and all(os.path.dirname(name) == str(tmp_path) for name in names)
     assert min(map(len, names)) >= len(str(tmp_path)) + 30 and list(tmp_path.iterdir()) == []
 
@@ -532,7 +533,7 @@ def test_a_file_that_only_has_a_drafts_name_is_left_alone(tmp_path, text):
     picture = tmp_path / "beauty.0001"
     picture.write_bytes(text)
     picture.chmod(0o600)
-    channel.remove_drafts(str(path))
+    connection_file.remove_drafts(str(path))
     assert picture.read_bytes() == text
 
 
@@ -541,7 +542,7 @@ def test_what_a_killed_start_has_left_is_removed(tmp_path, text):
     draft = tmp_path / "connection.json.4711"
     draft.write_bytes(text)
     draft.chmod(0o600)
-    channel.remove_drafts(str(tmp_path / "connection.json"))
+    connection_file.remove_drafts(str(tmp_path / "connection.json"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -562,7 +563,7 @@ def test_a_start_that_is_under_way_is_waited_for_until_it_has_its_file_or_is_dea
         return wait(descriptor, timeout)
 
     monkeypatch.setattr(system, "wait_for_lock", look)
-    channel.await_drafts(str(path), 60 if end != "neither" else 0.3)
+    connection_file.await_drafts(str(path), 60 if end != "neither" else 0.3)
     if end == "neither":
         assert draft.exists() and len(looks) > 3
     else:

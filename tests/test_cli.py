@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from openjd_adapt import InputError, command_line
+from openjd_adapt import InputError, cli
 from openjd_adapt.app import App, load_adaptor
 from openjd_adapt.data import load
 
@@ -28,7 +28,7 @@ def refused(done, text, code=2):
 def act(*words):
     """What a command does, in this process."""
     app = App("probe", lambda: load_adaptor(str(ADAPTORS / "probe.py")), [])
-    command, options = command_line.read(app, list(words))
+    command, options = cli.read(app, list(words))
     return command.act(app, options)
 
 
@@ -312,8 +312,8 @@ def test_help_of_every_command_ends_with_an_example_or_the_exit_codes(capsys, wo
 def test_version_info_and_is_compatible(farm):
     done = farm("version-info")
     assert done.lines == ["OpenJD Adaptor CLI Version: 0.1", "probe Data Interface Version: 0.1"]
-    for cli, data, code in (("0.1", "0.1", 0), ("0.2", "0.1", 2), ("0.1", "1.0", 2)):
-        done = farm("is-compatible", "--openjd-adaptor-cli-version", cli, "--integration-data-interface-version", data)
+    for line, data, code in (("0.1", "0.1", 0), ("0.2", "0.1", 2), ("0.1", "1.0", 2)):
+        done = farm("is-compatible", "--openjd-adaptor-cli-version", line, "--integration-data-interface-version", data)
         assert done.code == code
         assert "0.1 is installed, %s is expected" % cli in done.out
     done = farm("is-compatible", "--openjd-adaptor-cli-version", "one", "--integration-data-interface-version", "1.0")
@@ -490,14 +490,14 @@ def test_the_first_signal_is_not_passed_to_a_sessions_stop_and_the_second_is(far
     # In a process of its own, whose signals are its own; the phase ends when its command is asked.
     program = (
         "import sys\n"
-        "from openjd_adapt import authoring, system\n"
+        "from openjd_adapt import system; from openjd_adapt.authoring import play\n"
         "asked = []\n"
         "def ask(process, number):\n"
         "    asked.append(process)\n"
         "    process.kill()\n"
         "    return True\n"
         "system.ask = ask\n"
-        "show = authoring._Show(sys.stdout, 1, '')\n"
+        "show = play._Show(sys.stdout, 1, '')\n"
         "def ring(name, line, show=show):\n"
         "    show._wakeup.ring(bytes([system.TERMINATION]))\n"
         "show._print = ring\n"

@@ -16,7 +16,9 @@ import time
 
 import pytest
 
-from openjd_adapt import address, cli, posix_endpoint, private_folder, system
+from openjd_adapt import cli, system
+from openjd_adapt.system import posix
+from openjd_adapt.transport import connection_file
 
 from .conftest import HANG_SECONDS, Farm, read_until, wait_until
 from .test_cli import nobody
@@ -274,7 +276,7 @@ def test_an_interrupt_before_anybody_listens_is_a_cancel():
 # Daemons that end, or hang
 
 
-@pytest.mark.parametrize("seconds", [0.5, pytest.param(posix_endpoint.CONNECT_SECONDS, marks=pytest.mark.long)])
+@pytest.mark.parametrize("seconds", [0.5, pytest.param(posix.CONNECT_SECONDS, marks=pytest.mark.long)])
 def test_a_daemon_that_hangs_with_all_its_places_taken_is_killed_by_stop(farm, seconds):
     farm.daemon("start")
     with_times(farm, posix_endpoint__CONNECT_SECONDS=seconds)
@@ -296,7 +298,7 @@ def test_a_daemon_that_hangs_with_all_its_places_taken_is_killed_by_stop(farm, s
 
 
 def test_a_task_that_a_daemon_has_never_heard_of_has_not_failed(farm):
-    lair = address.bind(str(farm.file), private_folder.new_name())
+    lair = connection_file.bind(str(farm.file), connection_file.new_private_folder())
     lair.publish("probe")
 
     def hang_up():

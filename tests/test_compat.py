@@ -192,7 +192,7 @@ CLIENT = "import %s as m; print(m.ClientInterface.__module__, m.__name__)"
 @pytest.mark.parametrize("name", ["adaptor_runtime_client", "openjd.adaptor_runtime_client"])
 def test_an_application_imports_the_client_by_either_name(tmp_path, name):
     folder = COMPAT / "openjd" if name == "adaptor_runtime_client" else COMPAT
-    assert run(CLIENT % name, folder, cwd=tmp_path) == "openjd_adapt.interface %s" % name
+    assert run(CLIENT % name, folder, cwd=tmp_path) == "openjd_adapt.client %s" % name
 
 
 def test_the_two_names_give_the_same_classes(tmp_path):

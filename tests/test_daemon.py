@@ -14,7 +14,7 @@ import time
 import pytest
 
 from openjd_adapt import InputError, system
-from openjd_adapt.channel import ConnectionFile
+from openjd_adapt.transport.connection_file import ConnectionFile
 
 from .conftest import CANCEL, HANG_SECONDS, KILL, Farm, kill_command, read_until, wait_until
 

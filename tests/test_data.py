@@ -6,7 +6,7 @@ import pytest
 
 from openjd_adapt import InputError, data, plain_json
 from openjd_adapt.data import LIMIT, load
-from openjd_adapt.wire import FRAME_LIMIT
+from openjd_adapt.transport.wire import FRAME_LIMIT
 
 GOOD = [
     ("{}", {}),

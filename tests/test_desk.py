@@ -9,10 +9,10 @@ import errno
 
 import pytest
 
-from openjd_adapt.desk import Desk
+from openjd_adapt.daemon.dispatcher import Desk
+from openjd_adapt.daemon.spool import WINDOW_BYTES, Delivery, Spool
 from openjd_adapt.errors import BAD_INPUT, CANCELED, DONE, FAILED, NO_DAEMON
-from openjd_adapt.loop import Timers
-from openjd_adapt.spool import WINDOW_BYTES, Delivery, Spool
+from openjd_adapt.transport.loop import Timers
 
 from .fakes import Clock, Front
 

@@ -54,7 +54,7 @@ def phases_of(path):
 @pytest.fixture
 def watchful(farm):
     """A farm whose daemons look often whether what they stand on is there."""
-    hurry(farm, 0.1, "vigil.LOOK_SECONDS")
+    hurry(farm, 0.1, "daemon.keeper.LOOK_SECONDS")
     return farm
 
 
@@ -104,7 +104,7 @@ def test_a_task_that_runs_when_the_connection_file_goes_is_canceled_and_told_why
 
 
 def test_another_daemons_file_in_its_place_ends_the_first_and_spares_the_second(farm):
-    hurry(farm, 1.0, "vigil.LOOK_SECONDS")  # time for the second to be in place when the first looks
+    hurry(farm, 1.0, "daemon.keeper.LOOK_SECONDS")  # time for the second to be in place when the first looks
     farm.daemon("start")
     first = processes(farm)
     take_away(farm.file)

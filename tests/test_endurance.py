@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from openjd_adapt.peer import Peer
-from openjd_adapt.wire import hello
+from openjd_adapt.transport.loop import Peer
+from openjd_adapt.transport.wire import hello
 
 from .conftest import ADAPTORS, HANG_SECONDS, wait_until
 from .test_daemon import connect, task

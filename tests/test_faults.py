@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from openjd_adapt import system
-from openjd_adapt.wire import WINDOW_BYTES
+from openjd_adapt.transport.wire import WINDOW_BYTES
 
 from .conftest import ADAPTORS, HANG_SECONDS, read_until, root_only, small_disk, tool, wait_until
 from .hurry import hurry
@@ -72,7 +72,13 @@ def test_a_command_that_ignores_sigterm_is_killed_when_its_grace_is_over(farm):
 
 @pytest.mark.parametrize("cgroup", ["freezer"], indirect=True)
 def test_what_not_even_sigkill_ends_holds_up_nobody_for_ever_and_is_named(farm, cgroup):
-    hurry(farm, 0.5, "plan.DEATH_SECONDS", "frontend.PATIENCE_SECONDS", "frontend.DEATH_SECONDS")
+    hurry(
+        farm,
+        0.5,
+        "daemon.launch_spec.DEATH_SECONDS",
+        "daemon.frontend.PATIENCE_SECONDS",
+        "daemon.frontend.DEATH_SECONDS",
+    )
     farm.daemon("start")
     process = farm.daemon_popen("run", "--run-data", '{"do": "tree"}')
     read_until(process.stdout, "tree is up")
@@ -144,7 +150,7 @@ def test_a_stop_that_finds_the_daemon_ending_waits_for_that_and_has_its_exit_cod
 
 
 def test_a_hung_keeper_is_killed_by_stop_and_a_hung_guardian_is_woken_for_that(farm):
-    hurry(farm, 0.2, "frontend.KILL_MARGIN_SECONDS")
+    hurry(farm, 0.2, "daemon.frontend.KILL_MARGIN_SECONDS")
     farm.daemon("start")
     pids = processes(farm)
     os.kill(pids["keeper"], signal.SIGSTOP)
@@ -340,7 +346,7 @@ def test_a_stale_connection_file_whose_pid_is_another_processs_harms_nobody(farm
 
 
 def test_a_lock_that_nobody_of_ours_holds_is_waited_for_not_for_ever_and_no_bystander_is_killed(farm):
-    hurry(farm, 0.2, "frontend.PATIENCE_SECONDS", "frontend.DEATH_SECONDS")
+    hurry(farm, 0.2, "daemon.frontend.PATIENCE_SECONDS", "daemon.frontend.DEATH_SECONDS")
     farm.daemon("start")
     record = json.loads(farm.file.read_text().splitlines()[0])
     assert farm.daemon("stop").code == 0
@@ -383,7 +389,7 @@ def test_a_clock_that_is_set_back_changes_no_deadline(farm):
 
 @pytest.mark.parametrize("cgroup", ["freezer"], indirect=True)
 def test_a_run_names_what_not_even_sigkill_ends_and_fails(farm, cgroup):
-    hurry(farm, 0.5, "plan.DEATH_SECONDS")
+    hurry(farm, 0.5, "daemon.launch_spec.DEATH_SECONDS")
     (farm.folder / "leaver.py").write_text(
         "import os, subprocess, openjd_adapt\n"
         "class Leaver(openjd_adapt.Adaptor):\n"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from openjd_adapt.formats import FORMATS
 from openjd_adapt.schema import SchemaError, ValidationError, Validator, validate
+from openjd_adapt.schema.keywords import FORMATS
 
 #: Format: texts that are of it, texts that are not.
 TEXTS = {

@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from openjd_adapt import interpreter
 from openjd_adapt.app import App
+from openjd_adapt.system import interpreter
 
 from .conftest import CANCEL, ROOT, module, read_until, tool
 from .test_ends import status
@@ -171,13 +171,13 @@ def test_where_guardian_and_keeper_are_forks_all_that_they_import_later_is_impor
         code += "; import sys; print(*sys.modules)"
         return set(subprocess.check_output([sys.executable, "-S", "-c", code], env=farm.env).decode().split())
 
-    theirs = modules("from openjd_adapt import guardian, posix_keeper, posix_launch")
+    theirs = modules("from openjd_adapt.daemon import guardian, keeper, launch")
     later = set()
     for name in theirs:
         if name.startswith("openjd_adapt."):
             path = ROOT / (name.replace(".", "/") + ".py")
             later.update(found for level, found in imports(path) if not level)
-    before = modules("import sys; sys.frozen = True; from openjd_adapt import posix_launch; posix_launch._prepare()")
+    before = modules("import sys; sys.frozen = True; from openjd_adapt.daemon import launch; launch._prepare()")
     assert {"ctypes", "tempfile", "traceback"} <= later
     assert later - before - OTHERS == set() and "_strptime" in before
 

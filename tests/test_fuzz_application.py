@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from openjd_adapt import Action, ActionsQueue, Adaptor, AdaptorServer, InputError, patience, wire
-from openjd_adapt.application import Application, ApplicationError
-from openjd_adapt.meter import Meter
-from openjd_adapt.patience import ApplicationExited
-from openjd_adapt.wire import Decoder
+from openjd_adapt import Action, ActionsQueue, Adaptor, AdaptorServer, InputError, application
+from openjd_adapt.application import Application, ApplicationError, ApplicationExited
+from openjd_adapt.output import Meter
+from openjd_adapt.transport import wire
+from openjd_adapt.transport.wire import Decoder
 
 from .conftest import ADAPTORS, HANG_SECONDS
 from .fuzz import HELLO, KEYS, any_value, frame, head, ways_to_be_no_message
@@ -30,7 +30,7 @@ TOO_LARGE = "y" * 300_000
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
     """The process stays when its client leaves here: its exit code is not worth a wait."""
-    monkeypatch.setattr(patience, "EXIT_SECONDS", 0.01)
+    monkeypatch.setattr(application, "EXIT_SECONDS", 0.01)
     monkeypatch.setattr(Meter, "waiting", None)  # and what it reports is no other test's
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from openjd_adapt import wire
+from openjd_adapt.transport import wire
 
 from . import fuzz
 from .conftest import HANG_SECONDS, ROOT, Farm, wait_until
@@ -30,7 +30,7 @@ def started(folder, stranger_seconds=None):
     """A farm with a daemon that has started; ``stranger_seconds``: it gives strangers another time than the package."""
     farm = Farm(folder)
     if stranger_seconds:
-        hurry(farm, stranger_seconds, "wire.STRANGER_SECONDS")
+        hurry(farm, stranger_seconds, "transport.wire.STRANGER_SECONDS")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, DESCRIPTORS), hard))
     assert farm.daemon("start").code == 0

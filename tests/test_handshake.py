@@ -9,14 +9,12 @@ import threading
 
 import pytest
 
-from openjd_adapt import channel, system
-from openjd_adapt.address import bind
+from openjd_adapt import system
 from openjd_adapt.errors import InputError, NoDaemonError, WireError
-from openjd_adapt.handshake import KEY_BYTES, Claimant, Doorkeeper
-from openjd_adapt.loop import Loop
-from openjd_adapt.peer import Peer
-from openjd_adapt.reception import Reception
-from openjd_adapt.wire import Decoder, encode, hello
+from openjd_adapt.transport import connection_file
+from openjd_adapt.transport.connection_file import bind
+from openjd_adapt.transport.loop import Loop, Peer, Reception
+from openjd_adapt.transport.wire import KEY_BYTES, Claimant, Decoder, Doorkeeper, encode, hello
 
 from .conftest import HANG_SECONDS, wait_until
 
@@ -120,7 +118,7 @@ def keyed(tmp_path, monkeypatch):
 
 
 def test_a_command_with_the_file_is_heard(keyed):
-    peer = Peer(channel.ConnectionFile(keyed.path).connect())
+    peer = Peer(connection_file.ConnectionFile(keyed.path).connect())
     peer.send(hello("here"))
     peer.send({"do": "status"})
     wait_until(lambda: keyed.said == [{"do": "status"}])
@@ -128,7 +126,7 @@ def test_a_command_with_the_file_is_heard(keyed):
 
 
 def test_nobody_is_heard_without_the_key_and_is_told_nothing(keyed):
-    file = channel.ConnectionFile(keyed.path)
+    file = connection_file.ConnectionFile(keyed.path)
     connection = file.endpoint.connect()
     connection.sendall(encode(hello("here")) + encode({"do": "stop"}))
     answer = read_to_end(connection)
@@ -146,12 +144,12 @@ def test_a_listener_that_does_not_know_the_key_is_refused_by_the_command(keyed, 
     record["key"] = OTHER.hex()
     rewrite(keyed, record)
     with pytest.raises(InputError, match="who listens at .*: the peer does not know the key"):
-        channel.ConnectionFile(keyed.path).connect()
+        connection_file.ConnectionFile(keyed.path).connect()
 
 
 @pytest.mark.posix_only
 def test_a_listener_that_says_nothing_is_given_up(keyed, tmp_path, monkeypatch):
-    monkeypatch.setattr(channel, "STRANGER_SECONDS", 0.2)
+    monkeypatch.setattr(connection_file, "STRANGER_SECONDS", 0.2)
     silent = socket.socket(socket.AF_UNIX)
     silent.bind(str(tmp_path / "silent"))
     silent.listen(1)
@@ -159,7 +157,7 @@ def test_a_listener_that_says_nothing_is_given_up(keyed, tmp_path, monkeypatch):
     record["address"] = "silent"
     rewrite(keyed, record)
     with pytest.raises(NoDaemonError, match="does not answer"):
-        channel.ConnectionFile(keyed.path).connect()
+        connection_file.ConnectionFile(keyed.path).connect()
     silent.close()
 
 

@@ -6,10 +6,11 @@ import errno
 import os
 import socket
 
-from openjd_adapt import keeper, system
-from openjd_adapt.peer import Peer
-from openjd_adapt.plan import Plan
-from openjd_adapt.wire import Decoder
+from openjd_adapt import system
+from openjd_adapt.daemon import keeper
+from openjd_adapt.daemon.launch_spec import Plan
+from openjd_adapt.transport.loop import Peer
+from openjd_adapt.transport.wire import Decoder
 
 
 def test_a_host_that_has_no_room_for_another_process_is_told_as_that_and_not_as_a_fault_of_ours(monkeypatch, tmp_path):

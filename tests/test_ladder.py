@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from openjd_adapt.ladder import climb
+from openjd_adapt.process import climb
 from openjd_adapt.task import Task
 
 from .fakes import Clock

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from openjd_adapt.interpreter import Fresh, is_python
+from openjd_adapt.system.interpreter import Fresh, is_python
 
 from .conftest import ROOT
 from .test_ends import processes
@@ -84,7 +84,7 @@ def test_where_the_program_is_no_python_guardian_and_keeper_are_forks_of_the_com
 @pytest.mark.posix_only
 @pytest.mark.parametrize("whom", ["_guard", "_fork_keeper"])
 def test_a_start_whose_processes_die_before_they_are_ready_has_failed_and_leaves_nothing(script, whom):
-    farm = script("import os, openjd_adapt.posix_launch as p; p.%s = lambda *_: os.kill(os.getpid(), 9)" % whom)
+    farm = script("import os, openjd_adapt.daemon.launch as p; p.%s = lambda *_: os.kill(os.getpid(), 9)" % whom)
     done = farm.daemon("start")
     assert done.code == 1 and done.out == "openjd_fail: the daemon was killed while it started\n", done
     assert [path.name for path in farm.folder.iterdir()] == ["program"]
@@ -92,7 +92,7 @@ def test_a_start_whose_processes_die_before_they_are_ready_has_failed_and_leaves
 
 @pytest.mark.posix_only
 def test_such_a_start_leaves_no_folder_that_was_made_for_it(script):
-    farm = script("import os, openjd_adapt.posix_launch as p; p._guard = lambda *_: os.kill(os.getpid(), 9)")
+    farm = script("import os, openjd_adapt.daemon.launch as p; p._guard = lambda *_: os.kill(os.getpid(), 9)")
     (farm.folder / "temporary").mkdir()
     farm.env["TMPDIR"] = str(farm.folder / "temporary")
     assert farm("daemon", "start").code == 1

@@ -8,9 +8,8 @@ import socket
 import pytest
 
 from openjd_adapt import system
-from openjd_adapt.loop import BACKLOG_BYTES, Loop, Timers, Trickle
-from openjd_adapt.peer import Peer
-from openjd_adapt.wire import encode
+from openjd_adapt.transport.loop import BACKLOG_BYTES, Loop, Peer, Timers, Trickle
+from openjd_adapt.transport.wire import encode
 
 from .fakes import Clock
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from openjd_adapt import messages
+from openjd_adapt import session
 
 LINE_BREAKS = ["\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029", "\n\n \n"]
 
@@ -28,7 +28,7 @@ LINE_BREAKS = ["\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "
     ],
 )
 def test_progress_from_0_to_100_is_reported_without_an_exponent(percent, shown):
-    assert messages.progress(percent) == "openjd_progress: " + shown
+    assert session.progress(percent) == "openjd_progress: " + shown
 
 
 @pytest.mark.parametrize(
@@ -36,57 +36,57 @@ def test_progress_from_0_to_100_is_reported_without_an_exponent(percent, shown):
     [-0.01, 100.01, float("nan"), float("inf"), pytest.param(10**400, id="huge"), "nan", "half", "", None, [], b"x"],
 )
 def test_what_is_no_number_from_0_to_100_is_no_progress(percent):
-    assert messages.progress(percent) is None
+    assert session.progress(percent) is None
 
 
 @pytest.mark.parametrize("line_break", LINE_BREAKS, ids=repr)
 def test_no_line_break_in_a_text_can_begin_a_second_directive(line_break):
     text = line_break + "one" + line_break + "openjd_fail: two" + line_break
-    assert messages.status(text) == "openjd_status: one openjd_fail: two"
-    assert messages.fail(text) == "openjd_fail: one openjd_fail: two"
+    assert session.status(text) == "openjd_status: one openjd_fail: two"
+    assert session.fail(text) == "openjd_fail: one openjd_fail: two"
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\r\n\t", "\u2003"])
 def test_no_message_is_empty(text):
-    assert messages.status(text) is None
-    assert messages.fail(text) == "openjd_fail: failed without a message"
+    assert session.status(text) is None
+    assert session.fail(text) == "openjd_fail: failed without a message"
 
 
 def test_a_message_may_be_any_object():
-    assert messages.status(7) == "openjd_status: 7"
-    assert messages.fail(KeyError("frame")) == "openjd_fail: 'frame'"
+    assert session.status(7) == "openjd_status: 7"
+    assert session.fail(KeyError("frame")) == "openjd_fail: 'frame'"
 
 
 @pytest.mark.parametrize("value", ["", "plain", "with blanks inside", " before", '"quoted"', "a=b", "Grüße", "{}"])
 def test_a_value_that_fits_on_a_line_is_set_in_the_plain_form(value):
-    assert messages.set_env("NAME", value) == "openjd_env: NAME=" + value
+    assert session.set_env("NAME", value) == "openjd_env: NAME=" + value
 
 
 @pytest.mark.parametrize("value", ["blank after ", "\t", *["a%sopenjd_fail: b" % item for item in LINE_BREAKS], "a\n"])
 def test_a_value_that_does_not_is_quoted_as_json(value):
-    directive, _, text = messages.set_env("NAME", value).partition(": ")
+    directive, _, text = session.set_env("NAME", value).partition(": ")
     assert (directive, json.loads(text)) == ("openjd_env", "NAME=" + value)
     assert text[0] == text[-1] == '"' and len(text.splitlines()) == 1
 
 
 def test_a_secret_value_and_a_removed_one_have_directives_of_their_own():
-    assert messages.redact_env("NAME", "secret") == "openjd_redacted_env: NAME=secret"
-    assert messages.redact_env("NAME", "a\nb") == 'openjd_redacted_env: "NAME=a\\nb"'
-    assert messages.unset_env("NAME") == "openjd_unset_env: NAME"
+    assert session.redact_env("NAME", "secret") == "openjd_redacted_env: NAME=secret"
+    assert session.redact_env("NAME", "a\nb") == 'openjd_redacted_env: "NAME=a\\nb"'
+    assert session.unset_env("NAME") == "openjd_unset_env: NAME"
 
 
 @pytest.mark.parametrize("name", ["A", "_", "a_1", "PATH"])
 def test_letters_digits_and_underscores_make_a_name(name):
-    assert messages.set_env(name, "x") == "openjd_env: %s=x" % name
+    assert session.set_env(name, "x") == "openjd_env: %s=x" % name
 
 
 @pytest.mark.parametrize("name", ["", "1A", "A B", "A=B", "A-B", "A\n", "Ä", "A\0", "openjd_fail: "])
 def test_a_name_that_the_environment_cannot_hold_is_refused(name):
-    for directive in (lambda: messages.set_env(name, "x"), lambda: messages.unset_env(name)):
+    for directive in (lambda: session.set_env(name, "x"), lambda: session.unset_env(name)):
         with pytest.raises(ValueError, match="not the name of an environment variable"):
             directive()
 
 
 def test_a_value_with_a_nul_is_refused_without_being_shown():
     with pytest.raises(ValueError, match="^the value of NAME has a NUL character$"):
-        messages.redact_env("NAME", "sec\0ret")
+        session.redact_env("NAME", "sec\0ret")

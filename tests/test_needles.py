@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from openjd_adapt import RegexCallback, RegexHandler
-from openjd_adapt.needles import Haystack, needles
+from openjd_adapt.lines import Haystack, needles
 
 many = settings(max_examples=int(os.environ.get("OPENJD_ADAPT_EXAMPLES", "100")))
 

@@ -30,7 +30,7 @@ WORDS = ["start", "run", "status", "cancel", "stop"]
 # Says hello to a daemon's socket, asks for its state, and shows the answer.
 TALK = """
 import socket, sys
-from openjd_adapt import wire
+from openjd_adapt.transport import wire
 connection = socket.socket(socket.AF_UNIX)
 connection.settimeout(60)
 try:

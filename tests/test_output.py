@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from openjd_adapt import output
-from openjd_adapt.messages import PASSED_ON
 from openjd_adapt.output import PIECE_BYTES, prefixed
+from openjd_adapt.session import PASSED_ON
 
 from .conftest import ROOT
 

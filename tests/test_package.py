@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import re
 import subprocess
 import sys
@@ -11,83 +10,54 @@ import sys
 import pytest
 
 import openjd_adapt
-from openjd_adapt import system
 
 from .conftest import HANG_SECONDS, ROOT
 
 PACKAGE = ROOT / "openjd_adapt"
-MODULES = sorted(path for path in PACKAGE.glob("*.py"))
+#: What stands aside: the reference's names, which import the package from outside, and texts for authors.
+ASIDE = ("compat", "templates")
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if not set(ASIDE) & set(path.relative_to(PACKAGE).parts))
 
-# The house, from the roof down; a module imports only from lines below its own.
-LAYERS = """
-    __main__ entry_point
-    cli
-    command_line
-    commands
-    app
-    authoring stand_in testing scaffold
-    fake_application
-    template scaffold_texts
-    frontend
-    front posix_launch windows_launch
-    guardian posix_keeper
-    keeper
-    worker
-    lifecycle
-    application_adaptor
-    adaptor
-    application managed
-    prompt
-    patience
-    process
-    stream_logger
-    meter watcher
-    watch
-    ladder
-    server
-    interface
-    client
-    lines
-    output
+# The house, from the ground up: a module imports only from what is read before it. A folder stands for its modules.
+PARTS = """
+    errors plain_json
+    system: interpreter win32 posix_children posix windows posix_processes windows_processes __init__
+    transport: __init__ wire loop connection_file
+    yaml ranges paths session data
+    schema: faults keywords __init__
     config
-    validators
-    data
-    desk
-    reception ear
-    loop
-    plan
-    spool
-    channel
-    address
-    peer
-    handshake actions
-    wire
-    archive
-    task bootstrap session vigil private_folder
-    messages paths versions ranges schema yaml
-    dialects scanner
-    items scalars
-    applicators
-    keywords
-    faults formats
-    patterns needles
-    plain_json
-    system
-    posix_worker posix_endpoint windows_worker windows_endpoint
-    posix_streams posix_files posix_tree posix_ledger windows_streams windows_files windows_tree
-    posix posix_children windows
-    win32 posix_signal
-    interpreter errors
-    __init__
+    output task watch lines process
+    client bootstrap server application
+    lifecycle adaptor application_adaptor
+    daemon: __init__ launch_spec spool dispatcher worker keeper guardian launch launch_windows frontend
+    app testing
+    authoring: __init__ template scaffold play
+    commands cli entry_point __init__ __main__
 """
-RANK = {name: -rank for rank, line in enumerate(LAYERS.split("\n")) for name in line.split()}
+#: As many modules as a reader can hold, in all and at the top, and the longest chain of them.
+MOST_MODULES, MOST_AT_THE_TOP, MOST_FLOORS = 56, 30, 12
+
+
+def places():
+    """Each module, by its path in the package without the ending, in the order of the house."""
+    for line in PARTS.split("\n"):
+        folder, colon, names = line.strip().rpartition(":")
+        yield from (folder + colon.replace(":", "/") + name for name in names.split())
+
+
+PLACES = list(places())
+
+
+def name_of(path):
+    return path.relative_to(PACKAGE).with_suffix("").as_posix()
+
 
 # Each costs 3 to 16 ms of an interpreter start of 11; DESIGN keeps them off the path of ``daemon run``.
 COSTLY = {"argparse", "hmac", "logging", "subprocess", "typing", "tempfile", "dataclasses", "selectors", "socket"}
 
 
 def imports(path):
-    """(level, module or name) of every import that is executed, wherever it stands."""
+    """(level, module, name) of every import that is executed, wherever it stands; of ``import x`` the name is empty."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for_types = set()
     for node in ast.walk(tree):
@@ -97,81 +67,104 @@ def imports(path):
         if id(node) in for_types:
             continue
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield 0, alias.name
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.level, node.module
+            yield from ((0, alias.name, "") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                yield node.level, "__init__" if alias.name == "__version__" else alias.name
+            yield from ((node.level, node.module or "", alias.name) for alias in node.names)
+
+
+def own_imports(path):
+    """The modules of the package that one imports: ``from .daemon import spool`` is daemon/spool."""
+    for level, module, name in imports(path):
+        if level:
+            base = path.relative_to(PACKAGE).parts[:-level]
+            whole = "/".join([*base, *filter(None, module.split(".")), name])
+            part = whole.rpartition("/")[0]
+            found = [
+                place
+                for place in (whole, whole + "/__init__", part, (part + "/__init__").lstrip("/"))
+                if place in PLACES
+            ]
+            assert found, "%s imports %s, which is nowhere" % (path, whole)
+            yield found[0]
 
 
 def test_every_module_has_its_place():
-    assert {path.stem for path in MODULES} == set(RANK)
+    assert sorted(PLACES) == sorted(map(name_of, MODULES))
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_a_module_imports_relatively_and_downward(path):
-    for level, name in imports(path):
-        if level:
-            assert level == 1 and RANK[name] < RANK[path.stem], "%s imports %s" % (path.stem, name)
-        else:
-            assert name.split(".")[0] != "openjd_adapt"
+    own = PLACES.index(name_of(path))
+    for name in own_imports(path):
+        # The package's own first module has nothing but the version for those below.
+        assert PLACES.index(name) < own or name == "__init__", "%s imports %s" % (name_of(path), name)
+    assert [name for level, name, _ in imports(path) if not level and name.split(".")[0] == "openjd_adapt"] == []
+
+
+def test_the_house_is_no_larger_and_no_higher_than_it_should_be():
+    floors = {"__init__": 1}
+    for name in PLACES:
+        below = [floors[other] for other in own_imports(PACKAGE / (name + ".py")) if other != name]
+        floors[name] = 1 + max(below, default=0)
+    assert len(MODULES) <= MOST_MODULES and max(floors.values()) <= MOST_FLOORS
+    assert sum("/" not in name for name in PLACES) <= MOST_AT_THE_TOP
 
 
 @pytest.mark.skipif(sys.version_info < (3, 10), reason="sys.stdlib_module_names is of Python 3.10")
 def test_only_the_standard_library_is_imported():
     for path in MODULES:
-        for level, name in imports(path):
+        for level, name, _ in imports(path):
             assert level or name.split(".")[0] in sys.stdlib_module_names, "%s imports %s" % (path.stem, name)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_a_module_says_in_one_sentence_what_it_is(path):
     assert re.match(r"[^\n]{20,118}[.:]\n?", ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "")
 
 
 def test_only_the_system_modules_know_the_operating_system():
     for path in MODULES:
-        if path.stem not in ("system", "win32") and not path.stem.startswith(("posix", "windows")):
+        if path.parent.name != "system":
             text = path.read_text(encoding="utf-8").replace('assert sys.platform != "win32"  # for type checkers', "")
             assert not re.search(r"os\.name\b|win32|\bnt\b", text), path
 
 
-SYSTEMS = {
-    name: {word for part in parts for word in importlib.import_module("openjd_adapt." + part).__all__}
-    for name, parts in {
-        "posix": [
-            "posix",
-            "posix_children",
-            "posix_endpoint",
-            "posix_files",
-            "posix_ledger",
-            "posix_streams",
-            "posix_tree",
-            "posix_worker",
-        ],
-        "windows": [
-            "windows",
-            "windows_endpoint",
-            "windows_files",
-            "windows_streams",
-            "windows_tree",
-            "windows_worker",
-        ],
-    }.items()
-    if name == "windows" or sys.platform != "win32"
-}
+def names_of(system_name):
+    """The contract as the modules of one operating system keep it."""
+    parts = [path for path in MODULES if path.parent.name == "system" and path.stem.startswith(system_name)]
+    return {name: path for path in parts for name in contract(path)}
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="the modules of Linux and macOS cannot be loaded here")
-def test_the_tables_of_the_system_module_are_what_its_modules_have():
-    common, forked, fresh = (
-        set(re.findall(r"^``(\w+)``", part, re.M)) for part in system.__doc__.split("\nOnly where ")
-    )
-    assert SYSTEMS["posix"] == common | forked
-    assert SYSTEMS["windows"] == common | fresh
-    assert not forked & fresh
+def contract(path):
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
+            yield from ast.literal_eval(node.value)
+
+
+def definition(path, name):
+    """What a module has under a name: the arguments of a function, or what kind of thing it is."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return [argument.arg for argument in node.args.args]
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            return {
+                inner.name: [argument.arg for argument in inner.args.args]
+                for inner in node.body
+                if isinstance(inner, ast.FunctionDef) and not inner.name.startswith("_")
+            }
+    return None
+
+
+def test_both_systems_keep_the_same_contract():
+    forked = {"Ledger", "become_subreaper", "close_inherited", "has_ended", "set_title", "silence", "worker_groups"}
+    fresh = {"start_keeper", "starter_of_keeper"}
+    posix, windows = names_of("posix"), names_of("windows")
+    assert set(posix) - set(windows) == forked and set(windows) - set(posix) == fresh
+    for name in set(posix) & set(windows):
+        ours, theirs = definition(posix[name], name), definition(windows[name], name)
+        if isinstance(ours, dict):  # a class: what both have
+            ours, theirs = ({key: each[key] for key in set(ours) & set(theirs)} for each in (ours, theirs))
+        assert ours == theirs or None in (ours, theirs), name
 
 
 def test_public_names_have_docstrings_and_are_loaded_on_first_use():
@@ -208,9 +201,6 @@ def test_what_an_adaptors_module_imports_loads_none_of_the_costly_modules():
             "application_adaptor",
             "entry_point",
             "errors",
-            "ladder",
-            "managed",
-            "versions",
             "watch",
         )
     }

@@ -7,7 +7,7 @@ import os
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from openjd_adapt.patterns import compile_pattern
+from openjd_adapt.schema.keywords import compile_pattern
 
 # FutureWarning is what re says of sets that it may one day read otherwise; an author can do nothing about it.
 pytestmark = pytest.mark.filterwarnings("error")

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from openjd_adapt.plan import Plan
+from openjd_adapt.daemon.launch_spec import Plan
 
 
 @pytest.fixture

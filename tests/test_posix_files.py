@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from openjd_adapt import posix_files
+from openjd_adapt.system import posix
 
 from .conftest import HANG_SECONDS, root_only
 
@@ -19,7 +19,7 @@ NAMES = ("socket", "application-")
 @pytest.fixture
 def private(tmp_path):
     path = tmp_path / "private"
-    posix_files.make_private_folder(str(path))
+    posix.make_private_folder(str(path))
     return path
 
 
@@ -34,7 +34,7 @@ def mode(path):
 def test_a_private_folder_is_this_users_alone(tmp_path, mask):
     before = os.umask(mask)
     try:
-        posix_files.make_private_folder(str(tmp_path / "private"))
+        posix.make_private_folder(str(tmp_path / "private"))
     finally:
         os.umask(before)
     assert mode(tmp_path / "private") == 0o700
@@ -42,7 +42,7 @@ def test_a_private_folder_is_this_users_alone(tmp_path, mask):
 
 def test_whoever_needs_it_second_takes_the_one_that_is_there(private):
     (private / "socket").write_text("")
-    posix_files.make_private_folder(str(private))
+    posix.make_private_folder(str(private))
     assert (private / "socket").exists()
 
 
@@ -50,7 +50,7 @@ def test_whoever_needs_it_second_takes_the_one_that_is_there(private):
 def test_a_folder_that_others_may_enter_is_refused(private, bits):
     private.chmod(bits)
     with pytest.raises(PermissionError, match="is not a private folder of this user's"):
-        posix_files.make_private_folder(str(private))
+        posix.make_private_folder(str(private))
 
 
 @pytest.mark.parametrize("what", ["a file", "a link to a private folder", "a link to nothing", "a fifo"])
@@ -64,7 +64,7 @@ def test_what_somebody_has_planted_in_its_place_is_refused(tmp_path, private, wh
     else:
         path.symlink_to(private if what == "a link to a private folder" else tmp_path / "nothing")
     with pytest.raises(PermissionError, match="is not a private folder of this user's"):
-        posix_files.make_private_folder(str(path))
+        posix.make_private_folder(str(path))
     assert os.path.lexists(str(path)) and not (tmp_path / "nothing").exists()
 
 
@@ -72,9 +72,9 @@ def test_what_somebody_has_planted_in_its_place_is_refused(tmp_path, private, wh
 def test_a_folder_of_another_user_is_refused_and_not_removed(private):
     os.chown(str(private), 12345, -1)
     with pytest.raises(PermissionError):
-        posix_files.make_private_folder(str(private))
+        posix.make_private_folder(str(private))
     (private / "socket").write_text("")
-    posix_files.remove_private_folder(str(private), NAMES)
+    posix.remove_private_folder(str(private), NAMES)
     assert (private / "socket").exists()
 
 
@@ -82,21 +82,21 @@ def test_a_folder_of_another_user_is_refused_and_not_removed(private):
 def test_a_private_folder_is_removed_with_all_that_was_made_in_it(private, number):
     for name in ("socket", "application-1", "application-2.json")[:number]:
         (private / name).write_text("")
-    posix_files.remove_private_folder(str(private), NAMES)
+    posix.remove_private_folder(str(private), NAMES)
     assert not private.exists()
 
 
 def test_what_others_have_put_into_a_private_folder_stays(private):
     for name in ("socket", "my-socket", "notes.txt"):
         (private / name).write_text("")
-    posix_files.remove_private_folder(str(private), NAMES)
+    posix.remove_private_folder(str(private), NAMES)
     assert sorted(os.listdir(str(private))) == ["my-socket", "notes.txt"]
 
 
 def test_a_link_in_a_private_folder_is_removed_and_not_followed(tmp_path, private):
     (tmp_path / "precious").write_text("precious")
     (private / "socket").symlink_to(tmp_path / "precious")
-    posix_files.remove_private_folder(str(private), NAMES)
+    posix.remove_private_folder(str(private), NAMES)
     assert not private.exists() and (tmp_path / "precious").read_text() == "precious"
 
 
@@ -105,7 +105,7 @@ def test_a_link_in_the_place_of_a_private_folder_is_not_followed(tmp_path):
     victim.mkdir(mode=0o700)
     (victim / "socket").write_text("")
     (tmp_path / "planted").symlink_to(victim)
-    posix_files.remove_private_folder(str(tmp_path / "planted"), NAMES)
+    posix.remove_private_folder(str(tmp_path / "planted"), NAMES)
     assert (victim / "socket").exists()
 
 
@@ -122,8 +122,8 @@ def test_a_link_that_is_put_in_its_place_while_it_is_emptied_is_not_followed(tmp
         private.symlink_to(victim)
         return found
 
-    monkeypatch.setattr(posix_files.os, "listdir", list_and_replace)
-    posix_files.remove_private_folder(str(private), NAMES)
+    monkeypatch.setattr(posix.os, "listdir", list_and_replace)
+    posix.remove_private_folder(str(private), NAMES)
     monkeypatch.undo()
     assert os.listdir(str(tmp_path / "elsewhere")) == []
     assert (victim / "socket").read_text() == "precious" and private.is_symlink()
@@ -133,13 +133,13 @@ def test_a_link_that_is_put_in_its_place_while_it_is_emptied_is_not_followed(tmp
 def test_what_cannot_be_removed_is_left_and_is_no_error(tmp_path, private, what):
     if what == "with a folder of such a name":
         (private / "socket").mkdir()
-        posix_files.remove_private_folder(str(private), NAMES)
+        posix.remove_private_folder(str(private), NAMES)
         assert (private / "socket").is_dir()
         return
     path = tmp_path / "other"
     if what == "a file":
         path.write_text("")
-    posix_files.remove_private_folder(str(path) if what else "", NAMES)
+    posix.remove_private_folder(str(path) if what else "", NAMES)
     assert path.exists() == (what == "a file")
 
 
@@ -160,36 +160,36 @@ def two(tmp_path):
 
 def test_a_lock_has_one_holder_and_everybody_can_tell(two):
     first, second = two
-    assert not posix_files.is_locked(second)
-    assert posix_files.lock(first)
-    assert posix_files.is_locked(second) and not posix_files.lock(second)
-    assert posix_files.lock(first)
+    assert not posix.is_locked(second)
+    assert posix.lock(first)
+    assert posix.is_locked(second) and not posix.lock(second)
+    assert posix.lock(first)
 
 
 def test_to_ask_for_a_lock_does_not_take_it(two):
     first, second = two
-    assert not posix_files.is_locked(second)
-    assert posix_files.lock(first)
+    assert not posix.is_locked(second)
+    assert posix.lock(first)
 
 
 def test_a_free_lock_is_had_at_once_and_held(two):
     first, second = two
-    assert posix_files.wait_for_lock(first, 600)
-    assert posix_files.is_locked(second)
+    assert posix.wait_for_lock(first, 600)
+    assert posix.is_locked(second)
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
 
 @pytest.mark.parametrize("timeout", [0.1, 0.0001, 0])
 def test_a_lock_that_stays_is_given_up_in_time_and_no_alarm_comes_later(two, timeout):
     first, second = two
-    posix_files.lock(first)
+    posix.lock(first)
     begin = time.monotonic()
-    assert posix_files.wait_for_lock(second, timeout) is False
+    assert posix.wait_for_lock(second, timeout) is False
     assert timeout <= time.monotonic() - begin
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
     os.close(first)
     two[0] = os.open(os.devnull, os.O_RDONLY)
-    assert posix_files.lock(second)
+    assert posix.lock(second)
 
 
 @pytest.mark.parametrize("free, call", [(False, 1), (True, 1), (True, 2)], ids=["held", "free", "had"])
@@ -204,18 +204,18 @@ def test_an_alarm_just_before_or_after_the_wait_is_the_last_and_raises_nothing(t
             os.kill(os.getpid(), signal.SIGALRM)
 
     if not free:
-        posix_files.lock(first)
-    monkeypatch.setattr(posix_files.signal, "setitimer", set_then_ring)
-    assert posix_files.wait_for_lock(second, 600) is free
+        posix.lock(first)
+    monkeypatch.setattr(posix.signal, "setitimer", set_then_ring)
+    assert posix.wait_for_lock(second, 600) is free
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
-    assert posix_files.is_locked(first) is free
+    assert posix.is_locked(first) is free
 
 
 def test_a_lock_that_is_freed_while_it_is_waited_for_is_had_then(two, monkeypatch):
     import fcntl
 
     first, second = two
-    posix_files.lock(first)
+    posix.lock(first)
     wait = fcntl.flock
 
     def free_then_wait(descriptor, how):
@@ -224,9 +224,9 @@ def test_a_lock_that_is_freed_while_it_is_waited_for_is_had_then(two, monkeypatc
         wait(descriptor, how)
 
     monkeypatch.setattr(fcntl, "flock", free_then_wait)
-    assert posix_files.wait_for_lock(second, 600)
+    assert posix.wait_for_lock(second, 600)
     monkeypatch.undo()
-    assert posix_files.is_locked(first)
+    assert posix.is_locked(first)
 
 
 def test_a_lock_is_free_when_its_holder_is_dead(two, tmp_path):
@@ -236,15 +236,15 @@ def test_a_lock_is_free_when_its_holder_is_dead(two, tmp_path):
         try:
             os.close(reader)
             descriptor = os.open(str(tmp_path / "file"), os.O_RDWR)
-            os.write(writer, b"1" if posix_files.lock(descriptor) else b"0")
+            os.write(writer, b"1" if posix.lock(descriptor) else b"0")
             signal.pause()
         finally:
             os._exit(1)
     os.close(writer)
-    assert os.read(reader, 1) == b"1" and posix_files.is_locked(two[0])
+    assert os.read(reader, 1) == b"1" and posix.is_locked(two[0])
     os.close(reader)
     os.kill(pid, signal.SIGKILL)
-    had = posix_files.wait_for_lock(two[0], HANG_SECONDS)
+    had = posix.wait_for_lock(two[0], HANG_SECONDS)
     os.waitpid(pid, 0)
     assert had
 
@@ -254,10 +254,10 @@ def test_a_lock_is_free_when_its_holder_is_dead(two, tmp_path):
 
 def test_private_folders_are_made_in_tmpdir_as_an_absolute_path(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    assert posix_files.temporary_folder() == str(tmp_path)
+    assert posix.temporary_folder() == str(tmp_path)
     monkeypatch.chdir(tmp_path.parent)
     monkeypatch.setenv("TMPDIR", tmp_path.name)
-    assert posix_files.temporary_folder() == str(tmp_path)
+    assert posix.temporary_folder() == str(tmp_path)
 
 
 @pytest.mark.parametrize("value", [None, "", "missing", "file"])
@@ -267,7 +267,7 @@ def test_without_a_usable_tmpdir_they_are_made_in_the_systems(tmp_path, monkeypa
         monkeypatch.delenv("TMPDIR", raising=False)
     else:
         monkeypatch.setenv("TMPDIR", value and str(tmp_path / value))
-    assert posix_files.temporary_folder() == "/tmp"
+    assert posix.temporary_folder() == "/tmp"
 
 
 @pytest.mark.parametrize("usable, place", [(["/var/tmp"], "/var/tmp"), ([], None)])
@@ -277,5 +277,5 @@ def test_where_nothing_of_the_systems_can_be_written_it_is_the_next_and_last_the
     # as in a container whose file system is read-only but for one folder
     monkeypatch.delenv("TMPDIR", raising=False)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(posix_files.os, "access", lambda path, how: path in usable)
-    assert posix_files.temporary_folder() == (place or str(tmp_path))
+    monkeypatch.setattr(posix.os, "access", lambda path, how: path in usable)
+    assert posix.temporary_folder() == (place or str(tmp_path))

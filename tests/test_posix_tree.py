@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from openjd_adapt import posix_tree
-from openjd_adapt.posix_ledger import Ledger
-from openjd_adapt.posix_tree import Tree, send_signal, start_time
+from openjd_adapt.system import posix_processes
+from openjd_adapt.system.posix_children import Ledger
+from openjd_adapt.system.posix_processes import Tree, send_signal, start_time
 
 from .test_process import alive, all_dead
 
@@ -234,7 +234,7 @@ def test_a_process_with_another_start_time_or_one_that_is_not_known_is_not_signa
 
 
 def test_where_no_start_time_can_be_told_nobody_is_signalled(sleeper, monkeypatch):
-    monkeypatch.setattr(posix_tree, "start_time", lambda pid: 0)
+    monkeypatch.setattr(posix_processes, "start_time", lambda pid: 0)
     assert send_signal(sleeper, 0, signal.SIGKILL) is False
     assert alive(sleeper)
 
@@ -276,8 +276,8 @@ def test_start_times_are_told_for_those_that_live_and_0_for_others(sleeper):
 
 
 def test_a_name_is_told_for_those_that_live(sleeper):
-    assert posix_tree.name_of(sleeper).startswith("python")
-    assert posix_tree.name_of(2**22 + 1) == ""
+    assert posix_processes.name_of(sleeper).startswith("python")
+    assert posix_processes.name_of(2**22 + 1) == ""
 
 
 # Trees
@@ -286,13 +286,13 @@ def test_a_name_is_told_for_those_that_live(sleeper):
 def test_a_tree_never_signals_a_pid_that_has_become_somebody_elses(sleeper, monkeypatch):
     leader = subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
     below = [[sleeper], []]
-    monkeypatch.setattr(posix_tree, "descendants", lambda pid: below.pop(0))
+    monkeypatch.setattr(posix_processes, "descendants", lambda pid: below.pop(0))
     tree = Tree(leader)
-    monkeypatch.setattr(posix_tree, "send", lambda how, target, number: None)
+    monkeypatch.setattr(posix_processes, "send", lambda how, target, number: None)
     tree.ask()
     monkeypatch.undo()
     # As if what was seen below had ended, and its pid were another's by now.
-    monkeypatch.setattr(posix_tree, "start_time", lambda pid: 1)
+    monkeypatch.setattr(posix_processes, "start_time", lambda pid: 1)
     tree.kill()
     monkeypatch.undo()
     assert alive(sleeper)

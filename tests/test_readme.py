@@ -11,7 +11,8 @@ import sys
 
 import pytest
 
-from openjd_adapt import ApplicationAdaptor, Fatal, Progress, commands, scaffold_texts
+from openjd_adapt import ApplicationAdaptor, Fatal, Progress, commands
+from openjd_adapt.authoring import scaffold
 from openjd_adapt.cli import TOOLS
 
 from .conftest import HANG_SECONDS, ROOT, tool
@@ -73,9 +74,9 @@ def test_its_commands_for_a_new_adaptor_are_those_that_are_printed_when_it_is_wr
     """And that those work, test_scaffold.py shows."""
     begin, *commands = [*NEW.splitlines(), *RENEW.splitlines()]
     assert begin == "python -m openjd_adapt new my_render --kind application"
-    _, _, init_data = scaffold_texts.KINDS["application"]
+    _, _, init_data = scaffold.KINDS["application"]
     parameters = " ".join("-p %s=%s" % (key.capitalize(), value) for key, value in init_data.items())
-    printed = scaffold_texts.NEXT.replace("NAME", "my_render").replace("PARAMETERS", parameters).splitlines()
+    printed = scaffold.NEXT.replace("NAME", "my_render").replace("PARAMETERS", parameters).splitlines()
     assert [line for line in commands if "    " + line not in printed] == ["openjd check my_render/job.template.yaml"]
 
 

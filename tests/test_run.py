@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from openjd_adapt import wire
+from openjd_adapt.transport import wire
 
 from .conftest import ADAPTORS, CANCEL, HANG_SECONDS, read_until
 
@@ -223,7 +223,8 @@ def test_a_missing_file_of_the_runtimes_configuration_is_told_once(farm):
 
 LIMITED = """
 import os, sys
-from openjd_adapt import Adaptor, EntryPoint, wire
+from openjd_adapt import Adaptor, EntryPoint
+from openjd_adapt.transport import wire
 
 class Limited(Adaptor):
     def on_start(self): print("on_start")

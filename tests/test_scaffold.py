@@ -9,11 +9,12 @@ import sys
 
 import pytest
 
-from openjd_adapt import InputError, scaffold, scaffold_texts
+from openjd_adapt import InputError
+from openjd_adapt.authoring import scaffold
 
 from .conftest import ROOT, root_only, small_disk, tool
 
-KINDS = list(scaffold_texts.KINDS)
+KINDS = list(scaffold.KINDS)
 
 
 @pytest.fixture
@@ -107,7 +108,7 @@ def test_a_name_that_the_written_code_has_for_something_else_works_too(new, kind
 
 
 def test_no_class_has_the_name_of_another_one_in_the_written_code():
-    texts = [text for texts, _, _ in scaffold_texts.KINDS.values() for text in texts.values()]
+    texts = [text for texts, _, _ in scaffold.KINDS.values() for text in texts.values()]
     others = set(re.findall(r"(?<=class )[A-Z]\w+", "\n".join(texts))) - {"TITLE"}
     for names in re.findall(r"^from [\w.]+ import (.*)$", "\n".join(texts), re.MULTILINE):
         others |= {name for name in names.split(", ") if name != "TITLE"}

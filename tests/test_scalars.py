@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from openjd_adapt import scalars
-from openjd_adapt.scalars import ScalarError
+from openjd_adapt import yaml
+from openjd_adapt.yaml import ScalarError
 
 from .conftest import module
 
@@ -103,7 +103,7 @@ PLAIN = [*WORDS, *INTEGERS, *FLOATS, *((text, text) for text in TEXTS)]
 
 @pytest.mark.parametrize("text, value", PLAIN)
 def test_plain_text_stands_for_its_value_by_yaml_1_1(text, value):
-    assert repr(scalars.resolve(text)) == repr(value)
+    assert repr(yaml.resolve(text)) == repr(value)
 
 
 def test_pyyaml_gives_plain_text_the_same_value():
@@ -120,24 +120,24 @@ def test_pyyaml_gives_plain_text_the_same_value():
 
 def test_all_that_is_no_number_is_one_object():
     """So that a mapping finds a key that is not equal to itself."""
-    assert scalars.resolve(".nan") is scalars.resolve(".NAN")
+    assert yaml.resolve(".nan") is yaml.resolve(".NAN")
 
 
 @pytest.mark.parametrize("text", ["<<", "="])
 def test_plain_text_beyond_data_is_refused(text):
     with pytest.raises(ScalarError, match="not supported"):
-        scalars.resolve(text)
+        yaml.resolve(text)
 
 
 @pytest.mark.parametrize("text", ["0x_", "-0x__", "0b_", "+0b_"])
 def test_a_number_without_digits_is_refused(text):
     with pytest.raises(ScalarError, match="without digits"):
-        scalars.resolve(text)
+        yaml.resolve(text)
 
 
 def test_a_sexagesimal_float_that_is_out_of_range_is_refused():
     with pytest.raises(ScalarError, match="out of range"):
-        scalars.resolve("1%s." % (":0" * 300))
+        yaml.resolve("1%s." % (":0" * 300))
 
 
 LONG_NUMBERS = [
@@ -159,14 +159,14 @@ LONG_NUMBERS = [
 @pytest.mark.parametrize("number", LONG_NUMBERS)
 def test_a_number_has_1000_characters_at_the_most(number):
     assert len(number(1000)) == 1000
-    assert isinstance(scalars.resolve(number(1000)), (int, float))
+    assert isinstance(yaml.resolve(number(1000)), (int, float))
     with pytest.raises(ScalarError, match="1000 characters"):
-        scalars.resolve(number(1002))
+        yaml.resolve(number(1002))
 
 
 @pytest.mark.parametrize("text", ["0" + "8" * 2000, "1" * 2000 + "e3", "1:" * 1000, "a" * 2000, "-." + "1" * 2000])
 def test_text_that_is_no_number_may_be_longer(text):
-    assert scalars.resolve(text) is text
+    assert yaml.resolve(text) is text
 
 
 ESCAPES = [
@@ -186,14 +186,14 @@ ESCAPES = [
 
 @pytest.mark.parametrize("raw, text", ESCAPES)
 def test_an_escape_names_a_character_or_takes_the_line_break_away(raw, text):
-    assert scalars.unquote(raw, '"') == text
-    assert scalars.unquote("a%sb%s" % (raw, raw), '"') == "a%sb%s" % (text, text)
-    assert scalars.unquote("\\\\%s" % raw, '"') == "\\%s" % text
+    assert yaml.unquote(raw, '"') == text
+    assert yaml.unquote("a%sb%s" % (raw, raw), '"') == "a%sb%s" % (text, text)
+    assert yaml.unquote("\\\\%s" % raw, '"') == "\\%s" % text
 
 
 @pytest.mark.parametrize("raw, text", ESCAPES[:23])
 def test_single_quotes_know_no_escapes(raw, text):
-    assert scalars.unquote(raw, "'") == raw
+    assert yaml.unquote(raw, "'") == raw
 
 
 def test_every_other_character_behind_a_backslash_is_refused():
@@ -201,7 +201,7 @@ def test_every_other_character_behind_a_backslash_is_refused():
     for code in range(0x3000):
         if chr(code) not in known:
             with pytest.raises(ScalarError, match="is no escape") as caught:
-                scalars.unquote("ab\\%s01234567" % chr(code), '"')
+                yaml.unquote("ab\\%s01234567" % chr(code), '"')
             assert caught.value.offset == 2
 
 
@@ -210,13 +210,13 @@ def test_every_other_character_behind_a_backslash_is_refused():
 )
 def test_an_escape_of_too_few_digits_is_refused(raw):
     with pytest.raises(ScalarError, match="%s is no escape" % raw[1]):
-        scalars.unquote(raw, '"')
+        yaml.unquote(raw, '"')
 
 
 @pytest.mark.parametrize("raw", ["\\U00110000", "\\UFFFFFFFF", "\\U80000000"])
 def test_an_escape_beyond_unicode_is_refused(raw):
     with pytest.raises(ScalarError, match="names no character"):
-        scalars.unquote(raw, '"')
+        yaml.unquote(raw, '"')
 
 
 @pytest.mark.parametrize(
@@ -233,14 +233,14 @@ def test_an_escape_beyond_unicode_is_refused(raw):
     ],
 )
 def test_of_several_line_breaks_the_first_falls_away_and_one_is_a_blank(breaks, text):
-    assert scalars.fold(breaks) == text
+    assert yaml.fold(breaks) == text
 
 
 @pytest.mark.parametrize("line_break", ["\n", "\r", "\r\n", "\x85"])
 def test_a_line_break_is_one_character_in_a_value(line_break):
-    assert scalars.normal(line_break) == "\n"
+    assert yaml.normal(line_break) == "\n"
 
 
 @pytest.mark.parametrize("line_break", ["\u2028", "\u2029"])
 def test_a_separator_of_lines_stays_itself(line_break):
-    assert scalars.normal(line_break) == line_break
+    assert yaml.normal(line_break) == line_break

@@ -9,8 +9,7 @@ import pickle
 
 import pytest
 
-from openjd_adapt import faults
-from openjd_adapt.schema import SchemaError, ValidationError, Validator, validate
+from openjd_adapt.schema import SchemaError, ValidationError, Validator, faults, validate
 
 from .conftest import CORPUS, missing, module
 

@@ -12,7 +12,7 @@ import tracemalloc
 
 import pytest
 
-from openjd_adapt.spool import FRAME_BYTES, WINDOW_BYTES, Delivery, Spool, _Segment
+from openjd_adapt.daemon.spool import FRAME_BYTES, WINDOW_BYTES, Delivery, Spool, _Segment
 
 from .fakes import Front
 
@@ -330,7 +330,7 @@ def test_a_new_viewer_is_told_at_its_beginning_how_much_is_lost_and_then_shown_t
 
 
 def test_a_viewer_in_the_middle_is_told_where_the_lines_are_lost(monkeypatch):
-    monkeypatch.setattr("openjd_adapt.spool.WINDOW_BYTES", 100)
+    monkeypatch.setattr("openjd_adapt.daemon.spool.WINDOW_BYTES", 100)
     viewer = Front()
     made = Delivery(Spool(100, limit=1000))
     made.attach(viewer)
@@ -370,7 +370,7 @@ def test_the_last_words_are_what_the_limit_has_left():
 
 @needs_proc
 def test_the_room_on_the_disk_is_given_back_segment_by_segment_as_it_is_read(monkeypatch):
-    monkeypatch.setattr("openjd_adapt.spool.SEGMENT_BYTES", 1000)
+    monkeypatch.setattr("openjd_adapt.daemon.spool.SEGMENT_BYTES", 1000)
     before = descriptors()
     spool = Spool(0)
     for _ in range(50):
@@ -385,7 +385,7 @@ def test_the_room_on_the_disk_is_given_back_segment_by_segment_as_it_is_read(mon
 
 @needs_proc
 def test_the_limit_bounds_the_room_on_the_disk(monkeypatch):
-    monkeypatch.setattr("openjd_adapt.spool.SEGMENT_BYTES", 1000)
+    monkeypatch.setattr("openjd_adapt.daemon.spool.SEGMENT_BYTES", 1000)
     before = descriptors()
     spool = Spool(0, limit=5000)
     for _ in range(500):
@@ -421,7 +421,7 @@ BREAKS = ["fails", "is shorter than it was"]
 
 @pytest.mark.parametrize("how", BREAKS)
 def test_a_disk_that_does_not_give_back_what_it_took_costs_a_gap_that_is_told(monkeypatch, how):
-    monkeypatch.setattr("openjd_adapt.spool.SEGMENT_BYTES", 1000)
+    monkeypatch.setattr("openjd_adapt.daemon.spool.SEGMENT_BYTES", 1000)
     broken = Broken(monkeypatch)
     viewer = Front()
     made = Delivery(Spool(100))
@@ -444,7 +444,7 @@ def test_a_disk_that_does_not_give_back_what_it_took_costs_a_gap_that_is_told(mo
 
 def test_the_gap_is_the_segment_that_is_broken_and_all_around_it_is_shown(monkeypatch):
     made = Delivery(Spool(0))
-    monkeypatch.setattr("openjd_adapt.spool.SEGMENT_BYTES", 1000)
+    monkeypatch.setattr("openjd_adapt.daemon.spool.SEGMENT_BYTES", 1000)
     for line in LINES[:1000]:
         made.keep(line)
     second = made._spool._parts[1]
@@ -537,7 +537,7 @@ def test_a_line_that_a_full_disk_has_cut_is_ended_before_the_loss_is_told(monkey
 @pytest.mark.posix_only
 def test_a_real_full_disk_loses_nothing_silently_and_takes_what_comes_when_there_is_room_again(tiny_disk, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tiny_disk))
-    monkeypatch.setattr("openjd_adapt.spool.SEGMENT_BYTES", 64 * 1024)
+    monkeypatch.setattr("openjd_adapt.daemon.spool.SEGMENT_BYTES", 64 * 1024)
     viewer = Front()
     made = Delivery(Spool(1000))
     pieces = [b"".join(LINES[at : at + 1000]) for at in range(0, 60_000, 1000)]
@@ -569,8 +569,8 @@ class Recorded(Spool):
 @pytest.mark.parametrize("seed", range(40))
 def test_in_a_random_history_every_byte_is_shown_in_its_place_or_told_to_be_lost(monkeypatch, seed):
     chance = random.Random(seed)
-    monkeypatch.setattr("openjd_adapt.spool.SEGMENT_BYTES", chance.choice([50, 700, 10_000]))
-    monkeypatch.setattr("openjd_adapt.spool.WINDOW_BYTES", chance.choice([100, 1000, 1_000_000]))
+    monkeypatch.setattr("openjd_adapt.daemon.spool.SEGMENT_BYTES", chance.choice([50, 700, 10_000]))
+    monkeypatch.setattr("openjd_adapt.daemon.spool.WINDOW_BYTES", chance.choice([100, 1000, 1_000_000]))
     disk = Disk(monkeypatch, room=1_000_000)
     spool = Recorded(chance.choice([0, 50, 500, 5000]), limit=chance.choice([200, 1000, 20_000]))
     made = Delivery(spool)

@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from openjd_adapt import InputError, template, yaml
+from openjd_adapt import InputError, yaml
+from openjd_adapt.authoring import template
 from openjd_adapt.data import INIT_DATA, RUN_DATA
 
 from .conftest import ROOT, tool

@@ -23,7 +23,7 @@ from openjd_adapt import (
     config,
     task,
 )
-from openjd_adapt.meter import Meter
+from openjd_adapt.output import Meter
 from openjd_adapt.testing import FakeApplication, Session
 
 from .conftest import ROOT

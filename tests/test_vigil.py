@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from openjd_adapt import vigil
+from openjd_adapt.daemon import keeper
 
 
 class Enough(Exception):
@@ -27,10 +27,10 @@ def watch(looks):
         return taken[-1]
 
     try:
-        vigil.watch(look, told.append, pauses.append)
+        keeper.watch(look, told.append, pauses.append)
     except Enough:
         taken.pop()
-    assert set(pauses) == {vigil.LOOK_SECONDS} and len(pauses) >= len(taken)
+    assert set(pauses) == {keeper.LOOK_SECONDS} and len(pauses) >= len(taken)
     return told, len(taken)
 
 
@@ -48,24 +48,24 @@ def test_what_was_found_last_is_told():
 
 def test_there_is_a_pause_before_the_first_look():
     order = []
-    vigil.watch(lambda: order.append("look") or "gone", order.append, lambda seconds: order.append("pause"))
+    keeper.watch(lambda: order.append("look") or "gone", order.append, lambda seconds: order.append("pause"))
     assert order == ["pause", "look", "pause", "look", "gone"]
 
 
 def test_it_looks_on_a_thread_of_its_own_as_a_look_may_never_return():
     told = threading.Event()
     threads = []
-    vigil.begin(lambda: threads.append(threading.get_ident()) or "gone", lambda gone: told.set(), lambda seconds: None)
+    keeper.begin(lambda: threads.append(threading.get_ident()) or "gone", lambda gone: told.set(), lambda seconds: None)
     assert told.wait(30)
     assert threading.get_ident() not in threads
 
 
 def test_a_folder_is_gone_when_it_or_one_above_it_is_missing_or_no_folder(tmp_path):
-    assert not vigil.folder_is_gone(str(tmp_path))
-    assert vigil.folder_is_gone(str(tmp_path / "none"))
-    assert vigil.folder_is_gone(str(tmp_path / "none" / "below"))
+    assert not keeper.folder_is_gone(str(tmp_path))
+    assert keeper.folder_is_gone(str(tmp_path / "none"))
+    assert keeper.folder_is_gone(str(tmp_path / "none" / "below"))
     (tmp_path / "file").write_text("")
-    assert vigil.folder_is_gone(str(tmp_path / "file" / "below"))
+    assert keeper.folder_is_gone(str(tmp_path / "file" / "below"))
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE, errno.ETIMEDOUT])
@@ -73,7 +73,7 @@ def test_a_file_system_that_fails_does_not_make_a_folder_gone(monkeypatch, tmp_p
     def fail(path):
         raise OSError(number, os.strerror(number), path)
 
-    monkeypatch.setattr(vigil.os, "stat", fail)
-    gone = vigil.folder_is_gone(str(tmp_path))
+    monkeypatch.setattr(keeper.os, "stat", fail)
+    gone = keeper.folder_is_gone(str(tmp_path))
     monkeypatch.undo()
     assert not gone

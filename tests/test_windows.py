@@ -109,10 +109,10 @@ def test_after_the_command_was_killed_nothing_is_left(farm, words):
 
 
 def test_the_connection_file_lets_in_its_user_and_the_system_alone(farm):
-    from openjd_adapt import win32, windows_files
+    from openjd_adapt.system import win32, windows
 
     assert farm.daemon("start").code == 0
-    descriptor = windows_files.open_private(str(farm.file))
+    descriptor = windows.open_private(str(farm.file))
     import msvcrt
 
     sddl = win32.security_of(msvcrt.get_osfhandle(descriptor))
@@ -229,15 +229,15 @@ def test_print_ends_lines_as_everywhere(farm):
 
 
 def test_a_batch_file_is_found_and_given_plain_arguments_but_none_that_cmd_would_read(tmp_path):
-    from openjd_adapt import windows_tree
+    from openjd_adapt.system import windows_processes
 
     (tmp_path / "tool.bat").write_text("@echo off\r\n")
     environment = {"PATH": str(tmp_path)}
-    prepared = windows_tree.prepare_command(["tool", "a b", "C:\\x"], environment)
+    prepared = windows_processes.prepare_command(["tool", "a b", "C:\\x"], environment)
     assert prepared[0].lower().endswith("tool.bat") and prepared[1:] == ["a b", "C:\\x"]
     for argument in ("50%", 'say "x"', "a&b", "a|b", "^", "two\nlines"):
         with pytest.raises(ValueError, match="a batch file cannot be given"):
-            windows_tree.prepare_command(["tool", argument], environment)
+            windows_processes.prepare_command(["tool", argument], environment)
 
 
 def test_a_command_line_that_is_too_long_is_told(farm):
@@ -252,7 +252,7 @@ def test_a_console_that_is_closed_cancels_and_the_process_leaves_with_its_code(f
     # Nothing but the system can send this event; so it is the handler that is called, on a thread, as the system does.
     code = (
         "import sys, threading\n"
-        "from openjd_adapt import windows\n"
+        "from openjd_adapt.system import windows\n"
         "wakeup = windows.Wakeup(*windows.CANCEL_SIGNALS)\n"
         "threading.Thread(target=wakeup._on_event, args=(2,), daemon=True).start()\n"
         "print(windows.wait_for({wakeup.fileno(): windows.READ}, 60) != {}, windows.TERMINATION in wakeup.heard())\n"
@@ -410,9 +410,9 @@ def test_a_process_is_asked_without_a_python_to_do_it(farm, program):
 
 
 def test_where_jobs_are_forbidden_what_is_below_a_process_is_found_and_killed(monkeypatch):
-    from openjd_adapt import windows_tree
+    from openjd_adapt.system import windows_processes
 
-    monkeypatch.setattr(windows_tree.Job, "assign", lambda self, handle: False)
+    monkeypatch.setattr(windows_processes.Job, "assign", lambda self, handle: False)
     code = (
         "import subprocess, sys, time\n"
         "child = 'import time; print(1, flush=True); time.sleep(300)'\n"
@@ -420,11 +420,14 @@ def test_where_jobs_are_forbidden_what_is_below_a_process_is_found_and_killed(mo
         "time.sleep(300)\n"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, **windows_tree.GROUP_OPTIONS
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        **windows_processes.GROUP_OPTIONS,
     )
-    tree = windows_tree.Tree(process)
+    tree = windows_processes.Tree(process)
     process.stdout.readline()
-    below = windows_tree.descendants(process.pid)
+    below = windows_processes.descendants(process.pid)
     assert below
     tree.kill()
     process.wait(HANG_SECONDS)
@@ -433,11 +436,11 @@ def test_where_jobs_are_forbidden_what_is_below_a_process_is_found_and_killed(mo
 
 
 def test_an_adaptors_process_that_no_job_holds_is_told_and_what_is_below_it_is_killed(monkeypatch):
-    from openjd_adapt import windows, windows_tree, windows_worker
+    from openjd_adapt.system import windows, windows_processes
 
-    monkeypatch.setattr(windows_tree.Job, "assign", lambda self, handle: False)
+    monkeypatch.setattr(windows_processes.Job, "assign", lambda self, handle: False)
     bell = windows.Bell()
-    worker = windows_worker.Worker([sys.executable, "-c", FAMILY], bell)
+    worker = windows_processes.Worker([sys.executable, "-c", FAMILY], bell)
     assert not worker.is_contained
     read = b""
     while b"all there" not in read:
@@ -447,7 +450,7 @@ def test_an_adaptors_process_that_no_job_holds_is_told_and_what_is_below_it_is_k
     while worker.returncode() is None:
         assert windows.wait_for({bell.fileno(): windows.READ}, HANG_SECONDS)
     worker.end_all(10)
-    assert not windows_tree.descendants(worker.pid)
+    assert not windows_processes.descendants(worker.pid)
     bell.close()
 
 

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from openjd_adapt import windows, windows_endpoint, windows_files, windows_streams, windows_tree
+from openjd_adapt.system import interpreter, windows, windows_processes
 
 from .conftest import ROOT
 
@@ -30,7 +30,7 @@ ME = "S-1-5-21-1-2-3-1001"
     ],
 )
 def test_a_file_is_private_if_it_is_its_users_and_lets_in_nobody_else_but_the_system(sddl, complaint):
-    assert windows_files.why_not_private(sddl, ME) == complaint
+    assert windows.why_not_private(sddl, ME) == complaint
 
 
 @pytest.mark.parametrize(
@@ -46,30 +46,30 @@ def test_a_file_is_private_if_it_is_its_users_and_lets_in_nobody_else_but_the_sy
     ],
 )
 def test_a_path_behind_file_may_have_a_slash_before_its_drive(text, path):
-    assert windows_files.path_of_uri(text) == path
+    assert windows.path_of_uri(text) == path
 
 
 @pytest.mark.parametrize("argument", ["50%", 'say "x"', "a&b", "a|b", "a<b", "a>b", "^", "!x!", "two\nlines"])
 def test_a_batch_file_gets_no_argument_that_its_interpreter_would_read(argument):
     for name in ("tool.bat", "TOOL.CMD", "C:\\tools\\tool.cmd"):
         with pytest.raises(ValueError, match="a batch file cannot be given"):
-            windows_tree.prepare_command([name, "plain", argument], None)
-    assert windows_tree.prepare_command(["tool.exe", argument], None) == ["tool.exe", argument]
-    assert windows_tree.prepare_command(["tool.bat", "a b", "C:\\x"], None) == ["tool.bat", "a b", "C:\\x"]
+            windows_processes.prepare_command([name, "plain", argument], None)
+    assert windows_processes.prepare_command(["tool.exe", argument], None) == ["tool.exe", argument]
+    assert windows_processes.prepare_command(["tool.bat", "a b", "C:\\x"], None) == ["tool.bat", "a b", "C:\\x"]
 
 
 def test_the_longest_command_line_has_32766_characters():
-    fits = ["tool.exe", "x" * (windows_tree.COMMAND_LIMIT - len("tool.exe "))]
-    assert windows_tree.prepare_command(fits, None) == fits
+    fits = ["tool.exe", "x" * (windows_processes.COMMAND_LIMIT - len("tool.exe "))]
+    assert windows_processes.prepare_command(fits, None) == fits
     with pytest.raises(ValueError, match="its command line has 32767 characters; Windows takes 32766"):
-        windows_tree.prepare_command([fits[0], fits[1] + "x"], None)
+        windows_processes.prepare_command([fits[0], fits[1] + "x"], None)
 
 
 def test_a_daemon_listens_on_a_port_of_this_host_alone():
-    endpoint, listener = windows_endpoint.Endpoint.listen("draft", "folder")
+    endpoint, listener = windows.Endpoint.listen("draft", "folder")
     listener.listen(1)
     assert listener.getsockname()[0] == "127.0.0.1"
-    connection = windows_endpoint.Endpoint(endpoint.text, "folder").connect()
+    connection = windows.Endpoint(endpoint.text, "folder").connect()
     other, _ = listener.accept()
     connection.sendall(b"x")
     assert other.recv(1) == b"x"
@@ -82,14 +82,14 @@ def test_a_daemon_listens_on_a_port_of_this_host_alone():
 @pytest.mark.parametrize("text", ["0.0.0.0:1", "10.0.0.1:1", "localhost:1", "127.0.0.1", "127.0.0.1:x", ""])
 def test_an_address_elsewhere_is_none(text):
     with pytest.raises(ValueError):
-        windows_endpoint.Endpoint(text, "folder")
+        windows.Endpoint(text, "folder")
 
 
 def test_bytes_are_read_and_written_at_a_place(tmp_path):
     descriptor = os.open(str(tmp_path / "file"), os.O_RDWR | os.O_CREAT)
-    assert windows_files.write_at(descriptor, b"hello", 0) == 5
-    assert windows_files.write_at(descriptor, b"LL", 2) == 2
-    assert windows_files.read_at(descriptor, 100, 1) == b"eLLo"
+    assert windows.write_at(descriptor, b"hello", 0) == 5
+    assert windows.write_at(descriptor, b"LL", 2) == 2
+    assert windows.read_at(descriptor, 100, 1) == b"eLLo"
     os.close(descriptor)
 
 
@@ -116,12 +116,12 @@ def test_a_wait_tells_what_is_ready_and_ends_with_its_time():
     ],
 )
 def test_a_long_path_is_given_the_form_without_a_limit(path, form):
-    assert windows_files.long_path(path) == form
+    assert interpreter.unlimited(path) == form
 
 
 @pytest.fixture
 def _reader_stays(monkeypatch):
-    monkeypatch.setattr(windows_streams.StandardOutput, "_watch_reader", lambda self: None)
+    monkeypatch.setattr(windows.StandardOutput, "_watch_reader", lambda self: None)
 
 
 @pytest.mark.usefixtures("_reader_stays")
@@ -134,8 +134,8 @@ def test_standard_output_is_written_in_order_and_counted_when_it_is_out(monkeypa
         written.append(bytes(data[:3]))
         return 3
 
-    monkeypatch.setattr(windows_streams.os, "write", write)
-    out = windows_streams.StandardOutput(windows.Bell())
+    monkeypatch.setattr(windows.os, "write", write)
+    out = windows.StandardOutput(windows.Bell())
     view = memoryview(b"abcdef")
     with pytest.raises(BlockingIOError):
         out.write(view)
@@ -153,8 +153,8 @@ def test_standard_output_that_nobody_reads_is_an_error(monkeypatch):
     def write(descriptor, data):
         raise BrokenPipeError("nobody")
 
-    monkeypatch.setattr(windows_streams.os, "write", write)
-    out = windows_streams.StandardOutput(windows.Bell())
+    monkeypatch.setattr(windows.os, "write", write)
+    out = windows.StandardOutput(windows.Bell())
     with pytest.raises(BlockingIOError):
         out.write(memoryview(b"x"))
     with pytest.raises(BrokenPipeError):

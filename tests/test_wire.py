@@ -7,8 +7,8 @@ import struct
 
 import pytest
 
-from openjd_adapt import wire
 from openjd_adapt.errors import InputError, WireError
+from openjd_adapt.transport import wire
 
 TOKEN = "5ec7e7" * 5 + "42"
 FRAMES = [

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from openjd_adapt.windows_tree import Job
+from openjd_adapt.system.windows_processes import Job
 
 from .conftest import HANG_SECONDS, Farm
 
@@ -52,7 +52,7 @@ class WindowsFarm(Farm):
 
     def pids(self) -> list:
         """The living processes that the commands have started."""
-        from openjd_adapt import win32
+        from openjd_adapt.system import win32
 
         class Ids(ctypes.Structure):
             _fields_ = [

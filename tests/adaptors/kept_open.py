@@ -6,7 +6,7 @@ import os
 import sys
 
 import openjd_adapt
-from openjd_adapt import ApplicationAdaptor, Fatal, Ignore, Progress, Status, Warn, patience
+from openjd_adapt import ApplicationAdaptor, Fatal, Ignore, Progress, Status, Warn, application
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -26,7 +26,7 @@ class KeptOpen(ApplicationAdaptor):
         self.start_timeout = self.init_data.get("start_timeout")
         self.run_timeout = self.init_data.get("run_timeout")
         self.stop_timeout = self.init_data.get("stop_timeout", 5)
-        patience.EXIT_SECONDS = self.init_data.get("exit_seconds", patience.EXIT_SECONDS)
+        application.EXIT_SECONDS = self.init_data.get("exit_seconds", application.EXIT_SECONDS)
 
     def get_command(self):
         python = self.init_data.get("python", sys.executable)

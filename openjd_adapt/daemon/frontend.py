@@ -1,0 +1,588 @@
+"""The short-lived commands, as conversations with a keeper: run, and daemon start, run, stop, cancel, status."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from functools import partial
+
+from .. import plain_json, session, system
+from ..errors import CANCELED, DONE, FAILED, AdaptError, InputError, NoDaemonError
+from ..system.interpreter import FACTS_VARIABLE, PACKAGE
+from ..transport.connection_file import ConnectionFile, await_drafts, remove_own_draft
+from ..transport.loop import Peer
+from ..transport.wire import WINDOW_BYTES, check_hello, hello
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any, Callable, Iterable
+
+    from ..transport.loop import Peer
+    from ..transport.wire import Frame, Message
+    from .launch_spec import Plan
+
+
+# A command's end of a connection to a keeper: what it asks and shows, and how signals become cancels.
+
+#: How long, in seconds, a keeper may take for an answer that it has at hand.
+ANSWER_SECONDS = 10.0
+
+
+class Late(Exception):
+    """The time that was given to a request is over."""
+
+
+class Left(Exception):
+    """The user or the reader of the output has gone; the keeper takes that for a cancel."""
+
+
+class Front:
+    """A command's end of a connection: what it asks, what it shows, and what cancels it.
+
+    ``foreground``: everything ends with this process, so that nobody else will show output that it cannot.
+    """
+
+    def __init__(self, peer: Peer, foreground: bool = False) -> None:
+        self._peer = peer
+        self._foreground = foreground
+        self._inbox: list[Frame] = []
+        self._acknowledged = 0
+        system.reset_signals()
+        self._wakeup = system.Wakeup(*system.CANCEL_SIGNALS)
+        self._interrupts = 0
+        self._out = system.StandardOutput(self._wakeup)
+        self._column_0 = True
+        self._muted = False
+        self._showing = False
+        self._mentions: list[str] = []
+        self._alarm: float | None = None
+        self._on_late: Callable[[], object] | None = None
+        #: The keeper has said who it is.
+        self.is_heard = False
+        #: A signal, or the end of standard output, has canceled the command; when its task will be killed, if known.
+        self.canceled = False
+        self.deadline: float | None = None
+
+    def greet(self) -> None:
+        """Say hello to a keeper that does not know this command yet."""
+        self._peer.send(hello(PACKAGE))
+
+    def ask(
+        self, request: Message, timeout: float | None = None, on_late: Callable[[], object] | None = None
+    ) -> Message:
+        """Send a request; show output and notes until its answer comes, and return that.
+
+        After ``timeout`` seconds, calls ``on_late`` and goes on, or raises :class:`Late` unless output still comes.
+        Raises :class:`AdaptError` with the keeper's exit code if it refuses, :class:`ConnectionError` if it is gone,
+        and :class:`Left` if the user leaves.
+        """
+        self._on_late = on_late
+        self._peer.send(request)
+        if self.canceled:
+            self._peer.send({"cancel": self.remaining()})
+        self._alarm = None if timeout is None else time.monotonic() + timeout
+        answer = self.listen()
+        self._alarm = self._on_late = None
+        return answer
+
+    def listen(self) -> Message:
+        """Show output and notes until another message comes, and return that."""
+        while True:
+            message, body = self._next_frame()
+            if "output" in message:
+                self._show(body)
+                self._acknowledge(message["output"])
+                if self._alarm is not None and not self._on_late:  # the keeper lives, and keeps the time itself
+                    self._alarm = max(self._alarm, time.monotonic() + ANSWER_SECONDS)
+            elif "note" in message:
+                self.tell("INFO: " + message["note"])
+            elif "hello" in message:
+                check_hello(message, PACKAGE)
+                self.is_heard = True
+            elif "error" in message:
+                error = AdaptError(message["error"])
+                error.exit_code = message["code"]
+                raise error
+            else:
+                return message
+
+    def _acknowledge(self, offset: int) -> None:
+        """Tell what was shown: once for all frames that are here, or for as much as half a window of them."""
+        if self._muted and not self._foreground:
+            return
+        following = self._inbox and "output" in self._inbox[0][0]
+        if not following or offset - self._acknowledged >= WINDOW_BYTES // 2:
+            self._acknowledged = offset
+            self._peer.send({"ack": offset})
+
+    def close(self) -> None:
+        """Leave, before the process ends, and not before the keeper was told all that was shown.
+
+        From now on nothing is left to cancel: a signal to the ending interpreter must not become the exit code.
+        """
+        for number in system.CANCEL_SIGNALS:
+            system.signal.signal(number, system.signal.SIG_IGN)
+        self._tell_mentioned()
+        end = time.monotonic() + ANSWER_SECONDS
+        while self._peer.backlog and time.monotonic() < end:
+            system.wait_for({self._peer.fileno(): system.WRITE}, end - time.monotonic())
+            self._peer.flush()
+        self._peer.close()
+        system.settle()
+
+    def remaining(self) -> float | None:
+        """Seconds until the scheduler kills the task, if it said so."""
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+
+    def tell(self, line: str) -> None:
+        """A line for people, on standard error."""
+        self._start_line()
+        tell(line)
+
+    def say(self, line: str) -> None:
+        """A line for the scheduler, on standard output."""
+        self._start_line()
+        self._show(line.encode("utf-8", "backslashreplace") + b"\n")
+
+    def _mention(self, line: str) -> None:
+        """As :meth:`tell`, but not within a line, and never waiting for the reader: that would keep signals unheard."""
+        self._mentions.append(line)
+        self._tell_mentioned()
+
+    def _tell_mentioned(self) -> None:
+        while self._mentions and not self._showing and system.takes_more(2):
+            self.tell(self._mentions.pop(0))
+
+    def _start_line(self) -> None:
+        if not self._column_0:
+            self._show(b"\n")
+
+    def _next_frame(self) -> Frame:
+        while not self._inbox:
+            if self._peer.closed:
+                raise ConnectionResetError("the daemon is gone")
+            if self._wait(False):
+                self._inbox.extend(self._peer.receive())
+            elif self._is_late() and not self._on_late:
+                self._alarm = None
+                raise Late
+        return self._inbox.pop(0)
+
+    def _show(self, data: bytes) -> None:
+        """Write to standard output, ready for signals all the while."""
+        view = memoryview(data)
+        self._showing = True
+        while view and not self._muted:
+            if self._wait(True):
+                try:
+                    view = view[self._out.write(view) :]
+                except BlockingIOError:
+                    continue
+                except OSError as error:
+                    self.tell("ERROR: standard output: %s" % error.strerror)
+                    self._lose_reader()
+        self._column_0 = data[-1:] == b"\n"
+        self._showing = False
+        self._tell_mentioned()
+
+    def _wait(self, writing: bool) -> bool:
+        """Wait for the peer, or if ``writing`` for standard output; True if that is ready. Signals are acted on."""
+        watched = {self._wakeup.fileno(): system.READ}
+        if not self._muted:
+            watched[self._out.fileno()] = self._out.INTEREST if writing else 0
+        if not self._peer.closed and (not writing or self._peer.backlog):
+            events = (0 if writing else system.READ) | (system.WRITE if self._peer.backlog else 0)
+            watched[self._peer.fileno()] = events
+        ready = system.wait_for(watched, None if writing and not self._on_late else self._patience())
+        for number in filter(None, self._wakeup.heard()):  # 0 is rung for something else than a signal
+            self._on_signal(number)
+        if self._peer.backlog and ready.get(self._peer.fileno(), 0) & system.WRITE:
+            self._peer.flush()
+        if self._out.is_broken or ready.get(self._out.fileno(), 0) & system.BROKEN:
+            self._lose_reader()
+        on_late = self._on_late
+        if on_late and self._is_late():
+            self._alarm = self._on_late = None
+            on_late()
+        self._tell_mentioned()
+        if writing:
+            return bool(ready.get(self._out.fileno(), 0))
+        return not self._peer.closed and bool(ready.get(self._peer.fileno(), 0) & ~system.WRITE)
+
+    def _is_late(self) -> bool:
+        return self._alarm is not None and time.monotonic() >= self._alarm
+
+    def _patience(self) -> float | None:
+        return None if self._alarm is None else max(0.0, self._alarm - time.monotonic())
+
+    def _on_signal(self, number: int) -> None:
+        if number == system.signal.SIGINT:
+            self._interrupts += 1
+            if self._interrupts > 1:
+                raise Left("interrupted twice")
+        within = session.notify_end()
+        first = not self.canceled
+        self.cancel(within)
+        if within is not None:
+            self._mention("INFO: canceling; the task has %.1f s to end" % within)
+        elif first:
+            self._mention("INFO: canceling; waiting for the task to end")
+
+    def cancel(self, within: float | None) -> None:
+        """Cancel the task, which is killed after ``within`` seconds, or when the keeper finds it right."""
+        self.canceled = True
+        self._on_late = None
+        if within is not None:
+            end = time.monotonic() + within
+            self.deadline = end if self.deadline is None else min(end, self.deadline)
+            self._alarm = self.deadline + ANSWER_SECONDS
+        self._peer.send({"cancel": within})
+
+    def _lose_reader(self) -> None:
+        """Nobody reads standard output any more: that is a cancel."""
+        if not self._muted:
+            self._muted = True
+            if not self._foreground:
+                raise Left("standard output is closed")
+            self.cancel(None)
+
+
+def leave_on(*signals: int) -> None:
+    """From now on these raise :class:`Left`, whatever is being waited for."""
+
+    def leave(number: int, frame: object) -> None:
+        raise Left("a signal has come")
+
+    for number in signals:
+        system.signal.signal(number, leave)
+
+
+def answer(text: str) -> int:
+    """Print what a command was asked for; returns its exit code."""
+    if sys.stdout is not sys.__stdout__:  # whoever has put something there, such as a test, wants to have it
+        print(text, end="", flush=True)
+        return DONE
+    if write_all(1, text.encode("utf-8", "backslashreplace")):
+        return DONE
+    tell("ERROR: standard output cannot be written")
+    return FAILED
+
+
+def tell(line: str) -> None:
+    """A line on standard error. Where that cannot be written, the exit code has to do."""
+    write_all(2, line.encode("utf-8", "backslashreplace") + b"\n")
+
+
+def write_all(descriptor: int, data: bytes) -> bool:
+    """Write all of ``data``; False if nobody reads it."""
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(descriptor, view) :]
+        except BlockingIOError:  # somebody has made it so
+            system.wait_for({descriptor: system.WRITE}, None)
+        except OSError:
+            return False
+    return True
+
+
+SOCKET_VARIABLE = "OPENJD_ADAPTOR_SOCKET"
+#: What a start that is not ready in time gets for its cancel, in seconds.
+LATE_SECONDS = 10.0
+#: How long after its own deadline a daemon that does not stop is killed from here, in seconds.
+KILL_MARGIN_SECONDS = 5.0
+#: A wait of more than this many seconds is explained; what is not dead after that many is given up.
+PATIENCE_SECONDS = 2.0
+DEATH_SECONDS = 10.0
+
+#: Put bytes on standard output.
+show = partial(write_all, 1)
+
+
+def conclude(front: Front, result: dict[str, Any]) -> int:
+    """Show how a task ended, and return the exit code for it."""
+    _tell_facts(result)
+    if result["outcome"] == "failed" and result["code"] == FAILED:
+        front.say(session.fail(result["message"]))
+    elif result["outcome"] == "failed":
+        front.tell("ERROR: " + result["message"])
+    elif result["outcome"] == "canceled":
+        front.tell("INFO: " + result["message"])
+    return int(result["code"])
+
+
+def _tell_facts(result: dict[str, Any]) -> None:
+    """Tell a session that runs this command how often the application was called."""
+    path = os.environ.get(FACTS_VARIABLE)
+    if path:
+        try:
+            with open(path, "w", encoding="ascii") as stream:
+                stream.write("%d" % result.get("calls", 0))
+        except OSError:
+            return  # it goes without, rather than that a task fails for it
+
+
+def _starter() -> ModuleType:
+    """What starts a keeper on this system."""
+    if system.FORKS:
+        from . import launch
+
+        return launch
+    from . import launch_windows
+
+    return launch_windows
+
+
+def run(plan: Plan, request: Message) -> int:
+    """Start, one task, stop, all below this process; returns the exit code, that of the first phase that went wrong."""
+    starter = _starter()
+    spare = frozenset(system.children())  # what the author's main or the caller has started is theirs
+    front = Front(starter.start_below(plan), foreground=True)
+    try:
+        code = _run_phases(front, request)
+    finally:
+        front.close()
+        left = starter.end_below(plan, spare)
+    if left:
+        front.tell("ERROR: what the adaptor has started does not die, not even of SIGKILL: " + _names(left))
+        return code or FAILED
+    return code
+
+
+def _run_phases(front: Front, request: Message) -> int:
+    failed = DONE
+    try:
+        _warn_if_uncontained(front, front.listen())
+        failed = conclude(front, front.ask({"do": "start"})["result"])
+        if failed != DONE:
+            return failed
+        if front.canceled:
+            failed = CANCELED
+        else:
+            try:
+                result = front.ask(request)["result"]
+            except AdaptError as error:  # it cannot be sent, or is refused; what was started is stopped all the same
+                result = {"outcome": "failed", "message": str(error), "code": error.exit_code}
+            failed = conclude(front, result)
+            if result.get("gone"):
+                return failed
+        within = front.remaining()
+        result = front.ask({"do": "stop"} if within is None else {"do": "stop", "within": within})["result"]
+        if failed == DONE:
+            return conclude(front, result)
+        if result["code"] != DONE:
+            front.tell("ERROR: " + result["message"])
+        return failed
+    except (Left, Late):
+        return CANCELED
+    except ConnectionError:
+        if failed == DONE:
+            front.say(session.fail("the keeper of the adaptor is gone"))
+        return failed or FAILED
+
+
+def start(plan: Plan, timeout: float | None, replaced: str | None) -> int:
+    """Start a daemon at the address of ``plan``; returns the exit code when it is ready or all of it is dead again."""
+    assert plan.listen_at is not None
+    path, made_for_it = plan.listen_at
+    front = Front(_starter().start_daemon(plan))
+    ready = late = False
+    try:
+        if replaced:
+            front.tell("INFO: " + replaced)
+        _warn_if_uncontained(front, front.listen())
+        ready = True
+        front.say(session.set_env(SOCKET_VARIABLE, path))
+
+        def give_up() -> None:
+            nonlocal late
+            late = True
+            front.cancel(LATE_SECONDS)
+
+        result = front.ask({"do": "start"}, timeout, give_up)["result"]
+        if late and result["code"] == CANCELED:
+            result.update(outcome="failed", code=FAILED, message="the start took longer than %g s" % (timeout or 0))
+        code = conclude(front, result)
+    except (Left, Late):
+        return CANCELED
+    except ConnectionError:
+        code = _fate_of_start(front, path, ready)
+        if made_for_it:
+            _remove_empty_folder(os.path.dirname(path))
+    finally:
+        front.close()
+    if code != DONE:
+        try:
+            _await_end(ConnectionFile(path))
+        except NoDaemonError:
+            return code  # it never was, or somebody has stopped it meanwhile
+    return code
+
+
+def _fate_of_start(front: Front, path: str, ready: bool) -> int:
+    """The daemon is gone without an answer: stopped by another command, or killed, perhaps before it was ``ready``."""
+    try:
+        file = ConnectionFile(path)
+        stopped = file.wait(DEATH_SECONDS) and file.was_stopped
+    except NoDaemonError:
+        stopped = ready  # and its file is removed already
+        remove_own_draft(path, DEATH_SECONDS)
+    if stopped:
+        front.tell("INFO: the daemon was stopped while it started")
+        return CANCELED
+    front.say(session.fail("the daemon was killed while it started"))
+    return FAILED
+
+
+def _remove_empty_folder(path: str) -> None:
+    try:
+        os.rmdir(path)
+    except OSError:
+        return  # the file that stands there tells how the daemon has ended
+
+
+def _warn_if_uncontained(front: Front, ready: Message) -> None:
+    if not ready["contained"]:
+        front.tell("WARNING: " + system.UNCONTAINED)
+
+
+def run_task(path: str, request: Message) -> int:
+    """One task on the daemon behind the connection file ``path``; returns the exit code."""
+    try:
+        front = _connect(path)
+    except NoDaemonError as error:
+        return _without_daemon(path, error)
+    try:
+        return conclude(front, front.ask(request)["result"])
+    except (Left, Late):
+        return CANCELED
+    except ConnectionError:
+        if front.is_heard:
+            front.say(session.fail("the daemon was killed during the task"))
+            return FAILED
+    finally:
+        front.close()
+    return _without_daemon(path)  # it has ended without a word to this command, whose task has not begun
+
+
+def _without_daemon(path: str, error: NoDaemonError | None = None) -> int:
+    """What a dead daemon wrote last is this task's log, too, unless another command is showing it.
+
+    Raises ``error``, or the :class:`NoDaemonError` that tells how it ended; returns the exit code if a signal comes
+    before that.
+    """
+    file = ConnectionFile(path)
+    try:
+        if file.claim() if error else file.wait(PATIENCE_SECONDS):
+            leave_on(*system.CANCEL_SIGNALS)
+            file.show_last_words(show)
+            error = error or NoDaemonError(file.obituary)
+    except Left:
+        return CANCELED
+    finally:
+        file.close()
+    raise error or NoDaemonError("connection file %s: its daemon has closed the connection" % path)
+
+
+def stop(path: str, timeout: float) -> int:
+    """Stop the daemon behind ``path`` and remove what it leaves; returns when all of it is dead or cannot be."""
+    await_drafts(path, DEATH_SECONDS)
+    try:
+        file = ConnectionFile(path)
+    except NoDaemonError as error:
+        tell("INFO: nothing to stop: %s" % error)
+        return DONE
+    code: int | None = DONE
+    try:
+        if not file.alive:
+            tell("INFO: nothing to stop: %s" % file.obituary)
+        else:
+            code = _stop_living(file, timeout)
+        leave_on(system.signal.SIGINT)  # the daemon has been asked, and who goes away now loses nothing
+        if not _await_end(file):
+            return FAILED
+        leave_on(*system.CANCEL_SIGNALS)
+        if not file.show_last_words(show):
+            tell("ERROR: connection file %s: what its daemon wrote last cannot be shown; it stays there" % path)
+            return code or FAILED
+        file.remove()
+    except Left:
+        return CANCELED
+    return file.stop_code if code is None else code
+
+
+def _stop_living(file: ConnectionFile, timeout: float) -> int | None:
+    """Ask the daemon to stop, or kill it; returns the exit code, or None if its file is to tell that."""
+    try:
+        front = Front(Peer(file.connect()))
+    except (NoDaemonError, InputError) as error:
+        ending = file.is_ending  # it listens no more, or nobody knows why not
+        if not ending:
+            tell("WARNING: %s; killing it" % error)
+        file.kill()
+        return None if ending else DONE
+    front.greet()
+    try:
+        return conclude(front, front.ask({"do": "stop", "within": timeout}, timeout + KILL_MARGIN_SECONDS)["result"])
+    except Late:
+        front.tell("WARNING: the daemon does not answer; killing it")
+        file.kill()
+        return FAILED
+    except ConnectionError:
+        return None  # it has ended meanwhile
+    finally:
+        front.close()
+
+
+def _await_end(file: ConnectionFile) -> bool:
+    """Wait until all of the daemon is dead, and say so if that takes long; False if it does not come to that."""
+    if file.wait(PATIENCE_SECONDS):
+        return True
+    left = file.left()
+    tell("INFO: waiting for the last processes of the daemon to end: %s" % _names(left))
+    if file.wait(DEATH_SECONDS):
+        return True
+    tell("ERROR: connection file %s: what holds its lock does not end: %s" % (file.path, _names(file.left())))
+    return False
+
+
+def _names(pids: Iterable[int]) -> str:
+    return ", ".join("%d (%s)" % (pid, system.name_of(pid)) for pid in sorted(pids)) or "unknown"
+
+
+def cancel(path: str, timeout: float | None) -> int:
+    """Cancel the task that the daemon behind ``path`` is running; returns at once."""
+    canceled = _ask_briefly(path, {"do": "cancel", "within": timeout})["canceled"]
+    text = "the running task is being canceled" if canceled else "no task is running"
+    return answer("INFO: %s\n" % text)
+
+
+def status(path: str, as_json: bool) -> int:
+    """Print what the daemon behind ``path`` is doing."""
+    facts = _ask_briefly(path, {"do": "status"})["status"]
+    text = "{state}: {adaptor}, {tasks} tasks, up {uptime_seconds:.0f} s, pid {pid}".format(**facts)
+    return answer((plain_json.dumps(facts) if as_json else text) + "\n")
+
+
+def _ask_briefly(path: str, request: Message) -> Message:
+    front = _connect(path)
+    try:
+        return front.ask(request, ANSWER_SECONDS)
+    except (ConnectionError, Late):
+        raise NoDaemonError("connection file %s: its daemon does not answer" % path) from None
+    except Left:
+        raise SystemExit(CANCELED) from None
+    finally:
+        front.close()
+
+
+def _connect(path: str) -> Front:
+    """A conversation with a living daemon; raises :class:`NoDaemonError`."""
+    file = ConnectionFile(path)
+    if not file.alive:
+        raise NoDaemonError(file.obituary)
+    front = Front(Peer(file.connect()))
+    front.greet()
+    return front

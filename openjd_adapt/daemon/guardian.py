@@ -1,0 +1,55 @@
+"""The process above a daemon's keeper: it only watches, and sees to it that nothing outlives the keeper.
+
+It lives as long as the daemon, and so imports next to nothing before that ends. In ``run`` the command is the guardian.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+assert sys.platform != "win32"  # for type checkers
+
+from ..system.posix_children import kill_children, signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+#: Blocked from before there is a keeper, and taken one by one, so that it is never signalled after it was reaped.
+SIGNALS = {signal.SIGTERM, signal.SIGCHLD}
+
+
+def serve(keeper: int, address: dict[str, Any], groups: int | None) -> None:
+    """Watch over a child until it has ended, then end everything that it has left, however long that takes.
+
+    ``address`` is what :meth:`Address.to_dict` gives; ``groups`` a descriptor of a :class:`Ledger`, if there is one.
+    """
+    ledger = None
+    if groups is not None:
+        from ..system.posix_children import Ledger  # now: it must not be needed from a disk that may be gone at the end
+
+        ledger = Ledger(groups)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)  # what is ignored by default may not wait
+    pid, status = os.waitpid(keeper, os.WNOHANG)
+    while not pid:
+        if signal.sigwait(SIGNALS) == signal.SIGTERM:
+            os.kill(keeper, signal.SIGTERM)
+        pid, status = os.waitpid(keeper, os.WNOHANG)
+    if ledger:
+        ledger.kill()
+    kill_children()
+    _tidy_up(address, status)
+
+
+def _tidy_up(address: dict[str, Any], status: int) -> None:
+    """Do what the keeper could not: it was killed, or had nothing to keep and has given its file no name."""
+    from ..errors import describe_exit
+    from ..transport import connection_file
+    from ..transport.connection_file import note_death
+
+    if status or os.path.exists(address["draft"]):
+        how = describe_exit(-os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status))
+        note_death(address, "its keeper " + how)
+    connection_file.remove_private_folder(address["private_folder"])

@@ -1,0 +1,79 @@
+"""What a keeper is to do, and how it gets that from the command that starts it."""
+
+from __future__ import annotations
+
+import struct
+
+from .. import plain_json
+from ..transport.wire import OUTPUT_LIMIT_BYTES, OUTPUT_MEMORY_BYTES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from typing import Any
+
+    from ..transport.connection_file import Address
+
+
+#: How long, in seconds, what was killed may take to die before the keeper goes on without it; the guardian does not.
+DEATH_SECONDS = 5.0
+
+_LENGTH = struct.Struct(">I")
+_READ_BYTES = 1024 * 1024
+
+
+class Plan:
+    """What a keeper is to do."""
+
+    def __init__(self, adaptor: str, argv: list[str], init: dict[str, Any], folder: str) -> None:
+        """``argv``: the worker's command; ``init``: its first frame; ``folder``: a path for a private folder."""
+        self.adaptor = adaptor
+        self.argv = argv
+        self.init = init
+        self.folder = folder
+        #: The command of the keeper's process, where it is started as the worker is.
+        self.keeper_argv: list[str] = []
+        #: The path of the connection file, and whether its folder was made just for it; None in the foreground.
+        self.listen_at: tuple[str, bool] | None = None
+        #: What listens there, once it does.
+        self.address: Address | None = None
+        #: After so many seconds without a task the daemon stops; None for never.
+        self.idle_seconds: float | None = None
+        #: How much of the output is kept in memory, and in all, in bytes.
+        self.memory_bytes = OUTPUT_MEMORY_BYTES
+        self.limit_bytes = OUTPUT_LIMIT_BYTES
+
+    def send(self, connection: _socket.socket) -> None:
+        """Hand it to the keeper, but for its :attr:`address`. A keeper that is gone is found to be gone later."""
+        values = {name: value for name, value in vars(self).items() if name != "address"}
+        text = plain_json.dumps(values).encode("ascii")
+        try:
+            connection.sendall(_LENGTH.pack(len(text)) + text)
+        except ConnectionError:
+            return
+
+    @staticmethod
+    def receive(connection: _socket.socket) -> Plan | None:
+        """In the keeper: what :meth:`send` has sent; None if the command is gone before it has said all."""
+        head = _read(connection, _LENGTH.size)
+        text = head and _read(connection, _LENGTH.unpack(head)[0])
+        if not text:
+            return None
+        values = plain_json.loads(text.decode("ascii"))
+        plan = Plan(values["adaptor"], values["argv"], values["init"], values["folder"])
+        vars(plan).update(values)
+        return plan
+
+
+def _read(connection: _socket.socket, size: int) -> bytes:
+    """So many bytes, or none if the other end is gone before."""
+    data = bytearray()
+    while len(data) < size:
+        try:
+            more = connection.recv(min(size - len(data), _READ_BYTES))
+        except ConnectionError:
+            more = b""
+        if not more:
+            return b""
+        data += more
+    return bytes(data)

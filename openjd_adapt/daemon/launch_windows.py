@@ -1,0 +1,79 @@
+"""Windows: starts a keeper as a process of its own; what ``launch`` does elsewhere.
+
+There is no guardian: all below the keeper is in a job that ends with it. In ``run`` the keeper is in a job of the
+command's.
+"""
+
+from __future__ import annotations
+
+from ..errors import AdaptError, InputError
+from ..system.windows_processes import is_doomed, settle, start_keeper, starter_of_keeper
+from ..transport import connection_file
+from ..transport.connection_file import bind
+from ..transport.loop import Peer
+from .keeper import keep
+from .launch_spec import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+#: What must live as long as this process, so that its keeper does.
+_jobs: list[Any] = []
+
+
+def start_daemon(plan: Plan) -> Peer:
+    """Start a keeper and the worker; returns the connection of the front that starts them."""
+    return _start(plan, False)
+
+
+def start_below(plan: Plan) -> Peer:
+    """Start a keeper and the worker, which end with this process at the latest; returns the keeper's connection."""
+    return _start(plan, True)
+
+
+def end_below(plan: Plan, spare: frozenset[int]) -> set[int]:
+    """End what the keeper of :func:`start_below` has left; returns what is left."""
+    for job in _jobs:
+        job.kill()
+    connection_file.remove_private_folder(plan.folder)
+    return set()
+
+
+def _start(plan: Plan, foreground: bool) -> Peer:
+    try:
+        connection, job = start_keeper(plan.keeper_argv, foreground)
+    except OSError as error:
+        raise AdaptError("cannot start a process: %s" % error.strerror) from None
+    _jobs.append(job)
+    plan.send(connection)
+    return Peer(connection)
+
+
+def serve() -> None:
+    """Be the keeper that a command has started: take its plan, and keep."""
+    connection = starter_of_keeper()
+    plan = Plan.receive(connection)
+    if plan is None:
+        return
+    starter = Peer(connection)
+    try:
+        if plan.listen_at:
+            plan.address = bind(plan.listen_at[0], plan.folder, plan.listen_at[1])
+            if is_doomed():
+                starter.send({"note": _DOOMED})
+                plan.address.danger = _DANGER
+        keep(plan, starter, None, None)
+    except InputError as error:
+        starter.send({"error": str(error), "code": error.exit_code})
+    finally:
+        starter.close()
+        settle()
+
+
+_DOOMED = (
+    "the scheduler's job object ends what a command leaves, and does not let it go: this daemon may be killed when the"
+    " command ends"
+)
+_DANGER = "from outside, most likely by the scheduler's job object, which ends what a command leaves"

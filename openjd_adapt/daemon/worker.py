@@ -1,0 +1,200 @@
+"""The daemon's hands: one adaptor, its phases on the main thread, in a process of its own.
+
+The keeper's commands come as frames over a socket pair: ``{"init": {...}}`` once, then ``{"do": "start"}``,
+``{"do": "run", "data": {}, "from": "--run-data"}`` and ``{"do": "stop"}`` one at a time, and ``{"cancel": seconds}`` or
+``{"hurry": seconds}`` at any moment. The answer goes the way of all output, behind the task's last line, as a marker
+(see ``wire``). The worker says but one thing here: ``{"terminate": true}`` when somebody has sent it SIGTERM.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import queue
+import sys
+import threading
+
+from .. import config, lifecycle, output, system, task
+from ..data import INIT_DATA, RUN_DATA
+from ..errors import InputError
+from ..task import Task
+from ..transport.wire import Decoder, encode, encode_marker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from typing import Any, Callable, Iterator
+
+    from ..adaptor import BaseAdaptor
+    from ..schema import AdaptorDataValidator
+    from ..transport.wire import Message
+
+
+#: A write of this many bytes to a pipe is never mixed with another's (PIPE_BUF: on Linux, and the least elsewhere).
+_MARKER_BYTES = 4096 if sys.platform.startswith("linux") else 512
+
+
+def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Callable[[], None] | None = None) -> None:
+    """Be the worker until the adaptor has stopped. ``load`` gives the class, or raises :class:`InputError`."""
+    output.install_pipe()
+    output.install_logging()
+    control = system.worker_control()
+    # Who ends this process by SIGTERM means the daemon, which cancels, stops and cleans up.
+    system.catch_termination(lambda: control.sendall(encode({"terminate": True})))
+    messages = _messages(control)
+    first = next(messages)
+    init = first["init"]
+    task.private_folder = init["folder"]
+    if first["groups"]:
+        task.groups = system.worker_groups()  # type: ignore[attr-defined, unused-ignore]
+    lifecycle.debug = init["debug"]
+    tasks: queue.SimpleQueue[Message] = queue.SimpleQueue()
+    life = Life(load, init, on_bootstrap_complete)
+    threading.Thread(target=_listen, args=(messages, tasks, life), name="control", daemon=True).start()
+    while not life.ended:
+        result = life.perform(tasks.get())
+        life.await_on_cancel()
+        output.flush()
+        told = {**result.to_dict(), "calls": life.calls}
+        output.write(encode_marker(init["token"], told, _MARKER_BYTES), column_0=False)
+
+
+def _messages(control: _socket.socket) -> Iterator[Message]:
+    decoder = Decoder()
+    while True:
+        data = control.recv(256 * 1024)
+        if not data:
+            return
+        for message, _ in decoder.feed(data):
+            yield message
+
+
+def _listen(messages: Iterator[Message], tasks: queue.SimpleQueue[Message], life: Life) -> None:
+    """The control thread: hand tasks to the main thread, and cancel beside it."""
+    try:
+        for message in messages:
+            if "cancel" in message:
+                life.cancel(message["cancel"])
+            elif "hurry" in message:
+                life.hurry(message["hurry"])
+            else:
+                life.expect(message)
+                tasks.put(message)
+    finally:  # the keeper is dead; where nobody else sees to this process and its children, it does
+        if task.groups:
+            task.groups.kill()
+        system.kill_own_group()
+
+
+class Life:
+    """One adaptor and its tasks, whatever they are asked for by."""
+
+    def __init__(
+        self,
+        load: Callable[[], type[BaseAdaptor]],
+        init: dict[str, Any],
+        on_bootstrap_complete: Callable[[], None] | None,
+        on_made: Callable[[BaseAdaptor], object] = bool,
+    ) -> None:
+        """``load`` gives the class; ``init`` is the first message; ``on_made`` is called with the adaptor."""
+        self._load = load
+        self._init = init
+        self._on_made = on_made
+        self._on_bootstrap_complete = on_bootstrap_complete
+        self._runner: lifecycle.AdaptorRunner | None = None
+        self._schemas: dict[str, AdaptorDataValidator] = {}
+        self._task = Task()
+        self._cancel_lock = threading.Lock()
+        self._canceling: threading.Thread | None = None
+        #: The adaptor's life is over.
+        self.ended = False
+
+    def expect(self, message: Message) -> None:
+        """A task has arrived: from now on a cancel is this task's. Called on the control thread."""
+        self._task.begin(message.get("within"))
+
+    def cancel(self, within: float | None) -> None:
+        """Cancel the task; its on_cancel runs on a thread of its own, so that a further cancel is heard."""
+        with self._cancel_lock:
+            if self._task.cancel(within) and self._runner:
+                self._canceling = threading.Thread(target=self._call_on_cancel, name="cancel", daemon=True)
+                self._canceling.start()
+
+    def hurry(self, within: float) -> None:
+        """The task, which is not canceled, must end within so many seconds."""
+        self._task.hurry(within)
+
+    def _call_on_cancel(self) -> None:
+        assert self._runner is not None
+        try:
+            self._runner.adaptor.on_cancel()
+        except BaseException as error:
+            lifecycle.report_traceback(error)
+
+    def await_on_cancel(self) -> None:
+        """Wait for the task's on_cancel: what it prints is the task's."""
+        with self._cancel_lock:
+            canceling, self._canceling = self._canceling, None
+        if canceling:
+            canceling.join()
+
+    @property
+    def calls(self) -> int:
+        """How often the last task has called an application."""
+        return self._task.calls
+
+    def perform(self, message: Message) -> lifecycle.Result:
+        """One task: start, run or stop."""
+        if message["do"] == "start":
+            return self._start()
+        if message["do"] == "run":
+            return lifecycle.attempt(functools.partial(self._run, message["data"], message["from"]))
+        self.ended = True
+        return lifecycle.attempt(*([self._runner._stop, self._runner._cleanup] if self._runner else []))
+
+    def _start(self) -> lifecycle.Result:
+        """Make the adaptor and start it; if that fails, stop and clean up what there is."""
+        result = lifecycle.attempt(self._make)
+        runner = self._runner
+        if runner and result.outcome == "done":
+            result = lifecycle.attempt(runner._start)
+        if result.outcome != "done":
+            self.ended = True
+            self._task.end()
+            if runner:
+                started = runner.state is not lifecycle.AdaptorState.NOT_STARTED
+                lifecycle.attempt(*[runner._stop] * started, runner._cleanup).report()
+        return result
+
+    def _make(self) -> None:
+        """Load the class and make the adaptor, unless a cancel comes before it is to start."""
+        init = self._init
+        config.command_line_files[:] = init["config"]
+        kind = self._load()
+        self._schemas = kind._schemas()
+        self._check(INIT_DATA, init["init_data"], init["init_data_from"])
+        if "run_data" in init:  # of the only task, which is to fail before anything is started for it
+            self._check(RUN_DATA, init["run_data"], init["run_data_from"])
+        try:
+            adaptor = kind(init["init_data"], path_mapping_data=init["path_mapping"])
+        except TypeError as error:
+            if error.__traceback__ and error.__traceback__.tb_next:
+                raise  # it comes from the author's own code
+            raise InputError("%s cannot be made: %s" % (kind.__name__, error)) from None
+        self._on_made(adaptor)
+        adaptor._task = self._task
+        self._runner = lifecycle.AdaptorRunner(adaptor=adaptor)
+        logging.getLogger().setLevel(config.log_level(adaptor.config, init["log_level"]))
+        if self._on_bootstrap_complete:
+            self._on_bootstrap_complete()
+        self._task.check()
+
+    def _run(self, run_data: dict[str, Any], where: str) -> None:
+        assert self._runner is not None
+        self._check(RUN_DATA, run_data, where)
+        self._runner._run(run_data)
+
+    def _check(self, kind: str, data: dict[str, Any], where: str) -> None:
+        """Raise :class:`InputError` if the data that come from ``where`` are not as the adaptor's schema wants them."""
+        if kind in self._schemas:
+            self._schemas[kind].validate(data, where)

@@ -1,0 +1,153 @@
+"""What the keywords of JSON Schema have in common: where they stand, what they find, what is wrong with a schema."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Iterable, NoReturn, Optional, Sequence, Tuple, Union
+
+    #: Keys and indexes, from the outside in.
+    Path = Tuple[Union[str, int], ...]
+    #: What references have found already, by the schema, the path and the value; None while they are looking.
+    Memory = Dict[Tuple[int, Path, int], Optional[Sequence["Fault"]]]
+    #: Gives what is wrong with a value that stands at a path.
+    Check = Callable[[Any, Path, Memory], Sequence["Fault"]]
+    #: Makes the check from a keyword's argument; None if there is nothing to check.
+    Keyword = Callable[[Any, "Site"], Optional[Check]]
+
+
+#: How many faults of one value are compared to find the best.
+FAULT_LIMIT = 10_000
+#: The most that a message quotes of one value, in characters.
+_QUOTE_LIMIT = 200
+
+
+class SchemaError(ValueError):
+    """A schema that is wrong, or that uses what is left out.
+
+    ``message`` says what, ``path`` (a tuple of keys and indexes) where in the schema; ``str()`` has both, in one line.
+    """
+
+    def __init__(self, message: str, path: Path = ()) -> None:
+        super().__init__(message, path)
+        self.message = message
+        self.path = path
+
+    def __str__(self) -> str:
+        return locate(self.path, self.message)
+
+
+class Fault:
+    """What is wrong with a value. Its text is made when somebody reads it, for values can be large."""
+
+    __slots__ = ("_text", "context", "instance", "path", "site")
+
+    def __init__(
+        self, site: Site, instance: Any, path: Path, text: tuple[Any, ...], context: Sequence[Fault] = ()
+    ) -> None:
+        self.site = site
+        self.instance = instance
+        self.path = path
+        self._text = text
+        #: The faults of alternatives of which none fits.
+        self.context = context
+
+    @property
+    def message(self) -> str:
+        try:
+            return str(self._text[0].format(*self._text[1:]))
+        except ValueError:  # Python writes no number of more than 4300 digits
+            return "has a number with too many digits, and is not as %r wants it" % self.site.keyword
+
+
+class Listed:
+    """Values in a fault's text, one after the other."""
+
+    def __init__(self, values: Iterable[Any]) -> None:
+        self._values = values
+
+    def __str__(self) -> str:
+        return ", ".join(map(repr, self._values))
+
+
+class Node:
+    """A schema, ready to look at values."""
+
+    def __init__(self, schema: Any) -> None:
+        self.schema = schema
+        self.checks: list[Check] = []
+
+    def faults(self, instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
+        """All that is wrong with ``instance``."""
+        found: list[Fault] = []
+        for check in self.checks:
+            found += check(instance, path, memory)
+            if len(found) > FAULT_LIMIT:  # the best is one of those that are nearest to the root
+                found = sorted(found, key=lambda fault: len(fault.path))[:FAULT_LIMIT]
+        return found
+
+
+class Site:
+    """Where a keyword stands: the schema around it, and the way to the schemas below and elsewhere."""
+
+    def __init__(
+        self,
+        keyword: str,
+        schema: Any,
+        path: Path,
+        compile_node: Callable[[Any, Path], Node],
+        refer: Callable[[str, Site], Callable[[], Node]],
+    ) -> None:
+        self.keyword = keyword
+        self.schema = schema
+        self.path = path
+        self._compile = compile_node
+        self._refer = refer
+
+    def node(self, schema: Any, *steps: str | int) -> Node:
+        """The schema that stands below the keyword, by so many steps."""
+        return self._compile(schema, self.path + steps)
+
+    def beside(self, keyword: str) -> Site:
+        """Where another keyword of the same schema stands, or would stand."""
+        return Site(keyword, self.schema, (*self.path[:-1], keyword), self._compile, self._refer)
+
+    def target(self, reference: str) -> Callable[[], Node]:
+        """What gives the schema that ``reference`` names, once all of the document is known."""
+        return self._refer(reference, self)
+
+    def refuse(self, message: str) -> NoReturn:
+        raise SchemaError(message, self.path)
+
+    def demand(self, is_right: bool, argument: Any, what: str) -> None:
+        """Refuse the keyword's argument unless it is right."""
+        if not is_right:
+            self.refuse("must be %s, not %s" % (what, quote(argument)))
+
+    def fault(
+        self, instance: Any, path: Path, text: str, *arguments: Any, context: Sequence[Fault] = ()
+    ) -> Sequence[Fault]:
+        """One fault; ``text`` is a format for ``arguments``."""
+        return [Fault(self, instance, path, (text, *arguments), context)]
+
+
+def locate(path: Path, message: str) -> str:
+    """``message`` behind the place that it is about, as in ``cameras[0].name: …``, in one line."""
+    place = "".join("." + step if isinstance(step, str) and step.isidentifier() else "[%r]" % (step,) for step in path)
+    text = short("%s: %s" % (place.lstrip("."), message) if place else message)
+    return text if text.isprintable() else "".join([char if char.isprintable() else " " for char in text])
+
+
+def quote(value: Any) -> str:
+    """``value`` as a message about a schema shows it."""
+    try:
+        return short(repr(value))
+    except ValueError:
+        return "a number with too many digits"
+
+
+def short(text: str) -> str:
+    """``text``, without its middle if it is long."""
+    if len(text) <= 2 * _QUOTE_LIMIT:
+        return text
+    return "%s ... %s" % (text[:_QUOTE_LIMIT], text[-_QUOTE_LIMIT:])

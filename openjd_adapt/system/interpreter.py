@@ -1,0 +1,171 @@
+"""This Python and this package: how they are started again, where the package lies, files in archives, long paths."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+    from zipimport import zipimporter
+
+
+# This Python itself: whether its program can be started as one, and how.
+
+#: The folder of the package: all that it has of its own is found from here.
+PACKAGE = os.path.abspath(sys.modules[__package__.rpartition(".")[0]].__path__[0])
+#: Names a file for what this command has to tell the ``session`` that runs it, beside its output.
+FACTS_VARIABLE = "OPENJD_ADAPT_FACTS"
+
+#: How the names of programs begin that take a Python's options: its own, Maya's, Houdini's, Cinema 4D's, 3ds Max's.
+_PYTHONS = ("python", "pypy", "mayapy", "hython", "c4dpy", "3dsmaxpy")
+
+
+#: A path that is longer, in characters, is given the form that is not limited; Windows's own limit is 260, and some
+#: names that the toolkit makes are longer than those that it is given.
+_SHORT_PATH = 200
+
+
+def long_path(path: str) -> str:
+    """A path as it may be as long as the file system allows: only Windows limits some forms."""
+    return path if sys.platform != "win32" else unlimited(path)
+
+
+def unlimited(path: str) -> str:
+    """On Windows: ``\\\\?\\C:\\a``, ``\\\\?\\UNC\\host\\share\\a``.
+
+    Only where it is long, for the sake of whoever reads it. Source: "Maximum Path Length Limitation".
+    """
+    import ntpath
+
+    full = ntpath.abspath(path)
+    if len(full) < _SHORT_PATH or full.startswith(("\\\\?\\", "\\\\.\\")):
+        return path
+    return "\\\\?\\UNC\\" + full[2:] if full.startswith("\\\\") else "\\\\?\\" + full
+
+
+def is_python() -> bool:
+    """Whether ``sys.executable`` runs code, and is neither a frozen program nor an application with a Python inside."""
+    name = os.path.basename(sys.executable or "").lower()
+    return not getattr(sys, "frozen", False) and name.startswith(_PYTHONS)
+
+
+def flags() -> list[str]:
+    """The flags with which this interpreter was started."""
+    import subprocess
+
+    found: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    return found
+
+
+def environment() -> dict[str, str]:
+    """What a process gets that runs this program again and may outlive this one: all but what is for this one alone.
+
+    A one-file program of PyInstaller unpacks itself into a folder that goes when it ends, and what it starts of itself
+    uses that folder, unless it is told to unpack itself again.
+    """
+    found = dict(os.environ)
+    found.pop(FACTS_VARIABLE, None)
+    unpacked = getattr(sys, "_MEIPASS", None)
+    if unpacked:
+        found["PYINSTALLER_RESET_ENVIRONMENT"] = "1"
+        if "LD_LIBRARY_PATH" in found:
+            places = [place for place in found["LD_LIBRARY_PATH"].split(os.pathsep) if place != unpacked]
+            found["LD_LIBRARY_PATH"] = os.pathsep.join(places)
+    return found
+
+
+class Fresh:
+    """A new interpreter that runs a part of this package, and has neither ``site`` nor anything of an author's."""
+
+    def __init__(self) -> None:
+        #: The command up to the code; empty where no new one can be had.
+        self._command = [sys.executable, *flags(), "-S", "-c"] if is_python() else []
+        self._root, self._name = os.path.split(PACKAGE)
+        if not os.path.exists(self._root):
+            self._command = []  # what is frozen, or deep in an archive
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether one can be had here."""
+        return bool(self._command)
+
+    def command(self, module: str, title: str, arguments: dict[str, Any]) -> tuple[list[str], dict[str, str]]:
+        """The command that calls ``serve`` of the daemon's ``module`` with ``arguments``, and its environment; both may
+        be empty, where none can be had.
+
+        The package is imported by its last name, so that the parents of a vendored copy are not. ``title`` is for
+        whoever looks at the processes. The arguments stand in the environment, which is this user's alone, as a command
+        line is not: the name of a private folder is among them.
+        """
+        if not self._command:
+            return [], {}
+        given = ", ".join("%s=%s" % (name, ascii(value)) for name, value in arguments.items())
+        code = _CODE % (ascii(self._root), self._name, self._name, module, module, given)
+        return [*self._command, _FIRST, title], {**os.environ, _CODE_VARIABLE: code}
+
+
+_CODE_VARIABLE = "OPENJD_ADAPT_CODE"
+#: Nothing is imported from the current folder, and nothing but the package from the folder where it lies.
+_FIRST = (
+    """import sys
+sys.path = [place for place in sys.path if place]
+import os
+exec(os.environ.pop("%s"))
+"""
+    % _CODE_VARIABLE
+)
+_CODE = """import __future__
+sys.path.insert(0, %s)
+import %s
+del sys.path[0]
+from %s.daemon import %s
+%s.serve(%s)
+os._exit(0)
+"""
+
+
+# Files beside the package or an adaptor, also where these lie in a zip archive, as ``python -m zipapp`` makes it.
+
+
+def is_there(path: str) -> bool:
+    """Whether there is such a file, in the file system or in an archive of it.
+
+    Raises :class:`OSError` where that cannot be told: what nobody may look at is not what is not there.
+    """
+    try:
+        os.stat(long_path(path))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        try:
+            read_bytes(path)
+        except OSError:
+            return False
+    return True
+
+
+def read_bytes(path: str, limit: int = -1) -> bytes:
+    """What a file holds, at most ``limit`` bytes of it. Raises :class:`OSError` as ``open`` does."""
+    try:
+        with open(long_path(path), "rb") as stream:
+            return stream.read(limit)
+    except OSError:
+        archive = _archive_of(path)
+        if archive is None:
+            raise
+        return archive.get_data(os.path.abspath(path))
+
+
+def _archive_of(path: str) -> zipimporter | None:
+    """The archive that a path leads into; None where it leads into none."""
+    place = os.path.abspath(path)
+    while not os.path.exists(place) and place != os.path.dirname(place):
+        place = os.path.dirname(place)
+    if not os.path.isfile(place):
+        return None
+    import zipimport
+
+    try:
+        return zipimport.zipimporter(place)
+    except zipimport.ZipImportError:
+        return None

@@ -1,0 +1,534 @@
+"""Linux and macOS: signals, waits, files, locks, streams and sockets. See ``system`` for the contract."""
+
+from __future__ import annotations
+
+import _socket  # socket costs a short command, and a daemon's memory, more than all of this package does
+import errno
+import os
+import stat
+import sys
+import time
+
+assert sys.platform != "win32"  # for type checkers
+
+from .interpreter import long_path
+from .posix_children import signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from typing import Callable, Iterable, NoReturn
+
+    from ..transport.loop import Peer
+
+__all__ = [
+    "accept",
+    "Bell",
+    "BROKEN",
+    "CANCEL_SIGNALS",
+    "catch_termination",
+    "close_inherited",
+    "configuration_folder",
+    "create_private",
+    "Endpoint",
+    "ensure_standard_descriptors",
+    "finish",
+    "give_name",
+    "hand_over",
+    "is_locked",
+    "is_readable",
+    "KEYED",
+    "leave",
+    "lock",
+    "long_path",
+    "make_private_folder",
+    "open_private",
+    "path_of_uri",
+    "peer_is_me",
+    "READ",
+    "read_at",
+    "remove_private_folder",
+    "reset_signals",
+    "signal",
+    "silence",
+    "StandardOutput",
+    "takes_more",
+    "temporary_folder",
+    "TERMINATION",
+    "wait_for",
+    "wait_for_lock",
+    "wait_readable",
+    "Wakeup",
+    "WRITE",
+    "write_at",
+]
+
+
+#: How others ask a process to end, and what cancels a command.
+TERMINATION = signal.SIGTERM
+CANCEL_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Bell:
+    """Rung by any thread, it makes its descriptor readable for a loop."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        os.set_blocking(self._writer, False)
+
+    def fileno(self) -> int:
+        return self._reader
+
+    def ring(self, data: bytes = b"!") -> None:
+        """Make it readable; ``data`` is what :meth:`heard` gives."""
+        try:
+            os.write(self._writer, data)
+        except BlockingIOError:
+            return  # it has been rung often enough
+
+    def heard(self) -> bytes:
+        """All that it was rung with since the last call."""
+        try:
+            return os.read(self._reader, 4096)
+        except BlockingIOError:
+            return b""
+
+    def close(self) -> None:
+        os.close(self._reader)
+        os.close(self._writer)
+
+
+class Wakeup(Bell):
+    """A bell that ``signals`` ring, too, each with its number; works whatever the main thread blocks in.
+
+    They may have been blocked until now, so that none was lost.
+    """
+
+    def __init__(self, *signals: int) -> None:
+        super().__init__()
+        signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        for number in signals:
+            signal.signal(number, _note)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+
+
+def _note(number: int, frame: object) -> None:
+    """Let the wakeup descriptor tell of the signal; a handler must exist for that."""
+
+
+def catch_termination(act: Callable[[], object]) -> None:
+    """Call ``act`` on the main thread when this process gets SIGTERM. A forked child dies of it as usual."""
+    import threading
+
+    masks = threading.local()
+
+    def before() -> None:
+        masks.old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def after() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, masks.old)
+
+    def after_in_child() -> None:
+        # Python forgets what has reached its own handler by now; what is blocked is not lost.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        after()
+
+    signal.signal(signal.SIGTERM, lambda number, frame: act())
+    os.register_at_fork(before=before, after_in_parent=after, after_in_child=after_in_child)
+
+
+def reset_signals(blocked: Iterable[int] = ()) -> None:
+    """Undo what the caller or an author's main may have set: a broken pipe and a child's end are told as they are by
+    default in Python, and no signal is blocked but those of ``blocked``."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
+#: What a descriptor is waited for, and found ready for; broken is found without being asked for.
+READ, WRITE, BROKEN = 1, 2, 4
+
+
+def wait_for(interests: dict[int, int], timeout: float | None) -> dict[int, int]:
+    """Wait until one of the descriptors is ready for what is wanted, or broken; empty after ``timeout`` seconds."""
+    import select
+
+    poll = select.poll()
+    for descriptor, interest in interests.items():
+        poll.register(
+            descriptor, (select.POLLIN if interest & READ else 0) | (select.POLLOUT if interest & WRITE else 0)
+        )
+    return {
+        descriptor: (READ if events & select.POLLIN else 0)
+        | (WRITE if events & select.POLLOUT else 0)
+        | (BROKEN if events & (select.POLLERR | select.POLLHUP | select.POLLNVAL) else 0)
+        for descriptor, events in poll.poll(_milliseconds(timeout))
+    }
+
+
+def is_readable(connection: _socket.socket | Peer) -> bool:
+    """Whether a socket has something to read, or has ended."""
+    return wait_readable(connection.fileno(), 0)
+
+
+def wait_readable(descriptor: int, timeout: float | None = None) -> bool:
+    """Wait until a pipe has something to read or has ended; False after ``timeout`` seconds."""
+    import select
+
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(_milliseconds(timeout)))
+
+
+def _milliseconds(timeout: float | None) -> float | None:
+    """For poll(), which takes 24 days at the most: who waits for longer asks again."""
+    return None if timeout is None else min(timeout * 1000, 2**31 - 1)
+
+
+def takes_more(descriptor: int) -> bool:
+    """Whether a line can be written without waiting for its reader."""
+    return bool(wait_for({descriptor: WRITE}, 0))
+
+
+def finish(code: int) -> None:
+    """The last that a command does, before it ends as any interpreter."""
+
+
+def leave(code: int) -> NoReturn:
+    """End this process without running what its parent registered for its own end."""
+    os._exit(code)
+
+
+def hand_over(command: list[str], environment: dict[str, str]) -> NoReturn:
+    """Become another program, which gets this process's signals from now on. Raises :class:`OSError`."""
+    os.execvpe(command[0], command, environment)
+
+
+read_at = os.pread
+write_at = os.pwrite
+
+
+def configuration_folder() -> str:
+    """Where the host's configuration lies."""
+    return "/etc"
+
+
+def path_of_uri(text: str) -> str:
+    """The path that stands behind ``file://``."""
+    return text
+
+
+def temporary_folder(*more: str | None) -> str:
+    """A folder for private ones: the first that can be written of ``TMPDIR``, the system's, ``more``, the current one.
+
+    As :func:`tempfile.gettempdir`, which costs a third of an interpreter start.
+    """
+    places = [os.environ.get("TMPDIR"), "/tmp", "/var/tmp", *more]
+    for place in filter(None, places):
+        if os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK):
+            return os.path.abspath(place)
+    return os.getcwd()
+
+
+def make_private_folder(path: str) -> None:
+    """Make a folder that this user alone may enter, or take one that this user has made. Raises :class:`OSError`."""
+    try:
+        os.mkdir(path, 0o700)
+        os.chmod(path, 0o700)  # whatever the umask has taken away
+    except FileExistsError:
+        facts = os.lstat(path)
+        if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_mode & 0o077:
+            raise PermissionError(errno.EPERM, "is not a private folder of this user's", path) from None
+
+
+def remove_private_folder(path: str, prefixes: tuple[str, ...]) -> None:
+    """Remove such a folder, and in it the files whose names begin with one of ``prefixes``, as far as they are there.
+
+    What somebody may have put in its place is not followed.
+    """
+    try:
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return
+    try:
+        if os.fstat(folder).st_uid == os.geteuid():
+            for name in os.listdir(folder):
+                if name.startswith(prefixes):
+                    os.unlink(name, dir_fd=folder)
+            os.rmdir(path)
+    except OSError:
+        return
+    finally:
+        os.close(folder)
+
+
+def create_private(path: str) -> int:
+    """Make a file that this user alone may open; raises :class:`FileExistsError` if there is one of that name."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+
+def open_private(path: str) -> int:
+    """Open such a file. Raises :class:`OSError`, with a reason, if it is not this user's alone, or no file at all."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(error.errno, "is a symbolic link", path) from None
+        raise
+    facts = os.fstat(descriptor)
+    reason = ""
+    if not stat.S_ISREG(facts.st_mode):
+        reason = "is no regular file"
+    elif facts.st_uid != os.geteuid():
+        reason = "belongs to another user (uid %d)" % facts.st_uid
+    elif facts.st_mode & 0o077:
+        reason = "others may read it; it must have mode 0600"
+    if reason:
+        os.close(descriptor)
+        raise PermissionError(errno.EPERM, reason, path)
+    return descriptor
+
+
+def give_name(draft: str, path: str) -> None:
+    """Rename a file, but never over another: raises :class:`FileExistsError`."""
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        raise
+    except (OSError, NotImplementedError):  # a file system without links
+        if os.path.exists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path) from None
+        os.rename(draft, path)
+
+
+def lock(descriptor: int) -> bool:
+    """Lock an open file for the life of its description, forks included. False if another holds it."""
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def is_locked(descriptor: int) -> bool:
+    """Whether another holds the lock of an open file."""
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return False
+
+
+def wait_for_lock(descriptor: int, timeout: float) -> bool:
+    """Block until nobody else holds the lock of an open file, and hold it; False after ``timeout`` seconds.
+
+    Takes SIGALRM for itself.
+    """
+    import fcntl
+
+    def give_up(number: int, frame: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        raise TimeoutError
+
+    signal.signal(signal.SIGALRM, give_up)
+    try:
+        try:
+            # It goes on ringing, as the first may come just before the wait begins; a time of 0 would switch it off.
+            signal.setitimer(signal.ITIMER_REAL, max(timeout, 0.001), 0.1)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    except TimeoutError:
+        return lock(descriptor)  # The last ring may come when it is held already.
+    return True
+
+
+class StandardOutput:
+    """Standard output, for a loop that must never block in a write."""
+
+    #: What to wait for until :meth:`write` makes progress.
+    INTEREST = WRITE
+    #: Whether nobody reads it any more, where waiting for it does not tell.
+    is_broken = False
+
+    def __init__(self, wakeup: Bell) -> None:
+        """``wakeup`` is rung for what waiting does not tell: nothing here."""
+
+    def fileno(self) -> int:
+        return 1
+
+    def write(self, data: memoryview) -> int:
+        """Write some of ``data``; how much. Raises :class:`OSError`, :class:`BlockingIOError` if it took nothing."""
+        return os.write(1, data[:_ATOMIC_BYTES])
+
+
+#: A pipe that poll() calls writable takes this much without blocking (POSIX, PIPE_BUF).
+_ATOMIC_BYTES = 4096
+
+
+def ensure_standard_descriptors() -> None:
+    """Open /dev/null where the caller left standard input, output or error closed, lest a socket takes its place.
+
+    ``sys.stdout`` and ``sys.stderr`` are there afterwards, which Python leaves None for what is closed.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(descriptor, "w", encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+def silence() -> None:
+    """Leave /dev/null as standard input, output and error: who stays must not hold the command's."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    if null > 2:
+        os.close(null)
+
+
+def close_inherited(keep: Iterable[int]) -> None:
+    """Close every descriptor but those of ``keep``, whoever opened it."""
+    bound = os.sysconf("SC_OPEN_MAX")
+    for folder in ("/proc/self/fd", "/dev/fd"):
+        if os.path.isdir(folder):
+            bound = max(int(name) for name in os.listdir(folder)) + 1
+            break
+    start = 0
+    for descriptor in [*sorted(keep), bound]:
+        if start < descriptor:  # closerange(0, 0) closes all where it is made of close_range(0, -1)
+            os.closerange(start, descriptor)
+        start = descriptor + 1
+
+
+#: Whether a peer must prove that it knows the connection file's key; here the kernel says who it is.
+KEYED = False
+#: The name of a socket in a private folder, which is removed with that.
+SOCKET_NAME = "socket"
+_SUN_PATH_BYTES = 100
+#: How long, in seconds, a daemon may be too busy to take one more connection.
+CONNECT_SECONDS = 10.0
+_LOOK_SECONDS = 0.05
+#: A folder in which no socket can be made; ENOENT: a long path, and no /proc to shorten it.
+_NO_SOCKET_HERE = (
+    errno.EPERM,
+    errno.EOPNOTSUPP,
+    errno.EINVAL,
+    errno.EACCES,
+    errno.EROFS,
+    errno.ENOENT,
+    errno.ENAMETOOLONG,
+)
+
+
+class Endpoint:
+    """Where a daemon listens: an AF_UNIX socket beside the connection file or in a private folder."""
+
+    def __init__(self, text: str, folder: str) -> None:
+        """``text`` is what stands in a connection file of ``folder``."""
+        self.text = text
+        self._path = os.path.join(folder, text)
+
+    def __str__(self) -> str:
+        return "the socket " + self._path
+
+    @staticmethod
+    def listen(draft: str, private_folder: str) -> tuple[Endpoint, _socket.socket]:
+        """Bind beside the file ``draft``, so that a container that shares the folder can connect; else in a folder."""
+        listener = _socket.socket(_socket.AF_UNIX)
+        mask = os.umask(0o177)
+        try:
+            path = draft + ".sock"
+            try:
+                _at_short_path(path, listener.bind)
+                endpoint = Endpoint(os.path.basename(path), os.path.dirname(path))
+            except OSError as error:
+                if error.errno not in _NO_SOCKET_HERE:
+                    raise
+                make_private_folder(private_folder)
+                path = os.path.join(private_folder, SOCKET_NAME)
+                _at_short_path(path, listener.bind)
+                endpoint = Endpoint(path, "")
+        except BaseException:
+            listener.close()
+            raise
+        finally:
+            os.umask(mask)
+        return endpoint, listener
+
+    def connect(self) -> _socket.socket:
+        """A connection. Raises :class:`OSError`, also if nobody takes it for :data:`CONNECT_SECONDS`."""
+        connection = _socket.socket(_socket.AF_UNIX)
+        connection.setblocking(False)
+        end = time.monotonic() + CONNECT_SECONDS
+        try:
+            while True:
+                try:
+                    _at_short_path(self._path, connection.connect)
+                    break
+                except BlockingIOError:  # as many wait as can; nothing tells when there is room
+                    if time.monotonic() > end:
+                        raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from None
+                    time.sleep(_LOOK_SECONDS)
+            connection.setblocking(True)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def remove(self) -> None:
+        """Remove the socket, unless somebody has done so."""
+        try:
+            os.unlink(self._path)
+        except OSError:
+            return
+
+
+def _at_short_path(path: str, act: object) -> None:
+    """Bind or connect at ``path``, however long it is."""
+    if len(os.fsencode(path)) <= _SUN_PATH_BYTES:
+        act(path)  # type: ignore[operator]
+        return
+    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        short = "/proc/self/fd/%d/%s" % (folder, os.path.basename(path))
+        if len(os.fsencode(short)) > _SUN_PATH_BYTES:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+        act(short)  # type: ignore[operator]
+    finally:
+        os.close(folder)
+
+
+#: Whether ``_socket`` alone can accept, as it does in every CPython.
+_ACCEPTS = hasattr(_socket.socket, "_accept")
+
+
+def accept(listener: _socket.socket) -> _socket.socket:
+    """The next connection. Raises :class:`OSError`."""
+    if _ACCEPTS:
+        descriptor, _ = listener._accept()  # type: ignore[attr-defined]
+        return _socket.socket(fileno=descriptor)
+    import socket
+
+    with socket.socket(fileno=os.dup(listener.fileno())) as same:
+        return same.accept()[0]
+
+
+def peer_is_me(connection: _socket.socket) -> bool:
+    """Whether the other end of a connected AF_UNIX socket runs as this process's user."""
+    import struct
+
+    if hasattr(_socket, "SO_PEERCRED"):
+        credentials = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
+        return bool(struct.unpack("3i", credentials)[1] == os.geteuid())
+    # macOS: SOL_LOCAL, LOCAL_PEERCRED, struct xucred (version, uid, ...)
+    return bool(struct.unpack_from("2I", connection.getsockopt(0, 1, 76))[1] == os.geteuid())

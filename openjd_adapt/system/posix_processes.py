@@ -1,0 +1,386 @@
+"""Linux and macOS: child processes, all below them, and an adaptor's process. See ``system`` for the contract."""
+
+from __future__ import annotations
+
+import _socket  # as in system.posix
+import os
+import sys
+import time
+
+assert sys.platform != "win32"  # for type checkers
+
+from . import interpreter
+from .posix import close_inherited
+from .posix_children import Ledger, all_parents, kill_children, send, signal, stat_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import subprocess
+    from typing import Any, Mapping, NoReturn, Sequence
+
+    from .posix import Bell
+
+__all__ = [
+    "ask",
+    "ASKABLE_OPTIONS",
+    "become_subreaper",
+    "CHILD_SIGNALS",
+    "descendants",
+    "FORKS",
+    "GROUP_OPTIONS",
+    "has_ended",
+    "kill",
+    "kill_own_group",
+    "name_of",
+    "prepare_command",
+    "set_title",
+    "settle",
+    "start_time",
+    "Tree",
+    "UNCONTAINED",
+    "wait_unreaped",
+    "wake",
+    "Worker",
+    "worker_control",
+    "worker_groups",
+]
+
+
+#: The exit code of a process that somebody else has reaped: not known, and so no success.
+UNKNOWN_EXIT = 255
+#: For ``subprocess.Popen``: a child leads a session, and so a process group, of its own.
+GROUP_OPTIONS: dict[str, Any] = {"start_new_session": True}
+#: For ``subprocess.Popen``: a child that :func:`ask` can ask.
+ASKABLE_OPTIONS = GROUP_OPTIONS
+#: What a host lacks where what an adaptor starts can escape: subreapers, or /proc.
+UNCONTAINED = "this host lacks what it takes to end processes that leave their process group"
+
+_PR_SET_NAME = 15
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def _libc() -> Any:
+    """The C library through ctypes, or None where there is none (some minimal Pythons)."""
+    try:
+        import ctypes
+
+        return ctypes.CDLL(None, use_errno=True)
+    except (ImportError, OSError):
+        return None
+
+
+def prepare_command(command: list[str], environment: Mapping[str, str] | None) -> list[str]:
+    """What to start for a command."""
+    return command
+
+
+def become_subreaper() -> bool:
+    """Make orphaned descendants this process's children (Linux). False where that or /proc cannot be had."""
+    libc = _libc()
+    if not hasattr(libc, "prctl") or not os.path.exists("/proc/self/stat"):
+        return False
+    return bool(libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+
+
+def set_title(title: str) -> None:
+    """Show ``title`` in ``ps``, in place of a command line that may hold init data (Linux; elsewhere nothing)."""
+    libc = _libc()
+    stat = stat_of("self")
+    if libc is None or stat is None:
+        return
+    import ctypes
+
+    start, end = int(stat[45]), int(stat[46])  # arg_start and arg_end, fields 48 and 49 of proc(5)
+    if 0 < start < end:
+        text = title.encode("utf-8", "replace")[: end - start - 1]
+        ctypes.memset(start, 0, end - start)
+        ctypes.memmove(start, text, len(text))
+    if hasattr(libc, "prctl"):
+        libc.prctl(_PR_SET_NAME, b"openjd_adapt", 0, 0, 0)
+
+
+# Who is who
+
+
+def start_time(pid: int) -> int:
+    """When ``pid`` started, in clock ticks since the host's boot; 0 where it cannot be told.
+
+    macOS, where ``ps`` tells it: in seconds since 1970.
+    """
+    stat = stat_of(pid)
+    if stat:
+        return int(stat[19])
+    return _start_time_by_ps(pid) if os.uname().sysname == "Darwin" else 0
+
+
+def _start_time_by_ps(pid: int) -> int:
+    import calendar
+    import subprocess
+
+    try:
+        shown = subprocess.check_output(["ps", "-o", "lstart=", "-p", str(pid)], env={"LC_ALL": "C", "TZ": "UTC"})
+        return calendar.timegm(time.strptime(shown.decode("ascii").strip()))
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return 0
+
+
+def name_of(pid: int) -> str:
+    """The name of a process; empty where it cannot be told."""
+    try:
+        with open("/proc/%d/comm" % pid, "rb") as stream:
+            return stream.read().decode("utf-8", "backslashreplace").strip()
+    except OSError:
+        return ""
+
+
+def descendants(pid: int) -> list[int]:
+    """All below ``pid`` as it is now, parents first; empty without /proc."""
+    parents = all_parents()
+    found = [pid]
+    for ancestor in found:
+        found += [child for child, parent in parents.items() if parent == ancestor]
+    return found[1:]
+
+
+# The end of a child
+
+
+def has_ended(pid: int) -> bool:
+    """Whether the child ``pid`` has ended; it stays a zombie, so that its pid and group are still its own.
+
+    Always False where the system cannot look without reaping (macOS before Python 3.13).
+    """
+    if not hasattr(os, "waitid"):
+        return False
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def wait_unreaped(process: subprocess.Popen[bytes]) -> int:
+    """Block until a child has ended; leave it a zombie, so that its pid cannot become another's. Returns its exit code.
+
+    Where the system cannot do that (macOS before Python 3.13) it is reaped.
+    """
+    if not hasattr(os, "waitid"):
+        return process.wait()
+    try:
+        result = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    except ChildProcessError:
+        return UNKNOWN_EXIT  # an author's own SIGCHLD handler has reaped it
+    assert result is not None
+    return result.si_status if result.si_code == os.CLD_EXITED else -result.si_status
+
+
+# The end of others
+
+
+class Tree:
+    """An unreaped child that leads a group, and all below it."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._pid = process.pid
+        #: What was ever seen below the child, with its start time: an orphan is no longer found below it.
+        self._seen: dict[int, int] = {}
+
+    def ask(self) -> bool:
+        """Ask all to end (SIGTERM); whether that could be done."""
+        self._signal(signal.SIGTERM)
+        return True
+
+    def kill(self) -> None:
+        """Kill all (SIGKILL)."""
+        self._signal(signal.SIGKILL)
+
+    def release(self) -> None:
+        """Let go of it, when the child is reaped."""
+
+    def _signal(self, number: int) -> None:
+        for pid in descendants(self._pid):
+            self._seen.setdefault(pid, start_time(pid))
+        send(os.killpg, self._pid, number)
+        for pid, started in self._seen.items():
+            if _group(pid) != self._pid:
+                send_signal(pid, started, number)
+
+
+def ask(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> bool:
+    """Ask a child, a command of ours, to end: as a scheduler does, or for SIGINT as a terminal. That can be done."""
+    process.send_signal(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
+    return True
+
+
+def send_signal(pid: int, started: int, number: int) -> bool:
+    """Signal a process that somebody else may reap at any time, if it is still the one that started then.
+
+    False if it is not, or if that cannot be told (``started`` is 0). The process is held by a descriptor meanwhile
+    (Linux 5.3, Python 3.9), so that its pid cannot become another's between the look and the signal.
+    """
+    try:
+        held = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None  # type: ignore[attr-defined, unused-ignore]
+    except ProcessLookupError:
+        return False
+    except OSError:
+        held = None  # an older kernel, or a sandbox that forbids it
+    try:
+        if not 0 < started == start_time(pid):
+            return False
+        if held is None:
+            return send(os.kill, pid, number)
+        return send(signal.pidfd_send_signal, held, number)  # type: ignore[attr-defined, unused-ignore]
+    finally:
+        if held is not None:
+            os.close(held)
+
+
+def wake(pid: int, started: int) -> None:
+    """Let a process that was stopped go on."""
+    send_signal(pid, started, signal.SIGCONT)
+
+
+def kill(pid: int, started: int) -> bool:
+    """Kill a process if it is still the one that started then; False if it is not, or if that cannot be told."""
+    return send_signal(pid, started, signal.SIGKILL)
+
+
+def kill_own_group() -> NoReturn:
+    """Kill this process and all of its group."""
+    os.killpg(0, signal.SIGKILL)
+    os._exit(1)
+
+
+def _group(pid: int) -> int:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return 0
+
+
+#: Whether guardian and keeper can be forked.
+FORKS = True
+
+#: What tells of the end of a process's children.
+CHILD_SIGNALS = (signal.SIGCHLD,)
+
+_F_SETPIPE_SZ = 1031
+_PIPE_BYTES = 1024 * 1024
+#: The descriptors that a worker finds: its end of the control, and a daemon's groups if it has a list of them.
+_CONTROL_DESCRIPTOR = 3
+_GROUPS_DESCRIPTOR = 4
+
+
+class Worker:
+    """The process of an adaptor, with all below this process: their output, the control, their end."""
+
+    def __init__(self, argv: Sequence[str], bell: Bell, groups: Ledger | None = None) -> None:
+        """``bell`` rings when the process has ended (here by SIGCHLD); ``groups`` is for hosts that lose orphans."""
+        self._groups = groups
+        self._returncode: int | None = None
+        self._output, output = os.pipe()
+        self.control, theirs = _socket.socketpair()
+        self.pid = _spawn(argv, output, [theirs.fileno()] + ([groups.descriptor] if groups else []))
+        if groups:
+            groups.enter(self.pid)
+        os.close(output)
+        theirs.close()
+        os.set_blocking(self._output, False)
+
+    @property
+    def is_contained(self) -> bool:
+        """Whether nothing that it starts can escape."""
+        return self._groups is None
+
+    def fileno(self) -> int:
+        return self._output
+
+    def read(self, size: int) -> bytes:
+        """Some of the output, b"" at its end. Raises :class:`BlockingIOError` if there is none now."""
+        return os.read(self._output, size)
+
+    def kill(self) -> None:
+        """Kill the process alone; :meth:`returncode` tells when that is done."""
+        os.kill(self.pid, signal.SIGKILL)
+
+    def returncode(self) -> int | None:
+        """How the process has ended, None while it lives. Orphans that have become this process's are taken note of."""
+        while self._returncode is None:
+            if self._groups and has_ended(self.pid):
+                self._groups.kill()
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return None
+            if pid == self.pid:
+                self._returncode = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+            if pid == 0:
+                return None
+        return self._returncode
+
+    def end_all(self, patience: float) -> set[int]:
+        """Kill all that the process, which has ended, has left; returns what does not die within so many seconds."""
+        if self._groups:
+            self._groups.cross_out(self.pid)
+            self._groups.kill()
+        return kill_children(patience=patience)
+
+
+def settle() -> None:
+    """What was sent is with the kernel, which delivers it."""
+
+
+def worker_control() -> _socket.socket:
+    """In the adaptor's process: its end of the control."""
+    os.set_inheritable(_CONTROL_DESCRIPTOR, False)
+    return _socket.socket(fileno=_CONTROL_DESCRIPTOR)
+
+
+def worker_groups() -> Ledger:
+    """In the adaptor's process: the list of groups, if the keeper says that there is one."""
+    os.set_inheritable(_GROUPS_DESCRIPTOR, False)
+    return Ledger(_GROUPS_DESCRIPTOR)
+
+
+def _spawn(argv: Sequence[str], output: int, shared: Sequence[int]) -> int:
+    """Start ``argv`` in a session of its own and return its pid.
+
+    It gets /dev/null as its input, ``output`` as its output and error, ``shared`` from descriptor 3 on, and no other.
+    """
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        os.setsid()
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        _enlarge(output)  # here, so that the keeper, which lives on, needs no fcntl
+        inherited = {0: os.open(os.devnull, os.O_RDONLY), 1: output, 2: output}
+        _arrange({**inherited, **dict(enumerate(shared, 3))})
+        os.execvpe(argv[0], list(argv), interpreter.environment())
+    except OSError as error:
+        os.write(2, ("cannot start %s: %s\n" % (argv[0], error.strerror)).encode("utf-8", "replace"))
+    finally:
+        os._exit(127)
+
+
+def _enlarge(pipe: int) -> None:
+    """Let a pipe hold as much as the system gives without being asked twice."""
+    import fcntl
+
+    try:
+        fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)
+    except OSError:
+        pass  # not Linux, or the user's pipes hold much already: the usual size does, too
+
+
+def _arrange(wanted: dict[int, int]) -> None:
+    """Make the descriptors ``wanted`` (target: source) this process's only ones."""
+    high = {target: _above(source, len(wanted)) for target, source in wanted.items()}
+    for target, source in high.items():
+        os.dup2(source, target)
+    close_inherited(wanted)
+
+
+def _above(descriptor: int, floor: int) -> int:
+    """A copy of ``descriptor`` that no target of :func:`_arrange` overwrites."""
+    import fcntl
+
+    return fcntl.fcntl(descriptor, fcntl.F_DUPFD, floor)

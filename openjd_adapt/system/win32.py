@@ -1,0 +1,318 @@
+"""The functions of Windows that the toolkit calls, by ctypes: each with its arguments, its result and its error.
+
+Loaded where the first of them is called, and on Windows only. What fails raises :class:`OSError` with its code.
+Source: the documentation of the Windows API, under the names of the functions.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import POINTER, Structure, byref, c_size_t, c_void_p, c_wchar_p, sizeof, wintypes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+BOOL, BYTE, DWORD, HANDLE, LONGLONG = (
+    wintypes.BOOL,
+    wintypes.BYTE,
+    wintypes.DWORD,
+    wintypes.HANDLE,
+    ctypes.c_longlong,
+)
+ULONGLONG = ctypes.c_ulonglong
+
+INVALID_HANDLE = c_void_p(-1).value
+
+ERROR_LOCK_VIOLATION = 33
+
+FilePipeLocalInformation = 24
+FILE_PIPE_CLOSING_STATE = 4
+
+PROCESS_TERMINATE = 0x1
+PROCESS_QUERY_LIMITED_INFORMATION = 0x1000
+
+JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE = 0x2000
+JobObjectBasicAccountingInformation = 1
+JobObjectExtendedLimitInformation = 9
+
+GENERIC_READ = 0x80000000
+GENERIC_WRITE = 0x40000000
+READ_CONTROL = 0x20000
+FILE_SHARE_ALL = 0x7
+CREATE_NEW = 1
+OPEN_EXISTING = 3
+FILE_FLAG_OPEN_REPARSE_POINT = 0x200000
+FILE_ATTRIBUTE_NORMAL = 0x80
+LOCKFILE_FAIL_IMMEDIATELY = 1
+LOCKFILE_EXCLUSIVE_LOCK = 2
+
+TOKEN_QUERY = 0x8
+TokenUser = 1
+SDDL_REVISION_1 = 1
+SE_FILE_OBJECT = 1
+OWNER_SECURITY_INFORMATION = 1
+DACL_SECURITY_INFORMATION = 4
+
+TH32CS_SNAPPROCESS = 2
+
+
+class BasicLimits(Structure):
+    _fields_ = [
+        ("PerProcessUserTimeLimit", LONGLONG),
+        ("PerJobUserTimeLimit", LONGLONG),
+        ("LimitFlags", DWORD),
+        ("MinimumWorkingSetSize", c_size_t),
+        ("MaximumWorkingSetSize", c_size_t),
+        ("ActiveProcessLimit", DWORD),
+        ("Affinity", c_size_t),
+        ("PriorityClass", DWORD),
+        ("SchedulingClass", DWORD),
+    ]
+
+
+class ExtendedLimits(Structure):
+    _fields_ = [
+        ("BasicLimitInformation", BasicLimits),
+        ("IoInfo", ULONGLONG * 6),
+        ("ProcessMemoryLimit", c_size_t),
+        ("JobMemoryLimit", c_size_t),
+        ("PeakProcessMemoryUsed", c_size_t),
+        ("PeakJobMemoryUsed", c_size_t),
+    ]
+
+
+class Accounting(Structure):
+    _fields_ = [
+        ("TotalUserTime", LONGLONG),
+        ("TotalKernelTime", LONGLONG),
+        ("ThisPeriodTotalUserTime", LONGLONG),
+        ("ThisPeriodTotalKernelTime", LONGLONG),
+        ("TotalPageFaultCount", DWORD),
+        ("TotalProcesses", DWORD),
+        ("ActiveProcesses", DWORD),
+        ("TotalTerminatedProcesses", DWORD),
+    ]
+
+
+class Overlapped(Structure):
+    _fields_ = [
+        ("Internal", c_size_t),
+        ("InternalHigh", c_size_t),
+        ("Offset", DWORD),
+        ("OffsetHigh", DWORD),
+        ("hEvent", HANDLE),
+    ]
+
+
+class PipeInformation(Structure):
+    _fields_ = [
+        ("NamedPipeType", DWORD),
+        ("NamedPipeConfiguration", DWORD),
+        ("MaximumInstances", DWORD),
+        ("CurrentInstances", DWORD),
+        ("InboundQuota", DWORD),
+        ("ReadDataAvailable", DWORD),
+        ("OutboundQuota", DWORD),
+        ("WriteQuotaAvailable", DWORD),
+        ("NamedPipeState", DWORD),
+        ("NamedPipeEnd", DWORD),
+    ]
+
+
+class SecurityAttributes(Structure):
+    _fields_ = [("nLength", DWORD), ("lpSecurityDescriptor", c_void_p), ("bInheritHandle", BOOL)]
+
+
+class ProcessEntry(Structure):
+    _fields_ = [
+        ("dwSize", DWORD),
+        ("cntUsage", DWORD),
+        ("th32ProcessID", DWORD),
+        ("th32DefaultHeapID", c_size_t),
+        ("th32ModuleID", DWORD),
+        ("cntThreads", DWORD),
+        ("th32ParentProcessID", DWORD),
+        ("pcPriClassBase", ctypes.c_long),
+        ("dwFlags", DWORD),
+        ("szExeFile", ctypes.c_wchar * 260),
+    ]
+
+
+#: Called by Windows on a thread of its own with the number of a console control event; true if it was handled.
+HandlerRoutine: Any = getattr(ctypes, "WINFUNCTYPE", ctypes.CFUNCTYPE)(BOOL, DWORD)
+
+
+def _fail(result: Any, function: Any, arguments: Any) -> Any:
+    if not result or result == INVALID_HANDLE:
+        raise last_error()
+    return result
+
+
+def _fail_with_code(result: int, function: Any, arguments: Any) -> int:
+    if result:
+        raise error(result)
+    return result
+
+
+def last_error() -> OSError:
+    """The error that the last call has left on this thread."""
+    return error(ctypes.get_last_error())  # type: ignore[attr-defined, unused-ignore]
+
+
+def error(code: int) -> OSError:
+    made: OSError = ctypes.WinError(code)  # type: ignore[attr-defined, unused-ignore]
+    return made
+
+
+def _declare(library: Any, name: str, result: Any, *arguments: Any, check: Any = _fail) -> Any:
+    function = getattr(library, name)
+    function.argtypes = arguments
+    function.restype = result
+    if check:
+        function.errcheck = check
+    return function
+
+
+def _load(name: str) -> Any:
+    return ctypes.WinDLL(name, use_last_error=True)  # type: ignore[attr-defined, unused-ignore]
+
+
+_kernel = _load("kernel32")
+_security = _load("advapi32")
+
+CloseHandle = _declare(_kernel, "CloseHandle", BOOL, HANDLE)
+OpenProcess = _declare(_kernel, "OpenProcess", HANDLE, DWORD, BOOL, DWORD)
+TerminateProcess = _declare(_kernel, "TerminateProcess", BOOL, HANDLE, DWORD)
+GetProcessTimes = _declare(_kernel, "GetProcessTimes", BOOL, HANDLE, *[POINTER(ULONGLONG)] * 4)
+CreateSnapshot = _declare(_kernel, "CreateToolhelp32Snapshot", HANDLE, DWORD, DWORD)
+Process32First = _declare(_kernel, "Process32FirstW", BOOL, HANDLE, POINTER(ProcessEntry), check=None)
+Process32Next = _declare(_kernel, "Process32NextW", BOOL, HANDLE, POINTER(ProcessEntry), check=None)
+
+CreateJobObject = _declare(_kernel, "CreateJobObjectW", HANDLE, c_void_p, c_wchar_p)
+SetInformationJobObject = _declare(_kernel, "SetInformationJobObject", BOOL, HANDLE, DWORD, c_void_p, DWORD)
+QueryInformationJobObject = _declare(
+    _kernel, "QueryInformationJobObject", BOOL, HANDLE, DWORD, c_void_p, DWORD, c_void_p
+)
+AssignProcessToJobObject = _declare(_kernel, "AssignProcessToJobObject", BOOL, HANDLE, HANDLE)
+TerminateJobObject = _declare(_kernel, "TerminateJobObject", BOOL, HANDLE, DWORD)
+
+CreateFile = _declare(_kernel, "CreateFileW", HANDLE, c_wchar_p, DWORD, DWORD, c_void_p, DWORD, DWORD, HANDLE)
+CreateDirectory = _declare(_kernel, "CreateDirectoryW", BOOL, c_wchar_p, c_void_p)
+LockFileEx = _declare(_kernel, "LockFileEx", BOOL, HANDLE, DWORD, DWORD, DWORD, DWORD, POINTER(Overlapped))
+UnlockFileEx = _declare(_kernel, "UnlockFileEx", BOOL, HANDLE, DWORD, DWORD, DWORD, POINTER(Overlapped))
+PeekNamedPipe = _declare(_kernel, "PeekNamedPipe", BOOL, HANDLE, c_void_p, DWORD, c_void_p, POINTER(DWORD), c_void_p)
+ReadFile = _declare(_kernel, "ReadFile", BOOL, HANDLE, c_void_p, DWORD, POINTER(DWORD), c_void_p)
+
+CTRL_BREAK_EVENT = 1
+AttachConsole = _declare(_kernel, "AttachConsole", BOOL, DWORD)
+FreeConsole = _declare(_kernel, "FreeConsole", BOOL, check=None)
+GenerateConsoleCtrlEvent = _declare(_kernel, "GenerateConsoleCtrlEvent", BOOL, DWORD, DWORD)
+SetConsoleCtrlHandler = _declare(_kernel, "SetConsoleCtrlHandler", BOOL, HandlerRoutine, BOOL)
+
+_nt = _load("ntdll")
+ResumeProcess = _declare(_nt, "NtResumeProcess", ctypes.c_long, HANDLE, check=None)
+QueryInformationFile = _declare(
+    _nt,
+    "NtQueryInformationFile",
+    ctypes.c_long,
+    HANDLE,
+    POINTER(c_size_t * 2),  # IO_STATUS_BLOCK
+    c_void_p,
+    DWORD,
+    DWORD,
+    check=None,
+)
+
+LocalFree = _declare(_kernel, "LocalFree", c_void_p, c_void_p, check=None)
+GetCurrentProcess = _declare(_kernel, "GetCurrentProcess", HANDLE, check=None)
+OpenProcessToken = _declare(_security, "OpenProcessToken", BOOL, HANDLE, DWORD, POINTER(HANDLE))
+GetTokenInformation = _declare(_security, "GetTokenInformation", BOOL, HANDLE, DWORD, c_void_p, DWORD, POINTER(DWORD))
+ConvertSidToStringSid = _declare(_security, "ConvertSidToStringSidW", BOOL, c_void_p, POINTER(c_void_p))
+ConvertToDescriptor = _declare(
+    _security,
+    "ConvertStringSecurityDescriptorToSecurityDescriptorW",
+    BOOL,
+    c_wchar_p,
+    DWORD,
+    POINTER(c_void_p),
+    c_void_p,
+)
+ConvertFromDescriptor = _declare(
+    _security,
+    "ConvertSecurityDescriptorToStringSecurityDescriptorW",
+    BOOL,
+    c_void_p,
+    DWORD,
+    DWORD,
+    POINTER(c_void_p),
+    c_void_p,
+)
+GetSecurityInfo = _declare(
+    _security,
+    "GetSecurityInfo",
+    DWORD,
+    HANDLE,
+    DWORD,
+    DWORD,
+    *[POINTER(c_void_p)] * 5,
+    check=_fail_with_code,
+)
+
+
+# What takes several calls
+
+
+def text_at(pointer: c_void_p) -> str:
+    """The text that a function has allocated, which is freed."""
+    text = ctypes.wstring_at(pointer.value or 0)
+    LocalFree(pointer)
+    return text
+
+
+def has_reader(pipe: int) -> bool | None:
+    """Whether the other end of an anonymous pipe, whose writing end this is, is open; None if it is no pipe."""
+    facts = PipeInformation()
+    if QueryInformationFile(pipe, byref((c_size_t * 2)()), byref(facts), sizeof(facts), FilePipeLocalInformation):
+        return None
+    return bool(facts.NamedPipeState != FILE_PIPE_CLOSING_STATE)
+
+
+def user() -> str:
+    """The SID of this process's user, as a text."""
+    token = HANDLE()
+    OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, byref(token))
+    try:
+        buffer = ctypes.create_string_buffer(256)
+        size = DWORD()
+        GetTokenInformation(token, TokenUser, buffer, sizeof(buffer), byref(size))
+    finally:
+        CloseHandle(token)
+    sid = ctypes.cast(buffer, POINTER(c_void_p))[0]
+    text = c_void_p()
+    ConvertSidToStringSid(sid, byref(text))
+    return text_at(text)
+
+
+def private() -> SecurityAttributes:
+    """Security attributes that let in this user and SYSTEM alone; for files, and for folders and what lies in them."""
+    descriptor = c_void_p()
+    sddl = "D:P(A;OICI;FA;;;%s)(A;OICI;FA;;;SY)" % user()
+    ConvertToDescriptor(sddl, SDDL_REVISION_1, byref(descriptor), None)
+    return SecurityAttributes(sizeof(SecurityAttributes), descriptor, False)
+
+
+def security_of(handle: int) -> str:
+    """Owner and access list of an open file, as the text that Windows calls SDDL."""
+    descriptor, nothing = c_void_p(), c_void_p()
+    what = OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION
+    GetSecurityInfo(
+        handle, SE_FILE_OBJECT, what, byref(nothing), byref(nothing), byref(nothing), byref(nothing), byref(descriptor)
+    )
+    text = c_void_p()
+    try:
+        ConvertFromDescriptor(descriptor, SDDL_REVISION_1, what, byref(text), None)
+    finally:
+        LocalFree(descriptor)
+    return text_at(text)

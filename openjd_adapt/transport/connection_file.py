@@ -1,0 +1,508 @@
+"""The file by which a daemon is found: its writer, its reader, its lock, and the private folder of a session."""
+
+from __future__ import annotations
+
+import _socket
+import os
+import time
+from functools import partial
+
+from .. import plain_json, system
+from ..errors import FAILED, InputError, NoDaemonError, WireError
+from ..system.interpreter import PACKAGE
+from .wire import KEY_BYTES, STRANGER_LIMIT, STRANGER_SECONDS, VERSION, Claimant, Decoder, encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Iterable
+
+    from .wire import Message
+
+
+# A session's private folder, in the temporary one: for sockets and files that can lie nowhere else.
+
+#: How the names begin of what an adaptor's process makes in a private folder.
+APPLICATION_NAME = "application-"
+
+
+def new_private_folder(*places: str | None) -> str:
+    """A path for a private folder, which nobody can guess and whoever needs it first makes.
+
+    ``places`` are folders for it where the usual ones cannot be written, as in a minimal container.
+    """
+    return os.path.join(system.temporary_folder(*places), "openjd_adapt-" + os.urandom(12).hex())
+
+
+def remove_private_folder(path: str) -> None:
+    """Remove it, and the sockets and files that a session's processes have made there, if they have."""
+    system.remove_private_folder(path, ("socket", APPLICATION_NAME))
+
+
+# A private local socket, and the connection file that says how to reach it, as those see it who listen there.
+#
+# The file has two lines of JSON: the first is written by the keeper before the adaptor starts, the second (how the
+# daemon ended) when it ends; behind it stands the output that nobody has seen. It is locked from before it has its name
+# until all of the daemon is dead: that lock, not the file's existence, tells whether a daemon lives.
+
+#: What is read of a connection file in one go, in bytes; its lines are shorter.
+RECORD_LIMIT = 1024 * 1024
+#: How much of the last output a file keeps if its disk has no room for all of it, in bytes.
+_LAST_WORDS_BYTES = 16 * 1024
+
+
+class Address:
+    """The listening end: a locked connection file without a name yet, and the socket beside it."""
+
+    def __init__(
+        self,
+        path: str,
+        private_folder: str,
+        made_for_it: bool,
+        draft: str,
+        descriptor: int,
+        endpoint: system.Endpoint,
+        listener: _socket.socket,
+    ) -> None:
+        """What :func:`bind` makes."""
+        #: Where the file will be, in a folder made just for it or not, and where it is until then.
+        self.path = path
+        self._made_for_it = made_for_it
+        self._draft = draft
+        self.descriptor = descriptor
+        self._private_folder = private_folder
+        self._endpoint = endpoint
+        self.listener = listener
+        self._record = b""
+        #: What may kill the daemon from outside, as far as it knows; in words for its obituary.
+        self.danger = ""
+        #: What peers must know; None where the kernel tells who they are.
+        self.key = os.urandom(KEY_BYTES) if system.KEYED else None
+        listener.setblocking(False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The address for a process that inherits its descriptors, before it is published; see :meth:`from_dict`."""
+        return {
+            "path": self.path,
+            "private_folder": self._private_folder,
+            "made_for_it": self._made_for_it,
+            "draft": self._draft,
+            "descriptor": self.descriptor,
+            "endpoint": self._endpoint.text,
+            "listener": self.listener.fileno(),
+        }
+
+    @staticmethod
+    def from_dict(values: dict[str, Any]) -> Address:
+        """The address that :meth:`to_dict` has made an object of, in the process that has inherited it."""
+        endpoint = system.Endpoint(values["endpoint"], os.path.dirname(values["path"]))
+        return Address(**{**values, "endpoint": endpoint, "listener": _socket.socket(fileno=values["listener"])})
+
+    def publish(self, adaptor: str) -> None:
+        """Write the file and give it its name, whole or not at all. Raises :class:`InputError`.
+
+        The pid that it names is this process's.
+        """
+        record = {
+            "wire": VERSION,
+            "package": PACKAGE,
+            "adaptor": adaptor,
+            "pid": os.getpid(),
+            "host": _socket.gethostname(),
+            "started": system.start_time(os.getpid()),
+            "guardian": [os.getppid(), system.start_time(os.getppid())],
+            "private_folder": self._made_for_it,
+            "danger": self.danger,
+            "folder": self._private_folder,
+            "address": self._endpoint.text,
+            "key": (self.key or b"").hex(),
+        }
+        try:
+            self._record = line_of(record)
+            _append(self.descriptor, self._record)
+            system.give_name(self._draft, self.path)
+        except FileExistsError:
+            raise InputError("connection file %s: another daemon has just been started with it" % self.path) from None
+        except OSError as error:
+            raise InputError("connection file %s: %s" % (self.path, error.strerror)) from None
+        finally:
+            if os.path.exists(self._draft):
+                os.unlink(self._draft)
+
+    def is_gone(self) -> bool:
+        """Whether the file is no longer there, or another daemon's stands in its place.
+
+        Only a clear answer counts: a file system that is late or fails tells nothing.
+        """
+        try:
+            with open(self.path, "rb") as stream:
+                line = stream.readline(RECORD_LIMIT)
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:
+            return False
+        return line.endswith(b"\n") and line != self._record
+
+    def abandon(self) -> None:
+        """Nobody will listen here after all."""
+        os.unlink(self._draft)
+        self.remove_socket()
+
+    def remove_socket(self) -> None:
+        """Remove the socket, unless somebody has done so."""
+        self._endpoint.remove()
+
+
+def bind(path: str, private_folder: str, made_for_it: bool = False) -> Address:
+    """Bind the socket of a daemon whose file will be ``path``, in a folder made just for it or not.
+
+    ``private_folder``: the session's, for a socket that cannot lie beside the file. Raises :class:`InputError`.
+    """
+    draft = draft_of(path)
+    try:
+        descriptor = system.create_private(draft)
+    except OSError as error:
+        raise InputError("connection file %s: %s" % (path, error.strerror)) from None
+    try:
+        system.lock(descriptor)
+        endpoint, listener = system.Endpoint.listen(draft, private_folder)
+    except OSError as error:
+        os.unlink(draft)
+        raise InputError("connection file %s: cannot make its lock and socket: %s" % (path, error)) from None
+    listener.listen(128)
+    return Address(path, private_folder, made_for_it, draft, descriptor, endpoint, listener)
+
+
+def draft_of(path: str) -> str:
+    """Where a connection file is that this process makes, until it is published."""
+    return "%s.%d" % (path, os.getpid())
+
+
+def note_end(
+    descriptor: int,
+    how: str,
+    code: int,
+    unseen: int = 0,
+    last_words: Callable[[int], Iterable[bytes]] = lambda size: (),
+    lost: int = 0,
+) -> None:
+    """Write into a connection file how the daemon ended, unless that stands there already.
+
+    ``code`` is the exit code for a stop. Behind it goes the output that nobody has seen, ``unseen`` bytes, of which
+    ``last_words(size)`` gives the end; on a full disk as much as there is room for. ``lost`` bytes are lost already,
+    and nobody was told.
+    """
+    written = system.read_at(descriptor, RECORD_LIMIT, 0)
+    if written.count(b"\n") != 1:
+        return
+    begin = written.index(b"\n") + 1
+    os.ftruncate(descriptor, begin)  # what a keeper was killed over
+    for size in (unseen, min(unseen, _LAST_WORDS_BYTES), 0):
+        try:
+            _append(descriptor, line_of({"how": how, "code": code, "lost": unseen - size + lost}))
+            for piece in last_words(size):
+                _append(descriptor, piece)
+            return
+        except OSError:
+            os.ftruncate(descriptor, begin)  # without any of it, the lock still tells that the daemon is dead
+
+
+def note_death(values: dict[str, Any], how: str) -> None:
+    """Tidy up for a keeper that could not; ``values`` is what :meth:`Address.to_dict` gives."""
+    note_end(values["descriptor"], how, FAILED)
+    system.Endpoint(values["endpoint"], os.path.dirname(values["path"])).remove()
+    if os.path.exists(values["draft"]):
+        os.unlink(values["draft"])
+
+
+def _append(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[system.write_at(descriptor, view, os.fstat(descriptor).st_size) :]
+
+
+def line_of(record: dict[str, Any]) -> bytes:
+    """A line of a connection file."""
+    return plain_json.dumps(record).encode("ascii") + b"\n"
+
+
+# A connection file as others find it: is its daemon alive, how is it reached, how did it end, what is left of it.
+#
+# What stands in the file is told above, where it is written.
+
+#: How a draft begins once it is written.
+_BEGIN = b'{"wire": '
+#: Between two looks whether a start has given its daemon's file its name.
+_LOOK_SECONDS = 0.02
+
+
+class ConnectionFile:
+    """A connection file as a reader finds it; keeps it open, so that its lock can be asked and waited for."""
+
+    def __init__(self, path: str) -> None:
+        """Open and read ``path``.
+
+        Raises :class:`NoDaemonError` if there is none, :class:`InputError` if it is no connection file or not private
+        to this user.
+        """
+        self.path = path
+        try:
+            self._descriptor = system.open_private(path)
+        except FileNotFoundError:
+            raise NoDaemonError("connection file %s: there is none, so there is no daemon" % path) from None
+        except OSError as error:
+            raise InputError("connection file %s: %s" % (path, error.strerror)) from None
+        try:
+            self._read()
+        except BaseException:
+            self.close()
+            raise
+
+    def _read(self) -> None:
+        lines = system.read_at(self._descriptor, RECORD_LIMIT, 0).split(b"\n")
+        try:
+            record: dict[str, Any] = plain_json.loads(lines[0].decode("utf-8")) if len(lines) > 1 else {}
+            self.pid: int = record["pid"]
+            self.host: str = record["host"]
+            self.started: int = record["started"]
+            self._made_for_it: bool = record["private_folder"]
+            self._danger: str = record.get("danger", "")
+            self._private_folder: str = record.get("folder", "")
+            guardian = record.get("guardian", [0, 0])
+            self._guardian: tuple[int, int] = (guardian[0], guardian[1])
+            self.adaptor: str = record["adaptor"]
+            self.endpoint = system.Endpoint(record["address"], os.path.dirname(self.path))
+            self._key = bytes.fromhex(record.get("key", ""))
+            #: How the daemon ended, and how many bytes of output that nobody has seen follow; None while it lives.
+            self.ended: dict[str, Any] | None = plain_json.loads(lines[1].decode("utf-8")) if len(lines) > 2 else None
+            self._end_begin = len(lines[0]) + 1
+            self._output_begin = sum(len(line) + 1 for line in lines[:2])
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            raise InputError("connection file %s: is truncated or no connection file" % self.path) from None
+
+    @property
+    def alive(self) -> bool:
+        """Whether anything of the daemon still lives."""
+        if system.is_locked(self._descriptor):
+            return True
+        self._read()
+        return False
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the daemon has noted how it ended, whatever of it still lives."""
+        self._read()
+        return self.ended is not None
+
+    def claim(self) -> bool:
+        """Whether the daemon is dead and nobody else has claimed what it has left."""
+        return system.lock(self._descriptor) and self._still_has_its_name()
+
+    def _still_has_its_name(self) -> bool:
+        try:
+            return os.path.samestat(os.lstat(self.path), os.fstat(self._descriptor))
+        except FileNotFoundError:
+            return False
+
+    @property
+    def _is_here(self) -> bool:
+        return self.host == _socket.gethostname()
+
+    def kill(self) -> bool:
+        """Kill the keeper, if the file still means it; the guardian then ends the rest. False if it does not."""
+        if not self._is_here:
+            return False
+        system.wake(*self._guardian)  # one that was stopped would end nothing
+        return system.kill(self.pid, self.started)
+
+    def left(self) -> list[int]:
+        """The pids of what is still below the guardian."""
+        pid, started = self._guardian
+        return system.descendants(pid) if self._is_here and 0 < started == system.start_time(pid) else []
+
+    def wait(self, timeout: float) -> bool:
+        """Block until all of the daemon is dead, and claim what it has left; False after ``timeout`` seconds."""
+        if not system.wait_for_lock(self._descriptor, timeout):
+            return False
+        self._read()
+        return True
+
+    def connect(self) -> _socket.socket:
+        """A connection to the living daemon. Raises :class:`NoDaemonError` or :class:`InputError`."""
+        if not self.alive:
+            raise NoDaemonError(self.obituary)
+        if not self._is_here:
+            raise NoDaemonError("connection file %s: its daemon runs on the host %s" % (self.path, self.host))
+        try:
+            connection = self.endpoint.connect()
+        except OSError as error:
+            raise NoDaemonError(
+                "connection file %s: its daemon cannot be reached: %s" % (self.path, error.strerror)
+            ) from None
+        if not system.peer_is_me(connection):
+            connection.close()
+            raise InputError("connection file %s: %s belongs to another user" % (self.path, self.endpoint))
+        if system.KEYED:
+            self._prove(connection)
+        return connection
+
+    def _prove(self, connection: _socket.socket) -> None:
+        """Prove to the daemon that the file's key is known here, and have it prove the same."""
+        claimant = Claimant(self._key)
+        decoder = Decoder(STRANGER_LIMIT)
+        answers: list[Message] = []
+        try:
+            connection.settimeout(STRANGER_SECONDS)
+            connection.sendall(encode(claimant.first()))
+            while not answers:
+                data = connection.recv(STRANGER_LIMIT)
+                if not data:
+                    raise WireError("the daemon has closed the connection")
+                answers += [message for message, _ in decoder.feed(data)]
+            connection.sendall(encode(claimant.answer(answers[0])))
+        except WireError as error:
+            connection.close()
+            raise InputError("connection file %s: who listens at %s: %s" % (self.path, self.endpoint, error)) from None
+        except OSError as error:
+            connection.close()
+            raise NoDaemonError("connection file %s: its daemon does not answer: %s" % (self.path, error)) from None
+
+    @property
+    def obituary(self) -> str:
+        """One line on how the daemon ended."""
+        how = self.ended["how"] if self.ended else "it was killed" + (self._danger and ": " + self._danger)
+        return "connection file %s: its daemon is no longer alive: %s" % (self.path, how)
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether a command or a signal has stopped it."""
+        return bool(self.ended and self.ended["how"].startswith("it was stopped"))
+
+    @property
+    def stop_code(self) -> int:
+        """The exit code of the stop that has ended the daemon; 0 if it ended otherwise."""
+        return int(self.ended["code"]) if self.ended else 0
+
+    def show_last_words(self, show: Callable[[bytes], object]) -> bool:
+        """Hand what the daemon wrote last and nobody has seen to ``show``, once: then it is taken out of the file.
+
+        If ``show`` returns False, so does this, and all stays there. The caller has claimed the file.
+        """
+        self._read()  # somebody may have shown it since
+        if not self.ended:
+            return True
+        lost = self.ended.get("lost")  # not in the records of the version before
+        if lost:
+            show(b"WARNING: %d bytes of output are lost: the disk did not take them\n" % lost)
+        offset = self._output_begin
+        data = system.read_at(self._descriptor, RECORD_LIMIT, offset)
+        while data:
+            if show(data) is False:
+                return False
+            offset += len(data)
+            data = system.read_at(self._descriptor, RECORD_LIMIT, offset)
+        os.ftruncate(self._descriptor, self._output_begin)
+        if lost:
+            record = line_of({**self.ended, "lost": 0})
+            system.write_at(self._descriptor, record, self._end_begin)  # it is shorter than what it replaces
+            os.ftruncate(self._descriptor, self._end_begin + len(record))
+        return True
+
+    def remove(self) -> None:
+        """Remove what a dead daemon left, once claimed: the file and, if it was killed, its socket."""
+        if not self._still_has_its_name():
+            return  # somebody has been faster, and there may be a new daemon by that name
+        self.endpoint.remove()
+        try:
+            os.unlink(self.path)
+        except OSError as error:
+            raise InputError("connection file %s: cannot be removed: %s" % (self.path, error.strerror)) from None
+        self.close()  # Windows keeps its name until then
+        remove_private_folder(self._private_folder)
+        if self._made_for_it:
+            try:
+                os.rmdir(os.path.dirname(self.path))
+            except OSError:
+                return  # somebody has put something there
+
+    def close(self) -> None:
+        """Let go of the file; once is enough."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def clear_for_start(path: str, show: Callable[[bytes], object]) -> str | None:
+    """Make room for a new daemon's connection file at ``path``; what was replaced, in words, or None.
+
+    What a dead daemon wrote last goes to ``show``. Raises :class:`InputError` if a living daemon's file, or something
+    else, stands there.
+    """
+    remove_drafts(path)
+    try:
+        old = ConnectionFile(path)
+    except NoDaemonError:
+        return None
+    try:
+        if not old.claim():
+            what = "a daemon is already running (pid %d)" % old.pid
+            if old.is_ending:
+                what = "its daemon is ending, or another command is showing what it wrote last"
+            raise InputError("connection file %s: %s" % (path, what))
+        if not old.show_last_words(show):
+            raise InputError("connection file %s: what its dead daemon wrote last cannot be shown" % path)
+        old.remove()
+    finally:
+        old.close()
+    return "replaced the file of a dead daemon: " + old.obituary
+
+
+def remove_drafts(path: str) -> None:
+    """Remove what starts have left beside ``path`` that were killed before they had a daemon."""
+    for draft in _drafts(path):
+        _remove_draft(draft, system.lock)
+
+
+def await_drafts(path: str, patience: float) -> None:
+    """The same, but wait for starts that are under way, until they have a daemon or are dead; so long at most."""
+    end = time.monotonic() + patience
+
+    def lock(draft: str, descriptor: int) -> bool:
+        while os.path.exists(draft) and time.monotonic() < end:
+            if system.wait_for_lock(descriptor, _LOOK_SECONDS):  # no event tells that a file has got its name
+                return True
+        return False
+
+    for draft in _drafts(path):
+        _remove_draft(draft, partial(lock, draft))
+
+
+def _drafts(path: str) -> list[str]:
+    folder, name = os.path.split(path)
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    drafts = (draft for draft in names if draft.startswith(name + ".") and draft[len(name) + 1 :].isdigit())
+    return [os.path.join(folder, draft) for draft in drafts]
+
+
+def remove_own_draft(path: str, patience: float) -> None:
+    """Remove what this process's own start has left, when its last process is dead, within so many seconds."""
+    _remove_draft(draft_of(path), partial(system.wait_for_lock, timeout=patience))
+
+
+def _remove_draft(draft: str, lock: Callable[[int], bool]) -> None:
+    try:
+        descriptor = system.open_private(draft)
+    except OSError:
+        return
+    try:
+        begin = system.read_at(descriptor, len(_BEGIN), 0)
+        if begin in (b"", _BEGIN) and lock(descriptor):  # else it is somebody's frame 1, which only has such a name
+            for path in (draft + ".sock", draft):
+                if os.path.lexists(path):
+                    os.unlink(path)
+    except OSError:
+        return  # somebody has put something there
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,236 @@
+"""Frames and handshake: what the processes of a session say to one another, as bytes. No I/O.
+
+A frame is two 4-byte big-endian lengths, a JSON object (UTF-8) of the first, and a raw body of the second. Only output
+has a body. The first frame of either end is its hello; unknown fields are ignored, unknown requests answered with an
+error.
+
+What fronts and keeper say (a front's first frame is its hello, its second one request):
+
+    front   {"do": "start"} {"do": "run", "data": {}, "from": "--run-data"} {"do": "stop", "within": s}
+            {"do": "cancel", "within": s} {"do": "status"}, then while its task runs {"cancel": seconds or null} and
+            {"ack": offset}
+    keeper  {"ready": path or null, "contained": bool} to the front that started it, {"canceled": bool} to a cancel,
+            {"output": offset of the body's end} with a body, {"note": text}, {"error": text, "code": exit code},
+            {"status": {}}, and as the last of a task {"result": {"outcome": done | failed | canceled, "message": text,
+            "code": exit code}}, with "gone": true if the adaptor is dead
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+
+from .. import plain_json
+from ..errors import InputError, WireError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, Dict, Tuple
+
+    Message = Dict[str, Any]
+    Frame = Tuple[Message, bytes]
+
+
+VERSION = 1
+#: The largest frame, in bytes; and the largest before the peer is known, which has no body.
+FRAME_LIMIT = 64 * 1024 * 1024
+STRANGER_LIMIT = 4096
+#: The most output that a front may have unacknowledged, in bytes.
+WINDOW_BYTES = 256 * 1024
+#: How much of the output that nobody has read is kept in memory, and in all, in bytes; if more comes, the oldest goes.
+OUTPUT_MEMORY_BYTES = 8 * 1024 * 1024
+OUTPUT_LIMIT_BYTES = 1024 * 1024 * 1024
+#: How long, in seconds, a peer may take to make itself known.
+STRANGER_SECONDS = 5.0
+
+#: The end of a path that a hello has room for, as JSON.
+_PACKAGE_BYTES = 2048
+
+_HEAD = struct.Struct(">II")
+
+
+def encode(message: Message, body: bytes = b"") -> bytes:
+    """One frame. Raises :class:`InputError` if it would be larger, or nested deeper, than the wire allows."""
+    try:
+        text = plain_json.dumps(message).encode("ascii")
+    except RecursionError:
+        raise InputError("data are nested too deeply") from None
+    if len(text) + len(body) > FRAME_LIMIT:
+        raise InputError("data of %d bytes are over the limit of %d bytes" % (len(text) + len(body), FRAME_LIMIT))
+    return _HEAD.pack(len(text), len(body)) + text + body
+
+
+class Decoder:
+    """Bytes in, frames out, however the bytes were cut."""
+
+    def __init__(self, limit: int = FRAME_LIMIT) -> None:
+        #: Raise it to :data:`FRAME_LIMIT` when the peer is known.
+        self.limit = limit
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """The frames that ``data`` completes, each judged when it is asked for, so that one may raise :attr:`limit`.
+
+        Raises :class:`WireError`, after which the stream has no meaning.
+        """
+        self._buffer += data
+        while len(self._buffer) >= _HEAD.size:
+            text_size, body_size = _HEAD.unpack_from(self._buffer)
+            if text_size + body_size > self.limit or (body_size and self.limit == STRANGER_LIMIT):
+                raise WireError("a frame of %d bytes is over the limit of %d" % (text_size + body_size, self.limit))
+            end = _HEAD.size + text_size + body_size
+            if len(self._buffer) < end:
+                return
+            text = bytes(self._buffer[_HEAD.size : _HEAD.size + text_size])
+            body = bytes(self._buffer[_HEAD.size + text_size : end])
+            del self._buffer[:end]
+            yield _message(text), body
+
+
+def _message(text: bytes) -> Message:
+    try:
+        message = plain_json.loads(text.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise WireError("a frame is not JSON: %s" % error) from None
+    if not isinstance(message, dict):
+        raise WireError("a frame is %s, not an object" % type(message).__name__)
+    return message
+
+
+def hello(package: str) -> Message:
+    """The first message of either end: the wire's version, and the folder of the package that speaks it."""
+    while len(plain_json.dumps(package)) > _PACKAGE_BYTES:
+        package = package[len(package) // 2 :]
+    return {"hello": VERSION, "package": package}
+
+
+def check_hello(message: Message, package: str) -> None:
+    """Raise :class:`WireError` unless ``message`` is the hello of a version that works together with this one."""
+    version = message.get("hello")
+    if not isinstance(version, int):
+        raise WireError("the peer did not say hello")
+    if abs(version - VERSION) > 1:
+        raise WireError(
+            "wire version %d of %s and wire version %d of %s do not work together"
+            % (VERSION, package, version, str(message.get("package"))[:1024])
+        )
+
+
+def encode_marker(token: str, result: Message, limit: int) -> bytes:
+    """The end of a task, for the worker's output: a NUL, the secret ``token``, the result as JSON, a line break.
+
+    At most ``limit`` bytes, so that one write puts it down unmixed; a message that is too long for that is cut.
+    """
+    while True:
+        marker = b"\0%s%s\n" % (token.encode("ascii"), plain_json.dumps(result).encode("ascii"))
+        if len(marker) <= limit:
+            return marker
+        result = {**result, "message": result["message"][: len(result["message"]) * 3 // 4]}
+
+
+class MarkerFilter:
+    """The worker's output in, output and results out, however the bytes were cut."""
+
+    def __init__(self, token: str) -> None:
+        self._mark = b"\0" + token.encode("ascii")
+        self._held = b""
+
+    def feed(self, data: bytes) -> list[bytes | Message]:
+        """What ``data`` adds: bytes that are output, and a dict for each result, in the order of the stream."""
+        data = self._held + data
+        found: list[bytes | Message] = []
+        begin = data.find(self._mark)
+        while begin >= 0:
+            end = data.find(b"\n", begin)
+            if end < 0:
+                break
+            found += [data[:begin], plain_json.loads(data[begin + len(self._mark) : end].decode("ascii"))]
+            data = data[end + 1 :]
+            begin = data.find(self._mark)
+        if begin < 0:
+            begin = data.rfind(b"\0", max(0, len(data) - len(self._mark)))
+            if begin < 0 or not self._mark.startswith(data[begin:]):
+                begin = len(data)
+        self._held = data[begin:]
+        found.append(data[:begin])
+        return found
+
+    def rest(self) -> bytes:
+        """What was held back because it might have become a marker; the stream has ended."""
+        held, self._held = self._held, b""
+        return held
+
+
+# How two ends that share a key prove that to each other without saying it, where the kernel does not tell who is who.
+#
+# Each says a nonce, and proves itself by a keyed hash of its role and both nonces: a proof that was overheard, or comes
+# back to where it was made, fits nowhere else. The one that connects hears the proof before it says its own. No I/O.
+
+KEY_BYTES = 32
+_NONCE_BYTES = 32
+
+
+class Claimant:
+    """The end that connects."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._nonce = os.urandom(_NONCE_BYTES)
+
+    def first(self) -> Message:
+        """What to say first."""
+        return {"nonce": _text(self._nonce)}
+
+    def answer(self, message: Message) -> Message:
+        """What to say to the first answer. Raises :class:`WireError` if the other end does not know the key."""
+        nonces = self._nonce + _bytes(message, "nonce", _NONCE_BYTES)
+        _check(message, self._key, b"server", nonces)
+        return {"proof": _text(_proof(self._key, b"client", nonces))}
+
+
+class Doorkeeper:
+    """The end that listens, for one connection."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._nonces = b""
+        #: The other end has proved that it knows the key.
+        self.satisfied = False
+
+    def hear(self, message: Message) -> Message | None:
+        """What to say to a message, if anything. Raises :class:`WireError` if it does not belong here."""
+        if self._nonces:
+            _check(message, self._key, b"client", self._nonces)
+            self.satisfied = True
+            return None
+        own = os.urandom(_NONCE_BYTES)
+        self._nonces = _bytes(message, "nonce", _NONCE_BYTES) + own
+        return {"nonce": _text(own), "proof": _text(_proof(self._key, b"server", self._nonces))}
+
+
+def _proof(key: bytes, role: bytes, nonces: bytes) -> bytes:
+    import hmac  # which costs, and is not needed where the kernel tells who is who
+
+    return hmac.new(key, role + nonces, "sha256").digest()
+
+
+def _check(message: Message, key: bytes, role: bytes, nonces: bytes) -> None:
+    import hmac
+
+    if not hmac.compare_digest(_bytes(message, "proof", 32), _proof(key, role, nonces)):
+        raise WireError("the peer does not know the key of the connection file")
+
+
+def _text(data: bytes) -> str:
+    return data.hex()
+
+
+def _bytes(message: Message, name: str, size: int) -> bytes:
+    try:
+        data = bytes.fromhex(message[name])
+    except (LookupError, TypeError, ValueError):
+        data = b""
+    if len(data) != size:
+        raise WireError("the peer did not prove that it knows the key of the connection file")
+    return data
