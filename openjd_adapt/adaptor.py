@@ -172,7 +172,7 @@ class BaseAdaptor(ABC):
         path_mapping_data: dict[str, Any] | None = None,
     ) -> None:
         from . import task
-        from .output import Meter
+        from .output import ProgressThrottle
         from .paths import rules_from_document
         from .task import Task
 
@@ -183,7 +183,7 @@ class BaseAdaptor(ABC):
         self._config: Configuration | None = None
         self._path_mapping_rules = rules_from_document(path_mapping_data or {})
         self._task = Task()
-        self._meter = Meter(task.is_running)
+        self._throttle = ProgressThrottle(task.is_running)
 
     # What the lifecycle calls; an adaptor overrides the on_ hooks instead.
 
@@ -281,7 +281,7 @@ class BaseAdaptor(ABC):
         import logging
 
         from . import output, session
-        from .output import Meter
+        from .output import ProgressThrottle
 
         logger = logging.getLogger(__name__)
         if progress is None and status_message is None:
@@ -289,7 +289,7 @@ class BaseAdaptor(ABC):
         if progress is not None:
             line = session.progress(progress)
             if line:
-                Meter.waiting = None
+                ProgressThrottle.waiting = None
                 output.say(line)
             else:
                 logger.warning("Progress %r is no number from 0 to 100; it is not reported", progress)
@@ -303,11 +303,11 @@ class BaseAdaptor(ABC):
 
         ``percent`` is of the part of the task that :meth:`progress_span` has begun, or of all of it.
         """
-        self._meter.report(percent)
+        self._throttle.report(percent)
 
     def progress_span(self, begin: float, end: float) -> ContextManager[None]:
         """Within this block, 0 to 100 percent of progress stand for ``begin`` to ``end`` percent of the task."""
-        return self._meter.within(begin, end)
+        return self._throttle.within(begin, end)
 
     @property
     def line_handler(self) -> RegexHandler | None:

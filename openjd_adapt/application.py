@@ -54,7 +54,7 @@ class TimedOut(AdaptError):
     """What was waited for has not come in time."""
 
 
-class Patience:
+class Timeouts:
     """The waits for one application, on whatever thread."""
 
     def __init__(
@@ -151,19 +151,19 @@ class _Line:
 class Prompt:
     """The standard input of one application, and the watch for answers."""
 
-    def __init__(self, name: str, process: LoggingSubprocess, handler: RegexHandler, patience: Patience) -> None:
+    def __init__(self, name: str, process: LoggingSubprocess, handler: RegexHandler, timeouts: Timeouts) -> None:
         """``name`` is the application's, for messages; ``handler`` looks at the lines of its output."""
         self._name = name
         self._process = process
         self._handler = handler
-        self._patience = patience
+        self._timeouts = timeouts
         #: One line is under way at a time.
         self._turn = threading.Lock()
         #: The line that it was asked and has not answered, whether somebody waits for that or has given it up.
         self._unanswered: list[str] = []
 
     def write_line(self, text: str, timeout: float | None = None) -> None:
-        """Write a line and wait until it is taken; raises as :meth:`Patience.wait`."""
+        """Write a line and wait until it is taken; raises as :meth:`Timeouts.wait`."""
         self._take_turn(timeout)
         self._write_in_turn(text, timeout)
 
@@ -172,16 +172,16 @@ class Prompt:
         if stdin is None or stdin.closed:
             raise AdaptError("%s has no standard input; set stdin = True" % self._name)
         while not self._turn.acquire(blocking=False):
-            self._patience.wait(lambda: not self._turn.locked(), timeout, "it to read the line before")
+            self._timeouts.wait(lambda: not self._turn.locked(), timeout, "it to read the line before")
 
     def _write_in_turn(self, text: str, timeout: float | None) -> None:
         line = _Line()
         arguments = line, text.encode("utf-8") + b"\n"
         threading.Thread(target=self._write, args=arguments, name="a line to " + self._name, daemon=True).start()
-        self._patience.wait(lambda: line.taken, timeout, "it to read a line")
+        self._timeouts.wait(lambda: line.taken, timeout, "it to read a line")
         if line.broken:
             self._process.wait_quietly(EXIT_SECONDS)
-            raise self._patience.exited("a line was written to it", "standard input")
+            raise self._timeouts.exited("a line was written to it", "standard input")
 
     def _write(self, line: _Line, data: bytes) -> None:
         """On a thread, as an application that does not read blocks it for as long as it likes; nothing waits for it."""
@@ -197,16 +197,16 @@ class Prompt:
             line.broken = True
         line.taken = True
         self._turn.release()
-        self._patience.wake()
+        self._timeouts.wake()
 
     def ask(self, text: str, pattern: str, timeout: float | None) -> re.Match[str]:
-        """Write a line and wait for one in which ``pattern`` is found; raises as :meth:`Patience.wait`.
+        """Write a line and wait for one in which ``pattern`` is found; raises as :meth:`Timeouts.wait`.
 
         An answer that comes later, after a cancel or a timeout, is dropped, and until then nothing else is asked, as it
         would be taken for the next one's.
         """
         late = "the late answer to %r" % " ".join(self._unanswered)
-        self._patience.wait(lambda: not self._unanswered, timeout, late)
+        self._timeouts.wait(lambda: not self._unanswered, timeout, late)
         found: list[re.Match[str]] = []
         given_up = threading.Event()
 
@@ -216,7 +216,7 @@ class Prompt:
                 self._expect_no_more(expected)
                 if given_up.is_set():
                     _logger.info("%s has answered %r, which nobody waits for any more", self._name, text)
-                self._patience.wake()
+                self._timeouts.wake()
 
         expected = RegexCallback([re.compile(pattern)], notice)
         self._take_turn(timeout)
@@ -224,7 +224,7 @@ class Prompt:
         self._unanswered.append(text)
         try:
             self._write_in_turn(text, timeout)
-            self._patience.wait(lambda: bool(found), timeout, "a line with %r" % pattern)
+            self._timeouts.wait(lambda: bool(found), timeout, "a line with %r" % pattern)
         except (Canceled, TimedOut):
             given_up.set()
             raise
@@ -335,8 +335,8 @@ class Application:
         if not stdin and self.process.stdin:
             self.process.stdin.close()
         wait = task.Task.wait_for if reports_take_long else self._server.listen
-        self._patience = Patience(self.name, self.process, wait, no_output_timeout)
-        self._prompt = Prompt(self.name, self.process, handler, self._patience)
+        self._timeouts = Timeouts(self.name, self.process, wait, no_output_timeout)
+        self._prompt = Prompt(self.name, self.process, handler, self._timeouts)
         threading.Thread(target=self._server.serve_forever, name="application server", daemon=True).start()
 
     @property
@@ -346,7 +346,7 @@ class Application:
 
     def limit_phase(self, limit: tuple[float, str] | None) -> None:
         """Until when, on the clock of :func:`time.monotonic`, the phase that begins may wait, and that in words."""
-        self._patience.phase_limit = limit
+        self._timeouts.phase_limit = limit
 
     def call(self, name: str, timeout: float | None = None, **args: Any) -> Any:
         """Call a function of the application and return its result; arguments and result are JSON values.
@@ -361,7 +361,7 @@ class Application:
         self._owed.add(number)
         try:
             self._enqueue(action)
-            self._patience.wait(lambda: number in self._answers, timeout, "the answer to %s" % name)
+            self._timeouts.wait(lambda: number in self._answers, timeout, "the answer to %s" % name)
             answer = self._answers[number]
             self.process.settle()  # what the application printed before it answered comes before what follows
             task.current().check()
@@ -384,7 +384,7 @@ class Application:
 
     def wait_until_connected(self, timeout: float | None = None) -> None:
         """Wait until the application's client has connected; raises as :meth:`call`."""
-        self._patience.wait(lambda: self._patience.connected, timeout, "its client to connect")
+        self._timeouts.wait(lambda: self._timeouts.connected, timeout, "its client to connect")
         _logger.info("%s is connected: %s", self.name, self._about)
 
     def write_line(self, text: str) -> None:
@@ -408,7 +408,7 @@ class Application:
 
     def _ask_to_end(self) -> bool:
         asked = self._prompt.close()
-        if self._patience.connected and not self._patience.gone and self._owed <= self._waiting:
+        if self._timeouts.connected and not self._timeouts.gone and self._owed <= self._waiting:
             self._server.close_application()
             asked = True
         return asked
@@ -426,7 +426,7 @@ class Application:
 
     def _hear(self, message: Message) -> None:
         """What the application says; what an author's methods raise fails the task, whatever thread listens."""
-        self._patience.reporting = threading.get_ident()
+        self._timeouts.reporting = threading.get_ident()
         try:
             self._take(message)
         except RecursionError:
@@ -434,13 +434,13 @@ class Application:
         except BaseException as failure:  # a cancel, too, must not end who listens
             task.fail(failure)
         finally:
-            self._patience.reporting = None
-        self._patience.wake()
+            self._timeouts.reporting = None
+        self._timeouts.wake()
 
     def _take(self, message: Message) -> None:
         if "about" in message:
             self._about = one_line(message["about"]) or "a client that does not say what it is"
-            self._patience.connected = True
+            self._timeouts.connected = True
         elif "answer" in message:
             self._take_answer(message)
         elif "progress" in message:
@@ -463,8 +463,8 @@ class Application:
             self._answers.pop(call, None)  # it was given up, or is just being so
 
     def _lose(self) -> None:
-        self._patience.gone = True
-        self._patience.wake()
+        self._timeouts.gone = True
+        self._timeouts.wake()
 
 
 def _sealed(name: str, args: dict[str, Any], number: int | None) -> Action:

@@ -26,7 +26,7 @@ from . import plain_json, system
 from .errors import AdaptError, InputError, WireError, describe
 from .paths import PathMappingRule, map_path
 from .system.interpreter import PACKAGE
-from .transport.connection_file import ConnectionFile
+from .transport.connection_file import ConnectionFileReader
 from .transport.loop import RECEIVE_BYTES
 from .transport.wire import Decoder, check_hello, encode, hello
 
@@ -119,7 +119,7 @@ class Client:
         path = server_path or os.environ.get(SERVER_VARIABLE)
         if not path:
             raise InputError("no adaptor: %s is not set; was this application started by one?" % SERVER_VARIABLE)
-        file = ConnectionFile(path)
+        file = ConnectionFileReader(path)
         self._connection = file.connect()
         self._connection.settimeout(None)  # whatever the application has made the default
         file.close()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .adaptor import BaseAdaptor
     from .app import App
-    from .daemon.launch_spec import Plan
+    from .daemon.launch_spec import LaunchSpec
     from .transport.wire import Message
 
     Options = dict[str, Any]
@@ -121,14 +121,14 @@ def _task(options: Options) -> Message:
 # Commands
 
 
-def _plan(app: App, options: Options, place: str | None = None) -> Plan:
+def _launch_spec(app: App, options: Options, place: str | None = None) -> LaunchSpec:
     """What the keeper is to do; all that the options hold is checked here, before anything is started.
 
     ``place`` is a folder for the private one where there is no other.
     """
     from . import session
     from .config import for_runtime
-    from .daemon.launch_spec import Plan
+    from .daemon.launch_spec import LaunchSpec
     from .paths import rules_from_document
     from .transport import connection_file
 
@@ -148,10 +148,10 @@ def _plan(app: App, options: Options, place: str | None = None) -> Plan:
         "log_level": runtime["log_level"],
         "token": os.urandom(16).hex(),
     }
-    plan = Plan(app.name, [*app.command(), WORKER], init, folder)
-    plan.keeper_argv = [*app.command(), KEEPER]
-    plan.memory_bytes, plan.limit_bytes = runtime["output_memory_bytes"], runtime["output_limit_bytes"]
-    return plan
+    spec = LaunchSpec(app.name, [*app.command(), WORKER], init, folder)
+    spec.keeper_argv = [*app.command(), KEEPER]
+    spec.memory_bytes, spec.limit_bytes = runtime["output_memory_bytes"], runtime["output_limit_bytes"]
+    return spec
 
 
 def _run(app: App, options: Options) -> int:
@@ -159,11 +159,11 @@ def _run(app: App, options: Options) -> int:
     from .daemon import frontend
     from .transport.wire import FRAME_LIMIT
 
-    plan, task = _plan(app, options), _task(options)
-    known = {**plan.init, "run_data": task["data"], "run_data_from": task["from"]}
+    spec, task = _launch_spec(app, options), _task(options)
+    known = {**spec.init, "run_data": task["data"], "run_data_from": task["from"]}
     if len(plain_json.dumps(known)) < FRAME_LIMIT - _KEEPERS_BYTES:  # what is more is checked when its task begins
-        plan.init = known
-    return frontend.run(plan, task)
+        spec.init = known
+    return frontend.run(spec, task)
 
 
 def _daemon_start(app: App, options: Options) -> int:
@@ -178,8 +178,8 @@ def _daemon_start(app: App, options: Options) -> int:
         path = _full(path)
     elif folder:
         path = _full(os.path.join(folder, "openjd_adapt-%s-%d.json" % (app.name, os.getpid())))
-    plan = _plan(app, options, path and os.path.dirname(path))
-    plan.idle_seconds = _timeout(options, None, "--idle-timeout")
+    spec = _launch_spec(app, options, path and os.path.dirname(path))
+    spec.idle_seconds = _timeout(options, None, "--idle-timeout")
     private = not path
     if not path:
         try:
@@ -189,8 +189,8 @@ def _daemon_start(app: App, options: Options) -> int:
             raise InputError("no folder for the connection file: %s" % error) from None
         path = os.path.join(place, "connection.json")
     replaced = connection_file.clear_for_start(path, frontend.show)
-    plan.listen_at = (path, private)
-    return frontend.start(plan, timeout, replaced)
+    spec.listen_at = (path, private)
+    return frontend.start(spec, timeout, replaced)
 
 
 def _daemon_run(app: App, options: Options) -> int:

@@ -100,7 +100,7 @@ class AdaptorRunner:
         except BaseException as raised:
             error = raised
         task.leave()
-        self.adaptor._meter.flush()
+        self.adaptor._throttle.flush()
         ending = current.end(error)
         if isinstance(ending, Canceled):
             ending = Canceled("the %s was canceled" % phase.__name__.lstrip("_"))

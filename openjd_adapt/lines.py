@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, Iterable
 
     #: One of these texts is in whatever matches.
-    Needles = tuple[str, ...]
+    Literals = tuple[str, ...]
     import re
     from collections.abc import Callable, Iterator, Sequence
 
@@ -44,7 +44,7 @@ _MOST = 16
 _LOOSE = re.VERBOSE | re.LOCALE
 
 
-class Haystack:
+class Prefilter:
     """A block of lines in which patterns are looked for."""
 
     def __init__(self, text: str) -> None:
@@ -54,7 +54,7 @@ class Haystack:
 
     def may_have(self, pattern: re.Pattern[str]) -> bool:
         """Whether ``pattern`` may be found in a line of the block; only a clear no is one."""
-        texts = needles(pattern) if isinstance(pattern, re.Pattern) else ()
+        texts = literals_of(pattern) if isinstance(pattern, re.Pattern) else ()
         if not texts:
             return True
         text = self._text
@@ -62,11 +62,11 @@ class Haystack:
             if not text.isascii():
                 return True
             text = self._folded = self._folded or text.lower()
-        return any(needle in text for needle in texts)
+        return any(literal in text for literal in texts)
 
 
 @functools.lru_cache(maxsize=1024)
-def needles(pattern: re.Pattern[str]) -> Needles:
+def literals_of(pattern: re.Pattern[str]) -> Literals:
     """Texts of which a line that ``pattern`` is found in has at least one; none where that cannot be told.
 
     Of a pattern that ignores case they are in ASCII and lower case.
@@ -82,12 +82,12 @@ def needles(pattern: re.Pattern[str]) -> Needles:
     return _best(candidates)
 
 
-def _best(candidates: Iterable[Needles]) -> Needles:
+def _best(candidates: Iterable[Literals]) -> Literals:
     """The hardest to find of the candidates: whose shortest text is the longest."""
     return max(candidates, key=lambda texts: min(map(len, texts)), default=())
 
 
-def _of_sequence(items: Iterable[tuple[Any, Any]]) -> Iterator[Needles]:
+def _of_sequence(items: Iterable[tuple[Any, Any]]) -> Iterator[Literals]:
     """What each part of a sequence cannot match without. Literals beside each other are one text."""
     run = ""
     for name, value in items:
@@ -114,7 +114,7 @@ def _of_sequence(items: Iterable[tuple[Any, Any]]) -> Iterator[Needles]:
         yield (run,)
 
 
-def _of_branches(branches: Iterable[Any]) -> Iterator[Needles]:
+def _of_branches(branches: Iterable[Any]) -> Iterator[Literals]:
     """What one of several branches needs, if each needs something."""
     found = [_best(_of_sequence(branch)) for branch in branches]
     texts = tuple(text for branch in found for text in branch)
@@ -177,7 +177,7 @@ class RegexHandler(logging.Handler):
         own = (RegexHandler.emit, RegexHandler.hides, RegexHandler.matches)
         return (kind.emit, kind.hides, kind.matches) == own
 
-    def awake(self, block: Haystack) -> list[RegexCallback]:
+    def awake(self, block: Prefilter) -> list[RegexCallback]:
         """The callbacks that a line of ``block`` may call."""
         return [
             entry
@@ -318,11 +318,11 @@ class LineForwarder:
     def _watching(self, block: bytes) -> list[tuple[logging.Handler, Sequence[RegexCallback] | None]]:
         """The handlers that may do something with a line of ``block``; of those that only call back, the callbacks."""
         watching: list[tuple[logging.Handler, Sequence[RegexCallback] | None]] = []
-        haystack: Haystack | None = None
+        prefilter: Prefilter | None = None
         for handler in self._handlers:
             if isinstance(handler, RegexHandler) and handler.only_calls_back:
-                haystack = haystack or Haystack(block.decode("utf-8", "backslashreplace"))
-                callbacks = handler.awake(haystack)
+                prefilter = prefilter or Prefilter(block.decode("utf-8", "backslashreplace"))
+                callbacks = handler.awake(prefilter)
                 if callbacks:
                     watching.append((handler, callbacks))
             else:

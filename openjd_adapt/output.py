@@ -241,7 +241,7 @@ _CONSOLES = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
 REPORT_SECONDS = 0.1
 
 
-class Meter:
+class ProgressThrottle:
     """Reports progress not too often, scaled to a part of the task, and never loses the last value."""
 
     #: What waits, if anything does; of all meters, for a process has one scheduler to report to.
@@ -266,7 +266,7 @@ class Meter:
         if line is None or percent != percent:
             return
         with self._lock:
-            Meter.waiting = line
+            ProgressThrottle.waiting = line
             if self._ticker and self._ticker.is_alive():  # not in a child that was forked from here
                 return
             if self._clock() - self._last >= REPORT_SECONDS:
@@ -278,14 +278,14 @@ class Meter:
     def _tick(self) -> None:
         while not self._over.wait(REPORT_SECONDS):
             with self._lock:
-                if self._over.is_set() or not Meter.waiting:
+                if self._over.is_set() or not ProgressThrottle.waiting:
                     self._ticker = None
                     return
                 self._say()
 
     def _say(self) -> None:
         """Called with the lock held."""
-        line, Meter.waiting = Meter.waiting, None
+        line, ProgressThrottle.waiting = ProgressThrottle.waiting, None
         if line:
             self._last = self._clock()
             say(line)

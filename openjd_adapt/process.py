@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
-    class Victim(Protocol):
+    class Target(Protocol):
         """What is to be ended. Each asking tells whether it could be done."""
 
         @property
@@ -34,30 +34,30 @@ if TYPE_CHECKING:
     from .lines import RegexHandler
 
 
-# The stop ladder: how a process and all below it are ended, rung by rung, by a deadline that only comes closer.
+# The stop escalation: how a process and all below it are ended, step by step, by a deadline that only comes closer.
 
 #: How long, in seconds, a process may take to end after it was asked, unless told otherwise.
 GRACE_SECONDS = 60.0
 
-#: The rungs, each with the part of the whole time that is over when the next one is climbed.
-RUNGS: tuple[tuple[Callable[[Victim], bool], float], ...] = (
-    (lambda victim: victim.ask_over_channel(), 0.5),
-    (lambda victim: victim.ask_by_signal(), 1.0),
+#: The steps, each with the part of the whole time that is over when the next one is climbed.
+STEPS: tuple[tuple[Callable[[Target], bool], float], ...] = (
+    (lambda target: target.ask_over_channel(), 0.5),
+    (lambda target: target.ask_by_signal(), 1.0),
 )
 #: What is left of a cancel's time for the adaptor's own cleanup: a tenth, but not less than this many seconds.
 LEAST_RESERVE_SECONDS = 0.5
 
 
-def climb(
-    victim: Victim,
+def escalate(
+    target: Target,
     grace: float,
     remaining: Callable[[], float | None],
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Ask, wait, and kill in the end what is left of ``victim`` and of all below it.
+    """Ask, wait, and kill in the end what is left of ``target`` and of all below it.
 
     ``grace``: seconds that the asking may take. ``remaining``: seconds until the deadline of a cancel, None without
-    one; it is asked throughout, as a further cancel may shorten it while the ladder waits.
+    one; it is asked throughout, as a further cancel may shorten it while the escalation waits.
     """
     begin = clock()
 
@@ -68,10 +68,10 @@ def climb(
         deadline = clock() + left
         return min(begin + grace, deadline - max(LEAST_RESERVE_SECONDS, (deadline - begin) / 10))
 
-    for ask, part in RUNGS:
-        if victim.is_running and top() > clock() and ask(victim):
-            victim.wait_until(lambda part=part: begin + part * (top() - begin))  # type: ignore[misc]
-    victim.kill()
+    for ask, part in STEPS:
+        if target.is_running and top() > clock() and ask(target):
+            target.wait_until(lambda part=part: begin + part * (top() - begin))  # type: ignore[misc]
+    target.kill()
 
 
 # Passes one stream of a process on, line by line, on a thread of its own: ``StreamLogger``.
@@ -374,7 +374,7 @@ class LoggingSubprocess:
         """
         if self._reaped:
             return
-        climb(_Victim(self, self._logger), grace_time_s, task.current().remaining)
+        escalate(_Victim(self, self._logger), grace_time_s, task.current().remaining)
         if not self._end.wait(DEATH_SECONDS):
             raise AdaptError("process %d (%s) does not die, not even of SIGKILL; it is left" % (self.pid, self.args[0]))
         self._reap()
@@ -401,7 +401,7 @@ class LoggingSubprocess:
 
 
 class _Victim:
-    """A process as the stop ladder sees it."""
+    """A process as the stop escalation sees it."""
 
     def __init__(self, process: LoggingSubprocess, logger: logging.Logger) -> None:
         self._process = process

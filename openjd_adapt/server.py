@@ -20,7 +20,7 @@ from . import system, task
 from .errors import BAD_INPUT, AdaptError, InputError
 from .system.interpreter import PACKAGE
 from .transport import connection_file
-from .transport.loop import Loop, Reception
+from .transport.loop import Listener, Loop
 from .transport.wire import FRAME_LIMIT, hello
 
 TYPE_CHECKING = False
@@ -85,7 +85,7 @@ class ActionsQueue:
 QUIET_SECONDS = 0.02
 
 
-class Ear:
+class ReaderHandOff:
     """Has one thread at a time read from the application: one that waits for it, or else the server's.
 
     A thread that reads its own answer needs no other to wake it, which is much of what a call costs. Calls follow one
@@ -237,12 +237,12 @@ class AdaptorServer:
             raise AdaptError(str(error)) from None
         self._loop = Loop()
         # An application is heard whatever it has not taken yet: it gets one action at a time, and may be answering.
-        self._reception = Reception(
+        self._listener = Listener(
             self._loop, self._hear, self._lose, self._greeting, self._address.key, backlog=FRAME_LIMIT
         )
-        self._reception.listen(self._address.listener)
+        self._listener.listen(self._address.listener)
         self._application: Peer | None = None
-        self._ear: Ear | None = None
+        self._hand_off: ReaderHandOff | None = None
         #: The application waits for an action: whoever holds the lock may send it one, and nobody sends anything else.
         self._asked = False
         self._handing = threading.RLock()  # what is told meanwhile may enqueue more
@@ -269,20 +269,20 @@ class AdaptorServer:
         try:
             while not self._stopping:
                 self._loop.turn()
-                self._reception.drop_closed()
-                if self._application and not self._ear:
-                    self._ear = self._new_ear(self._application)
+                self._listener.drop_closed()
+                if self._application and not self._hand_off:
+                    self._hand_off = self._new_ear(self._application)
         finally:
             self._stop_listening()
             self._close()
             self.on_gone()
 
-    def _new_ear(self, application: Peer) -> Ear:
+    def _new_ear(self, application: Peer) -> ReaderHandOff:
         bell, ring = self._listeners_bell, self._ring
-        return Ear(self._loop, application, bell, read=self._read, ring_server=ring, backlog=FRAME_LIMIT)
+        return ReaderHandOff(self._loop, application, bell, read=self._read, ring_server=ring, backlog=FRAME_LIMIT)
 
     def _close(self) -> None:
-        self._reception.close()
+        self._listener.close()
         with self._handing:
             self._remove()
             self._stopped.set()
@@ -309,10 +309,10 @@ class AdaptorServer:
         self._stopped.wait()
 
     def listen(self, waiting: Task, condition: Callable[[], bool], timeout: float | None) -> None:
-        """As :meth:`Ear.listen`; where nobody has connected yet, as :meth:`Task.wait_for`."""
-        ear = self._ear
-        if ear:
-            ear.listen(waiting, condition, timeout)
+        """As :meth:`ReaderHandOff.listen`; where nobody has connected yet, as :meth:`Task.wait_for`."""
+        hand_off = self._hand_off
+        if hand_off:
+            hand_off.listen(waiting, condition, timeout)
         else:
             waiting.wait_for(condition, timeout)
 
@@ -349,8 +349,8 @@ class AdaptorServer:
 
     def _wake(self) -> None:
         self._bell.heard()
-        if self._ear:
-            self._ear.return_later()
+        if self._hand_off:
+            self._hand_off.return_later()
         with self._handing:
             self._hand_over()
 
@@ -395,7 +395,7 @@ class AdaptorServer:
         """Take in what the application says; its end is the server's thread's to notice."""
         peer = self._application
         if peer:
-            self._reception.read(peer)
+            self._listener.read(peer)
             if peer.closed:
                 self._ring()
 
@@ -410,6 +410,6 @@ class AdaptorServer:
 
     def _stop_listening(self) -> None:
         """Not with the lock held, which the thread that listens may be waiting for."""
-        if self._ear:
-            self._ear.close()
-            self._ear = None
+        if self._hand_off:
+            self._hand_off.close()
+            self._hand_off = None

@@ -23,9 +23,9 @@ from openjd_adapt import (
     task,
 )
 from openjd_adapt.client import Client
-from openjd_adapt.output import Meter
+from openjd_adapt.output import ProgressThrottle
 from openjd_adapt.testing import Session
-from openjd_adapt.transport.connection_file import ConnectionFile
+from openjd_adapt.transport.connection_file import ConnectionFileReader
 from openjd_adapt.transport.wire import Decoder, encode, hello
 
 from .conftest import ADAPTORS, HANG_SECONDS, ROOT, read_until, wait_until
@@ -34,7 +34,7 @@ from .conftest import ADAPTORS, HANG_SECONDS, ROOT, read_until, wait_until
 @pytest.fixture(autouse=True)
 def nothing_waits(monkeypatch):
     """No progress that an earlier test of this process has reported is still to be said."""
-    monkeypatch.setattr(Meter, "waiting", None)
+    monkeypatch.setattr(ProgressThrottle, "waiting", None)
 
 
 def test_an_action_survives_its_text():
@@ -199,7 +199,7 @@ def test_an_application_that_lets_an_action_lie_and_then_says_nonsense_ends_no_s
     server = AdaptorServer(ActionsQueue(), RulesOnly())
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    connection = ConnectionFile(server.server_path).connect()
+    connection = ConnectionFileReader(server.server_path).connect()
     connection.sendall(encode(hello("here")) + encode({"about": "a bad one"}) + encode({"next": True}))
     server.actions_queue.enqueue_action(Action("large", {"text": "x" * 5_000_000}))
     connection.recv(64)
@@ -385,8 +385,8 @@ def test_a_span_scales_progress_to_a_part_of_the_task_and_ends_with_its_block(ca
         def on_run(self, run_data):
             with self.progress_span(50, 100):
                 self.report_progress(50)
-            self._meter.flush()
-            self._meter = Meter(task.is_running)
+            self._throttle.flush()
+            self._throttle = ProgressThrottle(task.is_running)
             self.report_progress(50)
 
     runner = AdaptorRunner(adaptor=Any({}))
@@ -397,21 +397,21 @@ def test_a_span_scales_progress_to_a_part_of_the_task_and_ends_with_its_block(ca
 
 def test_progress_is_reported_ten_times_a_second_at_the_most_scaled_and_never_lost(capsys):
     now = [0.0]
-    meter = Meter(task.is_running, lambda: now[0])
+    throttle = ProgressThrottle(task.is_running, lambda: now[0])
     for step in range(100):
         now[0] = step / 100
-        meter.report(step)
-    meter.span = (50, 100)
-    meter.report(100)
-    meter.flush()
-    meter.flush()
+        throttle.report(step)
+    throttle.span = (50, 100)
+    throttle.report(100)
+    throttle.flush()
+    throttle.flush()
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "openjd_progress: 0" and lines[-1] == "openjd_progress: 100"
     assert 10 <= len(lines) <= 12
-    meter.report(float("nan"))
-    meter.span = (0, 50)
+    throttle.report(float("nan"))
+    throttle.span = (0, 50)
     now[0] = 5.0
-    meter.report(50)
+    throttle.report(50)
     assert capsys.readouterr().out == "openjd_progress: 25\n"
 
 
@@ -454,7 +454,7 @@ def test_progress_that_no_value_follows_leaves_no_thread_and_what_comes_later_is
             while ticker is None:  # on a slow machine not even these two come in quick succession
                 self.report_progress(1)
                 self.report_progress(2)
-                ticker = self._meter._ticker
+                ticker = self._throttle._ticker
             ticker.join(HANG_SECONDS)
             assert not ticker.is_alive()
             self.report_progress(3)

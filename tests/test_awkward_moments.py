@@ -223,7 +223,7 @@ def test_forked_children_of_an_adaptor_can_print_while_its_threads_do(farm):
 
 def test_a_reader_of_a_dead_daemons_file_removes_no_new_ones(farm):
     farm.daemon("start")
-    old = connection_file.ConnectionFile(str(farm.file))
+    old = connection_file.ConnectionFileReader(str(farm.file))
     assert farm.daemon("stop").code == 0
     assert farm.daemon("start").code == 0
     assert not old.claim()

@@ -17,7 +17,7 @@ from openjd_adapt import system
 from openjd_adapt.errors import InputError, NoDaemonError
 from openjd_adapt.system import posix
 from openjd_adapt.transport import connection_file
-from openjd_adapt.transport.connection_file import ConnectionFile, bind, note_end
+from openjd_adapt.transport.connection_file import ConnectionFileReader, bind, note_end
 
 from .test_process import alive, all_dead
 
@@ -64,7 +64,7 @@ def read():
     files = []
 
     def open_file(path):
-        files.append(ConnectionFile(str(path)))
+        files.append(ConnectionFileReader(str(path)))
         return files[-1]
 
     yield open_file
@@ -73,18 +73,18 @@ def read():
 
 
 def pieces_of(data):
-    """What :meth:`Delivery.last_words` is for a spool that holds ``data``."""
+    """What :meth:`Delivery.unread_output` is for a spool that holds ``data``."""
 
-    def last_words(size):
+    def unread_output(size):
         for offset in range(len(data) - size, len(data), 50_000):
             yield data[offset : offset + 50_000]
 
-    return last_words
+    return unread_output
 
 
 def words(file):
     shown = []
-    file.show_last_words(shown.append)
+    file.show_unread_output(shown.append)
     return b"".join(shown)
 
 
@@ -105,7 +105,7 @@ def test_all_that_nobody_has_seen_is_shown_to_the_first_who_asks_and_to_nobody_e
     assert words(file) == b""
     again = read(daemon.path)
     assert words(again) == b""
-    assert (again.obituary.rpartition(": ")[2], again.stop_code, again.was_stopped) == ("it was stopped", 1, True)
+    assert (again.how_it_ended.rpartition(": ")[2], again.stop_code, again.was_stopped) == ("it was stopped", 1, True)
     assert os.stat(str(daemon.path)).st_size < 2000
 
 
@@ -134,7 +134,7 @@ def test_a_daemon_that_was_killed_has_no_last_words(daemon, read):
     daemon.dies()
     file = read(daemon.path)
     assert words(file) == b""
-    assert (file.obituary.rpartition(": ")[2], file.stop_code, file.was_stopped) == ("it was killed", 0, False)
+    assert (file.how_it_ended.rpartition(": ")[2], file.stop_code, file.was_stopped) == ("it was killed", 0, False)
 
 
 def test_a_daemon_that_knew_what_might_kill_it_from_outside_has_it_in_its_obituary(tmp_path, read):
@@ -145,7 +145,7 @@ def test_a_daemon_that_knew_what_might_kill_it_from_outside_has_it_in_its_obitua
     os.close(address.descriptor)
     file = read(tmp_path / "connection.json")
     assert not file.alive
-    assert file.obituary.endswith("no longer alive: it was killed: from outside, most likely by a scheduler")
+    assert file.how_it_ended.endswith("no longer alive: it was killed: from outside, most likely by a scheduler")
 
 
 def test_how_a_daemon_ended_is_noted_once(daemon, read):
@@ -332,28 +332,28 @@ def test_a_link_in_the_place_of_the_file_is_refused(daemon, tmp_path):
     link = tmp_path / "link.json"
     link.symlink_to(daemon.path)
     with pytest.raises(InputError, match="link.json: is a symbolic link"):
-        ConnectionFile(str(link))
+        ConnectionFileReader(str(link))
     link.unlink()
     link.symlink_to(tmp_path / "nothing")
     with pytest.raises(InputError, match="is a symbolic link"):
-        ConnectionFile(str(link))
+        ConnectionFileReader(str(link))
 
 
 def test_a_file_that_is_missing_is_no_daemon_and_one_that_is_no_regular_file_is_refused(tmp_path):
     with pytest.raises(NoDaemonError, match="there is none"):
-        ConnectionFile(str(tmp_path / "none"))
+        ConnectionFileReader(str(tmp_path / "none"))
     os.mkfifo(str(tmp_path / "fifo"), 0o600)
     with pytest.raises(InputError, match="is no regular file"):
-        ConnectionFile(str(tmp_path / "fifo"))
+        ConnectionFileReader(str(tmp_path / "fifo"))
     with pytest.raises(InputError, match="Is a directory"):
-        ConnectionFile(str(tmp_path))
+        ConnectionFileReader(str(tmp_path))
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o601])
 def test_a_file_that_others_may_use_is_refused(daemon, mode):
     daemon.path.chmod(mode)
     with pytest.raises(InputError, match="it must have mode 0600"):
-        ConnectionFile(str(daemon.path))
+        ConnectionFileReader(str(daemon.path))
 
 
 def test_a_refused_file_leaves_no_descriptor_behind(daemon):
@@ -361,7 +361,7 @@ def test_a_refused_file_leaves_no_descriptor_behind(daemon):
     daemon.path.chmod(0o644)
     for _ in range(3):
         with pytest.raises(InputError):
-            ConnectionFile(str(daemon.path))
+            ConnectionFileReader(str(daemon.path))
     assert len(os.listdir("/proc/self/fd")) == before
 
 
@@ -481,7 +481,7 @@ def test_the_record_of_a_neighbouring_version_is_read_whatever_it_has_not_or_has
 @pytest.mark.parametrize("name", ["pid", "host", "started", "private_folder", "adaptor", "address"])
 def test_a_record_without_what_every_version_has_is_no_connection_file(keeper, name):
     with pytest.raises(InputError, match="is truncated or no connection file"):
-        ConnectionFile(str(keeper(**{name: None})))
+        ConnectionFileReader(str(keeper(**{name: None})))
 
 
 # Private folders of a session

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from openjd_adapt import InputError, system
-from openjd_adapt.transport.connection_file import ConnectionFile
+from openjd_adapt.transport.connection_file import ConnectionFileReader
 
 from .conftest import CANCEL, HANG_SECONDS, KILL, Farm, kill_command, read_until, wait_until
 
@@ -350,7 +350,7 @@ def test_start_over_a_dead_daemons_file_replaces_it_with_one_line(farm):
 def test_what_is_no_connection_file_is_refused(tmp_path, text):
     made(tmp_path / "connection.json", text)
     with pytest.raises(InputError, match="connection.json: is truncated or no connection file$"):
-        ConnectionFile(str(tmp_path / "connection.json"))
+        ConnectionFileReader(str(tmp_path / "connection.json"))
 
 
 def made(path, text):

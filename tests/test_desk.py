@@ -1,4 +1,4 @@
-"""The desk as histories: who asks for what, what the worker is told, when it is killed, and what fronts get.
+"""The dispatcher as histories: who asks for what, what the worker is told, when it is killed, and what fronts get.
 
 The clock, the worker and the fronts are played; the output is kept and delivered by the real spool.
 """
@@ -9,7 +9,7 @@ import errno
 
 import pytest
 
-from openjd_adapt.daemon.dispatcher import Desk
+from openjd_adapt.daemon.dispatcher import Dispatcher
 from openjd_adapt.daemon.spool import WINDOW_BYTES, Delivery, Spool
 from openjd_adapt.errors import BAD_INPUT, CANCELED, DONE, FAILED, NO_DAEMON
 from openjd_adapt.transport.loop import Timers
@@ -24,7 +24,7 @@ MUCH = b"line of output\n" * (WINDOW_BYTES // 10)
 
 
 class History:
-    """A desk with all around it. Seconds are counted from its beginning."""
+    """A dispatcher with all around it. Seconds are counted from its beginning."""
 
     def __init__(self, **options):
         self.clock = Clock()
@@ -35,7 +35,7 @@ class History:
         self.commands = []
         self.kills = []
         self.heard = []
-        self.desk = Desk(
+        self.dispatcher = Dispatcher(
             self.timers,
             self.delivery,
             command=self.commands.append,
@@ -60,28 +60,28 @@ class History:
     def _drop_closed(self):
         for front in [front for front in self._fronts if front.closed]:
             self._fronts.remove(front)
-            self.desk.leave(front)
+            self.dispatcher.leave(front)
 
     def wait(self, seconds):
         """Let time pass, and do what becomes due when it does."""
         end = self.clock.now + seconds
-        while self.timers.patience() is not None and self.clock.now + self.timers.patience() <= end:
-            self.clock.now += self.timers.patience()
+        while self.timers.until_next() is not None and self.clock.now + self.timers.until_next() <= end:
+            self.clock.now += self.timers.until_next()
             self.timers.call_due()
             self._drop_closed()
         self.clock.now = end
 
     def prints(self, data):
         self.delivery.keep(data)
-        self.desk.push()
+        self.dispatcher.push()
 
     def ends(self, result=SUCCESS):
         """The worker's task ends."""
-        self.desk.finish(result)
-        self.desk.push()
+        self.dispatcher.finish(result)
+        self.dispatcher.push()
 
     def dies(self, how="the adaptor's process was killed by SIGSEGV", killed=False):
-        self.desk.worker_has_ended(how, killed)
+        self.dispatcher.worker_has_ended(how, killed)
         self._drop_closed()
 
     def takes(self, front):
@@ -89,33 +89,37 @@ class History:
         acknowledged = None
         while front.frames and front.frames[-1][0] != acknowledged:
             acknowledged = front.frames[-1][0]
-            self.desk.acknowledge(front, acknowledged)
+            self.dispatcher.acknowledge(front, acknowledged)
 
     def run(self, data=None):
         front = self.front()
-        self.desk.run(front, data or {})
+        self.dispatcher.run(front, data or {})
         return front
 
     def stop(self, within=None):
         front = self.front()
-        self.desk.stop(front, within)
+        self.dispatcher.stop(front, within)
         return front
 
     def start(self, result=SUCCESS):
         front = self.front()
-        self.desk.start(front)
+        self.dispatcher.start(front)
         self.ends(result)
         return front
 
     @property
+    def end(self):
+        return self.dispatcher.ended, self.dispatcher.stop_code
+
+    @property
     def is_over(self):
         """Whether the keeper ends now."""
-        return self.desk.ended is not None and self.delivery.viewer is None
+        return self.dispatcher.ended is not None and self.delivery.viewer is None
 
 
 @pytest.fixture
-def desk():
-    """A desk whose worker has started, and no command in the books yet."""
+def daemon():
+    """A dispatcher whose worker has started, and no command in the books yet."""
     made = started()
     made.commands.clear()
     return made
@@ -146,7 +150,7 @@ def refusal(front):
 
 def test_start_tasks_and_stop_go_to_the_worker_one_by_one_and_each_front_gets_its_own_output_and_result():
     history = History()
-    assert history.desk.state == "starting"
+    assert history.dispatcher.state == "starting"
     fronts = [history.start()]
     history.leave(fronts[0])
     for number in (1, 2):
@@ -172,94 +176,94 @@ def test_start_tasks_and_stop_go_to_the_worker_one_by_one_and_each_front_gets_it
         [b"frame 2\n", {"result": SUCCESS}],
         [{"result": SUCCESS}],
     ]
-    assert (history.desk.tasks, history.desk.ended, history.desk.stop_code) == (2, "it was stopped", DONE)
+    assert (history.dispatcher.tasks, *history.end) == (2, "it was stopped", DONE)
     assert history.kills == []
 
 
 def test_the_state_is_a_word_for_what_the_daemon_does():
     history = History()
-    states = [history.desk.state]
+    states = [history.dispatcher.state]
     history.leave(history.start())
-    states.append(history.desk.state)
+    states.append(history.dispatcher.state)
     front = history.run()
-    states.append(history.desk.state)
-    history.desk.cancel(front, None)
-    states.append(history.desk.state)
+    states.append(history.dispatcher.state)
+    history.dispatcher.cancel(front, None)
+    states.append(history.dispatcher.state)
     history.ends(CANCEL)
-    states.append(history.desk.state)
+    states.append(history.dispatcher.state)
     history.leave(front)
     history.stop()
-    states.append(history.desk.state)
+    states.append(history.dispatcher.state)
     assert states == ["starting", "idle", "running", "canceling", "idle", "stopping"]
 
 
-def test_a_failed_task_is_told_and_the_next_one_runs(desk):
-    front = desk.run()
-    desk.ends(FAILURE)
-    desk.leave(front)
-    second = desk.run()
-    desk.ends()
-    assert (result_of(front), result_of(second), desk.desk.tasks) == ([FAILURE], [SUCCESS], 2)
+def test_a_failed_task_is_told_and_the_next_one_runs(daemon):
+    front = daemon.run()
+    daemon.ends(FAILURE)
+    daemon.leave(front)
+    second = daemon.run()
+    daemon.ends()
+    assert (result_of(front), result_of(second), daemon.dispatcher.tasks) == ([FAILURE], [SUCCESS], 2)
 
 
-def test_a_result_is_sent_only_behind_all_output_of_its_task_and_before_what_comes_after_it(desk):
-    front = desk.run()
-    desk.prints(MUCH)
-    desk.ends()
+def test_a_result_is_sent_only_behind_all_output_of_its_task_and_before_what_comes_after_it(daemon):
+    front = daemon.run()
+    daemon.prints(MUCH)
+    daemon.ends()
     assert result_of(front) == [] and front.seen == MUCH[: len(front.seen)]
-    desk.prints(b"between the tasks\n")
-    desk.takes(front)
+    daemon.prints(b"between the tasks\n")
+    daemon.takes(front)
     assert front.log[-1] == {"result": SUCCESS} and front.seen == MUCH
-    desk.leave(front)
-    second = desk.run()
-    desk.ends()
+    daemon.leave(front)
+    second = daemon.run()
+    daemon.ends()
     assert second.log == [b"between the tasks\n", {"result": SUCCESS}]
 
 
-def test_an_unfinished_last_line_is_shown_before_the_result(desk):
-    front = desk.run()
-    desk.prints(b"no line break")
+def test_an_unfinished_last_line_is_shown_before_the_result(daemon):
+    front = daemon.run()
+    daemon.prints(b"no line break")
     assert front.log == []
-    desk.ends()
+    daemon.ends()
     assert front.log == [b"no line break", {"result": SUCCESS}]
 
 
-def test_a_second_result_of_a_task_and_one_without_a_task_are_ignored(desk):
-    desk.ends(FAILURE)
-    front = desk.run()
-    desk.prints(MUCH)
-    desk.ends()
-    desk.ends(FAILURE)
-    desk.takes(front)
+def test_a_second_result_of_a_task_and_one_without_a_task_are_ignored(daemon):
+    daemon.ends(FAILURE)
+    front = daemon.run()
+    daemon.prints(MUCH)
+    daemon.ends()
+    daemon.ends(FAILURE)
+    daemon.takes(front)
     assert result_of(front) == [SUCCESS]
 
 
-def test_the_last_acknowledgements_of_the_front_before_are_taken_in_before_the_next_is_shown_anything(desk):
-    front = desk.run()
-    desk.ends()
-    assert desk.heard == []
-    desk.run()
-    assert set(desk.heard) == {front}
+def test_the_last_acknowledgements_of_the_front_before_are_taken_in_before_the_next_is_shown_anything(daemon):
+    front = daemon.run()
+    daemon.ends()
+    assert daemon.heard == []
+    daemon.run()
+    assert set(daemon.heard) == {front}
 
 
-def test_only_the_front_that_is_shown_output_acknowledges_any(desk):
-    front = desk.run()
-    desk.prints(b"one\n")
-    desk.desk.acknowledge(desk.front(), 4)
-    desk.desk.acknowledge(front, "4")
-    assert desk.delivery.unread == 4
-    desk.desk.acknowledge(front, 4)
-    assert desk.delivery.unread == 0
+def test_only_the_front_that_is_shown_output_acknowledges_any(daemon):
+    front = daemon.run()
+    daemon.prints(b"one\n")
+    daemon.dispatcher.acknowledge(daemon.front(), 4)
+    daemon.dispatcher.acknowledge(front, "4")
+    assert daemon.delivery.unread == 4
+    daemon.dispatcher.acknowledge(front, 4)
+    assert daemon.delivery.unread == 0
 
 
 def test_nothing_was_asked_of_a_daemon_until_its_first_request():
     history = History()
-    assert history.desk.is_untouched
-    history.desk.start(history.front())
-    assert not history.desk.is_untouched
+    assert history.dispatcher.is_untouched
+    history.dispatcher.start(history.front())
+    assert not history.dispatcher.is_untouched
     history = History()
     history.stop()
-    assert not history.desk.is_untouched
+    assert not history.dispatcher.is_untouched
 
 
 # Refusals
@@ -268,43 +272,43 @@ def test_nothing_was_asked_of_a_daemon_until_its_first_request():
 def test_a_run_before_the_start_has_ended_is_refused_and_so_is_a_second_start():
     history = History()
     assert refusal(history.run()) == (BAD_INPUT, "the daemon is still starting")
-    history.desk.start(history.front())
+    history.dispatcher.start(history.front())
     assert refusal(history.run()) == (BAD_INPUT, "the daemon is still starting")
     second = history.front()
-    history.desk.start(second)
+    history.dispatcher.start(second)
     assert refusal(second) == (BAD_INPUT, "the daemon has already started")
     assert history.commands == [{"do": "start"}]
 
 
-def test_a_start_of_a_started_daemon_is_refused(desk):
-    front = desk.front()
-    desk.desk.start(front)
+def test_a_start_of_a_started_daemon_is_refused(daemon):
+    front = daemon.front()
+    daemon.dispatcher.start(front)
     assert refusal(front) == (BAD_INPUT, "the daemon has already started")
 
 
-def test_a_second_run_at_the_same_time_is_refused(desk):
-    desk.run()
-    assert refusal(desk.run()) == (BAD_INPUT, "the daemon is busy with a task")
-    assert len(desk.commands) == 1
+def test_a_second_run_at_the_same_time_is_refused(daemon):
+    daemon.run()
+    assert refusal(daemon.run()) == (BAD_INPUT, "the daemon is busy with a task")
+    assert len(daemon.commands) == 1
 
 
 @pytest.mark.parametrize("data", [None, [], "{}", 7])
-def test_run_data_that_are_no_object_are_refused(desk, data):
-    front = desk.front()
-    desk.desk.run(front, data)
+def test_run_data_that_are_no_object_are_refused(daemon, data):
+    front = daemon.front()
+    daemon.dispatcher.run(front, data)
     assert refusal(front) == (BAD_INPUT, "run data must be an object")
-    assert desk.commands == []
+    assert daemon.commands == []
 
 
 @pytest.mark.parametrize("busy", [False, True])
-def test_a_stopping_daemon_refuses_starts_and_runs(desk, busy):
+def test_a_stopping_daemon_refuses_starts_and_runs(daemon, busy):
     if busy:
-        desk.run()
-    desk.stop()
-    front = desk.front()
-    desk.desk.start(front)
+        daemon.run()
+    daemon.stop()
+    front = daemon.front()
+    daemon.dispatcher.start(front)
     assert refusal(front) == (CANCELED, "the daemon is being stopped")
-    assert refusal(desk.run()) == (NO_DAEMON, "the daemon is stopping")
+    assert refusal(daemon.run()) == (NO_DAEMON, "the daemon is stopping")
 
 
 @pytest.mark.parametrize("result", [SUCCESS, FAILURE])
@@ -318,277 +322,277 @@ def test_a_daemon_whose_worker_is_dead_refuses_runs_whatever_it_died_of(result):
 # Cancels and deadlines
 
 
-def test_a_canceled_task_gets_120_seconds_if_nobody_says_how_many(desk):
-    front = desk.run()
-    desk.wait(100)
-    desk.desk.cancel(front, None)
-    assert desk.commands[1:] == [{"cancel": 120}]
-    desk.wait(119.9)
-    assert desk.kills == []
-    desk.wait(0.1)
-    assert desk.kills == [(220, "it was killed: the run did not end by its deadline")]
+def test_a_canceled_task_gets_120_seconds_if_nobody_says_how_many(daemon):
+    front = daemon.run()
+    daemon.wait(100)
+    daemon.dispatcher.cancel(front, None)
+    assert daemon.commands[1:] == [{"cancel": 120}]
+    daemon.wait(119.9)
+    assert daemon.kills == []
+    daemon.wait(0.1)
+    assert daemon.kills == [(220, "it was killed: the run did not end by its deadline")]
 
 
-def test_a_further_cancel_can_only_shorten_the_time(desk):
-    front = desk.run()
+def test_a_further_cancel_can_only_shorten_the_time(daemon):
+    front = daemon.run()
     for within in (30, 10, 60, None):
-        desk.desk.cancel(front, within)
-    assert desk.commands[1:] == [{"cancel": left} for left in (30, 10, 10, 10)]
-    desk.wait(9.9)
-    assert desk.kills == []
-    desk.wait(0.1)
-    assert [at for at, _ in desk.kills] == [10]
+        daemon.dispatcher.cancel(front, within)
+    assert daemon.commands[1:] == [{"cancel": left} for left in (30, 10, 10, 10)]
+    daemon.wait(9.9)
+    assert daemon.kills == []
+    daemon.wait(0.1)
+    assert [at for at, _ in daemon.kills] == [10]
 
 
-def test_a_canceled_task_that_ends_in_time_is_not_killed_and_neither_is_the_next_one(desk):
-    front = desk.run()
-    desk.desk.cancel(front, 10)
-    desk.wait(9)
-    desk.ends(CANCEL)
-    desk.leave(front)
-    desk.run()
-    desk.wait(1000)
-    assert (result_of(front), desk.kills, desk.desk.state) == ([CANCEL], [], "running")
+def test_a_canceled_task_that_ends_in_time_is_not_killed_and_neither_is_the_next_one(daemon):
+    front = daemon.run()
+    daemon.dispatcher.cancel(front, 10)
+    daemon.wait(9)
+    daemon.ends(CANCEL)
+    daemon.leave(front)
+    daemon.run()
+    daemon.wait(1000)
+    assert (result_of(front), daemon.kills, daemon.dispatcher.state) == ([CANCEL], [], "running")
 
 
-def test_a_cancel_of_a_task_that_has_ended_or_of_somebody_elses_does_nothing(desk):
-    front = desk.run()
-    desk.desk.cancel(desk.front(), 0)
-    desk.prints(MUCH)
-    desk.ends()
-    desk.desk.cancel(front, 0)
-    assert not desk.desk.cancel_running(0)
-    desk.takes(front)
-    desk.desk.cancel(front, 0)
-    desk.wait(1000)
-    assert (desk.commands[1:], desk.kills, result_of(front)) == ([], [], [SUCCESS])
+def test_a_cancel_of_a_task_that_has_ended_or_of_somebody_elses_does_nothing(daemon):
+    front = daemon.run()
+    daemon.dispatcher.cancel(daemon.front(), 0)
+    daemon.prints(MUCH)
+    daemon.ends()
+    daemon.dispatcher.cancel(front, 0)
+    assert not daemon.dispatcher.cancel_running(0)
+    daemon.takes(front)
+    daemon.dispatcher.cancel(front, 0)
+    daemon.wait(1000)
+    assert (daemon.commands[1:], daemon.kills, result_of(front)) == ([], [], [SUCCESS])
 
 
-def test_the_running_task_can_be_canceled_by_anybody_who_asks_for_that(desk):
-    assert not desk.desk.cancel_running(5)
-    desk.run()
-    assert desk.desk.cancel_running(5)
-    assert desk.commands[1:] == [{"cancel": 5}]
-    desk.wait(5)
-    assert len(desk.kills) == 1
+def test_the_running_task_can_be_canceled_by_anybody_who_asks_for_that(daemon):
+    assert not daemon.dispatcher.cancel_running(5)
+    daemon.run()
+    assert daemon.dispatcher.cancel_running(5)
+    assert daemon.commands[1:] == [{"cancel": 5}]
+    daemon.wait(5)
+    assert len(daemon.kills) == 1
 
 
 def test_a_start_can_be_canceled_and_is_killed_at_its_deadline():
     history = History()
     front = history.front()
-    history.desk.start(front)
-    history.desk.cancel(front, 7)
+    history.dispatcher.start(front)
+    history.dispatcher.cancel(front, 7)
     history.wait(7)
     assert history.commands[1:] == [{"cancel": 7}]
     assert history.kills == [(7, "it was killed: the start did not end by its deadline")]
 
 
-def test_a_front_that_is_gone_is_a_cancel_and_the_next_run_waits_for_its_task(desk):
-    front = desk.run({"frame": 1})
-    desk.prints(b"one\n")
-    desk.leave(front)
-    assert desk.commands[1:] == [{"cancel": 120}]
-    second = desk.run({"frame": 2})
+def test_a_front_that_is_gone_is_a_cancel_and_the_next_run_waits_for_its_task(daemon):
+    front = daemon.run({"frame": 1})
+    daemon.prints(b"one\n")
+    daemon.leave(front)
+    assert daemon.commands[1:] == [{"cancel": 120}]
+    second = daemon.run({"frame": 2})
     assert notes_of(second) == ["waiting for the canceled task of a command that is gone"]
-    assert refusal(desk.run({"frame": 3})) == (BAD_INPUT, "the daemon is busy with a task")
-    desk.prints(b"two\n")
-    desk.ends(CANCEL)
-    assert desk.commands[2:] == [{"do": "run", "data": {"frame": 2}, "from": "run data"}]
-    desk.prints(b"three\n")
-    desk.ends()
+    assert refusal(daemon.run({"frame": 3})) == (BAD_INPUT, "the daemon is busy with a task")
+    daemon.prints(b"two\n")
+    daemon.ends(CANCEL)
+    assert daemon.commands[2:] == [{"do": "run", "data": {"frame": 2}, "from": "run data"}]
+    daemon.prints(b"three\n")
+    daemon.ends()
     assert second.seen == b"one\ntwo\nthree\n"
     assert (result_of(front), result_of(second)) == ([], [SUCCESS])
 
 
-def test_a_front_that_leaves_after_its_task_has_ended_is_no_cancel(desk):
-    front = desk.run()
-    desk.prints(MUCH)
-    desk.ends()
-    desk.leave(front)
-    second = desk.run()
-    desk.ends()
-    desk.takes(second)
-    assert [list(command) for command in desk.commands] == [["do", "data", "from"], ["do", "data", "from"]]
+def test_a_front_that_leaves_after_its_task_has_ended_is_no_cancel(daemon):
+    front = daemon.run()
+    daemon.prints(MUCH)
+    daemon.ends()
+    daemon.leave(front)
+    second = daemon.run()
+    daemon.ends()
+    daemon.takes(second)
+    assert [list(command) for command in daemon.commands] == [["do", "data", "from"], ["do", "data", "from"]]
     assert second.seen == MUCH
 
 
-def test_a_waiting_run_that_leaves_is_forgotten_and_another_may_wait(desk):
-    desk.leave(desk.run({"frame": 1}))
-    desk.leave(desk.run({"frame": 2}))
-    third = desk.run({"frame": 3})
-    desk.ends(CANCEL)
-    assert desk.commands[2:] == [{"do": "run", "data": {"frame": 3}, "from": "run data"}]
-    desk.ends()
+def test_a_waiting_run_that_leaves_is_forgotten_and_another_may_wait(daemon):
+    daemon.leave(daemon.run({"frame": 1}))
+    daemon.leave(daemon.run({"frame": 2}))
+    third = daemon.run({"frame": 3})
+    daemon.ends(CANCEL)
+    assert daemon.commands[2:] == [{"do": "run", "data": {"frame": 3}, "from": "run data"}]
+    daemon.ends()
     assert result_of(third) == [SUCCESS]
 
 
-def test_a_waiting_run_that_is_canceled_is_told_so_and_never_begins(desk):
-    desk.leave(desk.run({"frame": 1}))
-    front = desk.run({"frame": 2})
-    desk.desk.cancel(front, 10)
+def test_a_waiting_run_that_is_canceled_is_told_so_and_never_begins(daemon):
+    daemon.leave(daemon.run({"frame": 1}))
+    front = daemon.run({"frame": 2})
+    daemon.dispatcher.cancel(front, 10)
     assert result_of(front) == [{"outcome": "canceled", "message": "canceled before it began", "code": CANCELED}]
-    desk.ends(CANCEL)
-    assert len(desk.commands) == 2
+    daemon.ends(CANCEL)
+    assert len(daemon.commands) == 2
 
 
 def test_a_waiting_run_is_refused_when_the_daemon_is_stopped_or_its_worker_dies():
     for end, text in (
-        (lambda desk: desk.stop(), "the daemon is stopping"),
-        (lambda desk: desk.dies("it fell"), "the daemon is gone: it fell"),
+        (lambda daemon: daemon.stop(), "the daemon is stopping"),
+        (lambda daemon: daemon.dies("it fell"), "the daemon is gone: it fell"),
     ):
-        desk = started()
-        desk.leave(desk.run())
-        front = desk.run()
+        daemon = started()
+        daemon.leave(daemon.run())
+        front = daemon.run()
         del front.messages[:]  # the note that it waits
-        end(desk)
+        end(daemon)
         assert refusal(front) == (NO_DAEMON, text)
 
 
 # The stop
 
 
-def test_a_stop_gets_60_seconds_if_nobody_says_how_many_and_is_killed_then(desk):
-    front = desk.stop()
-    assert desk.commands == [{"do": "stop", "within": 60}]
-    desk.wait(59.9)
-    assert desk.kills == []
-    desk.wait(0.1)
-    assert desk.kills == [(60, "it was killed: the stop did not end by its deadline")]
-    desk.dies(desk.kills[0][1], killed=True)
+def test_a_stop_gets_60_seconds_if_nobody_says_how_many_and_is_killed_then(daemon):
+    front = daemon.stop()
+    assert daemon.commands == [{"do": "stop", "within": 60}]
+    daemon.wait(59.9)
+    assert daemon.kills == []
+    daemon.wait(0.1)
+    assert daemon.kills == [(60, "it was killed: the stop did not end by its deadline")]
+    daemon.dies(daemon.kills[0][1], killed=True)
     assert result_of(front)[0]["gone"] is True
-    assert (desk.desk.ended, desk.desk.stop_code) == (desk.kills[0][1], FAILED)
+    assert daemon.end == (daemon.kills[0][1], FAILED)
 
 
-def test_a_failed_stop_is_the_daemons_code(desk):
-    front = desk.stop()
-    desk.ends(FAILURE)
-    desk.dies("the adaptor's process exited with code 0")
-    assert (result_of(front), desk.desk.ended, desk.desk.stop_code) == ([FAILURE], "it was stopped", FAILED)
+def test_a_failed_stop_is_the_daemons_code(daemon):
+    front = daemon.stop()
+    daemon.ends(FAILURE)
+    daemon.dies("the adaptor's process exited with code 0")
+    assert (result_of(front), *daemon.end) == ([FAILURE], "it was stopped", FAILED)
 
 
-def test_a_stop_cancels_the_running_task_which_gets_half_of_the_time(desk):
-    runner = desk.run()
-    front = desk.stop(40)
+def test_a_stop_cancels_the_running_task_which_gets_half_of_the_time(daemon):
+    runner = daemon.run()
+    front = daemon.stop(40)
     assert notes_of(front) == ["canceling the running task first"]
-    assert desk.commands[1:] == [{"cancel": 20}]
-    desk.wait(15)
-    desk.ends(CANCEL)
-    assert (result_of(runner), desk.commands[2:]) == ([CANCEL], [])
-    desk.leave(runner)
-    assert desk.commands[2:] == [{"do": "stop", "within": 25}]
-    desk.wait(25)
-    assert [at for at, _ in desk.kills] == [40]
+    assert daemon.commands[1:] == [{"cancel": 20}]
+    daemon.wait(15)
+    daemon.ends(CANCEL)
+    assert (result_of(runner), daemon.commands[2:]) == ([CANCEL], [])
+    daemon.leave(runner)
+    assert daemon.commands[2:] == [{"do": "stop", "within": 25}]
+    daemon.wait(25)
+    assert [at for at, _ in daemon.kills] == [40]
 
 
-def test_a_task_that_ignores_its_cancel_is_killed_at_half_of_the_stops_time_and_both_fronts_learn_of_it(desk):
-    runner = desk.run()
-    stopper = desk.stop(40)
-    desk.wait(40)
-    assert desk.kills == [(20, "it was killed: the run did not end by its deadline")]
-    desk.dies(desk.kills[0][1], killed=True)
+def test_a_task_that_ignores_its_cancel_is_killed_at_half_of_the_stops_time_and_both_fronts_learn_of_it(daemon):
+    runner = daemon.run()
+    stopper = daemon.stop(40)
+    daemon.wait(40)
+    assert daemon.kills == [(20, "it was killed: the run did not end by its deadline")]
+    daemon.dies(daemon.kills[0][1], killed=True)
     assert [(result["code"], result["gone"]) for result in result_of(runner)] == [(CANCELED, True)]
-    assert desk.kills[0][1] in result_of(runner)[0]["message"]
+    assert daemon.kills[0][1] in result_of(runner)[0]["message"]
     assert result_of(stopper) == []  # its connection ends, and the connection file tells how
-    desk.leave(runner)
-    assert desk.is_over and desk.desk.ended == desk.kills[0][1]
+    daemon.leave(runner)
+    assert daemon.is_over and daemon.dispatcher.ended == daemon.kills[0][1]
 
 
 @pytest.mark.parametrize("begun", [False, True])
-def test_a_second_stop_shortens_the_time_and_never_lengthens_it(desk, begun):
-    runner = None if begun else desk.run()
-    desk.stop(60)
+def test_a_second_stop_shortens_the_time_and_never_lengthens_it(daemon, begun):
+    runner = None if begun else daemon.run()
+    daemon.stop(60)
     for within in (20, 60, None):
-        assert notes_of(desk.stop(within)) == ["the daemon is already stopping"]
-    desk.wait(100)
-    assert [at for at, _ in desk.kills] == [20 if begun else 10]
-    told = [command for command in desk.commands if "do" not in command]
+        assert notes_of(daemon.stop(within)) == ["the daemon is already stopping"]
+    daemon.wait(100)
+    assert [at for at, _ in daemon.kills] == [20 if begun else 10]
+    told = [command for command in daemon.commands if "do" not in command]
     assert told == ([{"hurry": 20}, {"hurry": 20}] if begun else [{"cancel": 30}, {"cancel": 10}, {"cancel": 10}])
     assert runner is None or result_of(runner) == []
 
 
-def test_a_stop_that_waits_for_a_task_begins_with_what_a_second_one_has_left_of_its_time(desk):
-    runner = desk.run()
+def test_a_stop_that_waits_for_a_task_begins_with_what_a_second_one_has_left_of_its_time(daemon):
+    runner = daemon.run()
     for within in (60, 20, 50):
-        desk.stop(within)
-    desk.wait(4)
-    desk.ends(CANCEL)
-    desk.leave(runner)
-    assert desk.commands[-1] == {"do": "stop", "within": 16}
+        daemon.stop(within)
+    daemon.wait(4)
+    daemon.ends(CANCEL)
+    daemon.leave(runner)
+    assert daemon.commands[-1] == {"do": "stop", "within": 16}
 
 
-def test_a_cancel_of_a_stop_makes_it_hurry_whether_it_has_begun_or_waits(desk):
-    runner = desk.run()
-    front = desk.stop(60)
-    desk.desk.cancel(front, None)
-    assert desk.commands[1:] == [{"cancel": 30}]
-    desk.desk.cancel(front, 20)
-    assert desk.commands[2:] == [{"cancel": 10}]
-    desk.ends(CANCEL)
-    desk.leave(runner)
-    desk.desk.cancel(front, 5)
-    assert desk.commands[3:] == [{"do": "stop", "within": 20}, {"hurry": 5}]
-    desk.wait(5)
-    assert [at for at, _ in desk.kills] == [5]
+def test_a_cancel_of_a_stop_makes_it_hurry_whether_it_has_begun_or_waits(daemon):
+    runner = daemon.run()
+    front = daemon.stop(60)
+    daemon.dispatcher.cancel(front, None)
+    assert daemon.commands[1:] == [{"cancel": 30}]
+    daemon.dispatcher.cancel(front, 20)
+    assert daemon.commands[2:] == [{"cancel": 10}]
+    daemon.ends(CANCEL)
+    daemon.leave(runner)
+    daemon.dispatcher.cancel(front, 5)
+    assert daemon.commands[3:] == [{"do": "stop", "within": 20}, {"hurry": 5}]
+    daemon.wait(5)
+    assert [at for at, _ in daemon.kills] == [5]
 
 
-def test_a_stop_goes_on_five_seconds_after_its_task_though_the_front_of_that_does_not_leave(desk):
-    runner = desk.run()
-    desk.prints(MUCH)
-    desk.stop(60)
-    desk.wait(1)
-    desk.ends(CANCEL)
-    desk.wait(4.9)
-    assert len(desk.commands) == 2
-    desk.wait(0.1)
+def test_a_stop_goes_on_five_seconds_after_its_task_though_the_front_of_that_does_not_leave(daemon):
+    runner = daemon.run()
+    daemon.prints(MUCH)
+    daemon.stop(60)
+    daemon.wait(1)
+    daemon.ends(CANCEL)
+    daemon.wait(4.9)
+    assert len(daemon.commands) == 2
+    daemon.wait(0.1)
     assert result_of(runner) == [CANCEL]  # whatever becomes of its output, it is not killed
-    assert desk.commands[2:] == [{"do": "stop", "within": 54}]
+    assert daemon.commands[2:] == [{"do": "stop", "within": 54}]
 
 
-def test_a_stop_of_a_finished_task_whose_front_does_not_take_its_output_waits_five_seconds_and_shows_the_rest(desk):
-    runner = desk.run()
-    desk.prints(MUCH)
-    desk.ends()
-    stopper = desk.stop(60)
-    desk.wait(4.9)
-    assert len(desk.commands) == 1 and result_of(runner) == []
-    desk.wait(0.1)
-    assert result_of(runner) == [SUCCESS] and desk.commands[1:] == [{"do": "stop", "within": 55}]
+def test_a_stop_of_a_finished_task_whose_front_does_not_take_its_output_waits_five_seconds_and_shows_the_rest(daemon):
+    runner = daemon.run()
+    daemon.prints(MUCH)
+    daemon.ends()
+    stopper = daemon.stop(60)
+    daemon.wait(4.9)
+    assert len(daemon.commands) == 1 and result_of(runner) == []
+    daemon.wait(0.1)
+    assert result_of(runner) == [SUCCESS] and daemon.commands[1:] == [{"do": "stop", "within": 55}]
     assert runner.messages[-2:-1] == [{"note": "the rest of this task's output is kept for the next command"}]
-    desk.ends()
-    desk.dies()
-    desk.takes(stopper)
+    daemon.ends()
+    daemon.dies()
+    daemon.takes(stopper)
     assert stopper.seen == MUCH and stopper.log[-1] == {"result": SUCCESS}
 
 
-def test_a_stop_does_not_wait_for_a_front_that_takes_its_output_and_leaves(desk):
-    runner = desk.run()
-    desk.prints(MUCH)
-    desk.ends()
-    stopper = desk.stop(60)
-    desk.takes(runner)
-    assert result_of(runner) == [SUCCESS] and len(desk.commands) == 1
-    desk.leave(runner)
-    assert desk.commands[1:] == [{"do": "stop", "within": 60}]
+def test_a_stop_does_not_wait_for_a_front_that_takes_its_output_and_leaves(daemon):
+    runner = daemon.run()
+    daemon.prints(MUCH)
+    daemon.ends()
+    stopper = daemon.stop(60)
+    daemon.takes(runner)
+    assert result_of(runner) == [SUCCESS] and len(daemon.commands) == 1
+    daemon.leave(runner)
+    assert daemon.commands[1:] == [{"do": "stop", "within": 60}]
     assert stopper.seen == b""
 
 
 @pytest.mark.parametrize("moment", ["while it waits", "while it runs"])
-def test_a_stop_goes_on_when_its_front_is_gone_and_the_daemon_then_ends_at_once(desk, moment):
-    runner = desk.run()
-    stopper = desk.stop(60)
+def test_a_stop_goes_on_when_its_front_is_gone_and_the_daemon_then_ends_at_once(daemon, moment):
+    runner = daemon.run()
+    stopper = daemon.stop(60)
     if moment == "while it waits":
-        desk.leave(stopper)
-    desk.ends(CANCEL)
-    desk.leave(runner)
+        daemon.leave(stopper)
+    daemon.ends(CANCEL)
+    daemon.leave(runner)
     if moment == "while it runs":
-        desk.leave(stopper)
-    assert desk.commands[1:] == [{"cancel": 30}, {"do": "stop", "within": 60}]
-    desk.ends()
-    desk.dies()
-    assert desk.is_over and desk.desk.ended == "it was stopped"
+        daemon.leave(stopper)
+    assert daemon.commands[1:] == [{"cancel": 30}, {"do": "stop", "within": 60}]
+    daemon.ends()
+    daemon.dies()
+    assert daemon.is_over and daemon.dispatcher.ended == "it was stopped"
 
 
-def test_a_stop_before_anything_was_asked_for_stops(desk):
+def test_a_stop_before_anything_was_asked_for_stops(daemon):
     history = History()
     history.stop(10)
     assert history.commands == [{"do": "stop", "within": 10}]
@@ -597,7 +601,7 @@ def test_a_stop_before_anything_was_asked_for_stops(desk):
 def test_a_stop_of_a_start_cancels_it_and_the_worker_that_ends_by_that_is_not_told_to_stop():
     history = History()
     starter = history.front()
-    history.desk.start(starter)
+    history.dispatcher.start(starter)
     history.stop(40)
     assert history.commands[1:] == [{"cancel": 20}]
     history.ends(CANCEL)
@@ -611,31 +615,31 @@ def test_a_stop_of_a_start_cancels_it_and_the_worker_that_ends_by_that_is_not_to
 def test_a_start_that_was_done_when_its_stop_came_is_stopped():
     history = History()
     starter = history.front()
-    history.desk.start(starter)
+    history.dispatcher.start(starter)
     history.stop(40)
     history.ends(SUCCESS)
     history.leave(starter)
     assert history.commands[-1]["do"] == "stop"
 
 
-def test_a_stop_that_nobody_asked_for_by_a_command_is_told_to_the_running_task_and_to_the_connection_file(desk):
-    runner = desk.run()
-    desk.desk.stop(None, 30, " by SIGTERM")
+def test_a_stop_that_nobody_asked_for_by_a_command_is_told_to_the_running_task_and_to_the_connection_file(daemon):
+    runner = daemon.run()
+    daemon.dispatcher.stop(None, 30, " by SIGTERM")
     assert notes_of(runner) == ["canceling the running task first; the daemon stops by SIGTERM"]
-    desk.ends(CANCEL)
-    desk.leave(runner)
-    desk.ends()
-    desk.dies()
-    assert desk.is_over and desk.desk.ended == "it was stopped by SIGTERM"
+    daemon.ends(CANCEL)
+    daemon.leave(runner)
+    daemon.ends()
+    daemon.dies()
+    assert daemon.is_over and daemon.dispatcher.ended == "it was stopped by SIGTERM"
 
 
 def test_in_the_foreground_the_stop_does_not_wait_for_its_only_front_to_leave():
     history = History(foreground=True)
     front = history.front()
-    history.desk.start(front)
+    history.dispatcher.start(front)
     history.ends()
-    history.desk.run(front, {})
-    history.desk.stop(front, 40)
+    history.dispatcher.run(front, {})
+    history.dispatcher.stop(front, 40)
     history.ends(CANCEL)
     assert [command.get("do") for command in history.commands] == ["start", "run", None, "stop"]
     history.ends()
@@ -650,16 +654,16 @@ def test_in_the_foreground_the_stop_does_not_wait_for_its_only_front_to_leave():
 # The worker's end
 
 
-def test_a_worker_that_does_not_exit_within_ten_seconds_of_its_stop_is_killed(desk):
-    front = desk.stop(60)
-    desk.wait(30)
-    desk.ends()
-    desk.wait(9.9)
-    assert desk.kills == []
-    desk.wait(0.1)
-    assert desk.kills == [(40, "it was killed: it did not exit after its end")]
-    desk.dies(desk.kills[0][1], killed=True)
-    assert (result_of(front), desk.desk.ended, desk.desk.stop_code) == ([SUCCESS], desk.kills[0][1], DONE)
+def test_a_worker_that_does_not_exit_within_ten_seconds_of_its_stop_is_killed(daemon):
+    front = daemon.stop(60)
+    daemon.wait(30)
+    daemon.ends()
+    daemon.wait(9.9)
+    assert daemon.kills == []
+    daemon.wait(0.1)
+    assert daemon.kills == [(40, "it was killed: it did not exit after its end")]
+    daemon.dies(daemon.kills[0][1], killed=True)
+    assert (result_of(front), *daemon.end) == ([SUCCESS], daemon.kills[0][1], DONE)
 
 
 def test_a_worker_that_does_not_exit_within_ten_seconds_of_a_failed_start_is_killed():
@@ -670,12 +674,12 @@ def test_a_worker_that_does_not_exit_within_ten_seconds_of_a_failed_start_is_kil
     assert history.kills == [(10, "it was killed: it did not exit after its end")]
 
 
-def test_a_worker_that_lives_on_after_its_start_or_a_task_is_not_killed(desk):
+def test_a_worker_that_lives_on_after_its_start_or_a_task_is_not_killed(daemon):
     for result in (SUCCESS, FAILURE):
-        desk.leave(desk.run())
-        desk.ends(result)
-    desk.wait(1000)
-    assert desk.kills == []
+        daemon.leave(daemon.run())
+        daemon.ends(result)
+    daemon.wait(1000)
+    assert daemon.kills == []
 
 
 def test_a_failed_start_shows_all_of_the_workers_last_words_then_its_result_and_the_daemon_ends():
@@ -684,7 +688,7 @@ def test_a_failed_start_shows_all_of_the_workers_last_words_then_its_result_and_
     history.prints(b"closed again\n")
     history.dies("the adaptor's process exited with code 1")
     assert front.log == [b"closed again\n", {"result": FAILURE}]
-    assert history.desk.ended == "the start failed: ValueError: no scene"
+    assert history.dispatcher.ended == "the start failed: ValueError: no scene"
     history.leave(front)
     assert history.is_over
 
@@ -695,7 +699,7 @@ def test_a_start_that_is_asked_for_when_the_worker_is_dead_already_gets_its_last
     history.prints(b"cannot start python: No such file or directory\n")
     history.dies("the adaptor's process exited with code 127")
     front = history.front()
-    history.desk.start(front)
+    history.dispatcher.start(front)
     gone = result_of(front)
     assert front.seen == b"cannot start python: No such file or directory\n"
     assert [(result["code"], result["gone"]) for result in gone] == [(FAILED, True)]
@@ -709,33 +713,33 @@ def test_a_worker_that_dies_in_a_task_fails_it_or_cancels_it_behind_its_last_out
     history = started() if kind == "run" else History()
     front = history.front()
     if kind == "run":
-        history.desk.run(front, {})
+        history.dispatcher.run(front, {})
     else:
-        history.desk.start(front)
+        history.dispatcher.start(front)
     if canceled:
-        history.desk.cancel(front, 30)
+        history.dispatcher.cancel(front, 30)
     history.delivery.keep(b"its last words")
     history.dies("the adaptor's process was killed by SIGSEGV")
     code, outcome = (CANCELED, "canceled") if canceled else (FAILED, "failed")
     message = "the adaptor is gone: the adaptor's process was killed by SIGSEGV"
     gone = {"outcome": outcome, "message": message, "code": code, "gone": True}
     assert front.log == [b"its last words", {"result": gone}]
-    assert history.desk.ended == "the adaptor's process was killed by SIGSEGV"
+    assert history.dispatcher.ended == "the adaptor's process was killed by SIGSEGV"
     assert not history.is_over
     history.leave(front)
     assert history.is_over
 
 
-def test_a_worker_that_dies_in_its_stop_fails_it(desk):
-    front = desk.stop()
-    desk.dies("the adaptor's process was killed by SIGSEGV")
+def test_a_worker_that_dies_in_its_stop_fails_it(daemon):
+    front = daemon.stop()
+    daemon.dies("the adaptor's process was killed by SIGSEGV")
     assert [(result["code"], result["gone"]) for result in result_of(front)] == [(FAILED, True)]
-    assert (desk.desk.ended, desk.desk.stop_code) == ("the adaptor's process was killed by SIGSEGV", FAILED)
+    assert daemon.end == ("the adaptor's process was killed by SIGSEGV", FAILED)
 
 
-def test_a_worker_that_dies_between_tasks_ends_the_daemon_at_once(desk):
-    desk.dies("the adaptor's process exited with code 3")
-    assert desk.is_over and desk.desk.ended == "the adaptor's process exited with code 3"
+def test_a_worker_that_dies_between_tasks_ends_the_daemon_at_once(daemon):
+    daemon.dies("the adaptor's process exited with code 3")
+    assert daemon.is_over and daemon.dispatcher.ended == "the adaptor's process exited with code 3"
 
 
 @pytest.mark.parametrize("kind, result", [("start", SUCCESS), ("run", SUCCESS), ("run", FAILURE)])
@@ -743,40 +747,40 @@ def test_how_a_worker_dies_is_told_though_a_front_still_takes_the_output_of_a_fi
     history = started() if kind == "run" else History()
     front = history.front()
     if kind == "run":
-        history.desk.run(front, {})
+        history.dispatcher.run(front, {})
     else:
-        history.desk.start(front)
+        history.dispatcher.start(front)
     history.prints(MUCH)
     history.ends(result)
     history.dies("the adaptor's process was killed by SIGSEGV")
-    assert history.desk.ended == "the adaptor's process was killed by SIGSEGV"
+    assert history.dispatcher.ended == "the adaptor's process was killed by SIGSEGV"
     history.takes(front)
     assert front.seen == MUCH and result_of(front) == [result]
 
 
 def test_a_stop_while_a_daemon_is_given_up_waits_for_its_end_and_is_no_failure():
     history = History()
-    assert history.desk.is_untouched
-    history.desk.give_up("its command is gone")
-    assert history.kills == [(0, "its command is gone")] and not history.desk.is_untouched
+    assert history.dispatcher.is_untouched
+    history.dispatcher.give_up("its command is gone")
+    assert history.kills == [(0, "its command is gone")] and not history.dispatcher.is_untouched
     front = history.stop(5)
     assert notes_of(front) == ["the daemon is already stopping"] and history.commands == []
     history.dies("its command is gone", killed=True)
-    assert result_of(front) == [] and history.desk.ended == "its command is gone" and history.desk.stop_code == 0
+    assert result_of(front) == [] and history.end == ("its command is gone", 0)
     history.leave(front)
     assert history.is_over
 
 
-def test_a_stop_of_a_daemon_whose_worker_is_dead_makes_it_end_in_five_seconds(desk):
-    desk.run()
-    desk.prints(MUCH)
-    desk.dies()
-    front = desk.stop()
+def test_a_stop_of_a_daemon_whose_worker_is_dead_makes_it_end_in_five_seconds(daemon):
+    daemon.run()
+    daemon.prints(MUCH)
+    daemon.dies()
+    front = daemon.stop()
     assert notes_of(front) == ["the daemon is already stopping"]
-    desk.wait(4.9)
-    assert not desk.is_over
-    desk.wait(0.1)
-    assert desk.is_over
+    daemon.wait(4.9)
+    assert not daemon.is_over
+    daemon.wait(0.1)
+    assert daemon.is_over
 
 
 # Without a task
@@ -795,13 +799,13 @@ def test_an_idle_daemon_stops_some_time_after_its_last_task_and_says_why():
     assert history.commands[2:] == [{"do": "stop", "within": 60}]
     history.ends()
     history.dies()
-    assert history.is_over and history.desk.ended == "it was stopped after 30 s without a task"
+    assert history.is_over and history.dispatcher.ended == "it was stopped after 30 s without a task"
 
 
 def test_an_idle_daemon_stops_after_its_start_if_no_task_ever_comes_but_not_before_that_has_ended():
     history = History(idle_seconds=30)
     front = history.front()
-    history.desk.start(front)
+    history.dispatcher.start(front)
     history.wait(100)
     assert len(history.commands) == 1
     history.ends()
@@ -809,11 +813,11 @@ def test_an_idle_daemon_stops_after_its_start_if_no_task_ever_comes_but_not_befo
     assert history.now == 130 and history.commands[1:] == [{"do": "stop", "within": 60}]
 
 
-def test_a_daemon_without_an_idle_time_stays(desk):
-    desk.leave(desk.run())
-    desk.ends(CANCEL)
-    desk.wait(1e6)
-    assert desk.desk.state == "idle"
+def test_a_daemon_without_an_idle_time_stays(daemon):
+    daemon.leave(daemon.run())
+    daemon.ends(CANCEL)
+    daemon.wait(1e6)
+    assert daemon.dispatcher.state == "idle"
 
 
 # Until the last front has left
@@ -841,7 +845,7 @@ def test_a_front_that_goes_on_taking_stays_until_it_has_its_result_and_may_then_
     for offset, _ in front.frames:
         history.wait(59)
         assert not history.is_over
-        history.desk.acknowledge(front, offset)
+        history.dispatcher.acknowledge(front, offset)
     history.takes(front)
     assert front.seen == MUCH and result_of(front) == [SUCCESS]
     history.wait(59)
@@ -858,12 +862,12 @@ class Full(Spool):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_what_a_full_disk_has_lost_is_told_before_the_result_to_the_first_front_that_is_there(desk):
-    front = desk.run()
-    desk.spool.__class__ = Full
-    desk.prints(b"lost\n")
-    desk.leave(front)
-    desk.ends(CANCEL)
-    second = desk.run()
-    desk.ends()
+def test_what_a_full_disk_has_lost_is_told_before_the_result_to_the_first_front_that_is_there(daemon):
+    front = daemon.run()
+    daemon.spool.__class__ = Full
+    daemon.prints(b"lost\n")
+    daemon.leave(front)
+    daemon.ends(CANCEL)
+    second = daemon.run()
+    daemon.ends()
     assert second.log == [{"note": "5 bytes of output are lost: the disk is full"}, {"result": SUCCESS}]

@@ -15,7 +15,7 @@ import pytest
 
 from openjd_adapt import Action, ActionsQueue, Adaptor, AdaptorServer, InputError, application
 from openjd_adapt.application import Application, ApplicationError, ApplicationExited
-from openjd_adapt.output import Meter
+from openjd_adapt.output import ProgressThrottle
 from openjd_adapt.transport import wire
 from openjd_adapt.transport.wire import Decoder
 
@@ -31,7 +31,7 @@ TOO_LARGE = "y" * 300_000
 def impatient(monkeypatch):
     """The process stays when its client leaves here: its exit code is not worth a wait."""
     monkeypatch.setattr(application, "EXIT_SECONDS", 0.01)
-    monkeypatch.setattr(Meter, "waiting", None)  # and what it reports is no other test's
+    monkeypatch.setattr(ProgressThrottle, "waiting", None)  # and what it reports is no other test's
 
 
 @pytest.fixture

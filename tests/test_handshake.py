@@ -13,7 +13,7 @@ from openjd_adapt import system
 from openjd_adapt.errors import InputError, NoDaemonError, WireError
 from openjd_adapt.transport import connection_file
 from openjd_adapt.transport.connection_file import bind
-from openjd_adapt.transport.loop import Loop, Peer, Reception
+from openjd_adapt.transport.loop import Listener, Loop, Peer
 from openjd_adapt.transport.wire import KEY_BYTES, Claimant, Decoder, Doorkeeper, encode, hello
 
 from .conftest import HANG_SECONDS, wait_until
@@ -97,7 +97,7 @@ def keyed(tmp_path, monkeypatch):
     address.publish("Probe")
     loop = Loop()
     said = []
-    reception = Reception(loop, lambda peer, message: said.append(message), lambda peer: None, key=address.key)
+    reception = Listener(loop, lambda peer, message: said.append(message), lambda peer: None, key=address.key)
     reception.listen(address.listener)
     stop = threading.Event()
 
@@ -118,7 +118,7 @@ def keyed(tmp_path, monkeypatch):
 
 
 def test_a_command_with_the_file_is_heard(keyed):
-    peer = Peer(connection_file.ConnectionFile(keyed.path).connect())
+    peer = Peer(connection_file.ConnectionFileReader(keyed.path).connect())
     peer.send(hello("here"))
     peer.send({"do": "status"})
     wait_until(lambda: keyed.said == [{"do": "status"}])
@@ -126,7 +126,7 @@ def test_a_command_with_the_file_is_heard(keyed):
 
 
 def test_nobody_is_heard_without_the_key_and_is_told_nothing(keyed):
-    file = connection_file.ConnectionFile(keyed.path)
+    file = connection_file.ConnectionFileReader(keyed.path)
     connection = file.endpoint.connect()
     connection.sendall(encode(hello("here")) + encode({"do": "stop"}))
     answer = read_to_end(connection)
@@ -144,7 +144,7 @@ def test_a_listener_that_does_not_know_the_key_is_refused_by_the_command(keyed, 
     record["key"] = OTHER.hex()
     rewrite(keyed, record)
     with pytest.raises(InputError, match="who listens at .*: the peer does not know the key"):
-        connection_file.ConnectionFile(keyed.path).connect()
+        connection_file.ConnectionFileReader(keyed.path).connect()
 
 
 @pytest.mark.posix_only
@@ -157,7 +157,7 @@ def test_a_listener_that_says_nothing_is_given_up(keyed, tmp_path, monkeypatch):
     record["address"] = "silent"
     rewrite(keyed, record)
     with pytest.raises(NoDaemonError, match="does not answer"):
-        connection_file.ConnectionFile(keyed.path).connect()
+        connection_file.ConnectionFileReader(keyed.path).connect()
     silent.close()
 
 

@@ -8,7 +8,7 @@ import socket
 
 from openjd_adapt import system
 from openjd_adapt.daemon import keeper
-from openjd_adapt.daemon.launch_spec import Plan
+from openjd_adapt.daemon.launch_spec import LaunchSpec
 from openjd_adapt.transport.loop import Peer
 from openjd_adapt.transport.wire import Decoder
 
@@ -20,9 +20,9 @@ def test_a_host_that_has_no_room_for_another_process_is_told_as_that_and_not_as_
     monkeypatch.setattr(system, "Worker", no_room)
     monkeypatch.setattr(system, "Wakeup", lambda *signals: system.Bell())  # the signals are this process's own
     monkeypatch.setattr(system, "kill_children", lambda **options: set())  # and so are its children
-    plan = Plan("Probe", ["python"], {"token": "t"}, str(tmp_path / "private"))
+    spec = LaunchSpec("Probe", ["python"], {"token": "t"}, str(tmp_path / "private"))
     ours, theirs = socket.socketpair()
-    keeper.keep(plan, Peer(theirs), None, None)
+    keeper.keep(spec, Peer(theirs), None, None)
     ours.settimeout(60)
     ((message, _),) = Decoder().feed(ours.recv(10_000))
     ours.close()

@@ -1,4 +1,4 @@
-"""The stop ladder as histories: what is asked of a process, when, and when it is killed. Nothing waits."""
+"""The stop escalation as histories: what is asked of a process, when, and when it is killed. Nothing waits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from openjd_adapt.process import climb
+from openjd_adapt.process import escalate
 from openjd_adapt.task import Task
 
 from .fakes import Clock
@@ -65,17 +65,17 @@ class History:
     def kill(self):
         self._note("kill")
 
-    def climb(self, grace):
-        climb(self, grace, self.task.remaining, self.clock)
+    def escalate(self, grace):
+        escalate(self, grace, self.task.remaining, self.clock)
         return self.log
 
 
 def test_it_is_asked_over_its_channel_then_by_a_signal_then_killed():
-    assert History().climb(10) == [(0, "channel"), (5, "signal"), (10, "kill")]
+    assert History().escalate(10) == [(0, "channel"), (5, "signal"), (10, "kill")]
 
 
 def test_the_signal_has_all_of_the_time_where_there_is_no_channel_to_ask_over():
-    assert History(asked=False).climb(10) == [(0, "signal"), (10, "kill")]
+    assert History(asked=False).escalate(10) == [(0, "signal"), (10, "kill")]
 
 
 @pytest.mark.parametrize(
@@ -89,16 +89,16 @@ def test_the_signal_has_all_of_the_time_where_there_is_no_channel_to_ask_over():
     ],
 )
 def test_what_ends_is_asked_for_nothing_more_and_what_it_has_left_is_killed(history, log):
-    assert History(**history).climb(10) == log
+    assert History(**history).escalate(10) == log
 
 
 def test_nothing_is_asked_of_a_process_that_has_ended_but_what_it_has_left_is_killed():
-    assert History(ended=True).climb(10) == [(0, "kill")]
+    assert History(ended=True).escalate(10) == [(0, "kill")]
 
 
 @pytest.mark.parametrize("cancels", [(), [(0, 600)], [(0, None)]])
 def test_without_grace_it_is_killed_at_once(cancels):
-    assert History(cancels=cancels).climb(0) == [(0, "kill")]
+    assert History(cancels=cancels).escalate(0) == [(0, "kill")]
 
 
 @pytest.mark.parametrize(
@@ -111,34 +111,34 @@ def test_without_grace_it_is_killed_at_once(cancels):
     ],
 )
 def test_a_cancels_deadline_shortens_all_rungs_and_leaves_a_tenth_and_half_a_second_at_least(within, killed):
-    log = History(cancels=[(0, within)]).climb(600)
+    log = History(cancels=[(0, within)]).escalate(600)
     assert log == [(0, "channel"), (pytest.approx(killed / 2), "signal"), (pytest.approx(killed), "kill")]
 
 
 @pytest.mark.parametrize("within", [0.5, 0.1, 0])
 def test_a_deadline_that_leaves_nothing_for_asking_kills_at_once(within):
-    assert History(cancels=[(0, within)]).climb(600) == [(0, "kill")]
+    assert History(cancels=[(0, within)]).escalate(600) == [(0, "kill")]
 
 
 @pytest.mark.parametrize("cancels", [[(0, 600)], [(0, None)], [(3, 600)], [(7, None)]])
 def test_a_deadline_behind_the_grace_changes_nothing(cancels):
-    assert History(cancels=cancels).climb(10) == [(0, "channel"), (5, "signal"), (10, "kill")]
+    assert History(cancels=cancels).escalate(10) == [(0, "channel"), (5, "signal"), (10, "kill")]
 
 
 def test_a_cancel_that_comes_while_a_rung_waits_shortens_that_very_wait():
     # at 2 it is 6 seconds from the beginning to the deadline, at 7 it is 8: a tenth or half a second is kept of each
-    assert History(cancels=[(2, 4)]).climb(100) == [(0, "channel"), (2.7, "signal"), (5.4, "kill")]
-    assert History(cancels=[(7, 1)]).climb(10) == [(0, "channel"), (5, "signal"), (7.2, "kill")]
+    assert History(cancels=[(2, 4)]).escalate(100) == [(0, "channel"), (2.7, "signal"), (5.4, "kill")]
+    assert History(cancels=[(7, 1)]).escalate(10) == [(0, "channel"), (5, "signal"), (7.2, "kill")]
 
 
 def test_a_cancel_that_leaves_no_time_kills_while_a_rung_waits():
-    assert History(cancels=[(2, 0)]).climb(100) == [(0, "channel"), (2, "kill")]
-    assert History(cancels=[(60, 0)]).climb(100) == [(0, "channel"), (50, "signal"), (60, "kill")]
+    assert History(cancels=[(2, 0)]).escalate(100) == [(0, "channel"), (2, "kill")]
+    assert History(cancels=[(60, 0)]).escalate(100) == [(0, "channel"), (50, "signal"), (60, "kill")]
 
 
 @pytest.mark.parametrize("second", [(1, 600), (1, None), (3, 600), (3, None), (4, 600)])
 def test_a_further_cancel_never_lengthens_a_wait(second):
-    assert History(cancels=[(0, 5), second]).climb(100) == [(0, "channel"), (2.25, "signal"), (4.5, "kill")]
+    assert History(cancels=[(0, 5), second]).escalate(100) == [(0, "channel"), (2.25, "signal"), (4.5, "kill")]
 
 
 @pytest.mark.parametrize("seed", range(100))
@@ -149,7 +149,7 @@ def test_whatever_cancels_come_it_is_killed_in_time_and_asked_as_long_as_there_i
     ]
     grace = chance.uniform(1, 50)
     history = History(asked=chance.random() < 0.5, cancels=cancels)
-    log = history.climb(grace)
+    log = history.escalate(grace)
     killed = log[-1][0]
     assert [what for _, what in log].count("kill") == 1 and log[-1][1] == "kill"
     assert killed <= grace + 1e-6

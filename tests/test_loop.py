@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from openjd_adapt import system
-from openjd_adapt.transport.loop import BACKLOG_BYTES, Loop, Peer, Timers, Trickle
+from openjd_adapt.transport.loop import BACKLOG_BYTES, Coalescer, Loop, Peer, Timers
 from openjd_adapt.transport.wire import encode
 
 from .fakes import Clock
@@ -39,16 +39,16 @@ def test_what_is_due_is_called_at_its_time_and_once(clock, timers):
 
 
 def test_the_patience_is_the_time_until_the_next_is_due_not_below_zero_and_endless_without_any(clock, timers):
-    assert timers.patience() is None
+    assert timers.until_next() is None
     timers.set("later", 10, bool)
     timers.set("soon", 5, bool)
-    assert timers.patience() == 5
+    assert timers.until_next() == 5
     clock.now += 7
-    assert timers.patience() == 0
+    assert timers.until_next() == 0
     timers.call_due()
-    assert timers.patience() == 3
+    assert timers.until_next() == 3
     timers.cancel("later")
-    assert timers.patience() is None
+    assert timers.until_next() is None
 
 
 def test_a_timer_that_is_set_again_is_called_at_its_new_time_alone(clock, timers):
@@ -86,7 +86,7 @@ def test_a_timer_that_another_one_puts_off_when_both_are_due_waits_for_its_new_t
     timers.set("two", 5, lambda: pytest.fail("called at its old time"))
     clock.now += 5
     timers.call_due()
-    assert called == [] and timers.patience() == 10
+    assert called == [] and timers.until_next() == 10
     clock.now += 10
     timers.call_due()
     assert called == ["two"]
@@ -101,7 +101,7 @@ def test_a_timer_may_set_itself_anew_without_being_called_again_at_once(clock, t
 
     timers.set("one", 0, again)
     timers.call_due()
-    assert len(called) == 1 and timers.patience() == 0
+    assert len(called) == 1 and timers.until_next() == 0
 
 
 # The loop, with real descriptors. A turn of it waits for nothing here: a timer is due at once.
@@ -256,7 +256,7 @@ def test_a_peer_that_goes_away_with_a_large_backlog_is_found_gone(loop, pair):
 
 
 def test_small_pieces_in_quick_succession_are_let_gather_and_nothing_else(clock):
-    trickle = Trickle(clock)
+    trickle = Coalescer(clock)
 
     def pieces(count, size=100, seconds=0.001):
         told = []
@@ -265,11 +265,11 @@ def test_small_pieces_in_quick_succession_are_let_gather_and_nothing_else(clock)
             told.append(trickle.take(size))
         return told
 
-    assert not any(pieces(Trickle.PIECES))  # a task's few lines and its end
+    assert not any(pieces(Coalescer.PIECES))  # a task's few lines and its end
     assert all(pieces(5))
-    assert not any(pieces(100, size=Trickle.SMALL_BYTES))  # much at once
+    assert not any(pieces(100, size=Coalescer.SMALL_BYTES))  # much at once
     assert not any(pieces(100, seconds=1))  # now and then
-    assert pieces(Trickle.PIECES)[-1]
+    assert pieces(Coalescer.PIECES)[-1]
 
 
 def test_a_source_that_rests_is_watched_again_unless_it_is_forgotten():

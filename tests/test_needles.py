@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from openjd_adapt import RegexCallback, RegexHandler
-from openjd_adapt.lines import Haystack, needles
+from openjd_adapt.lines import Prefilter, literals_of
 
 many = settings(max_examples=int(os.environ.get("OPENJD_ADAPT_EXAMPLES", "100")))
 
@@ -38,7 +38,7 @@ many = settings(max_examples=int(os.environ.get("OPENJD_ADAPT_EXAMPLES", "100"))
     ],
 )
 def test_what_a_pattern_cannot_match_without(pattern, expected):
-    assert needles(re.compile(pattern)) == expected
+    assert literals_of(re.compile(pattern)) == expected
 
 
 def test_what_is_no_pattern_of_text_may_be_anywhere():
@@ -46,8 +46,8 @@ def test_what_is_no_pattern_of_text_may_be_anywhere():
         def search(self, text):
             return None
 
-    assert needles(re.compile(b"abc")) == ()
-    assert Haystack("x").may_have(Duck()) and Haystack("x").may_have([])
+    assert literals_of(re.compile(b"abc")) == ()
+    assert Prefilter("x").may_have(Duck()) and Prefilter("x").may_have([])
 
 
 atoms = st.sampled_from(
@@ -99,9 +99,9 @@ def compiled(pattern):
 @many
 @given(patterns.map(compiled).filter(bool), st.lists(lines, min_size=1, max_size=6))
 def test_a_line_that_matches_is_never_overlooked(pattern, texts):
-    """Whatever matches a line has one of the needles in the block, whatever stands around it."""
+    """Whatever matches a line has one of the literals_of in the block, whatever stands around it."""
     if any(pattern.search(text) for text in texts):
-        assert Haystack("\n".join(texts) + "\n").may_have(pattern)
+        assert Prefilter("\n".join(texts) + "\n").may_have(pattern)
 
 
 def test_callbacks_with_a_search_of_their_own_are_always_asked():
@@ -110,5 +110,5 @@ def test_callbacks_with_a_search_of_their_own_are_always_asked():
             return None
 
     handler = RegexHandler([Own([re.compile("abc")], print), RegexCallback([re.compile("abc")], print)])
-    assert handler.awake(Haystack("xyz\n")) == handler.regex_callbacks[:1]
-    assert handler.awake(Haystack("xabcz\n")) == handler.regex_callbacks
+    assert handler.awake(Prefilter("xyz\n")) == handler.regex_callbacks[:1]
+    assert handler.awake(Prefilter("xabcz\n")) == handler.regex_callbacks

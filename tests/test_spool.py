@@ -232,7 +232,7 @@ def test_without_a_viewer_nothing_is_sent_and_all_is_kept(closed):
         viewer.closed = True
     made = delivery(b"one\n", viewer=viewer)
     assert not made.push(made.end, complete=True)
-    assert (made.unread, b"".join(made.last_words(3))) == (4, b"ne\n")
+    assert (made.unread, b"".join(made.unread_output(3))) == (4, b"ne\n")
 
 
 @pytest.mark.parametrize(
@@ -365,7 +365,7 @@ def test_the_gap_is_told_again_to_the_next_viewer_only_if_nobody_has_acknowledge
 def test_the_last_words_are_what_the_limit_has_left():
     made = Delivery(Spool(100, limit=20))
     made.keep(b"one\n" * 10)
-    assert (b"".join(made.last_words(1000)), made.unread) == (b"one\n" * 5, 20)
+    assert (b"".join(made.unread_output(1000)), made.unread) == (b"one\n" * 5, 20)
 
 
 @needs_proc
@@ -466,7 +466,7 @@ def test_last_words_that_the_disk_does_not_give_back_are_an_error_and_no_hang(mo
     made.keep(b"".join(LINES[:1000]))
     broken.how = how
     with pytest.raises(OSError):
-        list(made.last_words(made.unread))
+        list(made.unread_output(made.unread))
 
 
 @pytest.mark.parametrize("how", BREAKS)

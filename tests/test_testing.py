@@ -23,7 +23,7 @@ from openjd_adapt import (
     config,
     task,
 )
-from openjd_adapt.output import Meter
+from openjd_adapt.output import ProgressThrottle
 from openjd_adapt.testing import FakeApplication, Session
 
 from .conftest import ROOT
@@ -34,7 +34,7 @@ log = logging.getLogger("an.author")
 @pytest.fixture(autouse=True)
 def nothing_waits(monkeypatch):
     """No progress that an earlier test of this process has reported is still to be said."""
-    monkeypatch.setattr(Meter, "waiting", None)
+    monkeypatch.setattr(ProgressThrottle, "waiting", None)
 
 
 class Scene(Adaptor):

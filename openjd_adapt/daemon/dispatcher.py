@@ -29,7 +29,7 @@ STOP_SECONDS = 60.0
 EXIT_SECONDS = 10.0
 #: How long, in seconds, a front that takes nothing may hold up the daemon's end, or the stop behind its task.
 LINGER_SECONDS = 60.0
-HASTE_SECONDS = 5.0
+GRACE_SECONDS = 5.0
 
 
 class _Task:
@@ -52,7 +52,7 @@ class _Task:
         return self.kind == "stop" or (self.kind == "start" and failed)
 
 
-class Desk:
+class Dispatcher:
     """The tasks of one worker, from its start to its end, and the fronts that they are for."""
 
     def __init__(
@@ -144,7 +144,7 @@ class Desk:
             if front:
                 front.send({"note": "the daemon is already stopping"})
             if self.ended:
-                self._linger(HASTE_SECONDS)
+                self._linger(GRACE_SECONDS)
             elif within is not None:
                 self._hasten_stop(within)
             return
@@ -286,9 +286,9 @@ class Desk:
 
     def _hurry(self) -> None:
         """Something waits for the front of a finished task to take the rest and to leave: not for ever."""
-        self._timers.set("late front", HASTE_SECONDS, self._forsake)
+        self._timers.set("late front", GRACE_SECONDS, self._drop)
 
-    def _forsake(self) -> None:
+    def _drop(self) -> None:
         """Go on without the viewer, which is told how its task went; what it did not take is kept for the next."""
         viewer = self._delivery.viewer
         if not viewer or not self._next:
@@ -362,7 +362,7 @@ class Desk:
         task.end = self._delivery.end
         self.push()
 
-    def _linger(self, patience: float = LINGER_SECONDS) -> None:
+    def _linger(self, seconds: float = LINGER_SECONDS) -> None:
         """Wait for the viewer to take the rest and to leave, as long as it goes on taking; in the foreground always."""
         if not self._foreground:
-            self._timers.set("linger", patience, partial(setattr, self._delivery, "viewer", None))
+            self._timers.set("linger", seconds, partial(setattr, self._delivery, "viewer", None))

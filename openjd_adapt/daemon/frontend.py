@@ -10,7 +10,7 @@ from functools import partial
 from .. import plain_json, session, system
 from ..errors import CANCELED, DONE, FAILED, AdaptError, InputError, NoDaemonError
 from ..system.interpreter import FACTS_VARIABLE, PACKAGE
-from ..transport.connection_file import ConnectionFile, await_drafts, remove_own_draft
+from ..transport.connection_file import ConnectionFileReader, await_drafts, remove_own_draft
 from ..transport.loop import Peer
 from ..transport.wire import WINDOW_BYTES, check_hello, hello
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ..transport.loop import Peer
     from ..transport.wire import Frame, Message
-    from .launch_spec import Plan
+    from .launch_spec import LaunchSpec
 
 
 # A command's end of a connection to a keeper: what it asks and shows, and how signals become cancels.
@@ -195,7 +195,7 @@ class Front:
         if not self._peer.closed and (not writing or self._peer.backlog):
             events = (0 if writing else system.READ) | (system.WRITE if self._peer.backlog else 0)
             watched[self._peer.fileno()] = events
-        ready = system.wait_for(watched, None if writing and not self._on_late else self._patience())
+        ready = system.wait_for(watched, None if writing and not self._on_late else self._until_alarm())
         for number in filter(None, self._wakeup.heard()):  # 0 is rung for something else than a signal
             self._on_signal(number)
         if self._peer.backlog and ready.get(self._peer.fileno(), 0) & system.WRITE:
@@ -214,7 +214,7 @@ class Front:
     def _is_late(self) -> bool:
         return self._alarm is not None and time.monotonic() >= self._alarm
 
-    def _patience(self) -> float | None:
+    def _until_alarm(self) -> float | None:
         return None if self._alarm is None else max(0.0, self._alarm - time.monotonic())
 
     def _on_signal(self, number: int) -> None:
@@ -294,7 +294,7 @@ LATE_SECONDS = 10.0
 #: How long after its own deadline a daemon that does not stop is killed from here, in seconds.
 KILL_MARGIN_SECONDS = 5.0
 #: A wait of more than this many seconds is explained; what is not dead after that many is given up.
-PATIENCE_SECONDS = 2.0
+SILENT_SECONDS = 2.0
 DEATH_SECONDS = 10.0
 
 #: Put bytes on standard output.
@@ -335,16 +335,16 @@ def _starter() -> ModuleType:
     return launch_windows
 
 
-def run(plan: Plan, request: Message) -> int:
+def run(spec: LaunchSpec, request: Message) -> int:
     """Start, one task, stop, all below this process; returns the exit code, that of the first phase that went wrong."""
     starter = _starter()
     spare = frozenset(system.children())  # what the author's main or the caller has started is theirs
-    front = Front(starter.start_below(plan), foreground=True)
+    front = Front(starter.start_below(spec), foreground=True)
     try:
         code = _run_phases(front, request)
     finally:
         front.close()
-        left = starter.end_below(plan, spare)
+        left = starter.end_below(spec, spare)
     if left:
         front.tell("ERROR: what the adaptor has started does not die, not even of SIGKILL: " + _names(left))
         return code or FAILED
@@ -383,11 +383,11 @@ def _run_phases(front: Front, request: Message) -> int:
         return failed or FAILED
 
 
-def start(plan: Plan, timeout: float | None, replaced: str | None) -> int:
-    """Start a daemon at the address of ``plan``; returns the exit code when it is ready or all of it is dead again."""
-    assert plan.listen_at is not None
-    path, made_for_it = plan.listen_at
-    front = Front(_starter().start_daemon(plan))
+def start(spec: LaunchSpec, timeout: float | None, replaced: str | None) -> int:
+    """Start a daemon at the address of ``spec``; returns the exit code when it is ready or all of it is dead again."""
+    assert spec.listen_at is not None
+    path, made_for_it = spec.listen_at
+    front = Front(_starter().start_daemon(spec))
     ready = late = False
     try:
         if replaced:
@@ -415,7 +415,7 @@ def start(plan: Plan, timeout: float | None, replaced: str | None) -> int:
         front.close()
     if code != DONE:
         try:
-            _await_end(ConnectionFile(path))
+            _await_end(ConnectionFileReader(path))
         except NoDaemonError:
             return code  # it never was, or somebody has stopped it meanwhile
     return code
@@ -424,7 +424,7 @@ def start(plan: Plan, timeout: float | None, replaced: str | None) -> int:
 def _fate_of_start(front: Front, path: str, ready: bool) -> int:
     """The daemon is gone without an answer: stopped by another command, or killed, perhaps before it was ``ready``."""
     try:
-        file = ConnectionFile(path)
+        file = ConnectionFileReader(path)
         stopped = file.wait(DEATH_SECONDS) and file.was_stopped
     except NoDaemonError:
         stopped = ready  # and its file is removed already
@@ -473,12 +473,12 @@ def _without_daemon(path: str, error: NoDaemonError | None = None) -> int:
     Raises ``error``, or the :class:`NoDaemonError` that tells how it ended; returns the exit code if a signal comes
     before that.
     """
-    file = ConnectionFile(path)
+    file = ConnectionFileReader(path)
     try:
-        if file.claim() if error else file.wait(PATIENCE_SECONDS):
+        if file.claim() if error else file.wait(SILENT_SECONDS):
             leave_on(*system.CANCEL_SIGNALS)
-            file.show_last_words(show)
-            error = error or NoDaemonError(file.obituary)
+            file.show_unread_output(show)
+            error = error or NoDaemonError(file.how_it_ended)
     except Left:
         return CANCELED
     finally:
@@ -490,21 +490,21 @@ def stop(path: str, timeout: float) -> int:
     """Stop the daemon behind ``path`` and remove what it leaves; returns when all of it is dead or cannot be."""
     await_drafts(path, DEATH_SECONDS)
     try:
-        file = ConnectionFile(path)
+        file = ConnectionFileReader(path)
     except NoDaemonError as error:
         tell("INFO: nothing to stop: %s" % error)
         return DONE
     code: int | None = DONE
     try:
         if not file.alive:
-            tell("INFO: nothing to stop: %s" % file.obituary)
+            tell("INFO: nothing to stop: %s" % file.how_it_ended)
         else:
             code = _stop_living(file, timeout)
         leave_on(system.signal.SIGINT)  # the daemon has been asked, and who goes away now loses nothing
         if not _await_end(file):
             return FAILED
         leave_on(*system.CANCEL_SIGNALS)
-        if not file.show_last_words(show):
+        if not file.show_unread_output(show):
             tell("ERROR: connection file %s: what its daemon wrote last cannot be shown; it stays there" % path)
             return code or FAILED
         file.remove()
@@ -513,7 +513,7 @@ def stop(path: str, timeout: float) -> int:
     return file.stop_code if code is None else code
 
 
-def _stop_living(file: ConnectionFile, timeout: float) -> int | None:
+def _stop_living(file: ConnectionFileReader, timeout: float) -> int | None:
     """Ask the daemon to stop, or kill it; returns the exit code, or None if its file is to tell that."""
     try:
         front = Front(Peer(file.connect()))
@@ -536,9 +536,9 @@ def _stop_living(file: ConnectionFile, timeout: float) -> int | None:
         front.close()
 
 
-def _await_end(file: ConnectionFile) -> bool:
+def _await_end(file: ConnectionFileReader) -> bool:
     """Wait until all of the daemon is dead, and say so if that takes long; False if it does not come to that."""
-    if file.wait(PATIENCE_SECONDS):
+    if file.wait(SILENT_SECONDS):
         return True
     left = file.left()
     tell("INFO: waiting for the last processes of the daemon to end: %s" % _names(left))
@@ -580,9 +580,9 @@ def _ask_briefly(path: str, request: Message) -> Message:
 
 def _connect(path: str) -> Front:
     """A conversation with a living daemon; raises :class:`NoDaemonError`."""
-    file = ConnectionFile(path)
+    file = ConnectionFileReader(path)
     if not file.alive:
-        raise NoDaemonError(file.obituary)
+        raise NoDaemonError(file.how_it_ended)
     front = Front(Peer(file.connect()))
     front.greet()
     return front

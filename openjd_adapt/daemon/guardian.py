@@ -24,7 +24,8 @@ SIGNALS = {signal.SIGTERM, signal.SIGCHLD}
 def serve(keeper: int, address: dict[str, Any], groups: int | None) -> None:
     """Watch over a child until it has ended, then end everything that it has left, however long that takes.
 
-    ``address`` is what :meth:`Address.to_dict` gives; ``groups`` a descriptor of a :class:`Ledger`, if there is one.
+    ``address`` is what :meth:`ConnectionFileWriter.to_dict` gives; ``groups`` a descriptor of a :class:`Ledger`, if
+    there is one.
     """
     ledger = None
     if groups is not None:

@@ -1,7 +1,7 @@
 """The daemon's face: sockets, spool, results, deadlines. It never runs an author's code and never waits for any.
 
 One thread, one loop. Output flows from the worker's pipe through the marker filter into the spool and on to the front
-whose task is running; commands flow the other way. What is asked for, by whom, and until when is the desk's business.
+whose task is running; commands flow the other way. The dispatcher decides which request runs next, and until when.
 When the worker ends, for whatever reason, all below the keeper is killed, and the keeper ends when the last front has
 got its result.
 """
@@ -17,11 +17,11 @@ from functools import partial
 from .. import session, system
 from ..errors import BAD_INPUT, FAILED, AdaptError, describe_exit
 from ..transport import connection_file
-from ..transport.connection_file import Address, note_end
-from ..transport.loop import Loop, Peer, Reception, Trickle, seconds
+from ..transport.connection_file import ConnectionFileWriter, note_end
+from ..transport.loop import Coalescer, Listener, Loop, Peer, seconds
 from ..transport.wire import MarkerFilter
-from .dispatcher import HASTE_SECONDS, Desk
-from .launch_spec import DEATH_SECONDS, Plan
+from .dispatcher import GRACE_SECONDS, Dispatcher
+from .launch_spec import DEATH_SECONDS, LaunchSpec
 from .spool import Delivery, Spool
 
 TYPE_CHECKING = False
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from typing import Any, Callable
 
     from ..system import Ledger  # type: ignore[attr-defined, unused-ignore]
-    from ..transport.connection_file import Address
+    from ..transport.connection_file import ConnectionFileWriter
     from ..transport.wire import Message
-    from .launch_spec import Plan
+    from .launch_spec import LaunchSpec
 
 
 # Looks now and then whether what a daemon stands on is still there; on a thread, as a file system may never answer.
@@ -78,54 +78,54 @@ _READ_BYTES = 256 * 1024
 class Keeper:
     """A daemon, or the middle of a ``run``: from the start of the worker to the end of everything below it."""
 
-    def __init__(self, plan: Plan, starter: Peer, lifeline: int | None, groups: Ledger | None) -> None:
+    def __init__(self, spec: LaunchSpec, starter: Peer, lifeline: int | None, groups: Ledger | None) -> None:
         """``starter`` is the front that starts all this; ``lifeline`` a pipe that ends with the process above, if any.
 
         ``groups``: where process groups are written down, on a host where orphans become nobody's children.
         """
-        self._plan = plan
-        self._delivery = Delivery(Spool(plan.memory_bytes, plan.limit_bytes, os.path.dirname(plan.folder)))
-        self._filter = MarkerFilter(plan.init["token"])
+        self._spec = spec
+        self._delivery = Delivery(Spool(spec.memory_bytes, spec.limit_bytes, os.path.dirname(spec.folder)))
+        self._filter = MarkerFilter(spec.init["token"])
         self._born = time.monotonic()
         self._kill_reason = ""
         self._loop = Loop()
-        self._trickle = Trickle()
-        key = plan.address.key if plan.address else None
-        self._reception = Reception(self._loop, self._on_message, self._on_gone, key=key)
-        self._desk = Desk(
+        self._coalescer = Coalescer()
+        key = spec.address.key if spec.address else None
+        self._listener = Listener(self._loop, self._on_message, self._on_gone, key=key)
+        self._dispatcher = Dispatcher(
             self._loop.timers,
             self._delivery,
             command=self._command,
             kill=self._kill,
-            hear=self._reception.read_all,
-            foreground=plan.address is None,
-            idle_seconds=plan.idle_seconds,
+            hear=self._listener.read_all,
+            foreground=spec.address is None,
+            idle_seconds=spec.idle_seconds,
         )
         self._wakeup = system.Wakeup(system.TERMINATION, *system.CHILD_SIGNALS)
         self._loop.watch(self._wakeup, self._on_signals)
         if lifeline is not None:
             self._loop.watch(lifeline, partial(self._on_lifeline, lifeline))
-        if plan.address:
-            plan.address.publish(plan.adaptor)
-            self._reception.listen(plan.address.listener)
-        self._start_worker(plan, groups)
+        if spec.address:
+            spec.address.publish(spec.adaptor)
+            self._listener.listen(spec.address.listener)
+        self._start_worker(spec, groups)
         self._starter = starter
-        self._reception.add(starter)
-        starter.send({"ready": plan.address.path if plan.address else None, "contained": self._worker.is_contained})
-        if plan.address:
-            self._watch_ground(plan.address)
+        self._listener.add(starter)
+        starter.send({"ready": spec.address.path if spec.address else None, "contained": self._worker.is_contained})
+        if spec.address:
+            self._watch_ground(spec.address)
 
-    def _start_worker(self, plan: Plan, groups: Ledger | None) -> None:
+    def _start_worker(self, spec: LaunchSpec, groups: Ledger | None) -> None:
         try:
-            self._worker = system.Worker(plan.argv, self._wakeup, groups)
+            self._worker = system.Worker(spec.argv, self._wakeup, groups)
         except OSError as error:
             raise AdaptError("cannot start the adaptor's process: %s" % error.strerror) from None
         self._control = Peer(self._worker.control)
         self._loop.watch(self._worker, self._on_output)
         self._loop.watch_peer(self._control, self._on_control)
-        self._command({"init": plan.init, "groups": groups is not None})
+        self._command({"init": spec.init, "groups": groups is not None})
 
-    def _watch_ground(self, address: Address) -> None:
+    def _watch_ground(self, address: ConnectionFileWriter) -> None:
         """A daemon whose connection file or session folder is gone can be reached by nobody: it stops."""
         folder = session.folder()
         folder = folder if folder and not folder_is_gone(folder) else None
@@ -137,7 +137,7 @@ class Keeper:
 
         def on_gone() -> None:
             self._loop.forget(bell)
-            self._desk.stop(None, None, ", as %s is gone" % bell.heard().decode("ascii"))
+            self._dispatcher.stop(None, None, ", as %s is gone" % bell.heard().decode("ascii"))
 
         bell = system.Bell()
         self._loop.watch(bell, on_gone)
@@ -145,16 +145,16 @@ class Keeper:
 
     def serve(self) -> None:
         """Serve until the worker has ended and the last front has got its result."""
-        while self._desk.ended is None or self._delivery.viewer is not None:
+        while self._dispatcher.ended is None or self._delivery.viewer is not None:
             self._loop.turn()
-            self._reception.drop_closed()
-        if self._plan.address:
+            self._listener.drop_closed()
+        if self._spec.address:
             note_end(
-                self._plan.address.descriptor,
-                self._desk.ended,
-                self._desk.stop_code,
+                self._spec.address.descriptor,
+                self._dispatcher.ended,
+                self._dispatcher.stop_code,
                 self._delivery.unread,
-                self._delivery.last_words,
+                self._delivery.unread_output,
                 self._delivery.lost,
             )
 
@@ -162,9 +162,9 @@ class Keeper:
 
     def _on_message(self, front: Peer, message: Message) -> None:
         if "ack" in message:
-            self._desk.acknowledge(front, message["ack"])
+            self._dispatcher.acknowledge(front, message["ack"])
         elif "cancel" in message:
-            self._desk.cancel(front, seconds(message["cancel"]))
+            self._dispatcher.cancel(front, seconds(message["cancel"]))
         else:
             request = message.get("do")
             act = self._REQUESTS.get(request) if isinstance(request, str) else None
@@ -174,29 +174,29 @@ class Keeper:
                 act(self, front, message)
 
     def _on_gone(self, front: Peer) -> None:
-        if front is self._starter and self._desk.is_untouched:
-            self._desk.give_up("the command that started it was gone before it had started")
-        self._desk.leave(front)
+        if front is self._starter and self._dispatcher.is_untouched:
+            self._dispatcher.give_up("the command that started it was gone before it had started")
+        self._dispatcher.leave(front)
 
     def _cancel(self, front: Peer, message: Message) -> None:
-        front.send({"canceled": self._desk.cancel_running(seconds(message.get("within")))})
+        front.send({"canceled": self._dispatcher.cancel_running(seconds(message.get("within")))})
 
     def _tell_status(self, front: Peer, message: Message) -> None:
         status = {
-            "state": self._desk.state,
-            "adaptor": self._plan.adaptor,
+            "state": self._dispatcher.state,
+            "adaptor": self._spec.adaptor,
             "pid": os.getpid(),
             "worker_pid": self._worker.pid,
-            "tasks": self._desk.tasks,
+            "tasks": self._dispatcher.tasks,
             "uptime_seconds": round(time.monotonic() - self._born, 3),
             "unread_bytes": self._delivery.unread,
         }
         front.send({"status": status})
 
     _REQUESTS: dict[str, Callable[[Keeper, Peer, Message], None]] = {
-        "start": lambda self, front, message: self._desk.start(front),
-        "run": lambda self, front, message: self._desk.run(front, message.get("data"), message.get("from")),
-        "stop": lambda self, front, message: self._desk.stop(front, seconds(message.get("within"))),
+        "start": lambda self, front, message: self._dispatcher.start(front),
+        "run": lambda self, front, message: self._dispatcher.run(front, message.get("data"), message.get("from")),
+        "stop": lambda self, front, message: self._dispatcher.stop(front, seconds(message.get("within"))),
         "cancel": _cancel,
         "status": _tell_status,
     }
@@ -207,10 +207,10 @@ class Keeper:
         self._control.send(message)
 
     def _on_output(self) -> None:
-        """Take what the worker has written; of a trickle not each drop, which would wake the front, too."""
+        """Take what the worker has written; small pieces a little later, many at once, as each wakes the front, too."""
         size = self._read_output()
-        if size and self._trickle.take(size):
-            self._loop.rest(self._worker, self._on_output, Trickle.PAUSE_SECONDS)
+        if size and self._coalescer.take(size):
+            self._loop.rest(self._worker, self._on_output, Coalescer.PAUSE_SECONDS)
 
     def _read_output(self) -> int:
         """Take one read's worth from the worker's pipe; how many bytes, 0 if there is nothing now."""
@@ -222,10 +222,10 @@ class Keeper:
             self._loop.forget(self._worker)
         for piece in self._filter.feed(data):
             if isinstance(piece, dict):
-                self._desk.finish(piece)
+                self._dispatcher.finish(piece)
             else:
                 self._delivery.keep(piece)
-            self._desk.push()
+            self._dispatcher.push()
         return len(data)
 
     def _on_control(self) -> None:
@@ -240,13 +240,13 @@ class Keeper:
     def _on_signals(self) -> None:
         if system.TERMINATION in self._wakeup.heard():
             self._stop_by_signal()
-        if self._desk.ended is None:
+        if self._dispatcher.ended is None:
             returncode = self._worker.returncode()
             if returncode is not None:
                 self._on_worker_end(returncode)
 
     def _stop_by_signal(self) -> None:
-        self._desk.stop(None, session.notify_end(), " by SIGTERM")
+        self._dispatcher.stop(None, session.notify_end(), " by SIGTERM")
 
     def _on_lifeline(self, lifeline: int) -> None:
         self._loop.forget(lifeline)
@@ -254,15 +254,15 @@ class Keeper:
 
     def _kill(self, reason: str) -> None:
         """Kill the worker; SIGCHLD brings on the rest."""
-        if self._desk.ended is None:
+        if self._dispatcher.ended is None:
             self._kill_reason = self._kill_reason or reason
             self._worker.kill()
 
     def _on_worker_end(self, returncode: int) -> None:
         """The worker is dead: end all that it has left, and take what they have written."""
         left = self._worker.end_all(DEATH_SECONDS)
-        patience = time.monotonic() + HASTE_SECONDS
-        while self._read_output() and time.monotonic() < patience:
+        end = time.monotonic() + GRACE_SECONDS
+        while self._read_output() and time.monotonic() < end:
             pass  # where processes can escape, one may go on writing for ever
         self._delivery.keep(self._filter.rest())
         how = self._kill_reason or "the adaptor's process " + describe_exit(returncode)
@@ -270,34 +270,34 @@ class Keeper:
             how += "; what does not die of SIGKILL: " + ", ".join(
                 "%d (%s)" % (pid, system.name_of(pid)) for pid in left
             )
-        self._desk.worker_has_ended(how, killed=bool(self._kill_reason))
+        self._dispatcher.worker_has_ended(how, killed=bool(self._kill_reason))
 
 
-def keep(plan: Plan, starter: Peer, lifeline: int | None, groups: Ledger | None) -> None:
+def keep(spec: LaunchSpec, starter: Peer, lifeline: int | None, groups: Ledger | None) -> None:
     """Be the keeper until everything has ended. What goes wrong before the worker runs is told to the starter."""
     try:
-        Keeper(plan, starter, lifeline, groups).serve()
+        Keeper(spec, starter, lifeline, groups).serve()
     except AdaptError as error:
-        if plan.address:
-            note_end(plan.address.descriptor, str(error), FAILED)
+        if spec.address:
+            note_end(spec.address.descriptor, str(error), FAILED)
         starter.send({"error": str(error), "code": error.exit_code})
     except Exception as error:
-        _report_fault(plan, starter, error)
+        _report_fault(spec, starter, error)
     finally:
-        system.kill_children(patience=DEATH_SECONDS)
-        if plan.address:
-            plan.address.remove_socket()
-        connection_file.remove_private_folder(plan.folder)
+        system.kill_children(timeout=DEATH_SECONDS)
+        if spec.address:
+            spec.address.remove_socket()
+        connection_file.remove_private_folder(spec.folder)
 
 
-def _report_fault(plan: Plan, starter: Peer, error: Exception) -> None:
+def _report_fault(spec: LaunchSpec, starter: Peer, error: Exception) -> None:
     """Leave the traceback of a fault of the keeper itself where somebody will look."""
     import traceback
 
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    if plan.address:
+    if spec.address:
         how = "its keeper failed, which is a fault of openjd_adapt: " + text
-        note_end(plan.address.descriptor, how, FAILED)
+        note_end(spec.address.descriptor, how, FAILED)
     starter.send({"error": "the keeper failed, which is a fault of openjd_adapt: " + text, "code": FAILED})
 
 
@@ -305,14 +305,14 @@ def _report_fault(plan: Plan, starter: Peer, error: Exception) -> None:
 
 
 def serve(starter: int, lifeline: int, address: dict[str, Any] | None, groups: int | None) -> None:
-    """Be the keeper that a command has started: take its plan, and keep.
+    """Be the keeper that a command has started: take its spec, and keep.
 
     ``starter``, ``lifeline`` and ``groups`` are descriptors of what :class:`Keeper` asks for, ``address`` is what
-    :meth:`Address.to_dict` gives.
+    :meth:`ConnectionFileWriter.to_dict` gives.
     """
     connection = _socket.socket(fileno=starter)
-    plan = Plan.receive(connection)
-    if plan is None:
+    spec = LaunchSpec.receive(connection)
+    if spec is None:
         return  # the command was killed before it had said what to do; the guardian tidies up
-    plan.address = Address.from_dict(address) if address else None
-    keep(plan, Peer(connection), lifeline, None if groups is None else system.Ledger(groups))  # type: ignore[attr-defined, unused-ignore]
+    spec.address = ConnectionFileWriter.from_dict(address) if address else None
+    keep(spec, Peer(connection), lifeline, None if groups is None else system.Ledger(groups))  # type: ignore[attr-defined, unused-ignore]

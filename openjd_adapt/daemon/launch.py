@@ -20,9 +20,9 @@ from ..errors import AdaptError
 from ..system.interpreter import Fresh
 from ..system.posix_children import signal
 from ..transport import connection_file
-from ..transport.connection_file import Address, bind
+from ..transport.connection_file import ConnectionFileWriter, bind
 from ..transport.loop import Peer
-from .launch_spec import DEATH_SECONDS, Plan
+from .launch_spec import DEATH_SECONDS, LaunchSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,29 +33,29 @@ if TYPE_CHECKING:
 _HEARD_LATER = {signal.SIGTERM, signal.SIGINT}
 
 
-def start_daemon(plan: Plan) -> Peer:
+def start_daemon(spec: LaunchSpec) -> Peer:
     """Start a guardian, its keeper and the worker; returns the connection of the front that starts them.
 
     The address is theirs from then on: its lock is free when all of them are dead. Raises :class:`InputError`.
     """
-    assert plan.listen_at is not None
+    assert spec.listen_at is not None
     fresh = _prepare()
-    address = bind(plan.listen_at[0], plan.folder, plan.listen_at[1])
+    address = bind(spec.listen_at[0], spec.folder, spec.listen_at[1])
     ours, theirs = _socket.socketpair()
     shared = (theirs.fileno(), address.listener.fileno(), address.descriptor)
     try:
-        _fork(lambda: _guard(fresh, plan.adaptor, theirs, address), shared)
+        _fork(lambda: _guard(fresh, spec.adaptor, theirs, address), shared)
     except OSError as error:
         address.abandon()
         raise AdaptError("cannot start a process: %s" % error.strerror) from None
     theirs.close()
     address.listener.close()
     os.close(address.descriptor)
-    plan.send(ours)
+    spec.send(ours)
     return Peer(ours)
 
 
-def start_below(plan: Plan) -> Peer:
+def start_below(spec: LaunchSpec) -> Peer:
     """Start a keeper and the worker below this process, which is their guardian; returns the connection to the keeper.
 
     The caller ends with :func:`end_below`.
@@ -63,18 +63,18 @@ def start_below(plan: Plan) -> Peer:
     contained = system.become_subreaper()
     ours, theirs = _socket.socketpair()
     try:
-        _fork_keeper(_prepare(), plan.adaptor, theirs, None, None if contained else system.Ledger())
+        _fork_keeper(_prepare(), spec.adaptor, theirs, None, None if contained else system.Ledger())
     except OSError as error:
         raise AdaptError("cannot start a process: %s" % error.strerror) from None
     theirs.close()
-    plan.send(ours)
+    spec.send(ours)
     return Peer(ours)
 
 
-def end_below(plan: Plan, spare: frozenset[int]) -> set[int]:
+def end_below(spec: LaunchSpec, spare: frozenset[int]) -> set[int]:
     """End what the keeper of :func:`start_below` has left, but for the children ``spare``; returns what is left."""
     left = system.kill_children(spare, DEATH_SECONDS)
-    connection_file.remove_private_folder(plan.folder)
+    connection_file.remove_private_folder(spec.folder)
     return left
 
 
@@ -104,7 +104,7 @@ def _prepare() -> Fresh:
     return fresh
 
 
-def _guard(fresh: Fresh, adaptor: str, starter: _socket.socket, address: Address) -> None:
+def _guard(fresh: Fresh, adaptor: str, starter: _socket.socket, address: ConnectionFileWriter) -> None:
     from .guardian import SIGNALS
 
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
@@ -118,7 +118,11 @@ def _guard(fresh: Fresh, adaptor: str, starter: _socket.socket, address: Address
 
 
 def _fork_keeper(
-    fresh: Fresh, adaptor: str, starter: _socket.socket, address: Address | None, groups: system.Ledger | None
+    fresh: Fresh,
+    adaptor: str,
+    starter: _socket.socket,
+    address: ConnectionFileWriter | None,
+    groups: system.Ledger | None,
 ) -> tuple[int, int]:
     """Fork a keeper; returns its pid and the pipe's end that must stay open as long as this process lives."""
     lifeline, our_end = os.pipe()

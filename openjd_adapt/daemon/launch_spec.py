@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import _socket
     from typing import Any
 
-    from ..transport.connection_file import Address
+    from ..transport.connection_file import ConnectionFileWriter
 
 
 #: How long, in seconds, what was killed may take to die before the keeper goes on without it; the guardian does not.
@@ -22,7 +22,7 @@ _LENGTH = struct.Struct(">I")
 _READ_BYTES = 1024 * 1024
 
 
-class Plan:
+class LaunchSpec:
     """What a keeper is to do."""
 
     def __init__(self, adaptor: str, argv: list[str], init: dict[str, Any], folder: str) -> None:
@@ -36,7 +36,7 @@ class Plan:
         #: The path of the connection file, and whether its folder was made just for it; None in the foreground.
         self.listen_at: tuple[str, bool] | None = None
         #: What listens there, once it does.
-        self.address: Address | None = None
+        self.address: ConnectionFileWriter | None = None
         #: After so many seconds without a task the daemon stops; None for never.
         self.idle_seconds: float | None = None
         #: How much of the output is kept in memory, and in all, in bytes.
@@ -53,16 +53,16 @@ class Plan:
             return
 
     @staticmethod
-    def receive(connection: _socket.socket) -> Plan | None:
+    def receive(connection: _socket.socket) -> LaunchSpec | None:
         """In the keeper: what :meth:`send` has sent; None if the command is gone before it has said all."""
         head = _read(connection, _LENGTH.size)
         text = head and _read(connection, _LENGTH.unpack(head)[0])
         if not text:
             return None
         values = plain_json.loads(text.decode("ascii"))
-        plan = Plan(values["adaptor"], values["argv"], values["init"], values["folder"])
-        vars(plan).update(values)
-        return plan
+        spec = LaunchSpec(values["adaptor"], values["argv"], values["init"], values["folder"])
+        vars(spec).update(values)
+        return spec
 
 
 def _read(connection: _socket.socket, size: int) -> bytes:

@@ -12,7 +12,7 @@ from ..transport import connection_file
 from ..transport.connection_file import bind
 from ..transport.loop import Peer
 from .keeper import keep
-from .launch_spec import Plan
+from .launch_spec import LaunchSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,48 +23,48 @@ if TYPE_CHECKING:
 _jobs: list[Any] = []
 
 
-def start_daemon(plan: Plan) -> Peer:
+def start_daemon(spec: LaunchSpec) -> Peer:
     """Start a keeper and the worker; returns the connection of the front that starts them."""
-    return _start(plan, False)
+    return _start(spec, False)
 
 
-def start_below(plan: Plan) -> Peer:
+def start_below(spec: LaunchSpec) -> Peer:
     """Start a keeper and the worker, which end with this process at the latest; returns the keeper's connection."""
-    return _start(plan, True)
+    return _start(spec, True)
 
 
-def end_below(plan: Plan, spare: frozenset[int]) -> set[int]:
+def end_below(spec: LaunchSpec, spare: frozenset[int]) -> set[int]:
     """End what the keeper of :func:`start_below` has left; returns what is left."""
     for job in _jobs:
         job.kill()
-    connection_file.remove_private_folder(plan.folder)
+    connection_file.remove_private_folder(spec.folder)
     return set()
 
 
-def _start(plan: Plan, foreground: bool) -> Peer:
+def _start(spec: LaunchSpec, foreground: bool) -> Peer:
     try:
-        connection, job = start_keeper(plan.keeper_argv, foreground)
+        connection, job = start_keeper(spec.keeper_argv, foreground)
     except OSError as error:
         raise AdaptError("cannot start a process: %s" % error.strerror) from None
     _jobs.append(job)
-    plan.send(connection)
+    spec.send(connection)
     return Peer(connection)
 
 
 def serve() -> None:
-    """Be the keeper that a command has started: take its plan, and keep."""
+    """Be the keeper that a command has started: take its spec, and keep."""
     connection = starter_of_keeper()
-    plan = Plan.receive(connection)
-    if plan is None:
+    spec = LaunchSpec.receive(connection)
+    if spec is None:
         return
     starter = Peer(connection)
     try:
-        if plan.listen_at:
-            plan.address = bind(plan.listen_at[0], plan.folder, plan.listen_at[1])
+        if spec.listen_at:
+            spec.address = bind(spec.listen_at[0], spec.folder, spec.listen_at[1])
             if is_doomed():
                 starter.send({"note": _DOOMED})
-                plan.address.danger = _DANGER
-        keep(plan, starter, None, None)
+                spec.address.danger = _DANGER
+        keep(spec, starter, None, None)
     except InputError as error:
         starter.send({"error": str(error), "code": error.exit_code})
     finally:

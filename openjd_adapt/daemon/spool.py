@@ -274,6 +274,6 @@ class Delivery:
             return data[:cut]
         return data if complete or len(data) >= FRAME_BYTES else b""
 
-    def last_words(self, size: int) -> Iterator[bytes]:
+    def unread_output(self, size: int) -> Iterator[bytes]:
         """The end of what nobody has acknowledged, at most ``size`` bytes."""
         return self._spool.pieces(max(self._spool.start, self._spool.end - size))

@@ -62,18 +62,18 @@ def children() -> set[int]:
     return {pid for pid, parent in all_parents().items() if parent == own}
 
 
-def kill_children(spare: frozenset[int] = frozenset(), patience: float | None = None) -> set[int]:
+def kill_children(spare: frozenset[int] = frozenset(), timeout: float | None = None) -> set[int]:
     """Kill and reap this process's children until none but those of ``spare`` is left; returns what is left.
 
     Only its own unreaped children are signalled, so no pid can have been reused: what stands below them becomes a
     child when its parent dies (if this process is a subreaper), and is met in the next round. What may not be killed
-    (it has become another user's) is not waited for, and what the kernel cannot end for ``patience`` seconds (None: for
+    (it has become another user's) is not waited for, and what the kernel cannot end for ``timeout`` seconds (None: for
     ever) is given up. Without /proc nothing is done.
     """
     out_of_reach = set(spare)
     killed: set[int] = set()
     pause = _FIRST_PAUSE_SECONDS
-    end = None if patience is None else time.monotonic() + patience
+    end = None if timeout is None else time.monotonic() + timeout
     while True:
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:

@@ -314,12 +314,12 @@ class Worker:
                 return None
         return self._returncode
 
-    def end_all(self, patience: float) -> set[int]:
+    def end_all(self, timeout: float) -> set[int]:
         """Kill all that the process, which has ended, has left; returns what does not die within so many seconds."""
         if self._groups:
             self._groups.cross_out(self.pid)
             self._groups.kill()
-        return kill_children(patience=patience)
+        return kill_children(timeout=timeout)
 
 
 def settle() -> None:

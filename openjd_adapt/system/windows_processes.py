@@ -145,9 +145,9 @@ class Job:
 
         win32.TerminateJobObject(self._handle, KILLED_EXIT)
 
-    def wait(self, patience: float) -> bool:
-        """Wait until none lives; False after ``patience`` seconds."""
-        end = time.monotonic() + patience
+    def wait(self, timeout: float) -> bool:
+        """Wait until none lives; False after ``timeout`` seconds."""
+        end = time.monotonic() + timeout
         while self.count():
             if time.monotonic() >= end:
                 return False
@@ -315,7 +315,7 @@ def wait_unreaped(process: subprocess.Popen[bytes]) -> int:
 # Ends
 
 
-def kill_children(spare: frozenset[int] = frozenset(), patience: float | None = None) -> set[int]:
+def kill_children(spare: frozenset[int] = frozenset(), timeout: float | None = None) -> set[int]:
     """What this process has started dies with its job."""
     return set()
 
@@ -406,12 +406,12 @@ class Worker:
         """How the process has ended, None while it lives."""
         return self._process.poll()
 
-    def end_all(self, patience: float) -> set[int]:
+    def end_all(self, timeout: float) -> set[int]:
         """Kill all that the process, which has ended, has left; returns what does not die within so many seconds."""
         self._job.kill()
         if not self.is_contained:
             kill_below(self.pid)
-        ended = self._job.wait(patience)
+        ended = self._job.wait(timeout)
         self._output.settimeout(_DRAIN_SECONDS)
         return set() if ended else {self.pid}
 

@@ -47,10 +47,10 @@ def remove_private_folder(path: str) -> None:
 #: What is read of a connection file in one go, in bytes; its lines are shorter.
 RECORD_LIMIT = 1024 * 1024
 #: How much of the last output a file keeps if its disk has no room for all of it, in bytes.
-_LAST_WORDS_BYTES = 16 * 1024
+_UNREAD_OUTPUT_BYTES = 16 * 1024
 
 
-class Address:
+class ConnectionFileWriter:
     """The listening end: a locked connection file without a name yet, and the socket beside it."""
 
     def __init__(
@@ -73,7 +73,7 @@ class Address:
         self._endpoint = endpoint
         self.listener = listener
         self._record = b""
-        #: What may kill the daemon from outside, as far as it knows; in words for its obituary.
+        #: What may kill the daemon from outside, as far as it knows; in words for its how_it_ended.
         self.danger = ""
         #: What peers must know; None where the kernel tells who they are.
         self.key = os.urandom(KEY_BYTES) if system.KEYED else None
@@ -92,10 +92,11 @@ class Address:
         }
 
     @staticmethod
-    def from_dict(values: dict[str, Any]) -> Address:
+    def from_dict(values: dict[str, Any]) -> ConnectionFileWriter:
         """The address that :meth:`to_dict` has made an object of, in the process that has inherited it."""
         endpoint = system.Endpoint(values["endpoint"], os.path.dirname(values["path"]))
-        return Address(**{**values, "endpoint": endpoint, "listener": _socket.socket(fileno=values["listener"])})
+        listener = _socket.socket(fileno=values["listener"])
+        return ConnectionFileWriter(**{**values, "endpoint": endpoint, "listener": listener})
 
     def publish(self, adaptor: str) -> None:
         """Write the file and give it its name, whole or not at all. Raises :class:`InputError`.
@@ -152,7 +153,7 @@ class Address:
         self._endpoint.remove()
 
 
-def bind(path: str, private_folder: str, made_for_it: bool = False) -> Address:
+def bind(path: str, private_folder: str, made_for_it: bool = False) -> ConnectionFileWriter:
     """Bind the socket of a daemon whose file will be ``path``, in a folder made just for it or not.
 
     ``private_folder``: the session's, for a socket that cannot lie beside the file. Raises :class:`InputError`.
@@ -169,7 +170,7 @@ def bind(path: str, private_folder: str, made_for_it: bool = False) -> Address:
         os.unlink(draft)
         raise InputError("connection file %s: cannot make its lock and socket: %s" % (path, error)) from None
     listener.listen(128)
-    return Address(path, private_folder, made_for_it, draft, descriptor, endpoint, listener)
+    return ConnectionFileWriter(path, private_folder, made_for_it, draft, descriptor, endpoint, listener)
 
 
 def draft_of(path: str) -> str:
@@ -182,13 +183,13 @@ def note_end(
     how: str,
     code: int,
     unseen: int = 0,
-    last_words: Callable[[int], Iterable[bytes]] = lambda size: (),
+    unread_output: Callable[[int], Iterable[bytes]] = lambda size: (),
     lost: int = 0,
 ) -> None:
     """Write into a connection file how the daemon ended, unless that stands there already.
 
     ``code`` is the exit code for a stop. Behind it goes the output that nobody has seen, ``unseen`` bytes, of which
-    ``last_words(size)`` gives the end; on a full disk as much as there is room for. ``lost`` bytes are lost already,
+    ``unread_output(size)`` gives the end; on a full disk as much as there is room for. ``lost`` bytes are lost already,
     and nobody was told.
     """
     written = system.read_at(descriptor, RECORD_LIMIT, 0)
@@ -196,10 +197,10 @@ def note_end(
         return
     begin = written.index(b"\n") + 1
     os.ftruncate(descriptor, begin)  # what a keeper was killed over
-    for size in (unseen, min(unseen, _LAST_WORDS_BYTES), 0):
+    for size in (unseen, min(unseen, _UNREAD_OUTPUT_BYTES), 0):
         try:
             _append(descriptor, line_of({"how": how, "code": code, "lost": unseen - size + lost}))
-            for piece in last_words(size):
+            for piece in unread_output(size):
                 _append(descriptor, piece)
             return
         except OSError:
@@ -207,7 +208,7 @@ def note_end(
 
 
 def note_death(values: dict[str, Any], how: str) -> None:
-    """Tidy up for a keeper that could not; ``values`` is what :meth:`Address.to_dict` gives."""
+    """Tidy up for a keeper that could not; ``values`` is what :meth:`ConnectionFileWriter.to_dict` gives."""
     note_end(values["descriptor"], how, FAILED)
     system.Endpoint(values["endpoint"], os.path.dirname(values["path"])).remove()
     if os.path.exists(values["draft"]):
@@ -235,7 +236,7 @@ _BEGIN = b'{"wire": '
 _LOOK_SECONDS = 0.02
 
 
-class ConnectionFile:
+class ConnectionFileReader:
     """A connection file as a reader finds it; keeps it open, so that its lock can be asked and waited for."""
 
     def __init__(self, path: str) -> None:
@@ -329,7 +330,7 @@ class ConnectionFile:
     def connect(self) -> _socket.socket:
         """A connection to the living daemon. Raises :class:`NoDaemonError` or :class:`InputError`."""
         if not self.alive:
-            raise NoDaemonError(self.obituary)
+            raise NoDaemonError(self.how_it_ended)
         if not self._is_here:
             raise NoDaemonError("connection file %s: its daemon runs on the host %s" % (self.path, self.host))
         try:
@@ -367,7 +368,7 @@ class ConnectionFile:
             raise NoDaemonError("connection file %s: its daemon does not answer: %s" % (self.path, error)) from None
 
     @property
-    def obituary(self) -> str:
+    def how_it_ended(self) -> str:
         """One line on how the daemon ended."""
         how = self.ended["how"] if self.ended else "it was killed" + (self._danger and ": " + self._danger)
         return "connection file %s: its daemon is no longer alive: %s" % (self.path, how)
@@ -382,7 +383,7 @@ class ConnectionFile:
         """The exit code of the stop that has ended the daemon; 0 if it ended otherwise."""
         return int(self.ended["code"]) if self.ended else 0
 
-    def show_last_words(self, show: Callable[[bytes], object]) -> bool:
+    def show_unread_output(self, show: Callable[[bytes], object]) -> bool:
         """Hand what the daemon wrote last and nobody has seen to ``show``, once: then it is taken out of the file.
 
         If ``show`` returns False, so does this, and all stays there. The caller has claimed the file.
@@ -439,7 +440,7 @@ def clear_for_start(path: str, show: Callable[[bytes], object]) -> str | None:
     """
     remove_drafts(path)
     try:
-        old = ConnectionFile(path)
+        old = ConnectionFileReader(path)
     except NoDaemonError:
         return None
     try:
@@ -448,12 +449,12 @@ def clear_for_start(path: str, show: Callable[[bytes], object]) -> str | None:
             if old.is_ending:
                 what = "its daemon is ending, or another command is showing what it wrote last"
             raise InputError("connection file %s: %s" % (path, what))
-        if not old.show_last_words(show):
+        if not old.show_unread_output(show):
             raise InputError("connection file %s: what its dead daemon wrote last cannot be shown" % path)
         old.remove()
     finally:
         old.close()
-    return "replaced the file of a dead daemon: " + old.obituary
+    return "replaced the file of a dead daemon: " + old.how_it_ended
 
 
 def remove_drafts(path: str) -> None:
@@ -462,9 +463,9 @@ def remove_drafts(path: str) -> None:
         _remove_draft(draft, system.lock)
 
 
-def await_drafts(path: str, patience: float) -> None:
+def await_drafts(path: str, timeout: float) -> None:
     """The same, but wait for starts that are under way, until they have a daemon or are dead; so long at most."""
-    end = time.monotonic() + patience
+    end = time.monotonic() + timeout
 
     def lock(draft: str, descriptor: int) -> bool:
         while os.path.exists(draft) and time.monotonic() < end:
@@ -486,9 +487,9 @@ def _drafts(path: str) -> list[str]:
     return [os.path.join(folder, draft) for draft in drafts]
 
 
-def remove_own_draft(path: str, patience: float) -> None:
+def remove_own_draft(path: str, timeout: float) -> None:
     """Remove what this process's own start has left, when its last process is dead, within so many seconds."""
-    _remove_draft(draft_of(path), partial(system.wait_for_lock, timeout=patience))
+    _remove_draft(draft_of(path), partial(system.wait_for_lock, timeout=timeout))
 
 
 def _remove_draft(draft: str, lock: Callable[[int], bool]) -> None:

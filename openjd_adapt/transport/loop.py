@@ -43,7 +43,7 @@ class Timers:
         """Forget a timer, if there is one of that name."""
         self._timers.pop(name, None)
 
-    def patience(self) -> float | None:
+    def until_next(self) -> float | None:
         """Seconds until the next is due, not below 0; None without any."""
         if not self._timers:
             return None
@@ -59,13 +59,13 @@ class Timers:
                 act()
 
 
-class Trickle:
+class Coalescer:
     """Tells when a stream comes in small pieces, fast: then it is better taken a little later, many at once."""
 
     #: A piece is small below so many bytes; pieces come fast if the next is here within so many seconds.
     SMALL_BYTES = 32 * 1024
     FAST_SECONDS = 0.004
-    #: So many in a row make a trickle: a task's few lines and its end are none.
+    #: So many in a row are to be coalesced: a task's few lines and its end are none.
     PIECES = 8
     #: How long, in seconds, to let them gather.
     PAUSE_SECONDS = 0.001
@@ -148,7 +148,7 @@ class Loop:
         """Wait for the next event, and call what is due."""
         sources = {source if isinstance(source, int) else source.fileno(): source for source in self._watched}
         interests = {descriptor: self._watched[source][0] for descriptor, source in sources.items()}
-        for descriptor, events in system.wait_for(interests, self.timers.patience()).items():
+        for descriptor, events in system.wait_for(interests, self.timers.until_next()).items():
             watched = self._watched.get(sources[descriptor])
             if watched:  # unless one before it has had it forgotten
                 watched[1](events)
@@ -276,7 +276,7 @@ def _hello() -> Message:
     return hello(PACKAGE)
 
 
-class Reception:
+class Listener:
     """The connections of a keeper. No silent, slow or unruly one holds up another."""
 
     def __init__(
