@@ -157,7 +157,7 @@ def definition(path, name):
 
 def test_both_systems_keep_the_same_contract():
     forked = {"Ledger", "become_subreaper", "close_inherited", "has_ended", "set_title", "silence", "worker_groups"}
-    fresh = {"start_keeper", "starter_of_keeper"}
+    fresh = {"is_doomed", "start_keeper", "starter_of_keeper"}
     posix, windows = names_of("posix"), names_of("windows")
     assert set(posix) - set(windows) == forked and set(windows) - set(posix) == fresh
     for name in set(posix) & set(windows):

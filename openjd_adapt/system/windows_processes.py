@@ -29,6 +29,7 @@ __all__ = [
     "FORKS",
     "GROUP_OPTIONS",
     "hand_over",
+    "is_doomed",
     "kill",
     "kill_children",
     "kill_own_group",
