@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -271,12 +272,12 @@ def _skipped(reporter) -> list:
 
 
 if sys.platform == "win32":
-    #: Made of real parts of Linux and macOS: signals, /proc, AF_UNIX sockets, users. test_windows has their like.
+    #: A whole module that is posix_only imports what is not there. test_windows has the like of most.
     collect_ignore = [
-        "test_%s.py" % name
-        for name in (
-            *("awkward_moments", "channel", "chaos", "commands", "container", "endurance", "faults"),
-            *("fuzz_application", "fuzz_daemon", "macos", "other_users", "posix_files", "posix_tree", "posix_worker"),
+        path.name
+        for path in Path(__file__).parent.glob("test_*.py")
+        if re.search(
+            r"^pytestmark = (\[[^\]]*|pytest\.mark\.)posix_only", path.read_text(encoding="utf-8"), re.MULTILINE
         )
     ]
 

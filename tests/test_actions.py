@@ -30,6 +30,8 @@ from openjd_adapt.transport.wire import Decoder, encode, hello
 
 from .conftest import ADAPTORS, HANG_SECONDS, ROOT, read_until, wait_until
 
+pytestmark = [pytest.mark.core, pytest.mark.windows_core]
+
 
 @pytest.fixture(autouse=True)
 def nothing_waits(monkeypatch):

@@ -6,6 +6,8 @@ import pytest
 
 from . import chaos
 
+pytestmark = [pytest.mark.any_python, pytest.mark.posix_only]
+
 STEPS = 40
 
 

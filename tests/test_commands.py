@@ -23,6 +23,8 @@ from openjd_adapt.transport import connection_file
 from .conftest import HANG_SECONDS, Farm, read_until, wait_until
 from .test_cli import nobody
 
+pytestmark = [pytest.mark.any_python, pytest.mark.posix_only]
+
 MONTH = "2592000"
 #: Lines of 100 bytes: more than a pipe, a socket and what is sent ahead hold.
 MUCH = 7_000

@@ -17,6 +17,8 @@ from openjd_adapt import Adaptor, AdaptorRunner, ClientInterface
 
 from .conftest import ADAPTORS, HANG_SECONDS, ROOT, missing, module, read_until
 
+pytestmark = pytest.mark.core
+
 COMPAT = ROOT / "openjd_adapt" / "compat"
 FILES = sorted(COMPAT.rglob("*.py"))
 RULES = json.dumps(

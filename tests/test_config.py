@@ -13,6 +13,8 @@ import pytest
 
 from openjd_adapt import Adaptor, AdaptorConfiguration, InputError, RuntimeConfiguration, config, data, system
 
+pytestmark = pytest.mark.core
+
 LAYERS = ["default", "system", "user", "named", "command line"]
 
 

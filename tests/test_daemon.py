@@ -18,6 +18,8 @@ from openjd_adapt.transport.connection_file import ConnectionFileReader
 
 from .conftest import CANCEL, HANG_SECONDS, KILL, Farm, kill_command, read_until, wait_until
 
+pytestmark = [pytest.mark.core, pytest.mark.windows_core]
+
 
 @contextlib.contextmanager
 def shared_daemon(folder):

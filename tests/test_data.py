@@ -8,6 +8,8 @@ from openjd_adapt import InputError, data, plain_json
 from openjd_adapt.data import LIMIT, load
 from openjd_adapt.transport.wire import FRAME_LIMIT
 
+pytestmark = pytest.mark.core
+
 GOOD = [
     ("{}", {}),
     (' {"a": [1, 2.5, "ü", null, true]}\n', {"a": [1, 2.5, "ü", None, True]}),

@@ -16,7 +16,8 @@ import openjd_adapt
 from .conftest import ROOT
 from .test_readme import BLOCKS
 
-pytestmark = [pytest.mark.posix_only, pytest.mark.timeout(300)]  # pip may have to fetch what builds
+# pip may have to fetch what builds
+pytestmark = [pytest.mark.any_python, pytest.mark.posix_only, pytest.mark.timeout(300)]
 
 NAME = "openjd_adapt-%s" % openjd_adapt.__version__
 #: The package is copied, vendored and looked at whole: it stays of a size at which that is possible.

@@ -26,6 +26,8 @@ from .hurry import hurry
 from .test_daemon import task
 from .test_ends import processes, status
 
+pytestmark = [pytest.mark.any_python, pytest.mark.posix_only]
+
 LINES = re.compile(r"^line (\d+)", re.M)
 
 

@@ -8,6 +8,8 @@ from hypothesis import given, settings, strategies as st
 from openjd_adapt.schema import SchemaError, ValidationError, Validator, validate
 from openjd_adapt.schema.keywords import FORMATS
 
+pytestmark = pytest.mark.core
+
 #: Format: texts that are of it, texts that are not.
 TEXTS = {
     "date": (

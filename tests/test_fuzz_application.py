@@ -23,6 +23,8 @@ from .conftest import ADAPTORS, HANG_SECONDS
 from .fuzz import HELLO, KEYS, any_value, frame, head, ways_to_be_no_message
 from .test_daemon import task
 
+pytestmark = pytest.mark.posix_only
+
 #: More than fits into a frame, which is smaller here.
 TOO_LARGE = "y" * 300_000
 

@@ -18,6 +18,8 @@ from openjd_adapt.transport.wire import KEY_BYTES, Claimant, Decoder, Doorkeeper
 
 from .conftest import HANG_SECONDS, wait_until
 
+pytestmark = [pytest.mark.core, pytest.mark.windows_core]
+
 KEY = bytes(range(KEY_BYTES))
 OTHER = bytes(KEY_BYTES)
 

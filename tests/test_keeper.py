@@ -6,11 +6,15 @@ import errno
 import os
 import socket
 
+import pytest
+
 from openjd_adapt import system
 from openjd_adapt.daemon import keeper
 from openjd_adapt.daemon.launch_spec import LaunchSpec
 from openjd_adapt.transport.loop import Peer
 from openjd_adapt.transport.wire import Decoder
+
+pytestmark = pytest.mark.core
 
 
 def test_a_host_that_has_no_room_for_another_process_is_told_as_that_and_not_as_a_fault_of_ours(monkeypatch, tmp_path):

@@ -14,6 +14,8 @@ from openjd_adapt.system.interpreter import Fresh, is_python
 from .conftest import ROOT
 from .test_ends import processes
 
+pytestmark = [pytest.mark.core, pytest.mark.windows_core]
+
 SCRIPT = """
 import sys
 {before}

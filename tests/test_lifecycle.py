@@ -10,6 +10,8 @@ import pytest
 from openjd_adapt import AdaptError, Adaptor, AdaptorRunner, AdaptorState, Canceled, InputError, ProcessFailed, task
 from openjd_adapt.lifecycle import ENTERED_FROM, Result, attempt
 
+pytestmark = pytest.mark.core
+
 PHASES = {
     AdaptorState.START: "start",
     AdaptorState.RUN: "run",

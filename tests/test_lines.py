@@ -11,6 +11,8 @@ from openjd_adapt import STDERR, STDOUT, Canceled, RegexCallback, RegexHandler, 
 from openjd_adapt.lines import LineForwarder
 from openjd_adapt.output import PIECE_BYTES
 
+pytestmark = pytest.mark.core
+
 
 class Listener(logging.Handler):
     """An author's own handler: keeps what it sees."""

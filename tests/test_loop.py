@@ -13,6 +13,8 @@ from openjd_adapt.transport.wire import encode
 
 from .fakes import Clock
 
+pytestmark = [pytest.mark.core, pytest.mark.windows_core]
+
 
 @pytest.fixture
 def clock():

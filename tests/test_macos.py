@@ -15,7 +15,7 @@ from openjd_adapt import system
 
 from .conftest import ADAPTORS, HANG_SECONDS, read_until, wait_until
 
-pytestmark = pytest.mark.real_macos_only
+pytestmark = [pytest.mark.posix_only, pytest.mark.real_macos_only]
 
 
 def pids_with(token):

@@ -25,6 +25,8 @@ import pytest
 
 from .conftest import HANG_SECONDS, ROOT, Farm, missing, module, read_until, tool, wait_until
 
+pytestmark = [pytest.mark.any_python, pytest.mark.posix_only]
+
 WORDS = ["start", "run", "status", "cancel", "stop"]
 
 # Says hello to a daemon's socket, asks for its state, and shows the answer.

@@ -15,6 +15,8 @@ from openjd_adapt.session import PASSED_ON
 
 from .conftest import ROOT
 
+pytestmark = [pytest.mark.core, pytest.mark.windows_core]
+
 # The prefix
 
 

@@ -13,6 +13,8 @@ import openjd_adapt
 
 from .conftest import HANG_SECONDS, ROOT
 
+pytestmark = pytest.mark.core
+
 PACKAGE = ROOT / "openjd_adapt"
 #: What stands aside: the reference's names, which import the package from outside, and texts for authors.
 ASIDE = ("compat", "templates")

@@ -14,6 +14,8 @@ from openjd_adapt import plain_json
 
 from .conftest import ROOT
 
+pytestmark = pytest.mark.core
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),

@@ -13,6 +13,8 @@ from openjd_adapt.system import posix
 
 from .conftest import HANG_SECONDS, root_only
 
+pytestmark = [pytest.mark.core, pytest.mark.posix_only]
+
 NAMES = ("socket", "application-")
 
 

@@ -15,7 +15,11 @@ from openjd_adapt.system.posix_processes import Tree, send_signal, start_time
 
 from .test_process import alive, all_dead
 
-pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc")
+pytestmark = [
+    pytest.mark.core,
+    pytest.mark.posix_only,
+    pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc"),
+]
 
 # What the programs below begin with. say() and heard() are a pipe by which whoever was forked tells that it is there.
 PRELUDE = """

@@ -15,6 +15,8 @@ from openjd_adapt.system.posix_children import Ledger
 from .conftest import HANG_SECONDS, wait_until
 from .test_process import all_dead
 
+pytestmark = [pytest.mark.core, pytest.mark.posix_only]
+
 
 @pytest.fixture
 def start():

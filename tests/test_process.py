@@ -31,6 +31,8 @@ from openjd_adapt.process import DRAIN_SECONDS
 
 from .conftest import HANG_SECONDS
 
+pytestmark = [pytest.mark.core, pytest.mark.windows_core]
+
 # What the programs below begin with; stay() tells that it is up and blocks until a signal ends it.
 PRELUDE = """
 import os, signal, sys, time

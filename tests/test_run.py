@@ -13,6 +13,8 @@ from openjd_adapt.transport import wire
 
 from .conftest import ADAPTORS, CANCEL, HANG_SECONDS, read_until
 
+pytestmark = [pytest.mark.core, pytest.mark.windows_core]
+
 
 def run(farm, data, init=None, **options):
     return farm("run", "--run-data", json.dumps(data), "--init-data", json.dumps(init or {}), **options)

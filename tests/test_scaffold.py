@@ -14,6 +14,8 @@ from openjd_adapt.authoring import scaffold
 
 from .conftest import ROOT, root_only, small_disk, tool
 
+pytestmark = pytest.mark.any_python
+
 KINDS = list(scaffold.KINDS)
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from openjd_adapt import session
 
+pytestmark = pytest.mark.core
+
 #: 2026-01-02T03:04:05Z
 NOW = 1767323045.0
 

@@ -12,6 +12,8 @@ from openjd_adapt.task import Task
 
 from .fakes import Clock
 
+pytestmark = pytest.mark.core
+
 
 @pytest.fixture
 def clock():

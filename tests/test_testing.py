@@ -28,6 +28,8 @@ from openjd_adapt.testing import FakeApplication, Session
 
 from .conftest import ROOT
 
+pytestmark = pytest.mark.core
+
 log = logging.getLogger("an.author")
 
 

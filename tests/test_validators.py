@@ -13,6 +13,8 @@ from openjd_adapt.schema import ValidationError
 
 from .conftest import ADAPTORS
 
+pytestmark = pytest.mark.core
+
 INIT_DATA = {
     "type": "object",
     "properties": {

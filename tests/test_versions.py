@@ -6,6 +6,8 @@ import pytest
 
 from openjd_adapt import SemanticVersion
 
+pytestmark = pytest.mark.core
+
 
 @pytest.mark.parametrize(
     "installed, expected, compatible",

@@ -15,7 +15,7 @@ import pytest
 
 from .conftest import ADAPTORS, HANG_SECONDS, ROOT, wait_until
 
-pytestmark = pytest.mark.windows_only
+pytestmark = [pytest.mark.windows_core, pytest.mark.windows_only]
 
 
 def wait_for(process, text):

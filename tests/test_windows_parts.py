@@ -12,6 +12,8 @@ from openjd_adapt.system import interpreter, windows, windows_processes
 
 from .conftest import ROOT
 
+pytestmark = pytest.mark.windows_core
+
 ME = "S-1-5-21-1-2-3-1001"
 
 

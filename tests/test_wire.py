@@ -10,6 +10,8 @@ import pytest
 from openjd_adapt.errors import InputError, WireError
 from openjd_adapt.transport import wire
 
+pytestmark = [pytest.mark.core, pytest.mark.windows_core]
+
 TOKEN = "5ec7e7" * 5 + "42"
 FRAMES = [
     ({"do": "run", "data": {"frame": 1}}, b""),

@@ -10,6 +10,8 @@ import pytest
 
 from openjd_adapt.daemon import keeper
 
+pytestmark = pytest.mark.core
+
 
 class Enough(Exception):
     """The history of a test is over, and nothing was told."""

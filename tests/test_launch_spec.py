@@ -9,6 +9,8 @@ import pytest
 
 from openjd_adapt.daemon.launch_spec import LaunchSpec
 
+pytestmark = pytest.mark.core
+
 
 @pytest.fixture
 def ends():

@@ -11,6 +11,8 @@ from openjd_adapt.task import Task
 
 from .fakes import Clock
 
+pytestmark = pytest.mark.core
+
 NEVER = float("inf")
 
 

@@ -16,6 +16,8 @@ from openjd_adapt.transport.loop import Timers
 
 from .fakes import Clock, Front
 
+pytestmark = pytest.mark.core
+
 SUCCESS = {"outcome": "done", "message": "", "code": DONE}
 FAILURE = {"outcome": "failed", "message": "ValueError: no scene", "code": FAILED}
 CANCEL = {"outcome": "canceled", "message": "the task was canceled", "code": CANCELED}

@@ -21,6 +21,8 @@ from openjd_adapt.transport.connection_file import ConnectionFileReader, bind, n
 
 from .test_process import alive, all_dead
 
+pytestmark = [pytest.mark.core, pytest.mark.posix_only]
+
 
 class Life:
     """A daemon as its connection file shows it: this process listens."""

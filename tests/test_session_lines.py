@@ -9,6 +9,8 @@ import pytest
 
 from openjd_adapt import session
 
+pytestmark = pytest.mark.core
+
 LINE_BREAKS = ["\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029", "\n\n \n"]
 
 
