@@ -48,16 +48,9 @@ MEANING = [
     (r"^\S$", ["a", "\x85", "\x1c", "\u180e", "\u200b", CLEF], [" ", NBSP, BOM, LS]),
     (r"^[\s]$", [" ", NBSP, BOM], ["a", "s", "\x85"]),
     (r"^[^\s]$", ["a", "\x85"], [" ", NBSP, BOM]),
-    (r"^[\S]$", ["a", "\x85", "\x1c", "\u180e", "\u200b", CLEF], [" ", NBSP, BOM, LS, "\u3000"]),
-    (r"^[^\S]$", [" ", NBSP, BOM, "\u3000"], ["a", "\x85"]),
     (r"^[\s\S]$", ["a", " ", NBSP, "\n", CLEF], [""]),
-    (r"^[\Sb]$", ["a", "b"], [" ", NBSP]),
     # Escapes.
     (r"^\u0061\x62$", ["ab"], ["u0061x62"]),
-    (r"^\u{61}\u{1D11E}$", ["a" + CLEF], ["u" * 61]),
-    (r"^[\u{1D11E}-\u{1D11F}]$", [CLEF], ["{", "u"]),
-    (r"^\cA\cz$", ["\x01\x1a"], ["cA", "\x01"]),
-    (r"^[\cA]$", ["\x01"], ["c", "A"]),
     (r"^\t\n\v\f\r\0$", ["\t\n\x0b\x0c\r\0"], ["tnvfr0"]),
     (r"^a\/b\-c\_$", ["a/b-c_"], ["a\\/b"]),
     (r"^[\b]$", ["\b"], ["b", ""]),
@@ -69,11 +62,9 @@ MEANING = [
     ("^[[:alpha:]]$", ["a]", ":]", "[]"], ["a", "b]"]),
     ("^[a&&b]$", ["a", "b", "&"], ["c"]),
     ("^[a||b~~]$", ["a", "b", "|", "~"], ["c"]),
-    ("^[+--]$", ["+", ",", "-"], ["*", "."]),
-    ("^[--/]$", ["-", ".", "/"], [",", "0"]),
-    ("^[---]$", ["-"], [","]),
-    ("^[a-c--z]$", ["a", "b", "-", "0", "z"], [",", "{"]),
-    (r"^[!-\x2d--0]$", ["!", "-", ".", "0"], ["1", "z"]),
+    (r"^[!-\x2d.]$", ["!", ",", "-", "."], ["/", "z"]),
+    (r"^[+-\-0]$", ["+", ",", "-", "0"], ["*", "."]),
+    (r"^[\--\/]$", ["-", ".", "/"], [",", "0"]),
     ("^[-a]$", ["-", "a"], ["b"]),
     ("^[a-]$", ["-", "a"], ["b"]),
     (r"^[a\-c]$", ["-", "a", "c"], ["b"]),
@@ -82,19 +73,10 @@ MEANING = [
     ("^[a^]$", ["a", "^"], ["b"]),
     ("^[^^]$", ["a"], ["^"]),
     (r"^[\^a]$", ["a", "^"], ["b"]),
-    ("[]", [], ["", "a", "]", "[]"]),
-    ("a[]|b", ["b"], ["a", "a]"]),
-    ("[]a]", [], ["a", "]", "a]"]),
-    ("^[^]$", ["a", "\n", "]", "^"], ["", "ab"]),
-    ("^[^]a]$", ["xa]"], ["x", "a]"]),
     ("^[(?<a>]$", ["(", "?", "<", "a", ">"], ["b"]),
     (r"^[$.*+?()|{}]+$", ["$.*+?()|{}"], ["a"]),
     (r"^[\s]+$", [" " + NBSP], ["s"]),
-    # Groups, also with names, and what they have found.
-    (r"^(?<year>\d)-\k<year>$", ["1-1"], ["1-2", "1-"]),
-    (r"^(a|b)\1$", ["aa", "bb"], ["ab"]),
-    (r"^(?<mark>['\"])?a\k<mark>$", ["'a'", "a"], ["'a", "a'", "'a\""]),
-    (r"^(a)?\1b$", ["b", "aab"], ["ab"]),
+    # Groups.
     ("^(?:ab)+$", ["abab"], ["aba"]),
     ("a(?=b)", ["ab"], ["ac"]),
     ("a(?!b)", ["ac", "a"], ["ab"]),
@@ -118,18 +100,25 @@ REFUSED = [
     (r"\p{L}", r"bad escape \p"),
     (r"^\p{Letter}+$", r"bad escape \p"),
     (r"[\p{L}]", r"bad escape \p"),
-    (r"\Z", r"\Z is no escape"),
-    (r"\A", r"\A is no escape"),
-    (r"\a", r"\a is no escape"),
-    (r"[\Z]", r"\Z is no escape"),
-    (r"\c1", r"bad escape \c"),
+    (r"\Z", r"bad escape \Z"),
+    (r"\z", r"bad escape \z"),
+    (r"\A", r"bad escape \A"),
+    (r"\a", r"bad escape \a"),
+    (r"[\Z]", r"bad escape \Z"),
+    (r"[\B]", r"bad escape \B"),
+    (r"\U0001d11e", r"bad escape \U"),
+    (r"\N{DIGIT ONE}", r"bad escape \N"),
+    (r"\cA", r"bad escape \c"),
+    (r"[\cA]", r"bad escape \c"),
     (r"\u12", r"incomplete escape \u12"),
-    (r"\u{110000}", r"bad escape \U00110000"),
-    (r"\k", r"bad escape \k"),
-    (r"\k<a>", "unknown group name 'a'"),
-    (r"\1", "invalid group reference 1"),
-    (r"\1(a)", "invalid group reference 1"),
-    ("(?<a>x)(?<a>y)", "redefinition of group name 'a'"),
+    (r"\u{61}", r"incomplete escape \u"),
+    (r"[\u{61}]", r"incomplete escape \u"),
+    # What a group has found that has found nothing is nothing to ECMA; to re it is nowhere.
+    (r"^(a)?\1b$", r"bad escape \1"),
+    (r"[\1]", r"bad escape \1"),
+    (r"\k<a>", r"bad escape \k"),
+    ("(?<a>x)", "unknown extension ?<a"),
+    ("(?P<a>x)(?P<a>y)", "redefinition of group name 'a'"),
     ("(", "missing )"),
     (")", "unbalanced parenthesis"),
     ("*", "nothing to repeat"),
@@ -142,8 +131,18 @@ REFUSED = [
     (r"[a\]", "unterminated character set"),
     ("[b-a]", "bad character range b-a"),
     (r"[\d-z]", r"bad character range \d-z"),
-    (r"[\s-z]", r"\s is no end of a range"),
-    (r"[\t-\S]", r"\S is no end of a range"),
+    (r"[\s-\uffff]", r"bad character range \s-\u"),
+    (r"[a-\s]", r"bad character range a-\s"),
+    (r"[\S]", r"\S in a character set"),
+    (r"[^\s\S]", r"\S in a character set"),
+    (r"[\t-\S]", r"\S in a character set"),
+    ("[+--]", "-- in a character set"),
+    ("[--/]", "-- in a character set"),
+    ("[a-c--z]", "-- in a character set"),
+    ("[]", "empty character set []"),
+    ("[]a]", "empty character set []"),
+    ("a[^]|b", "empty character set [^]"),
+    ("[.", "unterminated character set"),
     ("(?<=a+)b", "look-behind requires fixed-width pattern"),
     ("a\\", "bad escape (end of pattern)"),
     ("(" * 5000, "nested too deeply"),
@@ -179,14 +178,14 @@ def test_a_long_pattern_takes_no_longer_than_its_length():
 # Classes, put together at random from parts whose meaning is known
 
 ALPHABET = " !$&+,-./09:AZ[\\]^_`az|~\u00a0\u00e9\u2028\ufeff" + CLEF
-_SETS = {r"\d": set("09"), r"\w": set("09AZ_az"), r"\s": set(" \u00a0\u2028\ufeff")}
-SETS = {**_SETS, **{escape.upper(): set(ALPHABET) - members for escape, members in _SETS.items()}}
+SETS = {r"\d": set("09"), r"\w": set("09AZ_az"), r"\s": set(" \u00a0\u2028\ufeff")}
+SETS.update({escape: set(ALPHABET) - SETS[escape.lower()] for escape in (r"\D", r"\W")})
 
 
 @st.composite
 def written(draw, char):
     """A character as a pattern may write it inside a class."""
-    ways = ["\\u{%x}" % ord(char)]
+    ways = []
     if ord(char) < 0x10000:
         ways.append("\\u%04x" % ord(char))
     if char in "\\]^-":
@@ -205,9 +204,7 @@ def class_parts(draw):
     first, last = sorted(draw(st.tuples(*[st.sampled_from(ALPHABET)] * 2)))
     if kind == "char":
         return draw(written(first)), {first}
-    # The end of a range may be a bare "-", its begin may be only where the class begins.
-    end = "-" if last == "-" and draw(st.booleans()) else draw(written(last))
-    return "%s-%s" % (draw(written(first)), end), {char for char in ALPHABET if first <= char <= last}
+    return "%s-%s" % (draw(written(first)), draw(written(last))), {char for char in ALPHABET if first <= char <= last}
 
 
 @many

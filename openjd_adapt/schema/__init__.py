@@ -1,9 +1,9 @@
-"""JSON Schema, drafts 2020-12 down to 04, within one document: nothing is fetched, and nothing is silently ignored.
+"""JSON Schema, drafts 2020-12 and 07, within one document: nothing is fetched, and nothing is silently ignored.
 
 Left out, and refused by name: ``$dynamicRef``, ``$dynamicAnchor``, ``$recursiveRef``, ``$recursiveAnchor``,
 ``unevaluatedItems``, ``unevaluatedProperties``, ``$vocabulary``, references to other documents, other dialects. Unknown
-keywords are annotations. ``format`` asserts on request only. A regular expression in a schema is its author's: ``re``
-runs it, and one that takes exponential time does so here, too.
+keywords are annotations, and ``format`` is one. A regular expression in a schema is its author's: ``re`` runs it, and
+one that takes exponential time does so here, too.
 """
 
 from __future__ import annotations
@@ -13,32 +13,13 @@ import os
 from ..data import SCHEMA_FILES, load, parse, read_text, source
 from ..errors import InputError
 from .faults import Node, SchemaError as SchemaError, Site, locate, quote
-from .keywords import (
-    APPLICATORS,
-    ASSERTIONS,
-    ITEM_KEYWORDS,
-    TYPES,
-    additional_items,
-    contains_one,
-    dependencies,
-    format_keyword,
-    is_boolean,
-    items_or_list,
-    need_boolean,
-    typed,
-)
+from .keywords import DIALECTS, DRAFT_07, DRAFT_2020_12, TYPES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Sequence
+    from typing import Any, Callable, Sequence
 
-    from .faults import Check, Fault, Keyword, Memory, Path, Site
-
-    Types = Dict[str, Callable[[Any], bool]]
-    from typing import Any
-
-
-# The drafts of JSON Schema: which keywords each has, and what it leaves to the next.
+    from .faults import Fault, Keyword, Memory, Path
 
 #: Left out of every dialect, and refused rather than ignored.
 LEFT_OUT = (
@@ -50,76 +31,6 @@ LEFT_OUT = (
     "unevaluatedProperties",
     "$vocabulary",
 )
-
-
-class Dialect:
-    """A draft. Schemas that name no ``$schema`` are of the newest."""
-
-    def __init__(
-        self,
-        keywords: dict[str, Keyword],
-        identifier: str = "$id",
-        types: dict[str, Callable[[Any], bool]] = TYPES,
-        *,
-        ref_stands_alone: bool = False,
-    ) -> None:
-        self.keywords = keywords
-        self.types = types
-        #: The keyword that gives a schema an address.
-        self.identifier = identifier
-        #: ``$ref`` hides the keywords beside it.
-        self.ref_stands_alone = ref_stands_alone
-
-
-def _bounded(inclusive: Keyword, exclusive: Keyword, flag: str) -> Keyword:
-    """``minimum`` or ``maximum`` in draft-04, where a flag beside it says that the bound itself is out."""
-
-    def keyword(argument: Any, site: Site) -> Check | None:
-        return (exclusive if site.schema.get(flag) else inclusive)(argument, site)
-
-    return keyword
-
-
-def _flag(argument: Any, site: Site) -> None:
-    """``exclusiveMinimum`` or ``exclusiveMaximum`` in draft-04, which the bound beside it reads."""
-    need_boolean(argument, site)
-
-
-def _without(keywords: dict[str, Keyword], *names: str) -> dict[str, Keyword]:
-    return {name: keyword for name, keyword in keywords.items() if name not in names}
-
-
-_2020_12 = {**ASSERTIONS, **APPLICATORS, **ITEM_KEYWORDS}
-_2019_09 = {
-    **_without(_2020_12, "prefixItems"),
-    "items": items_or_list,
-    "additionalItems": additional_items,
-}
-_07 = {
-    **_without(_2019_09, "dependentRequired", "dependentSchemas", "minContains", "maxContains"),
-    "contains": contains_one,
-    "dependencies": dependencies,
-}
-_06 = _without(_07, "if", "then", "else")
-_04_TYPES = {**TYPES, "integer": lambda value: isinstance(value, int) and not is_boolean(value)}
-_04 = {
-    **_without(_06, "const", "contains", "propertyNames"),
-    "type": typed(_04_TYPES),
-    "minimum": _bounded(ASSERTIONS["minimum"], ASSERTIONS["exclusiveMinimum"], "exclusiveMinimum"),
-    "maximum": _bounded(ASSERTIONS["maximum"], ASSERTIONS["exclusiveMaximum"], "exclusiveMaximum"),
-    "exclusiveMinimum": _flag,
-    "exclusiveMaximum": _flag,
-}
-
-NEWEST = Dialect(_2020_12)
-#: By what ``$schema`` says, without scheme and empty fragment.
-DIALECTS = {
-    "json-schema.org/draft/2020-12/schema": NEWEST,
-    "json-schema.org/draft/2019-09/schema": Dialect(_2019_09),
-    "json-schema.org/draft-07/schema": Dialect(_07, ref_stands_alone=True),
-    "json-schema.org/draft-06/schema": Dialect(_06, ref_stands_alone=True),
-    "json-schema.org/draft-04/schema": Dialect(_04, "id", _04_TYPES, ref_stands_alone=True),
-}
 
 
 class ValidationError(ValueError):
@@ -141,24 +52,22 @@ class ValidationError(ValueError):
         return locate(self.path, self.message)
 
 
-def validate(instance: Any, schema: Any, *, formats: bool = False) -> None:
+def validate(instance: Any, schema: Any) -> None:
     """Raise :class:`ValidationError` if ``instance`` is not as ``schema`` wants it; of several faults the best.
 
-    Both are JSON values. ``formats`` makes ``format`` an assertion. Raises :class:`SchemaError` if the schema is wrong.
+    Both are JSON values. Raises :class:`SchemaError` if the schema is wrong.
     """
-    Validator(schema, formats=formats).validate(instance)
+    Validator(schema).validate(instance)
 
 
 class Validator:
     """A schema, checked once, for many values. Raises :class:`SchemaError`."""
 
-    def __init__(self, schema: Any, *, formats: bool = False) -> None:
+    def __init__(self, schema: Any) -> None:
         try:
-            document = _Document(schema, formats)
+            self._root = _Document(schema).root
         except RecursionError:
             raise SchemaError("is nested too deeply") from None
-        self._root = document.root
-        self._types = document.dialect.types
 
     def validate(self, instance: Any) -> None:
         """Raise :class:`ValidationError` if ``instance`` is not as the schema wants it."""
@@ -166,49 +75,42 @@ class Validator:
         try:
             faults = self._root.faults(instance, (), memory)
             if faults:
-                best = _best(faults, self._types)
+                best = _best(faults)
                 raise ValidationError(best.message, best.path, best.site.path, best.instance)
         except RecursionError:
             raise ValidationError("is nested too deeply", (), (), instance) from None
 
 
-def _best(faults: Sequence[Fault], types: Types) -> Fault:
+def _best(faults: Sequence[Fault]) -> Fault:
     """The fault to report: nearest to the root; but of alternatives none of which fits, the one furthest in."""
-
-    def relevance(fault: Fault) -> tuple[Any, ...]:
-        return _relevance(fault, types)
-
-    best = max(faults, key=relevance)
+    best = max(faults, key=_relevance)
     while best.context:
-        candidates = sorted(best.context, key=relevance)[:2]
-        if len(candidates) == 2 and relevance(candidates[0]) == relevance(candidates[1]):
+        candidates = sorted(best.context, key=_relevance)[:2]
+        if len(candidates) == 2 and _relevance(candidates[0]) == _relevance(candidates[1]):
             break  # none of the alternatives is any nearer than the others
         best = candidates[0]
     return best
 
 
-def _relevance(fault: Fault, types: Types) -> tuple[Any, ...]:
+def _relevance(fault: Fault) -> tuple[Any, ...]:
     """Larger for what is more to the point, by the rules of ``jsonschema``."""
     # Python's objects may have keys that JSON's have not, and None < "a" is a TypeError.
     path = [(step, "") if isinstance(step, int) else (0, str(step)) for step in fault.path]
-    return (-len(path), path, fault.site.keyword not in ("anyOf", "oneOf"), not _is_of_type(fault, types))
+    return (-len(path), path, fault.site.keyword not in ("anyOf", "oneOf"), not _is_of_type(fault))
 
 
-def _is_of_type(fault: Fault, types: Types) -> bool:
+def _is_of_type(fault: Fault) -> bool:
     """Whether the value has at least the type that the schema around the failing keyword names."""
     schema = fault.site.schema
     names = schema.get("type", []) if isinstance(schema, dict) else []
-    return any(types[name](fault.instance) for name in ([names] if isinstance(names, str) else names) if name in types)
+    return any(TYPES[name](fault.instance) for name in ([names] if isinstance(names, str) else names) if name in TYPES)
 
 
 class _Document:
     """A schema document: makes the nodes of its schemas, and finds those that references name."""
 
-    def __init__(self, schema: Any, formats: bool) -> None:
-        self.dialect = _dialect(schema, ())
-        self._keywords = dict(self.dialect.keywords)
-        if formats:
-            self._keywords["format"] = format_keyword
+    def __init__(self, schema: Any) -> None:
+        self._keywords = _keywords(schema, ())
         #: The schemas that have an address, and their paths; the document's own is "", even if it says another.
         self._resources: dict[str, tuple[Any, Path]] = {"": (schema, ())}
         #: The address of the resource that begins with a schema, by the schema's identity.
@@ -233,7 +135,7 @@ class _Document:
         if not isinstance(schema, dict):
             raise SchemaError("must be a schema, not %s" % quote(schema), path)
         self._nodes[id(schema)] = node
-        alone = self.dialect.ref_stands_alone and "$ref" in schema
+        alone = self._keywords is DRAFT_07 and "$ref" in schema  # it hides the keywords beside it
         if not alone:
             base = self._register(schema, node, path, base)
         for name, argument in schema.items():
@@ -256,12 +158,12 @@ class _Document:
 
     def _register(self, schema: dict[str, Any], node: Node, path: Path, base: str) -> str:
         """Note under which address and names references find the schema; the address that those below start from."""
-        if path and "$schema" in schema and _dialect(schema, path) is not self.dialect:
+        if path and "$schema" in schema and _keywords(schema, path) is not self._keywords:
             raise SchemaError("a second dialect in one document is not supported", (*path, "$schema"))
-        for keyword in (self.dialect.identifier, "$anchor"):
+        for keyword in ("$id", "$anchor"):
             if not isinstance(schema.get(keyword, ""), str):
                 raise SchemaError("must be a string, not %s" % quote(schema[keyword]), (*path, keyword))
-        address, _, name = schema.get(self.dialect.identifier, "").partition("#")
+        address, _, name = schema.get("$id", "").partition("#")
         if address:
             base = _join(base, address)
             self._resources[base] = (schema, path)
@@ -318,15 +220,16 @@ def _is_index(token: str, length: int) -> bool:
     return token.isdecimal() and len(token) < 10 and str(int(token)) == token and int(token) < length
 
 
-def _dialect(schema: Any, path: Path) -> Dialect:
+def _keywords(schema: Any, path: Path) -> dict[str, Keyword]:
+    """Those of the dialect that a schema names; without ``$schema`` it is of the newest."""
     if not isinstance(schema, dict) or "$schema" not in schema:
-        return NEWEST
+        return DRAFT_2020_12
     name = schema["$schema"]
-    dialect = DIALECTS.get(name.partition("://")[2].rstrip("#")) if isinstance(name, str) else None
-    if dialect is None:
+    keywords = DIALECTS.get(name.partition("://")[2].rstrip("#")) if isinstance(name, str) else None
+    if keywords is None:
         known = ", ".join(DIALECTS)
         raise SchemaError("%s is not supported; known are %s" % (quote(name), known), (*path, "$schema"))
-    return dialect
+    return keywords
 
 
 def _join(base: str, address: str) -> str:
@@ -340,7 +243,8 @@ def _join(base: str, address: str) -> str:
         return address
 
 
-# Init data, run data and configuration against their JSON Schemas, which lie beside the adaptor.
+# What adaptors use: init data, run data and configuration are checked by the schemas that lie beside the adaptor. Their
+# faults are :class:`InputError`, so that each ends as one line and exit code 2.
 
 
 class DataError(InputError, ValidationError):

@@ -16,43 +16,31 @@ if TYPE_CHECKING:
 
 # Regular expressions as JSON Schema writes them (ECMA-262), made ones of ``re``.
 
-_ATOM = r"\\(?:u\{[0-9a-fA-F]{1,6}\}|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|[0-7]{1,3}|c[A-Za-z]|.)|[^\\]"
-_TOKEN = re.compile(
-    r"(?P<class>\[\^?(?:\\.|[^\\\]])*\]?)|\\k<(?P<reference>\w+)>|\\(?P<number>[1-9]\d?)"
-    r"|\(\?<(?P<name>[^\W\d]\w*)>|(?P<atom>%s)" % _ATOM,
-    re.DOTALL,
-)
-#: A member of a class, or a range of them.
-_MEMBER = re.compile("(%s)(?:-(%s))?" % (_ATOM, _ATOM), re.DOTALL)
-#: The white space of ECMA that ``re.ASCII`` leaves out, and all that is none.
-_MORE_SPACE = "\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
-_NO_SPACE = (
-    "\\x00-\\x08\\x0e-\\x1f\\x21-\u009f\u00a1-\u167f\u1681-\u1fff\u200b-\u2027\u202a-\u202e\u2030-\u205e\u2060-\u2fff"
-    "\u3001-\ufefe\uff00-\U0010ffff"
-)
+#: What ``re`` may read otherwise: a class, an escape, a point, an end; and what of a class.
+_TOKEN = re.compile(r"\[(?:\\.|[^\\\]])*\]?|\\.|[.$]", re.DOTALL)
+_MEMBER = re.compile(r"\\.|--|[\[&|~]", re.DOTALL)
+#: The white space of ECMA, of which ``re.ASCII`` leaves out much. As it begins and ends with a set, ``re`` refuses it
+#: as an end of a range.
+_SPACE = "\\s\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff\\s"
 _OUTSIDE_CLASS = {
     ".": "[^\n\r\u2028\u2029]",
     "$": r"\Z",
-    r"\s": r"[\s%s]" % _MORE_SPACE,
-    r"\S": r"[^\s%s]" % _MORE_SPACE,
+    r"\s": "[%s]" % _SPACE,
+    r"\S": "[^%s]" % _SPACE,
     r"\B": r"(?!\b)",  # re before 3.14 finds no \B in an empty text
+    r"[\s\S]": r"[\d\D]",
 }
 #: ``re`` warns of what it may one day read as set operations: "[", "--", "&&", "||", "~~".
-_INSIDE_CLASS = {
-    r"\s": r"\s" + _MORE_SPACE,
-    r"\S": _NO_SPACE,
-    **{char: "\\" + char for char in "[-&|~"},
-}
-_EMPTY_CLASS = {"[]": "(?!)", "[^]": r"[\s\S]"}
-#: Escapes that ``re`` reads as anchors, and ECMA does not know.
-_NOT_ECMA = (r"\A", r"\Z", r"\a")
+_INSIDE_CLASS = {r"\s": _SPACE, **{char: "\\" + char for char in "[&|~"}}
+#: Letters and digits behind a backslash that mean the same to both, or are translated; all others are refused.
+_ESCAPES = "0bBdDfnrsStuvwWx"
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
     """The regular expression of ``re`` for one of ECMA-262. Raises :class:`ValueError` that says what is wrong.
 
-    ``\\d``, ``\\w`` and ``\\b`` know ASCII only, ``$`` is the very end, ``.`` is no line break. ``\\p{}`` is refused,
-    and so is a look-behind of no fixed width. What only ``re`` knows, such as ``(?i)``, passes.
+    ``\\d``, ``\\w`` and ``\\b`` know ASCII only, ``$`` is the very end, ``.`` is no line break. Refused is what
+    ``re`` has not, or reads otherwise: ``\\p{}``, ``\\1``, ``(?<name>)``. What only it knows, such as ``(?i)``, passes.
     """
     try:
         return re.compile(_TOKEN.sub(_translate, pattern), re.ASCII)
@@ -64,112 +52,24 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
 
 def _translate(token: Match[str]) -> str:
     text = token.group()
-    kind = token.lastgroup
-    # What a group has found that has found nothing is nothing to ECMA; to re it is nowhere.
-    if kind == "reference":
-        return "(?({0})(?P={0}))".format(token.group(kind))
-    if kind == "number":
-        return r"(?({0})\{0})".format(token.group(kind))
-    if kind == "name":
-        return "(?P<%s>" % token.group(kind)
-    if kind == "atom":
-        return _atom(text, _OUTSIDE_CLASS)
-    if text in _EMPTY_CLASS:
-        return _EMPTY_CLASS[text]
-    if not text.endswith("]"):
-        raise ValueError("unterminated character set")
-    begin = 2 if text.startswith("[^") else 1
-    return text[:begin] + _MEMBER.sub(_member, text[begin:-1]) + "]"
+    if text in ("[]", "[^]"):
+        raise ValueError("empty character set %s" % text)
+    if text[0] == "[" and text not in _OUTSIDE_CLASS:
+        return "[" + _MEMBER.sub(_translate_member, text[1:])
+    return _OUTSIDE_CLASS.get(_known(text), text)
 
 
-def _member(match: Match[str]) -> str:
-    first, last = match.groups()
-    if last is None:
-        return _atom(first, _INSIDE_CLASS)
-    for end in (first, last):
-        if end in (r"\s", r"\S"):
-            raise ValueError("%s is no end of a range" % end)
-    return "%s-%s" % (_atom(first, _INSIDE_CLASS), _atom(last, _INSIDE_CLASS))
+def _translate_member(token: Match[str]) -> str:
+    text = token.group()
+    if text in ("--", r"\S"):
+        raise ValueError("%s in a character set" % text)
+    return _INSIDE_CLASS.get(_known(text), text)
 
 
-def _atom(text: str, special: dict[str, str]) -> str:
-    """A character or an escape, with what is ``special`` to ``re``."""
-    if text.startswith(r"\u{"):
-        return "\\U%08x" % int(text[3:-1], 16)
-    if text.startswith(r"\c") and len(text) == 3:
-        return "\\x%02x" % (ord(text[2]) % 32)
-    if text in _NOT_ECMA:
-        raise ValueError("%s is no escape" % text)
-    return special.get(text, text)
-
-
-# The named formats of JSON Schema that can be asserted, each as a function of the text.
-
-_TIME = r"([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?([zZ]|[+-]([01]\d|2[0-3]):[0-5]\d)"
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
-
-
-def _matches(pattern: str) -> Callable[[str], bool]:
-    def fits(text: str) -> bool:
-        return re.fullmatch(pattern, text, re.ASCII) is not None
-
-    return fits
-
-
-def _reads(read: Callable[[str], object]) -> Callable[[str], bool]:
-    """Whether ``read`` takes the text."""
-
-    def fits(text: str) -> bool:
-        try:
-            read(text)
-        except ValueError:
-            return False
-        return True
-
-    return fits
-
-
-def _date(text: str) -> None:
-    import datetime
-
-    if not re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
-        raise ValueError
-    datetime.date(*map(int, text.split("-")))
-
-
-def _date_time(text: str) -> None:
-    if not re.fullmatch(_TIME, text[11:], re.ASCII) or text[10:11] not in ("T", "t"):
-        raise ValueError
-    _date(text[:10])
-
-
-#: The module ipaddress takes a leading zero up to Python 3.9.4.
-_is_ipv4 = _matches(r"%s(?:\.%s){3}" % (_OCTET, _OCTET))
-
-
-def _ipv6(text: str) -> None:
-    import ipaddress
-
-    if "%" in text or ("." in text and not _is_ipv4(text.rpartition(":")[2])):
-        raise ValueError
-    ipaddress.IPv6Address(text)
-
-
-#: Source: RFC 3339 (dates and times), RFC 1123 (host names), RFC 3986 (URIs), RFC 4122 (UUIDs), RFC 6901 (pointers).
-FORMATS: dict[str, Callable[[str], bool]] = {
-    "date": _reads(_date),
-    "time": _matches(_TIME),
-    "date-time": _reads(_date_time),
-    "email": _matches(r"[^@\s]+@[^@\s]+"),
-    "hostname": _matches(r"(?=.{1,253}\Z)%s(?:\.%s)*" % (_LABEL, _LABEL)),
-    "ipv4": _is_ipv4,
-    "ipv6": _reads(_ipv6),
-    "uri": _matches(r"[A-Za-z][A-Za-z0-9+.-]*:(?:[^\x00-\x20\x7f-\U0010ffff\"<>\\^`{|}%]|%[0-9A-Fa-f]{2})*"),
-    "uuid": _matches(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"),
-    "json-pointer": _matches(r"(?:/(?:[^/~]|~[01])*)*"),
-    "regex": _reads(compile_pattern),
-}
+def _known(text: str) -> str:
+    if text[0] == "\\" and text[1].isalnum() and text[1] not in _ESCAPES:
+        raise ValueError("bad escape %s" % text)
+    return text
 
 
 # The keywords of JSON Schema that apply further schemas to the items of an array.
@@ -209,58 +109,50 @@ def _prefix_items(argument: Any, site: Site) -> Check:
 def _items(argument: Any, site: Site) -> Check:
     prefix = site.schema.get("prefixItems", [])
     first = len(prefix) if is_array(prefix) else 0
+    return _further_items(argument, site, first, "Expected at most {0} {1} but found {2} extra: {3!r}")
+
+
+def _items_or_list(argument: Any, site: Site) -> Check:
+    """``items`` in draft-07: a schema for all items, or a list of them for the first."""
+    return _prefix_items(argument, site) if is_array(argument) and argument else _each(site.node(argument), 0)
+
+
+def _additional_items(argument: Any, site: Site) -> Check | None:
+    """What ``items`` is beside ``prefixItems``, in draft-07."""
+    listed = site.schema.get("items")
+    if not is_array(listed):
+        site.node(argument)
+        return None
+    return _further_items(argument, site, len(listed), "Additional items are not allowed ({4} {5} unexpected)")
+
+
+def _further_items(argument: Any, site: Site, first: int, text: str) -> Check:
+    """The items from ``first`` on; ``text`` says that there must be none."""
     each = _each(site.node(argument), first)
 
     def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
         if not is_array(instance) or len(instance) <= first or argument is not False:
             return each(instance, path, memory)
         extra = instance[first:]
-        return site.fault(
-            instance,
-            path,
-            "Expected at most {0} {1} but found {2} extra: {3!r}",
-            first,
-            "item" if first == 1 else "items",
-            len(extra),
-            extra if len(extra) != 1 else extra[0],
-        )
+        shown, were = (extra[0], "was") if len(extra) == 1 else (extra, "were")
+        items = "item" if first == 1 else "items"
+        return site.fault(instance, path, text, first, items, len(extra), shown, Listed(extra), were)
 
     return check
-
-
-def items_or_list(argument: Any, site: Site) -> Check:
-    """``items`` up to 2019-09: a schema for all items, or a list of them for the first."""
-    return _prefix_items(argument, site) if is_array(argument) and argument else _each(site.node(argument), 0)
-
-
-def additional_items(argument: Any, site: Site) -> Check | None:
-    """What ``items`` is beside ``prefixItems``, up to 2019-09."""
-    node = site.node(argument)
-    listed = site.schema.get("items")
-    if not is_array(listed):
-        return None
-    first = len(listed)
-    each = _each(node, first)
-
-    def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
-        if not is_array(instance) or len(instance) <= first or argument is not False:
-            return each(instance, path, memory)
-        extra = instance[first:]
-        text = "Additional items are not allowed ({0} {1} unexpected)"
-        return site.fault(instance, path, text, Listed(extra), "was" if len(extra) == 1 else "were")
-
-    return check
-
-
-def _bound_of_contains(argument: Any, site: Site) -> None:
-    """``minContains`` and ``maxContains``, which ``contains`` reads."""
-    need_count(argument, site)
 
 
 def _contains(argument: Any, site: Site) -> Check:
+    least, most = site.schema.get("minContains", 1), site.schema.get("maxContains")
+    return _counted(argument, site, least, most, "{0!r} does not contain items matching the given schema")
+
+
+def _contains_one(argument: Any, site: Site) -> Check:
+    """``contains`` in draft-07, which has no bounds."""
+    return _counted(argument, site, 1, None, "None of {0!r} are valid under the given schema")
+
+
+def _counted(argument: Any, site: Site, least: int, most: int | None, none: str) -> Check:
     node = site.node(argument)
-    least = site.schema.get("minContains", 1)
-    most = site.schema.get("maxContains")
 
     def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
         if not is_array(instance):
@@ -272,35 +164,11 @@ def _contains(argument: Any, site: Site) -> Check:
         if count >= least:
             return ()
         if not count:
-            return site.fault(instance, path, "{0!r} does not contain items matching the given schema", instance)
+            return site.fault(instance, path, none, instance)
         text = "Too few items match the given schema (expected at least {0} but only {1} matched)"
         return site.fault(instance, path, text, least, count)
 
     return check
-
-
-def contains_one(argument: Any, site: Site) -> Check:
-    """``contains`` up to draft-07, with the text that it had then."""
-    node = site.node(argument)
-
-    def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
-        if not is_array(instance):
-            return ()
-        for index, item in enumerate(instance):
-            if not node.faults(item, (*path, index), memory):
-                return ()
-        return site.fault(instance, path, "None of {0!r} are valid under the given schema", instance)
-
-    return check
-
-
-ITEM_KEYWORDS: dict[str, Keyword] = {
-    "prefixItems": _prefix_items,
-    "items": _items,
-    "contains": _contains,
-    "minContains": _bound_of_contains,
-    "maxContains": _bound_of_contains,
-}
 
 
 # The keywords of JSON Schema that look at a value alone: types, bounds, sizes, patterns, names.
@@ -375,10 +243,6 @@ def need_count(argument: Any, site: Site) -> None:
     site.demand(is_integer(argument) and argument >= 0, argument, "a whole number from 0 on")
 
 
-def need_boolean(argument: Any, site: Site) -> None:
-    site.demand(is_boolean(argument), argument, "true or false")
-
-
 def need_object(argument: Any, site: Site) -> None:
     site.demand(is_object(argument), argument, "an object")
 
@@ -439,22 +303,17 @@ def _at_most(is_kind: Callable[[Any], bool], words: str) -> Keyword:
     return keyword
 
 
-def typed(types: dict[str, Callable[[Any], bool]]) -> Keyword:
-    """The keyword ``type``, for a dialect with these types."""
-
-    def keyword(argument: Any, site: Site) -> Check:
-        names = [argument] if is_string(argument) else argument
-        site.demand(is_array(names) and bool(names), argument, "a type or a list of types")
-        for name in names:
-            site.demand(is_string(name) and name in types, name, "one of " + ", ".join(types))
-        kinds = [types[name] for name in names]
-        text = "{0!r} is not of type " + ", ".join(map(repr, names))
-        if len(kinds) == 1:
-            [is_kind] = kinds
-            return _check(site, is_any, lambda value: not is_kind(value), text)
-        return _check(site, is_any, lambda value: not any(is_kind(value) for is_kind in kinds), text)
-
-    return keyword
+def _type(argument: Any, site: Site) -> Check:
+    names = [argument] if is_string(argument) else argument
+    site.demand(is_array(names) and bool(names), argument, "a type or a list of types")
+    for name in names:
+        site.demand(is_string(name) and name in TYPES, name, "one of " + ", ".join(TYPES))
+    kinds = [TYPES[name] for name in names]
+    text = "{0!r} is not of type " + ", ".join(map(repr, names))
+    if len(kinds) == 1:
+        [is_kind] = kinds
+        return _check(site, is_any, lambda value: not is_kind(value), text)
+    return _check(site, is_any, lambda value: not any(is_kind(value) for is_kind in kinds), text)
 
 
 def _multiple_of(argument: Any, site: Site) -> Check:
@@ -487,7 +346,7 @@ def _const(argument: Any, site: Site) -> Check:
 
 
 def _unique_items(argument: Any, site: Site) -> Check | None:
-    need_boolean(argument, site)
+    site.demand(is_boolean(argument), argument, "true or false")
     if not argument:
         return None
     return _check(
@@ -498,13 +357,6 @@ def _unique_items(argument: Any, site: Site) -> Check | None:
 def _pattern(argument: Any, site: Site) -> Check:
     matches = need_pattern(argument, site)
     return _check(site, is_string, lambda text: not matches(text), "{0!r} does not match {1!r}", argument)
-
-
-def format_keyword(argument: Any, site: Site) -> Check:
-    """The keyword ``format`` where it is to assert; a format that is not known is refused."""
-    site.demand(is_string(argument) and argument in FORMATS, argument, "one of " + ", ".join(sorted(FORMATS)))
-    fits = FORMATS[argument]
-    return _check(site, is_string, lambda text: not fits(text), "{0!r} is not a {1!r}", argument)
 
 
 def _required(argument: Any, site: Site) -> Check:
@@ -530,27 +382,6 @@ def depends(given: str, names: list[str], site: Site) -> Check:
     return check
 
 
-ASSERTIONS: dict[str, Keyword] = {
-    "type": typed(TYPES),
-    "enum": _enum,
-    "const": _const,
-    "minimum": compared(operator.lt, "less than the minimum of"),
-    "maximum": compared(operator.gt, "greater than the maximum of"),
-    "exclusiveMinimum": compared(operator.le, "less than or equal to the minimum of"),
-    "exclusiveMaximum": compared(operator.ge, "greater than or equal to the maximum of"),
-    "multipleOf": _multiple_of,
-    "minLength": _at_least(is_string, "is too short"),
-    "maxLength": _at_most(is_string, "is too long"),
-    "minItems": _at_least(is_array, "is too short"),
-    "maxItems": _at_most(is_array, "is too long"),
-    "minProperties": _at_least(is_object, "does not have enough properties"),
-    "maxProperties": _at_most(is_object, "has too many properties"),
-    "uniqueItems": _unique_items,
-    "pattern": _pattern,
-    "required": _required,
-}
-
-
 # The keywords of JSON Schema that apply further schemas to the value itself, or to the properties of an object.
 
 
@@ -567,7 +398,7 @@ def _named_nodes(schemas: Any, site: Site) -> dict[str, Node]:
 # To the value itself
 
 
-def reference(argument: Any, site: Site) -> Check:
+def _reference(argument: Any, site: Site) -> Check:
     """``$ref``. What a schema has said of a value is remembered, so that references to references stay cheap."""
     site.demand(is_string(argument), argument, "a reference")
     target = site.target(argument)
@@ -693,8 +524,8 @@ def _dependent_required(argument: Any, site: Site) -> Check:
     return _together({name: depends(name, names, site) for name, names in argument.items()})
 
 
-def dependencies(argument: Any, site: Site) -> Check:
-    """What ``dependentSchemas`` and ``dependentRequired`` were up to draft-07."""
+def _dependencies(argument: Any, site: Site) -> Check:
+    """What ``dependentSchemas`` and ``dependentRequired`` are in draft-07."""
     need_object(argument, site)
     return _together(
         {
@@ -779,8 +610,27 @@ def _property_names(argument: Any, site: Site) -> Check:
     return check
 
 
-APPLICATORS: dict[str, Keyword] = {
-    "$ref": reference,
+# The drafts of JSON Schema: which keywords each has.
+
+_BOTH: dict[str, Keyword] = {
+    "type": _type,
+    "enum": _enum,
+    "const": _const,
+    "minimum": compared(operator.lt, "less than the minimum of"),
+    "maximum": compared(operator.gt, "greater than the maximum of"),
+    "exclusiveMinimum": compared(operator.le, "less than or equal to the minimum of"),
+    "exclusiveMaximum": compared(operator.ge, "greater than or equal to the maximum of"),
+    "multipleOf": _multiple_of,
+    "minLength": _at_least(is_string, "is too short"),
+    "maxLength": _at_most(is_string, "is too long"),
+    "minItems": _at_least(is_array, "is too short"),
+    "maxItems": _at_most(is_array, "is too long"),
+    "minProperties": _at_least(is_object, "does not have enough properties"),
+    "maxProperties": _at_most(is_object, "has too many properties"),
+    "uniqueItems": _unique_items,
+    "pattern": _pattern,
+    "required": _required,
+    "$ref": _reference,
     "allOf": _all_of,
     "anyOf": _any_of,
     "oneOf": _one_of,
@@ -790,10 +640,27 @@ APPLICATORS: dict[str, Keyword] = {
     "else": _branch,
     "$defs": _definitions,
     "definitions": _definitions,
-    "dependentSchemas": _dependent_schemas,
-    "dependentRequired": _dependent_required,
     "properties": _properties,
     "patternProperties": _pattern_properties,
     "additionalProperties": _additional_properties,
     "propertyNames": _property_names,
 }
+DRAFT_2020_12: dict[str, Keyword] = {
+    **_BOTH,
+    "prefixItems": _prefix_items,
+    "items": _items,
+    "contains": _contains,
+    "minContains": need_count,  # "contains" reads them
+    "maxContains": need_count,
+    "dependentSchemas": _dependent_schemas,
+    "dependentRequired": _dependent_required,
+}
+DRAFT_07: dict[str, Keyword] = {
+    **_BOTH,
+    "items": _items_or_list,
+    "additionalItems": _additional_items,
+    "contains": _contains_one,
+    "dependencies": _dependencies,
+}
+#: By what ``$schema`` says, without scheme and empty fragment.
+DIALECTS = {"json-schema.org/draft/2020-12/schema": DRAFT_2020_12, "json-schema.org/draft-07/schema": DRAFT_07}
