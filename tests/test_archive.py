@@ -13,6 +13,7 @@ import zipfile
 import pytest
 
 from openjd_adapt import task
+from openjd_adapt.authoring import scaffold
 from openjd_adapt.system import interpreter
 
 from .conftest import ADAPTORS, ROOT
@@ -109,6 +110,15 @@ def test_the_references_names_are_importable_from_inside(mandelbrot):
     )
     out = subprocess.check_output([sys.executable, "-I", "-c", code, str(mandelbrot)]).decode().split()
     assert out[:2] == ["openjd_adapt.adaptor", "openjd_adapt.client"] and out[2].startswith(str(mandelbrot))
+
+
+@pytest.mark.parametrize("kind", scaffold.KINDS)
+def test_a_new_adaptor_is_written_from_inside(farm, mandelbrot, kind):
+    farm.env["PYTHONPATH"] = str(mandelbrot)
+    farm.command = lambda *arguments: [*farm.python, "-m", "openjd_adapt", "new", *arguments]
+    assert farm("my_render", "--kind", kind).code == 0
+    for path, text in scaffold.contents(str(farm.folder), "my_render", kind).items():
+        assert path == "job.template.yaml" or (farm.folder / "my_render" / path).read_text() == text
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from pathlib import PurePath
 
 import pytest
 
@@ -218,6 +219,20 @@ def test_daemon_run_loads_none_of_the_costly_modules(started):
     site = {line.rpartition("|")[2].strip() for line in bare.stderr.decode().splitlines()}
     assert loaded & ((COSTLY | {"enum", "json", "re", "signal", "threading"}) - site) == set()
     assert "probe" not in loaded  # the adaptor is the worker's
+
+
+@pytest.mark.posix_only
+def test_a_wheel_is_told_of_every_file_that_is_no_module():
+    """What else it is told, and that it takes what it is told, test_distribution.py shows."""
+    told = (ROOT / "pyproject.toml").read_text(encoding="utf-8").partition("[tool.setuptools.package-data]\n")[2]
+    patterns = {
+        package: re.findall(r'"(.*?)"', names)
+        for package, names in re.findall(r'^"?([\w*]+)"? = \[(.*?)\]', told.partition("\n\n")[0], re.M)
+    }
+    out = subprocess.check_output(["git", "ls-files", "openjd_adapt"], cwd=str(ROOT)).decode()
+    for path in map(PurePath, out.splitlines()):
+        own = patterns["openjd_adapt"] if len(path.parts) == 2 else []
+        assert any(path.match(pattern) for pattern in ["*.py", *patterns["*"], *own]), path
 
 
 @pytest.mark.posix_only

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -74,9 +75,9 @@ def test_its_commands_for_a_new_adaptor_are_those_that_are_printed_when_it_is_wr
     """And that those work, test_scaffold.py shows."""
     begin, *commands = [*NEW.splitlines(), *RENEW.splitlines()]
     assert begin == "python -m openjd_adapt new my_render --kind application"
-    _, _, init_data = scaffold.KINDS["application"]
+    init_data = json.loads(scaffold.contents("/farm", "my_render", "application")["init_data.json"])
     parameters = " ".join("-p %s=%s" % (key.capitalize(), value) for key, value in init_data.items())
-    printed = scaffold.NEXT.replace("NAME", "my_render").replace("PARAMETERS", parameters).splitlines()
+    printed = (scaffold.NEXT % {"name": "my_render", "folder": "", "parameters": parameters}).splitlines()
     assert [line for line in commands if "    " + line not in printed] == ["openjd check my_render/job.template.yaml"]
 
 

@@ -17,6 +17,7 @@ from .conftest import ROOT, root_only, small_disk, tool
 pytestmark = pytest.mark.any_python
 
 KINDS = list(scaffold.KINDS)
+TEMPLATES = ROOT / "openjd_adapt" / "authoring" / "templates"
 
 
 @pytest.fixture
@@ -110,11 +111,11 @@ def test_a_name_that_the_written_code_has_for_something_else_works_too(new, kind
 
 
 def test_no_class_has_the_name_of_another_one_in_the_written_code():
-    texts = [text for texts, _, _ in scaffold.KINDS.values() for text in texts.values()]
-    others = set(re.findall(r"(?<=class )[A-Z]\w+", "\n".join(texts))) - {"TITLE"}
-    for names in re.findall(r"^from [\w.]+ import (.*)$", "\n".join(texts), re.MULTILINE):
-        others |= {name for name in names.split(", ") if name != "TITLE"}
-    assert len(others) > 5 and others == scaffold._TAKEN
+    text = "\n".join(path.read_text() for path in TEMPLATES.rglob("*.py"))
+    others = set(re.findall(r"(?<=class )[A-Z]\w+", text))
+    for names in re.findall(r"^from [\w.]+ import (.*)$", text, re.MULTILINE):
+        others |= set(names.split(", "))
+    assert len(others) > 5 and others - {"MyRender"} == scaffold._TAKEN
 
 
 def test_nothing_is_overwritten(new):
@@ -151,7 +152,33 @@ def test_a_path_names_the_folder_and_the_package(new):
     (new.folder / "tools").mkdir()
     assert new("tools/my_tool").code == 0
     text = (new.folder / "tools" / "my_tool" / "__init__.py").read_text()
-    assert "class MyTool(CommandAdaptor)" in text and "NAME" not in text and "TITLE" not in text
+    assert "class MyTool(CommandAdaptor)" in text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_of_the_templates_own_names_is_left(kind):
+    for path, text in scaffold.contents("/farm", "tool", kind).items():
+        assert not re.search("my_?render", path + text, re.IGNORECASE), path
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_templates_are_what_is_written_by_their_own_name(kind):
+    written = scaffold.contents("/farm", "my_render", kind)
+    del written["job.template.yaml"]
+    assert sorted(written.values()) == sorted((TEMPLATES / path).read_text() for path in scaffold.KINDS[kind])
+
+
+def test_every_template_is_of_some_kind_and_none_is_a_test_of_this_project():
+    found = {path.relative_to(TEMPLATES).as_posix() for path in TEMPLATES.rglob("*") if path.is_file()}
+    assert {path for path in found if not path.endswith(".pyc")} == set().union(*scaffold.KINDS.values())
+    assert [path for path in found if re.search(r"(^|/)test_|_test\.py$", path)] == []
+
+
+def test_templates_that_git_has_given_windows_line_ends_are_written_with_one_a_line(monkeypatch):
+    before = scaffold.contents("/farm", "my_render", "command")
+    read = scaffold.read_text
+    monkeypatch.setattr(scaffold, "read_text", lambda *place: read(*place).replace("\n", "\r\n"))
+    assert scaffold.contents("/farm", "my_render", "command") == before
 
 
 def test_a_folder_that_standard_output_could_not_name_is_named_all_the_same(new):
