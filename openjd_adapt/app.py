@@ -35,7 +35,7 @@ class App:
         reentry_exe: str | None = None,
         start_timeout: float | None = None,
         bootstrapped: Callable[[], None] | None = None,
-        hint: str = "",
+        has_adaptor: bool = True,
     ) -> None:
         self.name = name
         self.load = load
@@ -43,8 +43,8 @@ class App:
         self.arguments = arguments
         self.start_timeout = start_timeout
         self.bootstrapped = bootstrapped
-        #: What the command line's help says at its end.
-        self.hint = hint
+        #: Whether one was named; the command line of the package itself is there without, too.
+        self.has_adaptor = has_adaptor
         #: The program that leads to this adaptor again; a Python, or one that needs not be told the way.
         self.executable = reentry_exe or sys.executable
         self._knows_the_way = bool(reentry_exe or getattr(sys, "frozen", False))

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from . import system
 from .app import KEEPER, WORKER, App, adaptor_name, load_adaptor
-from .commands import COMMANDS, FLAG, MANY, ONCE, OPTIONS, Command
+from .commands import COMMANDS, FLAG, MANY, ONCE, OPTIONS, REST, Command
 from .daemon.frontend import answer
-from .errors import CANCELED, DONE, FAILED, AdaptError, InputError, ProgramNotFound, ProgramNotStarted, one_line
-from .system.interpreter import PACKAGE
+from .errors import CANCELED, DONE, FAILED, AdaptError, InputError, one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import NoReturn
 
     from .app import App
@@ -31,7 +28,7 @@ def read(app: App, arguments: list[str]) -> tuple[Command, Options]:
     """The command and its options by name; asks argparse where something is not spelled exactly."""
     words = 2 if arguments[:1] == ["daemon"] else 1
     command = COMMANDS.get(" ".join(arguments[:words]))
-    if command is None:
+    if command is None or command.operand:
         return _ask_argparse(app, arguments)
     options: Options = {}
     rest = iter(arguments[words:])
@@ -68,11 +65,13 @@ def _ask_argparse(app: App, arguments: list[str]) -> tuple[Command, Options]:
     parser = Parser(
         prog=app.title,
         description="Runs the adaptor %s." % app.name,
-        epilog="Exit codes: 0 done, 1 failed, 2 bad input, 3 no daemon, 4 canceled." + app.hint,
+        epilog="Exit codes: 0 done, 1 failed, 2 bad input, 3 no daemon, 4 canceled.",
         allow_abbrev=False,
     )
     groups = {"": parser.add_subparsers(metavar="COMMAND", required=True)}
     for name, command in COMMANDS.items():
+        if command.operand and app.has_adaptor:
+            continue
         group, _, word = name.rpartition(" ")
         if group not in groups:
             text = "keep the adaptor open between tasks"
@@ -87,30 +86,27 @@ def _ask_argparse(app: App, arguments: list[str]) -> tuple[Command, Options]:
             allow_abbrev=False,
         )
         sub.set_defaults(command=command)
+        if command.operand:
+            sub.add_argument(command.operand, nargs=argparse.REMAINDER if command.operand == REST else None)
         for option in command.options:
             kind = command.kind(option)
             action = {FLAG: "store_true", ONCE: "store", MANY: "append"}[kind]
             extra: Options = {} if kind == FLAG else {"metavar": option[2:].upper().replace("-", "_")}
-            sub.add_argument(option, action=action, help=OPTIONS[option][1], default=argparse.SUPPRESS, **extra)
+            extra.update(action=action, help=OPTIONS[option][1], default=argparse.SUPPRESS)
+            sub.add_argument(option, dest=option, **extra)
     found = vars(parser.parse_args(arguments))
-    return found.pop("command"), {"--" + name.replace("_", "-"): value for name, value in found.items()}
+    return found.pop("command"), found
 
 
 def main() -> None:
     """The command line of the package itself, which is told the adaptor. Exits with the command's code."""
     arguments = sys.argv[1:]
-    if arguments and arguments[0] in TOOLS:
-        system.ensure_standard_descriptors()
-        sys.exit(_coded(lambda: TOOLS[arguments[0]](arguments[1:]), False))
     name, separator, value = arguments[0].partition("=") if arguments else ("", "", "")
     if name != "--adaptor":
-        sys.exit(run(App("ADAPTOR", _no_adaptor, [], hint=_HINT), arguments))
+        sys.exit(run(App("ADAPTOR", _no_adaptor, [], has_adaptor=False), arguments))
     used = 1 if separator else 2
     value = value if separator else "".join(arguments[1:2])
     sys.exit(run(App(adaptor_name(value), lambda: load_adaptor(value), ["--adaptor", value]), arguments[used:]))
-
-
-_HINT = " A new adaptor: new NAME. One that was written for openjd-adaptor-runtime: compat -- COMMAND ..."
 
 
 def _no_adaptor() -> NoReturn:
@@ -132,76 +128,23 @@ def run(app: App, arguments: list[str]) -> int:
         system.finish(DONE)
         return DONE
 
-    def act() -> int:
-        command, options = read(app, arguments)
-        return command.act(app, options)
-
-    code = _coded(act, "--debug" in arguments)
+    code = _run(app, arguments)
     system.finish(code)
     return code
 
 
-def _coded(act: Callable[[], int], debug: bool) -> int:
-    """The exit code of what ``act`` does; an error of the toolkit is shown, too."""
+def _run(app: App, arguments: list[str]) -> int:
     try:
-        return act()
+        command, options = read(app, arguments)
+        return command.act(app, options)
     except KeyboardInterrupt:
         return CANCELED
     except AdaptError as error:
         from .daemon.frontend import tell
 
-        if debug:
+        if "--debug" in arguments and "--" not in arguments:  # behind it stands another command
             import traceback
 
             tell(traceback.format_exc().rstrip())
         tell("ERROR: " + one_line(error))
         return error.exit_code
-
-
-# The commands of the package itself that are about no adaptor.
-
-
-def _new(arguments: list[str]) -> int:
-    from .authoring import scaffold
-
-    return scaffold.run(arguments)
-
-
-#: What PYTHONPATH must have for ``import openjd.adaptor_runtime`` to get this package.
-COMPAT_FOLDER = os.path.join(PACKAGE, "compat")
-
-_COMPAT_HELP = """\
-usage: python -m openjd_adapt compat [-- COMMAND ...]
-
-Print the folder with the import names of openjd-adaptor-runtime, or run a command with it first in PYTHONPATH.
-
-Example: compat -- blender-openjd run --init-data file://init.yaml --run-data file://run.yaml
-"""
-
-
-def _compat(arguments: list[str]) -> int:
-    """Print the folder, or run the command that stands behind ``--`` with it.
-
-    Raises :class:`InputError` for anything else, :class:`ProgramNotStarted` if the command cannot be started.
-    """
-    if not arguments:
-        return answer(COMPAT_FOLDER + "\n")
-    if arguments[0] in ("-h", "--help"):
-        return answer(_COMPAT_HELP)
-    command = arguments[1:]
-    if arguments[0] != "--" or not command:
-        raise InputError("compat: give nothing, or -- and a command; not %s" % " ".join(arguments))
-    try:
-        return system.hand_over(command, _environment_of_compat())
-    except OSError as error:
-        kind = ProgramNotFound if isinstance(error, FileNotFoundError) else ProgramNotStarted
-        raise kind("compat: cannot run %s: %s" % (command[0], error.strerror)) from None
-
-
-def _environment_of_compat() -> dict[str, str]:
-    """This process's environment with the folder first in PYTHONPATH."""
-    rest = [place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place and place != COMPAT_FOLDER]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([COMPAT_FOLDER, *rest])}
-
-
-TOOLS: dict[str, Callable[[list[str]], int]] = {"compat": _compat, "new": _new}

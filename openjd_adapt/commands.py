@@ -8,7 +8,8 @@ import sys
 from . import data, system
 from .app import KEEPER, WORKER
 from .daemon.frontend import answer
-from .errors import BAD_INPUT, DONE, AdaptError, InputError, describe
+from .errors import BAD_INPUT, DONE, AdaptError, InputError, ProgramNotFound, ProgramNotStarted, describe
+from .system.interpreter import PACKAGE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ CLI_VERSION = "0.1"
 FLAG = "flag"
 ONCE = "once"
 MANY = "many"
+#: The operand that is all words which follow, as they are.
+REST = "COMMAND"
 
 OPTIONS: dict[str, tuple[str, str]] = {
     "--init-data": (
@@ -46,6 +49,7 @@ OPTIONS: dict[str, tuple[str, str]] = {
     "--idle-timeout": (ONCE, "seconds: stop the daemon when it has had no task for so long (default: never)"),
     "--each": (MANY, "NAME=RANGE: one task for each number, as NAME in its run data; RANGE is such as 1-10:3"),
     "--trace": (ONCE, "write the phases as trace events, which Chrome and Perfetto show, to this file"),
+    "--kind": (ONCE, "command (one a task) or application (kept open)"),
     "--debug": (FLAG, "show the toolkit's own tracebacks"),
     "--json": (FLAG, "print JSON"),
     "--openjd-adaptor-cli-version": (ONCE, "the expected version of the command line, Major.Minor"),
@@ -54,13 +58,23 @@ OPTIONS: dict[str, tuple[str, str]] = {
 
 
 class Command:
-    """A command: what it calls, the options it takes, and its help. Options in ``many`` may be repeated here."""
+    """A command: what it calls, the options it takes, and its help. Options in ``many`` may be repeated here.
+
+    Those that have an ``operand`` are about no adaptor, and are of the package's own command line alone.
+    """
 
     def __init__(
-        self, act: Callable[[App, Options], int], options: str, text: str, example: str, many: tuple[str, ...] = ()
+        self,
+        act: Callable[[App, Options], int],
+        options: str,
+        text: str,
+        example: str,
+        many: tuple[str, ...] = (),
+        operand: str = "",
     ) -> None:
         self.act = act
         self.options = ["--" + option for option in options.split()]
+        self.operand = operand
         self.text = text
         self.example = example
         self._many = many
@@ -304,6 +318,39 @@ def _is_compatible(app: App, options: Options) -> int:
     return answer(text) or code
 
 
+def _new(app: App, options: Options) -> int:
+    from .authoring import scaffold
+
+    return scaffold.new(options["NAME"], options.get("--kind", "command"))
+
+
+#: What PYTHONPATH must have for ``import openjd.adaptor_runtime`` to get this package.
+COMPAT_FOLDER = os.path.join(PACKAGE, "compat")
+
+
+def _compat(app: App, options: Options) -> int:
+    """Print the folder, or run the command that stands behind ``--`` with it.
+
+    Raises :class:`InputError` for anything else, :class:`ProgramNotStarted` if the command cannot be started.
+    """
+    if not options[REST]:
+        return answer(COMPAT_FOLDER + "\n")
+    mark, *command = options[REST]
+    if mark != "--" or not command:
+        raise InputError("compat: give nothing, or -- and a command; not %s" % " ".join(options[REST]))
+    try:
+        return system.hand_over(command, _environment_of_compat())
+    except OSError as error:
+        kind = ProgramNotFound if isinstance(error, FileNotFoundError) else ProgramNotStarted
+        raise kind("compat: cannot run %s: %s" % (command[0], error.strerror)) from None
+
+
+def _environment_of_compat() -> dict[str, str]:
+    """This process's environment with the folder first in PYTHONPATH."""
+    rest = [place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place and place != COMPAT_FOLDER]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([COMPAT_FOLDER, *rest])}
+
+
 _DATA = "init-data path-mapping-rules config"
 _FILE = "--connection-file connection.json"
 COMMANDS: dict[str, Command] = {
@@ -362,5 +409,19 @@ COMMANDS: dict[str, Command] = {
         "openjd-adaptor-cli-version integration-data-interface-version debug",
         "tell whether the installed interfaces serve the expected versions (exit code 0 or 2)",
         "is-compatible --openjd-adaptor-cli-version 0.1 --integration-data-interface-version 0.1",
+    ),
+    "new": Command(
+        _new,
+        "kind debug",
+        "write the package NAME of a new adaptor, which works as it is; NAME may be a path, and nothing is overwritten",
+        "new my_render --kind application",
+        operand="NAME",
+    ),
+    "compat": Command(
+        _compat,
+        "",
+        "print the folder of openjd-adaptor-runtime's import names; compat -- COMMAND ... runs a command with it",
+        "compat -- blender-openjd run --init-data file://init.yaml --run-data file://run.yaml",
+        operand=REST,
     ),
 }

@@ -102,6 +102,20 @@ def test_a_command_that_is_not_there_is_told_in_one_line():
     assert len(done.stderr.decode().splitlines()) == 1
 
 
+def test_what_stands_behind_the_hyphens_is_the_commands_own():
+    done = compat("--", "no-such-command", "--debug", "--help", "--", "-h")
+    assert done.returncode == 1 and len(done.stderr.decode().splitlines()) == 1
+    done = compat("--", sys.executable, "-c", "import sys; print(sys.argv[1:])", "--help", "--", "-h")
+    assert done.stdout.decode().strip() == "['--help', '--', '-h']"
+
+
+@pytest.mark.parametrize("command", ["new", "compat"])
+def test_an_adaptors_own_command_line_has_none_that_is_about_no_adaptor(farm, command):
+    done = farm(command, "x")
+    assert done.code == 2 and "invalid choice: '%s'" % command in done.err and done.err.count("\n") == 1
+    assert "\n    %s " % command not in farm("--help").out
+
+
 def test_the_packages_help_names_the_command():
     command = [sys.executable, "-m", "openjd_adapt", "--help"]
     out = subprocess.check_output(command, cwd=str(ROOT), timeout=HANG_SECONDS).decode()

@@ -14,7 +14,6 @@ import pytest
 
 from openjd_adapt import ApplicationAdaptor, Fatal, Progress, commands
 from openjd_adapt.authoring import scaffold
-from openjd_adapt.cli import TOOLS
 
 from .conftest import HANG_SECONDS, ROOT, tool
 
@@ -135,7 +134,7 @@ def test_its_test_of_an_adaptor_passes():
 def test_every_option_and_command_stands_in_it():
     for option in commands.OPTIONS:
         assert "`%s" % option in TEXT, option
-    for command in [*commands.COMMANDS, *TOOLS]:
+    for command in commands.COMMANDS:
         assert "| `%s` |" % command in TEXT, command
     assert "--kind" in TEXT
 
@@ -191,9 +190,14 @@ def test_every_row_of_a_table_of_behaviour_names_a_test_that_is_there_and_not_on
     assert [name for name in rows if all(tests["test_" + name])] == []  # what is promised is proved in the default run
 
 
-@pytest.mark.parametrize("command", [*commands.COMMANDS, *TOOLS])
+@pytest.mark.parametrize("command", commands.COMMANDS)
 def test_the_help_of_each_command_ends_with_an_example(farm, command):
-    words = [sys.executable, "-m", "openjd_adapt", *([] if command in TOOLS else ["--adaptor", farm.adaptor])]
+    words = [
+        sys.executable,
+        "-m",
+        "openjd_adapt",
+        *([] if commands.COMMANDS[command].operand else ["--adaptor", farm.adaptor]),
+    ]
     out = subprocess.check_output([*words, *command.split(), "--help"], env=farm.env, timeout=HANG_SECONDS).decode()
     last = out.rstrip().splitlines()[-1]
     assert last.startswith("Example: ") and " %s" % command in last + " ", out

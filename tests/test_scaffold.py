@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from openjd_adapt import InputError
+from openjd_adapt import InputError, cli
+from openjd_adapt.app import App
 from openjd_adapt.authoring import scaffold
 
 from .conftest import ROOT, root_only, small_disk, tool
@@ -136,14 +137,16 @@ def test_nothing_is_overwritten(new):
         (["class"], "'class' can be no package"),
         (["none"], "'none' can be no package"),
         (["nowhere/my_render"], "there is no such folder"),
-        ([], "the following arguments are required: NAME (see new --help)"),
-        (["x", "--kind", "other"], "invalid choice: 'other'"),
+        ([], "the following arguments are required: NAME (see --help)"),
+        (["x", "--kind", "other"], "new: --kind: 'other' is none of: command, application"),
     ],
 )
 def test_what_cannot_be_written_is_refused_in_one_line(tmp_path, monkeypatch, capfd, arguments, complaint):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError) as caught:
-        scaffold.run(arguments)
+        app = App("ADAPTOR", None, [], has_adaptor=False)
+        command, options = cli.read(app, ["new", *arguments])
+        command.act(app, options)
     assert complaint in str(caught.value) and "\n" not in str(caught.value)
     assert files(tmp_path) == {} and capfd.readouterr() == ("", "")
 

@@ -11,14 +11,9 @@ import sys
 
 from ..daemon.frontend import answer
 from ..data import SCHEMA_FILES, full_path, read_text
-from ..errors import DONE, FAILED, InputError
+from ..errors import InputError
 from ..system.interpreter import PACKAGE
 from . import template
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import NoReturn
-
 
 #: What ``new`` prints when it is done.
 NEXT = """\
@@ -40,35 +35,13 @@ KINDS = {
 }
 
 
-def run(arguments: list[str]) -> int:
+def new(path: str, kind: str) -> int:
     """The command ``new``. Raises :class:`InputError` if there is something already, or the name can be no package."""
-    import argparse
-
-    class Parser(argparse.ArgumentParser):
-        def error(self, message: str) -> NoReturn:
-            raise InputError("new: %s (see new --help)" % message)
-
-        def _print_message(self, message: str, file: object = None) -> None:
-            if answer(message) != DONE:
-                raise SystemExit(FAILED)
-
-    parser = Parser(
-        prog="python -m openjd_adapt new",
-        description="Write the package of a new adaptor, which works as it is. Nothing is overwritten.",
-        epilog="Example: new my_render --kind application",
-        allow_abbrev=False,
-    )
-    parser.add_argument("name", metavar="NAME", help="the package: lower case, digits, underscores; or a path to it")
-    parser.add_argument(
-        "--kind",
-        choices=KINDS,
-        default="command",
-        help="one command a task, or an application kept open",
-    )
-    options = parser.parse_args(arguments)
-    folder, name = os.path.split(full_path(options.name))
+    if kind not in KINDS:
+        raise InputError("new: --kind: %r is none of: %s" % (kind, ", ".join(KINDS)))
+    folder, name = os.path.split(full_path(path))
     _check(folder, name)
-    files = contents(folder, name, options.kind)
+    files = contents(folder, name, kind)
     _write(os.path.join(folder, name), files)
     init_data = json.loads(files["init_data.json"])
     parameters = " ".join('-p %s="%s"' % (key.capitalize(), value) for key, value in init_data.items())
