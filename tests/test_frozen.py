@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -73,8 +74,17 @@ def build(kind, folder):
 
 @pytest.fixture(scope="module", params=[pytest.param(kind, marks=pytest.mark.long) for kind in ("onefile", "onedir")])
 def program(request, tmp_path_factory):
-    """Kind and path of a program."""
-    return request.param, build(request.param, tmp_path_factory.mktemp(request.param))
+    """Kind and path of a program. The first test that needs one builds it for all, whatever process they run in."""
+    import fcntl
+
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / request.param
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "built").exists():
+            (folder / "built").write_text(str(build(request.param, folder)))
+    return request.param, Path((folder / "built").read_text())
 
 
 @pytest.fixture
