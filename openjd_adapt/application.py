@@ -189,8 +189,7 @@ class Prompt:
             stdin = self._process.stdin
             descriptor = os.dup(stdin.fileno() if stdin else -1)  # its own, which nobody closes under it
             try:
-                while data:
-                    data = data[os.write(descriptor, data) :]
+                system.write_all(descriptor, data)
             finally:
                 os.close(descriptor)
         except (OSError, ValueError):  # nobody reads it, or it was closed meanwhile

@@ -54,16 +54,6 @@ class Way:
             self._put(data)
 
 
-def _put(descriptor: int, data: bytes) -> None:
-    """Write all of ``data``: no short write is lost."""
-    view = memoryview(data)
-    while view:
-        try:
-            view = view[os.write(descriptor, view) :]
-        except BlockingIOError:  # a child has made the common pipe non-blocking
-            system.wait_for({descriptor: system.WRITE}, None)
-
-
 class _Raw(io.RawIOBase):
     """A standard stream's lowest layer, over the common way."""
 
@@ -94,7 +84,7 @@ def install_pipe() -> None:
 
     The pipe is descriptor 1 under a number of its own, so that an adaptor may do with 1 what it likes.
     """
-    put = partial(_put, os.dup(1))
+    put = partial(system.write_all, os.dup(1))
     _open_streams(put)
     if hasattr(os, "register_at_fork"):  # a forked child must not wait for a lock that another thread held at the fork
         os.register_at_fork(after_in_child=partial(_open_streams, put))

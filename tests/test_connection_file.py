@@ -212,15 +212,12 @@ def test_a_disk_that_takes_nothing_leaves_the_file_as_it_was_and_the_lock_tells_
     daemon, read, monkeypatch, room
 ):
     before = daemon.path.read_bytes()
-    write = os.pwrite
 
-    def full(descriptor, data, offset):
-        left = len(before) + room - offset
-        if left <= 0:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return write(descriptor, data[:left], offset)
+    def full(descriptor, data):
+        os.write(descriptor, data[: len(before) + room - os.fstat(descriptor).st_size])
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(system, "write_at", full)
+    monkeypatch.setattr(system, "write_all", full)
     note_end(daemon.address.descriptor, "it fell", 1, 4, pieces_of(b"one\n"))
     monkeypatch.undo()
     assert daemon.path.read_bytes() == before

@@ -264,7 +264,7 @@ def answer(text: str) -> int:
     if sys.stdout is not sys.__stdout__:  # whoever has put something there, such as a test, wants to have it
         print(text, end="", flush=True)
         return DONE
-    if write_all(1, text.encode("utf-8", "backslashreplace")):
+    if put(1, text.encode("utf-8", "backslashreplace")):
         return DONE
     tell("ERROR: standard output cannot be written")
     return FAILED
@@ -272,19 +272,15 @@ def answer(text: str) -> int:
 
 def tell(line: str) -> None:
     """A line on standard error. Where that cannot be written, the exit code has to do."""
-    write_all(2, line.encode("utf-8", "backslashreplace") + b"\n")
+    put(2, line.encode("utf-8", "backslashreplace") + b"\n")
 
 
-def write_all(descriptor: int, data: bytes) -> bool:
+def put(descriptor: int, data: bytes) -> bool:
     """Write all of ``data``; False if nobody reads it."""
-    view = memoryview(data)
-    while view:
-        try:
-            view = view[os.write(descriptor, view) :]
-        except BlockingIOError:  # somebody has made it so
-            system.wait_for({descriptor: system.WRITE}, None)
-        except OSError:
-            return False
+    try:
+        system.write_all(descriptor, data)
+    except OSError:
+        return False
     return True
 
 
@@ -298,7 +294,7 @@ SILENT_SECONDS = 2.0
 DEATH_SECONDS = 10.0
 
 #: Put bytes on standard output.
-show = partial(write_all, 1)
+show = partial(put, 1)
 
 
 def conclude(front: Front, result: dict[str, Any]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections import deque
 
+from .. import system
 from ..transport.wire import OUTPUT_LIMIT_BYTES, OUTPUT_MEMORY_BYTES, WINDOW_BYTES
 
 TYPE_CHECKING = False
@@ -56,9 +57,7 @@ class _Segment:
     def append(self, data: bytes) -> None:
         """Write all of ``data`` or, as far as anybody sees, nothing. Raises :class:`OSError`."""
         self._file.seek(self.end - self.start)
-        view = memoryview(data)
-        while view:
-            view = view[self._file.write(view) or 0 :]
+        system.write_all(self._file.fileno(), data)
         self.end += len(data)
 
     def read(self, offset: int, size: int) -> bytes:

@@ -60,7 +60,7 @@ __all__ = [
     "wait_readable",
     "Wakeup",
     "WRITE",
-    "write_at",
+    "write_all",
 ]
 
 
@@ -206,7 +206,16 @@ def hand_over(command: list[str], environment: dict[str, str]) -> NoReturn:
 
 
 read_at = os.pread
-write_at = os.pwrite
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of ``data``, also where somebody has made the descriptor non-blocking. Raises :class:`OSError`."""
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(descriptor, view) :]
+        except BlockingIOError:
+            wait_for({descriptor: WRITE}, None)
 
 
 def configuration_folder() -> str:

@@ -53,7 +53,7 @@ __all__ = [
     "wait_readable",
     "Wakeup",
     "WRITE",
-    "write_at",
+    "write_all",
 ]
 
 
@@ -275,10 +275,11 @@ def read_at(descriptor: int, size: int, place: int) -> bytes:
     return os.read(descriptor, size)
 
 
-def write_at(descriptor: int, data: bytes | memoryview, place: int) -> int:
-    """Write some of ``data`` at ``place``; returns how much."""
-    os.lseek(descriptor, place, os.SEEK_SET)
-    return os.write(descriptor, data)
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of ``data``. Raises :class:`OSError`."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
 
 
 def create_private(path: str) -> int:
@@ -452,10 +453,8 @@ class StandardOutput:
     def _serve(self) -> None:
         while True:
             self._work.acquire()
-            view = memoryview(self._chunk)
             try:
-                while view:
-                    view = view[os.write(1, view) :]
+                write_all(1, self._chunk)
             except OSError as error:
                 self._error = error
             self._busy = False

@@ -12,7 +12,7 @@ import time
 
 from . import interpreter
 from .interpreter import is_python
-from .windows import CANCEL_SIGNALS
+from .windows import CANCEL_SIGNALS, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -525,9 +525,7 @@ def _write_on(end: socket.socket, writer: int) -> None:
     try:
         data = end.recv(_PUMP_BYTES)
         while data:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(writer, view) :]
+            write_all(writer, data)
             data = end.recv(_PUMP_BYTES)
     except OSError:
         pass  # nobody reads it

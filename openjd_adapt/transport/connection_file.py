@@ -216,9 +216,8 @@ def note_death(values: dict[str, Any], how: str) -> None:
 
 
 def _append(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[system.write_at(descriptor, view, os.fstat(descriptor).st_size) :]
+    os.lseek(descriptor, 0, os.SEEK_END)
+    system.write_all(descriptor, data)
 
 
 def line_of(record: dict[str, Any]) -> bytes:
@@ -403,8 +402,9 @@ class ConnectionFileReader:
             data = system.read_at(self._descriptor, RECORD_LIMIT, offset)
         os.ftruncate(self._descriptor, self._output_begin)
         if lost:
-            record = line_of({**self.ended, "lost": 0})
-            system.write_at(self._descriptor, record, self._end_begin)  # it is shorter than what it replaces
+            os.lseek(self._descriptor, self._end_begin, os.SEEK_SET)
+            record = line_of({**self.ended, "lost": 0})  # it is shorter than what it replaces
+            system.write_all(self._descriptor, record)
             os.ftruncate(self._descriptor, self._end_begin + len(record))
         return True
 
