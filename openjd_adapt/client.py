@@ -27,8 +27,7 @@ from .errors import AdaptError, InputError, WireError, describe
 from .paths import PathMappingRule, map_path
 from .system.interpreter import PACKAGE
 from .transport.connection_file import ConnectionFileReader
-from .transport.loop import RECEIVE_BYTES
-from .transport.wire import Decoder, check_hello, encode, hello
+from .transport.wire import RECEIVE_BYTES, Decoder, check_hello, encode, hello
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ def test_a_plan_reaches_the_keeper_whole(ends, size):
     assert vars(other) == {**vars(spec), "listen_at": ["connection.json", True]}
 
 
-@pytest.mark.parametrize("said", [b"", b"\0\0", b"\0\0\0\x09{}"])
+@pytest.mark.parametrize("said", [b"", b"\0\0", b"\0\0\0\x09\0\0\0\0{}"])
 def test_a_command_that_is_gone_before_it_has_said_all_has_no_plan(ends, said):
     ends[0].sendall(said)
     ends[0].close()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import struct
-
-from .. import plain_json
-from ..transport.wire import OUTPUT_LIMIT_BYTES, OUTPUT_MEMORY_BYTES
+from ..transport.wire import OUTPUT_LIMIT_BYTES, OUTPUT_MEMORY_BYTES, encode, messages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +15,8 @@ if TYPE_CHECKING:
 #: How long, in seconds, what was killed may take to die before the keeper goes on without it; the guardian does not.
 DEATH_SECONDS = 5.0
 
-_LENGTH = struct.Struct(">I")
-_READ_BYTES = 1024 * 1024
+#: The largest spec, in bytes: what is too large for the worker is refused by the keeper, which can say so.
+_LIMIT = 2**32 - 1
 
 
 class LaunchSpec:
@@ -46,34 +43,20 @@ class LaunchSpec:
     def send(self, connection: _socket.socket) -> None:
         """Hand it to the keeper, but for its :attr:`address`. A keeper that is gone is found to be gone later."""
         values = {name: value for name, value in vars(self).items() if name != "address"}
-        text = plain_json.dumps(values).encode("ascii")
         try:
-            connection.sendall(_LENGTH.pack(len(text)) + text)
+            connection.sendall(encode(values, limit=_LIMIT))
         except ConnectionError:
             return
 
     @staticmethod
     def receive(connection: _socket.socket) -> LaunchSpec | None:
         """In the keeper: what :meth:`send` has sent; None if the command is gone before it has said all."""
-        head = _read(connection, _LENGTH.size)
-        text = head and _read(connection, _LENGTH.unpack(head)[0])
-        if not text:
+        try:
+            values = next(messages(connection.recv, _LIMIT), None)
+        except ConnectionError:
             return None
-        values = plain_json.loads(text.decode("ascii"))
+        if values is None:
+            return None
         spec = LaunchSpec(values["adaptor"], values["argv"], values["init"], values["folder"])
         vars(spec).update(values)
         return spec
-
-
-def _read(connection: _socket.socket, size: int) -> bytes:
-    """So many bytes, or none if the other end is gone before."""
-    data = bytearray()
-    while len(data) < size:
-        try:
-            more = connection.recv(min(size - len(data), _READ_BYTES))
-        except ConnectionError:
-            more = b""
-        if not more:
-            return b""
-        data += more
-    return bytes(data)

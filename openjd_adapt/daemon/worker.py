@@ -18,11 +18,10 @@ from .. import config, lifecycle, output, system, task
 from ..data import INIT_DATA, RUN_DATA
 from ..errors import InputError
 from ..task import Task
-from ..transport.wire import Decoder, encode, encode_marker
+from ..transport.wire import encode, encode_marker, messages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import _socket
     from typing import Any, Callable, Iterator
 
     from ..adaptor import BaseAdaptor
@@ -41,8 +40,8 @@ def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Callable
     control = system.worker_control()
     # Who ends this process by SIGTERM means the daemon, which cancels, stops and cleans up.
     system.catch_termination(lambda: control.sendall(encode({"terminate": True})))
-    messages = _messages(control)
-    first = next(messages)
+    said = messages(control.recv)
+    first = next(said)
     init = first["init"]
     task.private_folder = init["folder"]
     if first["groups"]:
@@ -50,7 +49,7 @@ def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Callable
     lifecycle.debug = init["debug"]
     tasks: queue.SimpleQueue[Message] = queue.SimpleQueue()
     life = Life(load, init, on_bootstrap_complete)
-    threading.Thread(target=_listen, args=(messages, tasks, life), name="control", daemon=True).start()
+    threading.Thread(target=_listen, args=(said, tasks, life), name="control", daemon=True).start()
     while not life.ended:
         result = life.perform(tasks.get())
         life.await_on_cancel()
@@ -59,20 +58,10 @@ def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Callable
         output.write(encode_marker(init["token"], told, _MARKER_BYTES), column_0=False)
 
 
-def _messages(control: _socket.socket) -> Iterator[Message]:
-    decoder = Decoder()
-    while True:
-        data = control.recv(256 * 1024)
-        if not data:
-            return
-        for message, _ in decoder.feed(data):
-            yield message
-
-
-def _listen(messages: Iterator[Message], tasks: queue.SimpleQueue[Message], life: Life) -> None:
+def _listen(said: Iterator[Message], tasks: queue.SimpleQueue[Message], life: Life) -> None:
     """The control thread: hand tasks to the main thread, and cancel beside it."""
     try:
-        for message in messages:
+        for message in said:
             if "cancel" in message:
                 life.cancel(message["cancel"])
             elif "hurry" in message:

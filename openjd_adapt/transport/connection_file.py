@@ -10,13 +10,11 @@ from functools import partial
 from .. import plain_json, system
 from ..errors import FAILED, InputError, NoDaemonError, WireError
 from ..system.interpreter import PACKAGE
-from .wire import KEY_BYTES, STRANGER_LIMIT, STRANGER_SECONDS, VERSION, Claimant, Decoder, encode
+from .wire import KEY_BYTES, STRANGER_LIMIT, STRANGER_SECONDS, VERSION, Claimant, encode, messages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Iterable
-
-    from .wire import Message
 
 
 # A session's private folder, in the temporary one: for sockets and files that can lie nowhere else.
@@ -348,17 +346,13 @@ class ConnectionFileReader:
     def _prove(self, connection: _socket.socket) -> None:
         """Prove to the daemon that the file's key is known here, and have it prove the same."""
         claimant = Claimant(self._key)
-        decoder = Decoder(STRANGER_LIMIT)
-        answers: list[Message] = []
         try:
             connection.settimeout(STRANGER_SECONDS)
             connection.sendall(encode(claimant.first()))
-            while not answers:
-                data = connection.recv(STRANGER_LIMIT)
-                if not data:
-                    raise WireError("the daemon has closed the connection")
-                answers += [message for message, _ in decoder.feed(data)]
-            connection.sendall(encode(claimant.answer(answers[0])))
+            answer = next(messages(connection.recv, STRANGER_LIMIT), None)
+            if answer is None:
+                raise WireError("the daemon has closed the connection")
+            connection.sendall(encode(claimant.answer(answer)))
         except WireError as error:
             connection.close()
             raise InputError("connection file %s: who listens at %s: %s" % (self.path, self.endpoint, error)) from None

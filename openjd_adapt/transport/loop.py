@@ -8,7 +8,17 @@ from functools import partial
 from .. import system
 from ..errors import BAD_INPUT, WireError
 from ..system.interpreter import PACKAGE
-from .wire import FRAME_LIMIT, STRANGER_LIMIT, STRANGER_SECONDS, Decoder, Doorkeeper, check_hello, encode, hello
+from .wire import (
+    FRAME_LIMIT,
+    RECEIVE_BYTES,
+    STRANGER_LIMIT,
+    STRANGER_SECONDS,
+    Decoder,
+    Doorkeeper,
+    check_hello,
+    encode,
+    hello,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -161,8 +171,6 @@ def _rest(source: Any) -> str:
 
 # A connection that never blocks: frames in and out, whatever the pace of the other end.
 
-#: Larger reads cost more than they save: the C library maps new memory for each.
-RECEIVE_BYTES = 64 * 1024
 #: So much is sent at once by threads that are not the loop's.
 _AT_ONCE_BYTES = 2 * 1024
 #: Who is heard among many says little at a time, so that one that asks without end holds up nobody.

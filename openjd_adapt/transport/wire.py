@@ -25,7 +25,7 @@ from ..errors import InputError, WireError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any, Dict, Tuple
 
     Message = Dict[str, Any]
@@ -36,6 +36,8 @@ VERSION = 1
 #: The largest frame, in bytes; and the largest before the peer is known, which has no body.
 FRAME_LIMIT = 64 * 1024 * 1024
 STRANGER_LIMIT = 4096
+#: Larger reads cost more than they save: the C library maps new memory for each.
+RECEIVE_BYTES = 64 * 1024
 #: The most output that a front may have unacknowledged, in bytes.
 WINDOW_BYTES = 256 * 1024
 #: How much of the output that nobody has read is kept in memory, and in all, in bytes; if more comes, the oldest goes.
@@ -50,14 +52,15 @@ _PACKAGE_BYTES = 2048
 _HEAD = struct.Struct(">II")
 
 
-def encode(message: Message, body: bytes = b"") -> bytes:
+def encode(message: Message, body: bytes = b"", limit: int | None = None) -> bytes:
     """One frame. Raises :class:`InputError` if it would be larger, or nested deeper, than the wire allows."""
     try:
         text = plain_json.dumps(message).encode("ascii")
     except RecursionError:
         raise InputError("data are nested too deeply") from None
-    if len(text) + len(body) > FRAME_LIMIT:
-        raise InputError("data of %d bytes are over the limit of %d bytes" % (len(text) + len(body), FRAME_LIMIT))
+    limit = limit or FRAME_LIMIT
+    if len(text) + len(body) > limit:
+        raise InputError("data of %d bytes are over the limit of %d bytes" % (len(text) + len(body), limit))
     return _HEAD.pack(len(text), len(body)) + text + body
 
 
@@ -96,6 +99,16 @@ def _message(text: bytes) -> Message:
     if not isinstance(message, dict):
         raise WireError("a frame is %s, not an object" % type(message).__name__)
     return message
+
+
+def messages(receive: Callable[[int], bytes], limit: int = FRAME_LIMIT) -> Iterator[Message]:
+    """What the other end says until it is gone; ``receive`` is as a socket's ``recv``. Raises :class:`WireError`."""
+    decoder = Decoder(limit)
+    data = receive(RECEIVE_BYTES)
+    while data:
+        for message, _ in decoder.feed(data):
+            yield message
+        data = receive(RECEIVE_BYTES)
 
 
 def hello(package: str) -> Message:
