@@ -10,7 +10,7 @@ from functools import partial
 from .. import plain_json, session, system
 from ..errors import CANCELED, DONE, FAILED, AdaptError, InputError, NoDaemonError
 from ..system.interpreter import FACTS_VARIABLE, PACKAGE
-from ..transport.connection_file import ConnectionFileReader, await_drafts, remove_own_draft
+from ..transport.connection_file import ConnectionFileReader, await_drafts, remove_own_draft, remove_private_folder
 from ..transport.loop import Peer
 from ..transport.wire import WINDOW_BYTES, check_hello, hello
 
@@ -340,7 +340,8 @@ def run(spec: LaunchSpec, request: Message) -> int:
         code = _run_phases(front, request)
     finally:
         front.close()
-        left = starter.end_below(spec, spare)
+        left = starter.end_below(spare)
+        remove_private_folder(spec.folder)
     if left:
         front.tell("ERROR: what the adaptor has started does not die, not even of SIGKILL: " + _names(left))
         return code or FAILED

@@ -47,10 +47,9 @@ def serve(keeper: int, address: dict[str, Any], groups: int | None) -> None:
 def _tidy_up(address: dict[str, Any], status: int) -> None:
     """Do what the keeper could not: it was killed, or had nothing to keep and has given its file no name."""
     from ..errors import describe_exit
-    from ..transport import connection_file
-    from ..transport.connection_file import note_death
+    from ..transport.connection_file import note_death, remove_private_folder
 
     if status or os.path.exists(address["draft"]):
         how = describe_exit(-os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status))
         note_death(address, "its keeper " + how)
-    connection_file.remove_private_folder(address["private_folder"])
+    remove_private_folder(address["private_folder"])

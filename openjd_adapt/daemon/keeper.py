@@ -277,12 +277,11 @@ def keep(spec: LaunchSpec, starter: Peer, lifeline: int | None, groups: Ledger |
     """Be the keeper until everything has ended. What goes wrong before the worker runs is told to the starter."""
     try:
         Keeper(spec, starter, lifeline, groups).serve()
-    except AdaptError as error:
-        if spec.address:
-            note_end(spec.address.descriptor, str(error), FAILED)
-        starter.send({"error": str(error), "code": error.exit_code})
     except Exception as error:
-        _report_fault(spec, starter, error)
+        how, code = _describe(error)
+        if spec.address:
+            note_end(spec.address.descriptor, how, FAILED)
+        starter.send({"error": how, "code": code})
     finally:
         system.kill_children(timeout=DEATH_SECONDS)
         if spec.address:
@@ -290,15 +289,14 @@ def keep(spec: LaunchSpec, starter: Peer, lifeline: int | None, groups: Ledger |
         connection_file.remove_private_folder(spec.folder)
 
 
-def _report_fault(spec: LaunchSpec, starter: Peer, error: Exception) -> None:
-    """Leave the traceback of a fault of the keeper itself where somebody will look."""
+def _describe(error: Exception) -> tuple[str, int]:
+    """What went wrong, and the exit code for it; a fault of the keeper itself with its traceback."""
+    if isinstance(error, AdaptError):
+        return str(error), error.exit_code
     import traceback
 
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    if spec.address:
-        how = "its keeper failed, which is a fault of openjd_adapt: " + text
-        note_end(spec.address.descriptor, how, FAILED)
-    starter.send({"error": "the keeper failed, which is a fault of openjd_adapt: " + text, "code": FAILED})
+    return "the keeper failed, which is a fault of openjd_adapt: " + text, FAILED
 
 
 # Linux and macOS: the keeper's process, from what it inherits of the command that starts it.

@@ -19,7 +19,6 @@ from .. import system
 from ..errors import AdaptError
 from ..system.interpreter import Fresh
 from ..system.posix_children import signal
-from ..transport import connection_file
 from ..transport.connection_file import ConnectionFileWriter, bind
 from ..transport.loop import Peer
 from .launch_spec import DEATH_SECONDS, LaunchSpec
@@ -71,11 +70,9 @@ def start_below(spec: LaunchSpec) -> Peer:
     return Peer(ours)
 
 
-def end_below(spec: LaunchSpec, spare: frozenset[int]) -> set[int]:
+def end_below(spare: frozenset[int]) -> set[int]:
     """End what the keeper of :func:`start_below` has left, but for the children ``spare``; returns what is left."""
-    left = system.kill_children(spare, DEATH_SECONDS)
-    connection_file.remove_private_folder(spec.folder)
-    return left
+    return system.kill_children(spare, DEATH_SECONDS)
 
 
 def _prepare() -> Fresh:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from ..errors import AdaptError, InputError
 from ..system.windows_processes import is_doomed, settle, start_keeper, starter_of_keeper
-from ..transport import connection_file
 from ..transport.connection_file import bind
 from ..transport.loop import Peer
 from .keeper import keep
@@ -33,11 +32,10 @@ def start_below(spec: LaunchSpec) -> Peer:
     return _start(spec, True)
 
 
-def end_below(spec: LaunchSpec, spare: frozenset[int]) -> set[int]:
+def end_below(spare: frozenset[int]) -> set[int]:
     """End what the keeper of :func:`start_below` has left; returns what is left."""
     for job in _jobs:
         job.kill()
-    connection_file.remove_private_folder(spec.folder)
     return set()
 
 
