@@ -99,7 +99,7 @@ LINES = b"".join(b"line %d\n" % number for number in range(400_000))
 @pytest.mark.parametrize("size", [0, 1, 100_000, len(LINES)])
 def test_all_that_nobody_has_seen_is_shown_to_the_first_who_asks_and_to_nobody_else(daemon, read, size):
     data = LINES[len(LINES) - size :]
-    note_end(daemon.address.descriptor, "it was stopped", 1, len(data), pieces_of(data))
+    note_end(daemon.address.descriptor, "it was stopped", 1, len(data), pieces_of(data), stopped=True)
     daemon.dies()
     file = read(daemon.path)
     assert file.claim() and not file.alive
@@ -170,7 +170,7 @@ def test_how_a_daemon_ended_is_noted_anew_by_the_guardian_of_a_keeper_that_was_k
 def test_a_reader_that_opened_the_file_while_the_daemon_lived_learns_how_it_ended(daemon, read):
     file = read(daemon.path)
     assert file.alive and file.ended is None
-    note_end(daemon.address.descriptor, "it was stopped", 0, 4, pieces_of(b"one\n"))
+    note_end(daemon.address.descriptor, "it was stopped", 0, 4, pieces_of(b"one\n"), stopped=True)
     daemon.dies()
     assert file.wait(30)
     assert (file.was_stopped, words(file)) == (True, b"one\n")
@@ -182,7 +182,7 @@ def test_a_full_disk_keeps_the_last_16_kib_and_the_first_who_asks_is_told_what_i
     lost = b"WARNING: %d bytes of output are lost: the disk did not take them\n" % (len(LINES) - 16 * 1024)
     assert words(read(tiny_daemon.path)) == lost + LINES[-16 * 1024 :]
     assert words(read(tiny_daemon.path)) == b""
-    assert read(tiny_daemon.path).ended == {"how": "it fell", "code": 1, "lost": 0}
+    assert read(tiny_daemon.path).ended == {"how": "it fell", "code": 1, "stopped": False, "lost": 0}
 
 
 def fill(folder):

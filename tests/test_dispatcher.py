@@ -461,6 +461,7 @@ def test_a_stop_gets_60_seconds_if_nobody_says_how_many_and_is_killed_then(daemo
     daemon.wait(0.1)
     assert daemon.kills == [(60, "it was killed: the stop did not end by its deadline")]
     daemon.dies(daemon.kills[0][1], killed=True)
+    assert not daemon.dispatcher.stopped
     assert result_of(front)[0]["gone"] is True
     assert daemon.end == (daemon.kills[0][1], FAILED)
 
@@ -632,7 +633,7 @@ def test_a_stop_that_nobody_asked_for_by_a_command_is_told_to_the_running_task_a
     daemon.leave(runner)
     daemon.ends()
     daemon.dies()
-    assert daemon.is_over and daemon.dispatcher.ended == "it was stopped by SIGTERM"
+    assert daemon.is_over and daemon.dispatcher.ended == "it was stopped by SIGTERM" and daemon.dispatcher.stopped
 
 
 def test_in_the_foreground_the_stop_does_not_wait_for_its_only_front_to_leave():

@@ -87,7 +87,8 @@ class Dispatcher:
         self.tasks = 0
         #: How the worker has ended, in words; None while it lives.
         self.ended: str | None = None
-        #: The exit code of the stop that has ended it.
+        #: Whether a stop has ended it, and the exit code of the last stop.
+        self.stopped = False
         self.stop_code = DONE
 
     @property
@@ -355,8 +356,8 @@ class Dispatcher:
             outcome = "canceled" if canceled else "failed"
             task.result = {"outcome": outcome, "message": "the adaptor is gone: " + how, "code": code, "gone": True}
         elif task.ends_worker and not killed:
-            failed = "the start failed: " + task.result["message"]
-            self.ended = self._stop_reason if task.kind == "stop" else failed
+            self.stopped = task.kind == "stop"
+            self.ended = self._stop_reason if self.stopped else "the start failed: " + task.result["message"]
         if task.kind == "stop":
             self.stop_code = int(task.result["code"])
         task.end = self._delivery.end

@@ -156,6 +156,7 @@ class Keeper:
                 self._delivery.unread,
                 self._delivery.unread_output,
                 self._delivery.lost,
+                self._dispatcher.stopped,
             )
 
     # What fronts say

@@ -183,12 +183,13 @@ def note_end(
     unseen: int = 0,
     unread_output: Callable[[int], Iterable[bytes]] = lambda size: (),
     lost: int = 0,
+    stopped: bool = False,
 ) -> None:
     """Write into a connection file how the daemon ended, unless that stands there already.
 
-    ``code`` is the exit code for a stop. Behind it goes the output that nobody has seen, ``unseen`` bytes, of which
-    ``unread_output(size)`` gives the end; on a full disk as much as there is room for. ``lost`` bytes are lost already,
-    and nobody was told.
+    ``code`` is the exit code for a stop; ``stopped`` tells that a stop has ended it. Behind it goes the output that
+    nobody has seen, ``unseen`` bytes, of which ``unread_output(size)`` gives the end; on a full disk as much as there
+    is room for. ``lost`` bytes are lost already, and nobody was told.
     """
     written = system.read_at(descriptor, RECORD_LIMIT, 0)
     if written.count(b"\n") != 1:
@@ -197,7 +198,7 @@ def note_end(
     os.ftruncate(descriptor, begin)  # what a keeper was killed over
     for size in (unseen, min(unseen, _UNREAD_OUTPUT_BYTES), 0):
         try:
-            _append(descriptor, line_of({"how": how, "code": code, "lost": unseen - size + lost}))
+            _append(descriptor, line_of({"how": how, "code": code, "stopped": stopped, "lost": unseen - size + lost}))
             for piece in unread_output(size):
                 _append(descriptor, piece)
             return
@@ -369,7 +370,9 @@ class ConnectionFileReader:
     @property
     def was_stopped(self) -> bool:
         """Whether a command or a signal has stopped it."""
-        return bool(self.ended and self.ended["how"].startswith("it was stopped"))
+        ended = self.ended or {"stopped": False}
+        # In the records of the version before only the text tells.
+        return bool(ended["stopped"] if "stopped" in ended else ended["how"].startswith("it was stopped"))
 
     @property
     def stop_code(self) -> int:
