@@ -129,14 +129,15 @@ class Result:
             _print(self.message)
 
 
-def attempt(*phases: Callable[[], None]) -> Result:
+def attempt(*phases: Callable[[], None], debug: bool = False) -> Result:
     """Call ``phases`` one after the other, each whatever came before; the result is that of the first that went wrong.
 
-    An author's traceback is printed once; a later failure is printed, too.
+    An author's traceback is printed once; a later failure is printed, too. ``debug``: the toolkit's own errors have a
+    traceback, too (``--debug``).
     """
     first = Result("done")
     for phase in phases:
-        result = _attempt(phase)
+        result = _attempt(phase, debug)
         if first.outcome == "done":
             first = result
         else:
@@ -144,11 +145,7 @@ def attempt(*phases: Callable[[], None]) -> Result:
     return first
 
 
-#: Whether the toolkit's own errors are reported with a traceback, too (``--debug``).
-debug = False
-
-
-def _attempt(phase: Callable[[], None]) -> Result:
+def _attempt(phase: Callable[[], None], debug: bool) -> Result:
     try:
         phase()
     except Canceled as canceled:

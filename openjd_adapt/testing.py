@@ -247,6 +247,7 @@ class Session:
             "init_data_from": "init data",
             "path_mapping": path_mapping or {},
             "log_level": "INFO",
+            "debug": False,
         }
         self._life = Life(lambda: adaptor, init, None, self._serve)
         self._started = False

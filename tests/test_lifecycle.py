@@ -246,11 +246,8 @@ def test_the_traceback_is_the_authors_alone_and_no_line_of_it_can_be_a_directive
     assert not any("/lifecycle.py" in line for line in lines)
 
 
-def test_an_error_of_the_toolkit_has_a_traceback_in_debug_mode_only(capsys, monkeypatch):
-    from openjd_adapt import lifecycle
-
+def test_an_error_of_the_toolkit_has_a_traceback_in_debug_mode_only(capsys):
     attempt(lambda: fail(InputError("no frame")))
     assert capsys.readouterr().out == ""
-    monkeypatch.setattr(lifecycle, "debug", True)
-    attempt(lambda: fail(InputError("no frame")))
+    attempt(lambda: fail(InputError("no frame")), debug=True)
     assert "Traceback" in capsys.readouterr().out

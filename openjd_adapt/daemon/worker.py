@@ -46,7 +46,6 @@ def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Callable
     task.private_folder = init["folder"]
     if first["groups"]:
         task.groups = system.worker_groups()  # type: ignore[attr-defined, unused-ignore]
-    lifecycle.debug = init["debug"]
     tasks: queue.SimpleQueue[Message] = queue.SimpleQueue()
     life = Life(load, init, on_bootstrap_complete)
     threading.Thread(target=_listen, args=(said, tasks, life), name="control", daemon=True).start()
@@ -88,6 +87,7 @@ class Life:
         """``load`` gives the class; ``init`` is the first message; ``on_made`` is called with the adaptor."""
         self._load = load
         self._init = init
+        self._attempt = functools.partial(lifecycle.attempt, debug=init["debug"])
         self._on_made = on_made
         self._on_bootstrap_complete = on_bootstrap_complete
         self._runner: lifecycle.AdaptorRunner | None = None
@@ -137,22 +137,22 @@ class Life:
         if message["do"] == "start":
             return self._start()
         if message["do"] == "run":
-            return lifecycle.attempt(functools.partial(self._run, message["data"], message["from"]))
+            return self._attempt(functools.partial(self._run, message["data"], message["from"]))
         self.ended = True
-        return lifecycle.attempt(*([self._runner._stop, self._runner._cleanup] if self._runner else []))
+        return self._attempt(*([self._runner._stop, self._runner._cleanup] if self._runner else []))
 
     def _start(self) -> lifecycle.Result:
         """Make the adaptor and start it; if that fails, stop and clean up what there is."""
-        result = lifecycle.attempt(self._make)
+        result = self._attempt(self._make)
         runner = self._runner
         if runner and result.outcome == "done":
-            result = lifecycle.attempt(runner._start)
+            result = self._attempt(runner._start)
         if result.outcome != "done":
             self.ended = True
             self._task.end()
             if runner:
                 started = runner.state is not lifecycle.AdaptorState.NOT_STARTED
-                lifecycle.attempt(*[runner._stop] * started, runner._cleanup).report()
+                self._attempt(*[runner._stop] * started, runner._cleanup).report()
         return result
 
     def _make(self) -> None:
