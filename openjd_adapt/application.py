@@ -21,13 +21,10 @@ from .transport import connection_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import re
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from .adaptor import BaseAdaptor
-    from .lines import RegexHandler
-    from .process import LoggingSubprocess
     from .transport.wire import Message
 
 
@@ -66,7 +63,7 @@ class Timeouts:
     ) -> None:
         """``name`` is the application's, for messages; ``no_output_timeout``: seconds, None for as long as it likes.
 
-        ``wait`` is :meth:`Task.wait_for` or :meth:`Ear.listen`.
+        ``wait`` is :meth:`Task.wait_for` or :meth:`ReaderHandOff.listen`.
         """
         self._name = name
         self._process = process

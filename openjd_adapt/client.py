@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from .transport.wire import Message
 
     Function = TypeVar("Function", bound=Callable[..., Any])
-    from collections.abc import Callable
-
-    from .paths import PathMappingRule
 
 
 # An action: what an adaptor asks of its application.

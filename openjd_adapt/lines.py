@@ -19,15 +19,14 @@ from .watch import Ignore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterable
-
-    #: One of these texts is in whatever matches.
-    Literals = tuple[str, ...]
-    import re
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any
 
     from .adaptor import BaseAdaptor
     from .watch import Watch
+
+    #: One of these texts is in whatever matches.
+    Literals = tuple[str, ...]
 
 
 # Texts that a pattern cannot match without: a block of lines that has none of them need not be looked at by line.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from .client import Action
     from .task import Task
-    from .transport.loop import Loop, Peer
+    from .transport.loop import Peer
     from .transport.wire import Message
 
 
@@ -271,13 +271,13 @@ class AdaptorServer:
                 self._loop.turn()
                 self._listener.drop_closed()
                 if self._application and not self._hand_off:
-                    self._hand_off = self._new_ear(self._application)
+                    self._hand_off = self._new_hand_off(self._application)
         finally:
             self._stop_listening()
             self._close()
             self.on_gone()
 
-    def _new_ear(self, application: Peer) -> ReaderHandOff:
+    def _new_hand_off(self, application: Peer) -> ReaderHandOff:
         bell, ring = self._listeners_bell, self._ring
         return ReaderHandOff(self._loop, application, bell, read=self._read, ring_server=ring, backlog=FRAME_LIMIT)
 

@@ -14,10 +14,9 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Match, Union
+    from typing import Any, Match, NoReturn, Union
 
     Scalar = Union[None, bool, int, float, str]
-    from typing import Any, NoReturn
 
 
 # YAML's scalars: what plain text stands for (null, a boolean, a number or itself), escapes, and folded lines.

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any, Callable, Iterable
 
-    from ..transport.loop import Peer
     from ..transport.wire import Frame, Message
     from .launch_spec import LaunchSpec
 

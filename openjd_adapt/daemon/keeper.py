@@ -16,8 +16,7 @@ from functools import partial
 
 from .. import session, system
 from ..errors import BAD_INPUT, FAILED, AdaptError, describe_exit
-from ..transport import connection_file
-from ..transport.connection_file import ConnectionFileWriter, note_end
+from ..transport.connection_file import ConnectionFileWriter, note_end, remove_private_folder
 from ..transport.loop import Coalescer, Listener, Loop, Peer, seconds
 from ..transport.wire import MarkerFilter
 from .dispatcher import GRACE_SECONDS, Dispatcher
@@ -29,9 +28,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable
 
     from ..system import Ledger  # type: ignore[attr-defined, unused-ignore]
-    from ..transport.connection_file import ConnectionFileWriter
     from ..transport.wire import Message
-    from .launch_spec import LaunchSpec
 
 
 # Looks now and then whether what a daemon stands on is still there; on a thread, as a file system may never answer.
@@ -287,7 +284,7 @@ def keep(spec: LaunchSpec, starter: Peer, lifeline: int | None, groups: Ledger |
         system.kill_children(timeout=DEATH_SECONDS)
         if spec.address:
             spec.address.remove_socket()
-        connection_file.remove_private_folder(spec.folder)
+        remove_private_folder(spec.folder)
 
 
 def _describe(error: Exception) -> tuple[str, int]:

@@ -16,7 +16,6 @@ from .posix_children import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import _socket
     from typing import Callable, Iterable, NoReturn
 
     from ..transport.loop import Peer

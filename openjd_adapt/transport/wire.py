@@ -193,13 +193,13 @@ class Claimant:
 
     def first(self) -> Message:
         """What to say first."""
-        return {"nonce": _text(self._nonce)}
+        return {"nonce": self._nonce.hex()}
 
     def answer(self, message: Message) -> Message:
         """What to say to the first answer. Raises :class:`WireError` if the other end does not know the key."""
         nonces = self._nonce + _bytes(message, "nonce", _NONCE_BYTES)
         _check(message, self._key, b"server", nonces)
-        return {"proof": _text(_proof(self._key, b"client", nonces))}
+        return {"proof": _proof(self._key, b"client", nonces).hex()}
 
 
 class Doorkeeper:
@@ -219,7 +219,7 @@ class Doorkeeper:
             return None
         own = os.urandom(_NONCE_BYTES)
         self._nonces = _bytes(message, "nonce", _NONCE_BYTES) + own
-        return {"nonce": _text(own), "proof": _text(_proof(self._key, b"server", self._nonces))}
+        return {"nonce": own.hex(), "proof": _proof(self._key, b"server", self._nonces).hex()}
 
 
 def _proof(key: bytes, role: bytes, nonces: bytes) -> bytes:
@@ -233,10 +233,6 @@ def _check(message: Message, key: bytes, role: bytes, nonces: bytes) -> None:
 
     if not hmac.compare_digest(_bytes(message, "proof", 32), _proof(key, role, nonces)):
         raise WireError("the peer does not know the key of the connection file")
-
-
-def _text(data: bytes) -> str:
-    return data.hex()
 
 
 def _bytes(message: Message, name: str, size: int) -> bytes:
