@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from .watch import Watch
 
 
-# Interface versions, Major.Minor.
-
-
 class SemanticVersion(namedtuple("SemanticVersion", "major minor")):
     """A version of an interface: a breaking change moves ``major``, an addition moves ``minor``. Orders as a tuple."""
 
@@ -49,9 +46,6 @@ class SemanticVersion(namedtuple("SemanticVersion", "major minor")):
         if len(parts) == 2 and all(part.isascii() and part.isdigit() for part in parts):
             return cls(int(parts[0]), int(parts[1]))
         raise ValueError("%r is not a version of the form Major.Minor" % version_str)
-
-
-# The process of one task, as an author describes it: ``ManagedProcess``.
 
 
 class ManagedProcess(ABC):

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from .transport.wire import Message
 
 
-# How long an application is waited for: as long as it lives, time is left, and output comes.
-
 #: How long, in seconds, an application may take to exit when its connection has closed.
 EXIT_SECONDS = 2.0
 #: How many of an application's last lines are told when it has died.
@@ -52,7 +50,7 @@ class TimedOut(AdaptError):
 
 
 class Timeouts:
-    """The waits for one application, on whatever thread."""
+    """The waits for one application, on whatever thread: as long as it lives, time is left, and output comes."""
 
     def __init__(
         self,
@@ -134,9 +132,6 @@ class Timeouts:
             waiting.changed()
 
 
-# An application that is driven by its standard input: lines to it, and those of its output that answer.
-
-
 class _Line:
     """A line that is under way."""
 
@@ -146,7 +141,7 @@ class _Line:
 
 
 class Prompt:
-    """The standard input of one application, and the watch for answers."""
+    """The standard input of one application, and the watch for the lines of its output that answer."""
 
     def __init__(self, name: str, process: LoggingSubprocess, handler: RegexHandler, timeouts: Timeouts) -> None:
         """``name`` is the application's, for messages; ``handler`` looks at the lines of its output."""

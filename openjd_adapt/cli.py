@@ -1,4 +1,8 @@
-"""The program: from ``sys.argv`` to a command and its exit code, or to what a daemon has started this program for."""
+"""The program: from ``sys.argv`` to a command and its exit code, or to what a daemon has started this program for.
+
+What is spelled exactly is read by the table in ``commands`` directly, because a farm runs millions of short commands;
+argparse, built from the same table, does the rest: help and errors.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +20,6 @@ if TYPE_CHECKING:
 
     from .app import App
     from .commands import Options
-
-
-# The command line: from its words to a command of the table in ``commands``, and to the command's options.
-#
-# What is spelled exactly is read by the table directly, because a farm runs millions of short commands; argparse, built
-# from the same table, does the rest: help and errors.
 
 
 def read(app: App, arguments: list[str]) -> tuple[Command, Options]:

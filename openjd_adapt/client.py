@@ -39,9 +39,6 @@ if TYPE_CHECKING:
     Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-# An action: what an adaptor asks of its application.
-
-
 class Action:
     """A function of the application, by name, and its arguments: JSON values by name.
 
@@ -285,11 +282,8 @@ def _flush() -> None:
             continue  # it is none, is no stream, or nobody reads it
 
 
-# The reference's client: a class to derive from, with a dict of actions, as published clients are written.
-
-
 class ClientInterface:
-    """Takes an adaptor's actions; a subclass fills :attr:`actions` and calls :meth:`poll`.
+    """The reference's client, as published ones are written: a subclass fills :attr:`actions` and calls :meth:`poll`.
 
     ``server_path``: what the adaptor has passed as ``AdaptorServer.server_path``; it is connected to on first use. The
     signals by which an application is asked to end call :meth:`graceful_shutdown` where this is the main thread.

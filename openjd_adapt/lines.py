@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     Literals = tuple[str, ...]
 
 
-# Texts that a pattern cannot match without: a block of lines that has none of them need not be looked at by line.
-
 try:
     from re import _parser  # type: ignore[attr-defined, unused-ignore]
 except ImportError:  # before Python 3.11
@@ -120,10 +118,6 @@ def _of_branches(branches: Iterable[Any]) -> Iterator[Literals]:
     if all(found) and len(texts) <= _MOST:
         yield texts
 
-
-# An application's lines: passed on as they come, watched by callbacks and by an author's logging handlers.
-#
-# Bytes are moved as they are, chunk by chunk; they become lines and text only where somebody looks at them.
 
 #: How much of the end of a stream is kept for the case that the application dies.
 TAIL_BYTES = 2048
@@ -358,11 +352,8 @@ def _has_author_handlers(logger: logging.Logger) -> bool:
     return False
 
 
-# An adaptor's watches at work: what is called for an application's lines, and which of them are hidden.
-
-
 class Watcher(RegexHandler):
-    """The watches of an adaptor, as what is called for each line."""
+    """The watches of an adaptor: what is called for each line, and which lines are hidden."""
 
     def __init__(self, adaptor: BaseAdaptor, watches: Sequence[Watch]) -> None:
         self._hidden = [watch.regex for watch in watches if isinstance(watch, Ignore)]

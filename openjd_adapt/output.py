@@ -225,8 +225,6 @@ def install_logging() -> None:
 _CONSOLES = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
 
 
-# Progress as often as it comes, reported as often as somebody can read it.
-
 #: Progress is reported this often, in seconds, at the most.
 REPORT_SECONDS = 0.1
 

@@ -74,8 +74,6 @@ def escalate(
     target.kill()
 
 
-# Passes one stream of a process on, line by line, on a thread of its own: ``StreamLogger``.
-
 #: How much, in bytes, may stand in a stream when its process has ended; and how long passing that on may take on a
 #: host that has no time, in seconds.
 PIPE_BYTES = 64 * 1024

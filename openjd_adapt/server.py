@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from .transport.wire import Message
 
 
-# The actions that an application has not taken yet.
-
-
 class ActionsQueue:
     """Actions that the application has not taken yet, first come first served. Safe from any thread."""
 
@@ -78,8 +75,6 @@ class ActionsQueue:
             self._actions = deque(action for action in self._actions if action.call != call)
             return len(self._actions) < before
 
-
-# Who hears what an application says: the thread that waits for it, or else the server's.
 
 #: The server's thread listens again when no other has for so long, in seconds.
 QUIET_SECONDS = 0.02

@@ -40,9 +40,6 @@ __all__ = [
 ]
 
 
-# What stands in for a kept-open application in an author's test: ``FakeApplication``.
-
-
 class FakeApplication:
     """Stands in for the application of an ``ApplicationAdaptor``: functions of the test answer its calls.
 

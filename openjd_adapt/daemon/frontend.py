@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from .launch_spec import LaunchSpec
 
 
-# A command's end of a connection to a keeper: what it asks and shows, and how signals become cancels.
-
 #: How long, in seconds, a keeper may take for an answer that it has at hand.
 ANSWER_SECONDS = 10.0
 

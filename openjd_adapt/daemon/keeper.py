@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from ..transport.wire import Message
 
 
-# Looks now and then whether what a daemon stands on is still there; on a thread, as a file system may never answer.
-
 #: Seconds between two looks, and how many in a row must find something gone.
 LOOK_SECONDS = 2.0
 LOOKS = 2
@@ -54,7 +52,8 @@ def begin(
 ) -> None:
     """Call ``look()`` from now on; when it has named what is gone :data:`LOOKS` times in a row, ``tell`` that, once.
 
-    ``look`` returns an empty text as long as all is there. Both are called on a thread of their own.
+    ``look`` returns an empty text as long as all is there. Both are called on a thread of their own, as a file
+    system may never answer.
     """
     _thread.start_new_thread(watch, (look, tell, pause))
 
@@ -297,11 +296,8 @@ def _describe(error: Exception) -> tuple[str, int]:
     return "the keeper failed, which is a fault of openjd_adapt: " + text, FAILED
 
 
-# Linux and macOS: the keeper's process, from what it inherits of the command that starts it.
-
-
 def serve(starter: int, lifeline: int, address: dict[str, Any] | None, groups: int | None) -> None:
-    """Be the keeper that a command has started: take its spec, and keep.
+    """Linux and macOS: be the keeper that a command has started; take its spec, and keep.
 
     ``starter``, ``lifeline`` and ``groups`` are descriptors of what :class:`Keeper` asks for, ``address`` is what
     :meth:`ConnectionFileWriter.to_dict` gives.

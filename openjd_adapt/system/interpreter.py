@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from zipimport import zipimporter
 
 
-# This Python itself: whether its program can be started as one, and how.
-
 #: The folder of the package: all that it has of its own is found from here.
 PACKAGE = os.path.abspath(sys.modules[__package__.rpartition(".")[0]].__path__[0])
 #: Names a file for what this command has to tell the ``session`` that runs it, beside its output.
@@ -20,7 +18,6 @@ FACTS_VARIABLE = "OPENJD_ADAPT_FACTS"
 
 #: How the names of programs begin that take a Python's options: its own, Maya's, Houdini's, Cinema 4D's, 3ds Max's.
 _PYTHONS = ("python", "pypy", "mayapy", "hython", "c4dpy", "3dsmaxpy")
-
 
 #: A path that is longer, in characters, is given the form that is not limited; Windows's own limit is 260, and some
 #: names that the toolkit makes are longer than those that it is given.

@@ -36,7 +36,7 @@ def remove_private_folder(path: str) -> None:
     system.remove_private_folder(path, ("socket", APPLICATION_NAME))
 
 
-# A private local socket, and the connection file that says how to reach it, as those see it who listen there.
+# The connection file and its socket, as those see them who listen there.
 #
 # The file has two lines of JSON: the first is written by the keeper before the adaptor starts, the second (how the
 # daemon ended) when it ends; behind it stands the output that nobody has seen. It is locked from before it has its name
@@ -225,8 +225,6 @@ def line_of(record: dict[str, Any]) -> bytes:
 
 
 # A connection file as others find it: is its daemon alive, how is it reached, how did it end, what is left of it.
-#
-# What stands in the file is told above, where it is written.
 
 #: How a draft begins once it is written.
 _BEGIN = b'{"wire": '

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from .wire import Frame, Message
 
 
-# An event loop for one thread: descriptors that became ready, connections that take more, timers.
-
 #: A peer that lets so many bytes of answers lie is not heard until it has taken some.
 BACKLOG_BYTES = 1024 * 1024
 
@@ -169,8 +167,6 @@ def _rest(source: Any) -> str:
     return "rest of %d" % id(source)
 
 
-# A connection that never blocks: frames in and out, whatever the pace of the other end.
-
 #: So much is sent at once by threads that are not the loop's.
 _AT_ONCE_BYTES = 2 * 1024
 #: Who is heard among many says little at a time, so that one that asks without end holds up nobody.
@@ -272,8 +268,6 @@ def stranger(connection: _socket.socket) -> Peer:
     return Peer(connection, STRANGER_LIMIT, _STRANGER_RECEIVE_BYTES)
 
 
-# Who talks to the keeper: connections are accepted, must make themselves known, and are heard until they are gone.
-
 #: How long, in seconds, no connection is accepted when there are no descriptors left.
 ACCEPT_SECONDS = 1.0
 #: How many are accepted before the others are heard again: as many as can wait.
@@ -285,7 +279,7 @@ def _hello() -> Message:
 
 
 class Listener:
-    """The connections of a keeper. No silent, slow or unruly one holds up another."""
+    """Accepts connections, hears those that make themselves known; no silent, slow or unruly one holds up another."""
 
     def __init__(
         self,
