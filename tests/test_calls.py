@@ -437,7 +437,7 @@ def test_what_an_authors_method_raises_fails_the_task_and_the_server_goes_on(app
     current.begin()
 
 
-SMALL_FRAMES = "from openjd_adapt import wire; wire.FRAME_LIMIT = 3_000_000\n"
+SMALL_FRAMES = "from openjd_adapt.transport import wire; wire.FRAME_LIMIT = 3_000_000\n"
 
 
 @pytest.mark.parametrize(
@@ -594,7 +594,7 @@ time.sleep(300)
     with pytest.raises(ApplicationExited, match="has closed its standard input while a line was written to it"):
         app.write_line("anybody?")
     monkeypatch.setattr(
-        process, "RUNGS", [(process.RUNGS[0][0], 0.001), process.RUNGS[1]]
+        process, "STEPS", [(process.STEPS[0][0], 0.001), process.STEPS[1]]
     )  # its input tells it nothing
     app.close(HANG_SECONDS)
     assert last_lines(app)[-1:] == ["saved"]
