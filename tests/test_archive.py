@@ -12,7 +12,7 @@ import zipfile
 
 import pytest
 
-from openjd_adapt import task
+from openjd_adapt import application, task
 from openjd_adapt.authoring import scaffold
 from openjd_adapt.system import interpreter
 
@@ -141,16 +141,16 @@ def test_a_file_is_found_on_the_disk_or_in_an_archive(zipped, tmp_path):
 def test_what_is_in_neither_is_not_there(zipped, tmp_path, path):
     (tmp_path / "plain.txt").write_bytes(b"no archive")
     path = str(tmp_path.joinpath(*path.split("/")))
-    assert not interpreter.is_there(path) and interpreter.on_disk(path) == path
+    assert not interpreter.is_there(path) and application._on_disk(path) == path
     with pytest.raises(OSError):
         interpreter.read_bytes(path)
 
 
 def test_a_copy_is_made_in_the_sessions_private_folder_and_only_if_there_is_need(zipped, tmp_path, monkeypatch):
     monkeypatch.setattr(task, "private_folder", str(tmp_path / "private"))
-    copy = interpreter.on_disk(zipped)
+    copy = application._on_disk(zipped)
     assert os.path.dirname(copy) == str(tmp_path / "private") and interpreter.read_bytes(copy) == b"inside"
-    assert interpreter.on_disk(copy) == copy
+    assert application._on_disk(copy) == copy
 
 
 def test_a_path_need_be_neither_absolute_nor_tidy(zipped, tmp_path, monkeypatch):

@@ -24,7 +24,7 @@ pytestmark = [
 # What the programs below begin with. say() and heard() are a pipe by which whoever was forked tells that it is there.
 PRELUDE = """
 import errno, os, signal, sys, time
-from openjd_adapt import posix_tree, system
+from openjd_adapt import system
 reader, writer = os.pipe()
 def say(text="x"):
     os.write(writer, text.encode())
@@ -168,10 +168,10 @@ heard(2)
 kill = os.kill
 os.kill = lambda pid, number: None if pid == immortal else kill(pid, number)
 begin = time.monotonic()
-left = system.kill_children(patience=0.3)
+left = system.kill_children(timeout=0.3)
 print(left == {immortal}, 0.3 <= time.monotonic() - begin, system.children() == left)
 os.kill = kill
-print(system.kill_children(patience=60))
+print(system.kill_children(timeout=60))
 """) == ["True", "True", "True", "set()"]
 
 
@@ -324,7 +324,7 @@ ledger.kill()
 # The leaders and what is below them, which has become this process's.
 dead = [os.waitpid(-1, 0) for _ in range(6)]
 print({status for _, status in dead} == {signal.SIGKILL}, {*leaders} - {pid for pid, _ in dead} == {leaders[1]})
-print(os.waitpid(-1, os.WNOHANG), len(posix_tree.descendants(leaders[1])))
+print(os.waitpid(-1, os.WNOHANG), len(system.descendants(leaders[1])))
 system.kill_children()
 """) == ["True", "True", "(0,", "0)", "1"]
 
