@@ -315,7 +315,7 @@ def test_version_info_and_is_compatible(farm):
     for line, data, code in (("0.1", "0.1", 0), ("0.2", "0.1", 2), ("0.1", "1.0", 2)):
         done = farm("is-compatible", "--openjd-adaptor-cli-version", line, "--integration-data-interface-version", data)
         assert done.code == code
-        assert "0.1 is installed, %s is expected" % cli in done.out
+        assert "0.1 is installed, %s is expected" % line in done.out
     done = farm("is-compatible", "--openjd-adaptor-cli-version", "one", "--integration-data-interface-version", "1.0")
     refused(done, "'one' is not a version")
 

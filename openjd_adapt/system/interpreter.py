@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 #: The folder of the package: all that it has of its own is found from here.
-PACKAGE = os.path.abspath(sys.modules[__package__.rpartition(".")[0]].__path__[0])
+PACKAGE = os.path.abspath(sys.modules[__name__.rsplit(".", 2)[0]].__path__[0])
 #: Names a file for what this command has to tell the ``session`` that runs it, beside its output.
 FACTS_VARIABLE = "OPENJD_ADAPT_FACTS"
 

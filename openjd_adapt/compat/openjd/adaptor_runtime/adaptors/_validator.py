@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_DataError = part("validators").DataError
+_DataError = part("schema").DataError
 
 
 class AdaptorDataValidator(toolkit.AdaptorDataValidator):  # type: ignore[misc]
