@@ -84,7 +84,10 @@ def __getattr__(name: str) -> Any:
         raise AttributeError("module %r has no attribute %r" % (__name__, name))
     from importlib import import_module
 
-    value = getattr(import_module("." + _MODULES[name], __name__), name)
+    from .errors import needed_by
+
+    with needed_by(name):
+        value = getattr(import_module("." + _MODULES[name], __name__), name)
     globals()[name] = value
     return value
 

@@ -231,14 +231,11 @@ class BaseAdaptor(ABC):
         path = _file_of(cls)
         if not path:
             return {}
+        from .config import validator
         from .data import schema_paths
 
         paths = schema_paths(os.path.join(os.path.dirname(os.path.abspath(path)), "schemas"))
-        if not paths:
-            return {}  # all that checks by schemas need not be loaded then
-        from .schema import AdaptorDataValidator
-
-        return {kind: AdaptorDataValidator.from_schema_file(path) for kind, path in paths.items()}
+        return {kind: validator(path) for kind, path in paths.items()}
 
     @property
     def config_manager(self) -> ConfigurationManager:

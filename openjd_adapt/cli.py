@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from . import system
+from . import errors, system
 from .app import KEEPER, WORKER, App, adaptor_name, load_adaptor
 from .commands import COMMANDS, FLAG, MANY, ONCE, OPTIONS, REST, Command
 from .daemon.frontend import answer
@@ -18,7 +18,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-    from .app import App
     from .commands import Options
 
 
@@ -133,8 +132,9 @@ def run(app: App, arguments: list[str]) -> int:
 
 def _run(app: App, arguments: list[str]) -> int:
     try:
-        command, options = read(app, arguments)
-        return command.act(app, options)
+        with errors.needed_by("the command " + "".join(arguments[:1])):
+            command, options = read(app, arguments)
+            return command.act(app, options)
     except KeyboardInterrupt:
         return CANCELED
     except AdaptError as error:

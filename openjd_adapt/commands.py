@@ -333,6 +333,9 @@ def _compat(app: App, options: Options) -> int:
 
     Raises :class:`InputError` for anything else, :class:`ProgramNotStarted` if the command cannot be started.
     """
+    from importlib import import_module
+
+    import_module(".compat", __package__)  # a folder: nothing is run, and this fails where this copy has none
     if not options[REST]:
         return answer(COMPAT_FOLDER + "\n")
     mark, *command = options[REST]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 
 from . import data, system
-from .errors import InputError
+from .errors import InputError, needed_by
 from .transport.wire import OUTPUT_LIMIT_BYTES, OUTPUT_MEMORY_BYTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeVar
+
+    from .schema import AdaptorDataValidator
 
     Self = TypeVar("Self", bound="Configuration")
 
@@ -20,6 +22,13 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LEAST_OUTPUT_BYTES = 64 * 1024
 #: Where a value comes from that no file has set.
 BUILT_IN = "built in"
+
+
+def validator(path: str) -> AdaptorDataValidator:
+    """What checks data by the schema in a file. All that it needs is loaded only now: most adaptors have no schemas."""
+    with needed_by("the schema %s" % path):
+        from .schema import AdaptorDataValidator
+    return AdaptorDataValidator.from_schema_file(path)
 
 
 class Configuration:
@@ -43,9 +52,7 @@ class Configuration:
         if not isinstance(config, dict):
             raise InputError("%s: must be an object" % where)
         for path in [schema_path] if isinstance(schema_path, str) else schema_path or []:
-            from .schema import AdaptorDataValidator
-
-            AdaptorDataValidator.from_schema_file(path).validate(config, where)
+            validator(path).validate(config, where)
         cls.check(where, config)
         return cls(config)
 

@@ -27,6 +27,26 @@ class MissingFile(InputError, FileNotFoundError):
     """A file that was named is not there."""
 
 
+class PartLeftOut(InputError, ImportError):
+    """A part of the package is needed that this copy of it does not have."""
+
+
+class needed_by:
+    """``with needed_by("the command session"):`` where a part may be imported that a copy may be made without."""
+
+    def __init__(self, user: str) -> None:
+        self._user = user
+
+    def __enter__(self) -> None:
+        """Nothing is to be done before."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Raise :class:`PartLeftOut` if it is such a part, and nothing else, that was not found."""
+        package, _, part = (isinstance(error, ModuleNotFoundError) and error.name or "").rpartition(".")
+        if package == __package__ and part in ("authoring", "compat", "schema"):
+            raise PartLeftOut("this copy of %s has no %s/, which %s needs" % (package, part, self._user)) from None
+
+
 class ProgramNotStarted(AdaptError, OSError):
     """The system cannot start a program."""
 

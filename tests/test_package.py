@@ -40,6 +40,19 @@ PARTS = """
 #: As many modules as a reader can hold, in all and at the top, and the longest chain of them.
 MOST_MODULES, MOST_AT_THE_TOP, MOST_FLOORS = 56, 30, 12
 
+#: What a copy for a node may be made without, each on its own, by its path in the package; what is left is the core.
+LEFT_OUT = {
+    "authoring/": ["authoring"],
+    "testing.py": ["testing.py"],
+    "compat/": ["compat"],
+    "schema/": ["schema"],
+    "Windows": ["system/windows.py", "system/windows_processes.py", "system/win32.py", "daemon/launch_windows.py"],
+    "Linux": ["system/posix.py", "system/posix_children.py", "system/posix_processes.py"]
+    + ["daemon/launch.py", "daemon/guardian.py"],
+}
+#: What a farm has to read, in lines, and of that what a node of Linux has.
+MOST_OF_THE_CORE, MOST_ON_LINUX = 12_100, 10_600
+
 
 def places():
     """Each module, by its path in the package without the ending, in the order of the house."""
@@ -111,6 +124,43 @@ def test_the_house_is_no_larger_and_no_higher_than_it_should_be():
         floors[name] = 1 + max(below, default=0)
     assert len(MODULES) <= MOST_MODULES and max(floors.values()) <= MOST_FLOORS
     assert sum("/" not in name for name in PLACES) <= MOST_AT_THE_TOP
+
+
+def is_in(name, part):
+    """Whether a module is of what may be left out."""
+    return any(path in (name + ".py", name.split("/")[0]) for path in LEFT_OUT[part])
+
+
+def lines_without(*parts):
+    """The lines of a copy that is made without some parts."""
+    kept = [path for path in MODULES if not any(is_in(name_of(path), part) for part in parts)]
+    return sum(path.read_bytes().count(b"\n") for path in kept)
+
+
+def test_the_core_is_no_larger_than_the_readme_says():
+    core = ("authoring/", "testing.py", "compat/", "schema/")
+    assert lines_without(*core) <= MOST_OF_THE_CORE and lines_without(*core, "Windows") <= MOST_ON_LINUX
+    text = (ROOT / "README.md").read_text(encoding="utf-8").partition("**A smaller copy**")[2].partition("What asks")[0]
+    assert re.findall(r"\d+,\d+", text) == [f"{most:,}" for most in (MOST_OF_THE_CORE, MOST_ON_LINUX)]
+    assert {*re.findall(r"`([^` ]+(?:/|\.py))`", text)} == {*core, *LEFT_OUT["Windows"], *LEFT_OUT["Linux"]}
+
+
+def test_only_these_modules_ask_for_what_may_be_left_out():
+    """The modules of a system are asked for on it alone, and of the rest test_copies shows what is said."""
+    asked = {(name_of(path), name) for path in MODULES for name in own_imports(path)}
+    assert {
+        (name, part) for name, other in asked for part in LEFT_OUT if is_in(other, part) and not is_in(name, part)
+    } == {
+        ("authoring/template", "schema/"),
+        ("cli", "authoring/"),
+        ("cli", "Windows"),
+        ("commands", "authoring/"),
+        ("config", "schema/"),
+        ("daemon/frontend", "Linux"),
+        ("daemon/frontend", "Windows"),
+        ("system/__init__", "Linux"),
+        ("system/__init__", "Windows"),
+    }
 
 
 @pytest.mark.skipif(sys.version_info < (3, 10), reason="sys.stdlib_module_names is of Python 3.10")
