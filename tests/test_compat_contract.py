@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 
-from .conftest import ROOT
+from .conftest import HANG_SECONDS, ROOT
 from .published import REFERENCE, needs_reference
 
 _ADAPTOR = r"adaptors\.(Adaptor|BaseAdaptor|CommandAdaptor)"
