@@ -142,7 +142,7 @@ def test_the_reference_passes_the_tests_of_behaviour_too(tmp_path):
         "PYTHONDONTWRITEBYTECODE": "1",
         "HOME": str(tmp_path),  # into which the reference writes
     }
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", "ignore"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore"]
     command += ["--basetemp", str(tmp_path / "base"), "tests/test_compat_behaviour.py"]
-    done = subprocess.run(command, cwd=str(ROOT), env=environment, stdout=subprocess.PIPE, timeout=110)
+    done = subprocess.run(command, cwd=str(ROOT), env=environment, stdout=subprocess.PIPE, timeout=HANG_SECONDS)
     assert done.returncode == 0, done.stdout.decode()
