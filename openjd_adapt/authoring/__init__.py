@@ -1,1 +1,1 @@
-"""For authors, not for farms: play a session, begin an adaptor, make a job template, run one of the reference's."""
+"""For authors, not for farms: play a session, begin an adaptor, make a job template."""

@@ -1,4 +1,4 @@
-"""For authors, not for farms: play a whole session with an adaptor, as a scheduler would."""
+"""Plays a whole session with an adaptor, as a scheduler would."""
 
 from __future__ import annotations
 

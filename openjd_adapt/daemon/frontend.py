@@ -35,7 +35,7 @@ class Left(Exception):
     """The user or the reader of the output has gone; the keeper takes that for a cancel."""
 
 
-class Front:
+class DaemonClient:
     """A command's end of a connection: what it asks, what it shows, and what cancels it.
 
     ``foreground``: everything ends with this process, so that nobody else will show output that it cannot.
@@ -294,15 +294,15 @@ DEATH_SECONDS = 10.0
 show = partial(put, 1)
 
 
-def conclude(front: Front, result: dict[str, Any]) -> int:
+def conclude(client: DaemonClient, result: dict[str, Any]) -> int:
     """Show how a task ended, and return the exit code for it."""
     _tell_facts(result)
     if result["outcome"] == "failed" and result["code"] == FAILED:
-        front.say(session.fail(result["message"]))
+        client.say(session.fail(result["message"]))
     elif result["outcome"] == "failed":
-        front.tell("ERROR: " + result["message"])
+        client.tell("ERROR: " + result["message"])
     elif result["outcome"] == "canceled":
-        front.tell("INFO: " + result["message"])
+        client.tell("INFO: " + result["message"])
     return int(result["code"])
 
 
@@ -332,48 +332,48 @@ def run(spec: LaunchSpec, request: Message) -> int:
     """Start, one task, stop, all below this process; returns the exit code, that of the first phase that went wrong."""
     starter = _starter()
     spare = frozenset(system.children())  # what the author's main or the caller has started is theirs
-    front = Front(starter.start_below(spec), foreground=True)
+    client = DaemonClient(starter.start_below(spec), foreground=True)
     try:
-        code = _run_phases(front, request)
+        code = _run_phases(client, request)
     finally:
-        front.close()
+        client.close()
         left = starter.end_below(spare)
         remove_private_folder(spec.folder)
     if left:
-        front.tell("ERROR: what the adaptor has started does not die, not even of SIGKILL: " + _names(left))
+        client.tell("ERROR: what the adaptor has started does not die, not even of SIGKILL: " + _names(left))
         return code or FAILED
     return code
 
 
-def _run_phases(front: Front, request: Message) -> int:
+def _run_phases(client: DaemonClient, request: Message) -> int:
     failed = DONE
     try:
-        _warn_if_uncontained(front, front.listen())
-        failed = conclude(front, front.ask({"do": "start"})["result"])
+        _warn_if_uncontained(client, client.listen())
+        failed = conclude(client, client.ask({"do": "start"})["result"])
         if failed != DONE:
             return failed
-        if front.canceled:
+        if client.canceled:
             failed = CANCELED
         else:
             try:
-                result = front.ask(request)["result"]
+                result = client.ask(request)["result"]
             except AdaptError as error:  # it cannot be sent, or is refused; what was started is stopped all the same
                 result = {"outcome": "failed", "message": str(error), "code": error.exit_code}
-            failed = conclude(front, result)
+            failed = conclude(client, result)
             if result.get("gone"):
                 return failed
-        within = front.remaining()
-        result = front.ask({"do": "stop"} if within is None else {"do": "stop", "within": within})["result"]
+        within = client.remaining()
+        result = client.ask({"do": "stop"} if within is None else {"do": "stop", "within": within})["result"]
         if failed == DONE:
-            return conclude(front, result)
+            return conclude(client, result)
         if result["code"] != DONE:
-            front.tell("ERROR: " + result["message"])
+            client.tell("ERROR: " + result["message"])
         return failed
     except (Left, Late):
         return CANCELED
     except ConnectionError:
         if failed == DONE:
-            front.say(session.fail("the keeper of the adaptor is gone"))
+            client.say(session.fail("the keeper of the adaptor is gone"))
         return failed or FAILED
 
 
@@ -381,32 +381,32 @@ def start(spec: LaunchSpec, timeout: float | None, replaced: str | None) -> int:
     """Start a daemon at the address of ``spec``; returns the exit code when it is ready or all of it is dead again."""
     assert spec.listen_at is not None
     path, made_for_it = spec.listen_at
-    front = Front(_starter().start_daemon(spec))
+    client = DaemonClient(_starter().start_daemon(spec))
     ready = late = False
     try:
         if replaced:
-            front.tell("INFO: " + replaced)
-        _warn_if_uncontained(front, front.listen())
+            client.tell("INFO: " + replaced)
+        _warn_if_uncontained(client, client.listen())
         ready = True
-        front.say(session.set_env(SOCKET_VARIABLE, path))
+        client.say(session.set_env(SOCKET_VARIABLE, path))
 
         def give_up() -> None:
             nonlocal late
             late = True
-            front.cancel(LATE_SECONDS)
+            client.cancel(LATE_SECONDS)
 
-        result = front.ask({"do": "start"}, timeout, give_up)["result"]
+        result = client.ask({"do": "start"}, timeout, give_up)["result"]
         if late and result["code"] == CANCELED:
             result.update(outcome="failed", code=FAILED, message="the start took longer than %g s" % (timeout or 0))
-        code = conclude(front, result)
+        code = conclude(client, result)
     except (Left, Late):
         return CANCELED
     except ConnectionError:
-        code = _fate_of_start(front, path, ready)
+        code = _fate_of_start(client, path, ready)
         if made_for_it:
             _remove_empty_folder(os.path.dirname(path))
     finally:
-        front.close()
+        client.close()
     if code != DONE:
         try:
             _await_end(ConnectionFileReader(path))
@@ -415,7 +415,7 @@ def start(spec: LaunchSpec, timeout: float | None, replaced: str | None) -> int:
     return code
 
 
-def _fate_of_start(front: Front, path: str, ready: bool) -> int:
+def _fate_of_start(client: DaemonClient, path: str, ready: bool) -> int:
     """The daemon is gone without an answer: stopped by another command, or killed, perhaps before it was ``ready``."""
     try:
         file = ConnectionFileReader(path)
@@ -424,9 +424,9 @@ def _fate_of_start(front: Front, path: str, ready: bool) -> int:
         stopped = ready  # and its file is removed already
         remove_own_draft(path, DEATH_SECONDS)
     if stopped:
-        front.tell("INFO: the daemon was stopped while it started")
+        client.tell("INFO: the daemon was stopped while it started")
         return CANCELED
-    front.say(session.fail("the daemon was killed while it started"))
+    client.say(session.fail("the daemon was killed while it started"))
     return FAILED
 
 
@@ -437,27 +437,27 @@ def _remove_empty_folder(path: str) -> None:
         return  # the file that stands there tells how the daemon has ended
 
 
-def _warn_if_uncontained(front: Front, ready: Message) -> None:
+def _warn_if_uncontained(client: DaemonClient, ready: Message) -> None:
     if not ready["contained"]:
-        front.tell("WARNING: " + system.UNCONTAINED)
+        client.tell("WARNING: " + system.UNCONTAINED)
 
 
 def run_task(path: str, request: Message) -> int:
     """One task on the daemon behind the connection file ``path``; returns the exit code."""
     try:
-        front = _connect(path)
+        client = _connect(path)
     except NoDaemonError as error:
         return _without_daemon(path, error)
     try:
-        return conclude(front, front.ask(request)["result"])
+        return conclude(client, client.ask(request)["result"])
     except (Left, Late):
         return CANCELED
     except ConnectionError:
-        if front.is_heard:
-            front.say(session.fail("the daemon was killed during the task"))
+        if client.is_heard:
+            client.say(session.fail("the daemon was killed during the task"))
             return FAILED
     finally:
-        front.close()
+        client.close()
     return _without_daemon(path)  # it has ended without a word to this command, whose task has not begun
 
 
@@ -510,24 +510,24 @@ def stop(path: str, timeout: float) -> int:
 def _stop_living(file: ConnectionFileReader, timeout: float) -> int | None:
     """Ask the daemon to stop, or kill it; returns the exit code, or None if its file is to tell that."""
     try:
-        front = Front(Peer(file.connect()))
+        client = DaemonClient(Peer(file.connect()))
     except (NoDaemonError, InputError) as error:
         ending = file.is_ending  # it listens no more, or nobody knows why not
         if not ending:
             tell("WARNING: %s; killing it" % error)
         file.kill()
         return None if ending else DONE
-    front.greet()
+    client.greet()
     try:
-        return conclude(front, front.ask({"do": "stop", "within": timeout}, timeout + KILL_MARGIN_SECONDS)["result"])
+        return conclude(client, client.ask({"do": "stop", "within": timeout}, timeout + KILL_MARGIN_SECONDS)["result"])
     except Late:
-        front.tell("WARNING: the daemon does not answer; killing it")
+        client.tell("WARNING: the daemon does not answer; killing it")
         file.kill()
         return FAILED
     except ConnectionError:
         return None  # it has ended meanwhile
     finally:
-        front.close()
+        client.close()
 
 
 def _await_end(file: ConnectionFileReader) -> bool:
@@ -561,22 +561,22 @@ def status(path: str, as_json: bool) -> int:
 
 
 def _ask_briefly(path: str, request: Message) -> Message:
-    front = _connect(path)
+    client = _connect(path)
     try:
-        return front.ask(request, ANSWER_SECONDS)
+        return client.ask(request, ANSWER_SECONDS)
     except (ConnectionError, Late):
         raise NoDaemonError("connection file %s: its daemon does not answer" % path) from None
     except Left:
         raise SystemExit(CANCELED) from None
     finally:
-        front.close()
+        client.close()
 
 
-def _connect(path: str) -> Front:
+def _connect(path: str) -> DaemonClient:
     """A conversation with a living daemon; raises :class:`NoDaemonError`."""
     file = ConnectionFileReader(path)
     if not file.alive:
         raise NoDaemonError(file.how_it_ended)
-    front = Front(Peer(file.connect()))
-    front.greet()
-    return front
+    client = DaemonClient(Peer(file.connect()))
+    client.greet()
+    return client

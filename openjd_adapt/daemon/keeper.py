@@ -1,4 +1,4 @@
-"""The daemon's face: sockets, spool, results, deadlines. It never runs an author's code and never waits for any.
+"""The keeper: a daemon's sockets, output, results, deadlines. It never runs an author's code and never waits for any.
 
 One thread, one loop. Output flows from the worker's pipe through the marker filter into the spool and on to the front
 whose task is running; commands flow the other way. The dispatcher decides which request runs next, and until when.

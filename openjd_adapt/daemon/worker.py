@@ -1,4 +1,4 @@
-"""The daemon's hands: one adaptor, its phases on the main thread, in a process of its own.
+"""The worker: one adaptor, its phases on the main thread, in a process of its own.
 
 The keeper's commands come as frames over a socket pair: ``{"init": {...}}`` once, then ``{"do": "start"}``,
 ``{"do": "run", "data": {}, "from": "--run-data"}`` and ``{"do": "stop"}`` one at a time, and ``{"cancel": seconds}`` or
