@@ -21,6 +21,7 @@ from openjd_adapt.system import posix
 from openjd_adapt.transport import connection_file
 
 from .conftest import HANG_SECONDS, Farm, read_until, wait_until
+from .hurry import hurry
 from .test_cli import nobody
 
 pytestmark = [pytest.mark.any_python, pytest.mark.posix_only]
@@ -36,14 +37,6 @@ def state(farm):
 
 def keeper(farm):
     return json.loads(farm.file.read_text().splitlines()[0])["pid"]
-
-
-def with_times(farm, **seconds):
-    """Have the commands wait for another time than the package does, so that the test need not."""
-    changes = ["%s = %r" % (name.replace("__", "."), value) for name, value in seconds.items()]
-    program = farm.folder / "timed.py"
-    program.write_text("\n".join(["from openjd_adapt import cli, frontend, posix_endpoint", *changes, "cli.main()"]))
-    farm.command = lambda *words: [*farm.python, str(program), "--adaptor", farm.adaptor, *words]
 
 
 class Stalled:
@@ -142,7 +135,7 @@ def test_a_time_may_be_a_month(farm):
 def test_a_stop_that_is_shown_slowly_is_no_daemon_that_does_not_answer(farm):
     farm.daemon("start")
     leave_lines(farm, MUCH * 2)
-    with_times(farm, frontend__KILL_MARGIN_SECONDS=0.1)
+    hurry(farm, 0.1, "daemon.frontend.KILL_MARGIN_SECONDS")
     process = farm.daemon_popen("stop", "--timeout", "3")
     text = b""
     begin = time.monotonic()
@@ -175,7 +168,7 @@ def test_a_cancel_is_heard_though_nobody_reads_what_the_command_prints(started):
 
 @pytest.mark.long
 def test_a_start_whose_reader_stalls_keeps_its_timeout_and_does_not_spin(farm):
-    with_times(farm, frontend__LATE_SECONDS=1.0)
+    hurry(farm, 1.0, "daemon.frontend.LATE_SECONDS")
     init = json.dumps({"on_start": {"do": "slow_lines", "count": 3_000_000, "seconds": 300}})
     with contextlib.closing(Stalled()) as stalled:
         process = farm.daemon_popen("start", "--timeout", "1", "--init-data", init, stdout=stalled.writer)
@@ -268,11 +261,12 @@ def test_a_session_whose_user_insists_leaves_its_task_and_its_stop(farm):
     farm.wait_until_nothing_is_left()  # the daemon finds its file gone
 
 
-def test_an_interrupt_before_anybody_listens_is_a_cancel():
-    def interrupted():
+def test_an_interrupt_before_anybody_listens_is_a_cancel(monkeypatch):
+    def interrupted(app, arguments):
         raise KeyboardInterrupt
 
-    assert cli._coded(interrupted, False) == 4
+    monkeypatch.setattr(cli, "read", interrupted)
+    assert cli._run(None, []) == 4
 
 
 # Daemons that end, or hang
@@ -281,7 +275,7 @@ def test_an_interrupt_before_anybody_listens_is_a_cancel():
 @pytest.mark.parametrize("seconds", [0.5, pytest.param(posix.CONNECT_SECONDS, marks=pytest.mark.long)])
 def test_a_daemon_that_hangs_with_all_its_places_taken_is_killed_by_stop(farm, seconds):
     farm.daemon("start")
-    with_times(farm, posix_endpoint__CONNECT_SECONDS=seconds)
+    hurry(farm, seconds, "system.posix.CONNECT_SECONDS")
     os.kill(keeper(farm), signal.SIGSTOP)
     [path] = farm.folder.glob("*.sock")
     waiting = []
@@ -309,7 +303,7 @@ def test_a_task_that_a_daemon_has_never_heard_of_has_not_failed(farm):
         os.close(connection)
 
     threading.Thread(target=hang_up, daemon=True).start()
-    with_times(farm, frontend__PATIENCE_SECONDS=0.3)
+    hurry(farm, 0.3, "daemon.frontend.SILENT_SECONDS")
     done = farm.daemon("run")
     assert done.code == 3 and "its daemon has closed the connection" in done.err and "openjd_fail" not in done.out
     lair.remove_socket()

@@ -34,8 +34,8 @@ def copy(tmp_path_factory):
     def make(*parts, zipped=False):
         place = tmp_path_factory.mktemp("node")
         gone = {PACKAGE / path for part in parts for path in LEFT_OUT[part]}
-        for path in PACKAGE.rglob("*.py"):
-            if not gone & {path, *path.parents}:
+        for path in PACKAGE.rglob("*.*"):
+            if path.suffix != ".pyc" and not gone & {path, *path.parents}:
                 target = place / path.relative_to(PACKAGE.parent)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(str(path), str(target))

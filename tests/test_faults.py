@@ -78,7 +78,7 @@ def test_what_not_even_sigkill_ends_holds_up_nobody_for_ever_and_is_named(farm, 
         farm,
         0.5,
         "daemon.launch_spec.DEATH_SECONDS",
-        "daemon.frontend.PATIENCE_SECONDS",
+        "daemon.frontend.SILENT_SECONDS",
         "daemon.frontend.DEATH_SECONDS",
     )
     farm.daemon("start")
@@ -348,7 +348,7 @@ def test_a_stale_connection_file_whose_pid_is_another_processs_harms_nobody(farm
 
 
 def test_a_lock_that_nobody_of_ours_holds_is_waited_for_not_for_ever_and_no_bystander_is_killed(farm):
-    hurry(farm, 0.2, "daemon.frontend.PATIENCE_SECONDS", "daemon.frontend.DEATH_SECONDS")
+    hurry(farm, 0.2, "daemon.frontend.SILENT_SECONDS", "daemon.frontend.DEATH_SECONDS")
     farm.daemon("start")
     record = json.loads(farm.file.read_text().splitlines()[0])
     assert farm.daemon("stop").code == 0

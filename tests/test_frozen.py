@@ -171,9 +171,9 @@ def test_a_programs_keeper_has_all_that_it_needs_late(frozen):
     assert temporary(frozen) == []
 
 
-#: Not of guardian and keeper: hmac proves a key where the kernel does not tell who is who, as on Windows; socket is for
-#: a Python whose _socket cannot accept, and none is frozen.
-OTHERS = {"hmac", "socket"}
+#: Not of guardian and keeper: hmac proves a key where the kernel does not tell who is who, ntpath is for long paths,
+#: both as on Windows; socket is for a Python whose _socket cannot accept, and none is frozen.
+OTHERS = {"hmac", "ntpath", "socket"}
 
 
 def test_where_guardian_and_keeper_are_forks_all_that_they_import_later_is_imported_before(farm):
@@ -185,8 +185,9 @@ def test_where_guardian_and_keeper_are_forks_all_that_they_import_later_is_impor
     later = set()
     for name in theirs:
         if name.startswith("openjd_adapt."):
-            path = ROOT / (name.replace(".", "/") + ".py")
-            later.update(found for level, found in imports(path) if not level)
+            path = ROOT / name.replace(".", "/")
+            path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+            later.update(found for level, found, _ in imports(path) if not level)
     before = modules("import sys; sys.frozen = True; from openjd_adapt.daemon import launch; launch._prepare()")
     assert {"ctypes", "tempfile", "traceback"} <= later
     assert later - before - OTHERS == set() and "_strptime" in before

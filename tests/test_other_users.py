@@ -517,7 +517,7 @@ def test_start_does_not_write_through_a_link_planted_for_its_draft(town, planted
     plant = 'ln -s "$0" "%s" && chown -h %d "%s" && exec "$@"' % (name, town.mallory.uid, name)
     town.alice.python = ["sh", "-c", plant, str(victim), *town.alice.python]
     done = town.alice.on(planted, "start")
-    assert_refused(done, planted, "File exists|ConnectionFileWriter already in use")
+    assert_refused(done, planted, "File exists|Address already in use")
     assert (victim.read_text() if victim.exists() else None) == ("important" if exists else None)
     [left] = town.lobby.iterdir()
     assert left.is_symlink() and os.readlink(str(left)) == str(victim)
