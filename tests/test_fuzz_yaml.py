@@ -511,7 +511,7 @@ def test_any_value_in_any_dress_is_read_as_it_was_meant(value, random):
     assert read(text) == repr(value)
 
 
-@bounded
+@settings(max_examples=max(EXAMPLES // 4, 50), print_blob=True)  # PyYAML takes its time
 @given(documents, st.randoms(use_true_random=True))
 def test_any_value_in_any_dress_is_read_as_pyyaml_reads_it(judge, value, random):
     text = Writer(random).document(value)
