@@ -325,6 +325,13 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section("%d tests were skipped, and none may be here" % len(skipped))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """Workers of pytest-xdist, where that is here, take what is left from one another: some tests are long."""
+    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
+        config.option.dist = "worksteal"
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
     """Two workers a core: half of the tests' time is waiting for processes."""
