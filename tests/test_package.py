@@ -22,6 +22,8 @@ ASIDE = ("compat", "templates")
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if not set(ASIDE) & set(path.relative_to(PACKAGE).parts))
 
 # The house, from the ground up: a module imports only from what is read before it. A folder stands for its modules.
+# transport stands below data and config, whose bounds of output are the wire's. What a scheduler reads is in session,
+# not in output, which loads logging: daemon run has no time for that.
 PARTS = """
     errors plain_json
     system: interpreter win32 posix_children posix windows posix_processes windows_processes __init__
