@@ -40,7 +40,7 @@ def test_what_is_due_is_called_at_its_time_and_once(clock, timers):
         assert called == ["soon", "later"]
 
 
-def test_the_patience_is_the_time_until_the_next_is_due_not_below_zero_and_endless_without_any(clock, timers):
+def test_what_is_waited_for_is_the_time_until_the_next_is_due_not_below_zero_and_endless_without_any(clock, timers):
     assert timers.until_next() is None
     timers.set("later", 10, bool)
     timers.set("soon", 5, bool)

@@ -378,7 +378,7 @@ def _run_phases(client: DaemonClient, request: Message) -> int:
 
 
 def start(spec: LaunchSpec, timeout: float | None, replaced: str | None) -> int:
-    """Start a daemon at the address of ``spec``; returns the exit code when it is ready or all of it is dead again."""
+    """Start the daemon of ``spec``; returns the exit code when it is ready or all of it is dead again."""
     assert spec.listen_at is not None
     path, made_for_it = spec.listen_at
     client = DaemonClient(_starter().start_daemon(spec))

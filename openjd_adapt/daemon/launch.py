@@ -35,7 +35,7 @@ _HEARD_LATER = {signal.SIGTERM, signal.SIGINT}
 def start_daemon(spec: LaunchSpec) -> Peer:
     """Start a guardian, its keeper and the worker; returns the connection of the front that starts them.
 
-    The address is theirs from then on: its lock is free when all of them are dead. Raises :class:`InputError`.
+    The connection file is theirs from then on: its lock is free when all of them are dead. Raises :class:`InputError`.
     """
     assert spec.listen_at is not None
     fresh = _prepare()

@@ -78,7 +78,7 @@ class ConnectionFileWriter:
         listener.setblocking(False)
 
     def to_dict(self) -> dict[str, Any]:
-        """The address for a process that inherits its descriptors, before it is published; see :meth:`from_dict`."""
+        """The writer for a process that inherits its descriptors, before it is published; see :meth:`from_dict`."""
         return {
             "path": self.path,
             "private_folder": self._private_folder,
@@ -91,7 +91,7 @@ class ConnectionFileWriter:
 
     @staticmethod
     def from_dict(values: dict[str, Any]) -> ConnectionFileWriter:
-        """The address that :meth:`to_dict` has made an object of, in the process that has inherited it."""
+        """The writer that :meth:`to_dict` has made an object of, in the process that has inherited it."""
         endpoint = system.Endpoint(values["endpoint"], os.path.dirname(values["path"]))
         listener = _socket.socket(fileno=values["listener"])
         return ConnectionFileWriter(**{**values, "endpoint": endpoint, "listener": listener})
