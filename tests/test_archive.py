@@ -18,8 +18,6 @@ from openjd_adapt.system import interpreter
 
 from .conftest import ADAPTORS, ROOT
 
-pytestmark = pytest.mark.any_python
-
 #: Of the README; other Pythons that are here run the archive that this one has compiled.
 PYTHONS = sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/3.*/bin/python")))
 PYTHONS = [pytest.param(path, marks=pytest.mark.long) for path in PYTHONS if "/3.6." not in path]

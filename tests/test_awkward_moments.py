@@ -19,7 +19,7 @@ from .conftest import ADAPTORS, HANG_SECONDS, ROOT, read_until, wait_until
 from .test_daemon import connect, task
 from .test_ends import processes, status
 
-pytestmark = [pytest.mark.any_python, pytest.mark.posix_only]
+pytestmark = pytest.mark.posix_only
 
 
 def test_run_data_of_any_size_arrive_however_the_frames_are_cut(started):

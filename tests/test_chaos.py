@@ -6,7 +6,7 @@ import pytest
 
 from . import chaos
 
-pytestmark = [pytest.mark.any_python, pytest.mark.posix_only]
+pytestmark = pytest.mark.posix_only
 
 STEPS = 40
 

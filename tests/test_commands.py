@@ -24,7 +24,7 @@ from .conftest import HANG_SECONDS, Farm, read_until, wait_until
 from .hurry import hurry
 from .test_cli import nobody
 
-pytestmark = [pytest.mark.any_python, pytest.mark.posix_only]
+pytestmark = pytest.mark.posix_only
 
 MONTH = "2592000"
 #: Lines of 100 bytes: more than a pipe, a socket and what is sent ahead hold.

@@ -18,7 +18,7 @@ import pytest
 
 from .conftest import NOT_ALLOWED, ROOT, Done, root_only, tool
 
-pytestmark = [pytest.mark.any_python, pytest.mark.posix_only, root_only]
+pytestmark = [pytest.mark.posix_only, root_only]
 
 PYTHON = "/usr/bin/python3"
 #: Nobody's, in the container and as a rule on the host.

@@ -17,7 +17,7 @@ from .conftest import ROOT
 from .test_readme import BLOCKS
 
 # pip may have to fetch what builds
-pytestmark = [pytest.mark.any_python, pytest.mark.posix_only, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.posix_only, pytest.mark.timeout(300)]
 
 NAME = "openjd_adapt-%s" % openjd_adapt.__version__
 #: The package is copied, vendored and looked at whole: it stays of a size at which that is possible.

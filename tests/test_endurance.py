@@ -21,7 +21,7 @@ from .test_daemon import connect, task
 from .test_ends import processes, status
 from .test_output_ways import ROUNDS
 
-pytestmark = [pytest.mark.any_python, pytest.mark.posix_only]
+pytestmark = pytest.mark.posix_only
 
 #: Seeds of rounds of kills: a few, whose victims are the worker, a start's group, a front and the keeper; and in the
 #: long form 10, or as many as CI asks for.

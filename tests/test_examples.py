@@ -15,8 +15,6 @@ import pytest
 
 from .conftest import HANG_SECONDS, ROOT, read_until, tool, wait_until
 
-pytestmark = pytest.mark.any_python
-
 EXAMPLES = ROOT / "examples"
 
 

@@ -26,7 +26,7 @@ from .hurry import hurry
 from .test_daemon import task
 from .test_ends import processes, status
 
-pytestmark = [pytest.mark.any_python, pytest.mark.posix_only]
+pytestmark = pytest.mark.posix_only
 
 LINES = re.compile(r"^line (\d+)", re.M)
 

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -52,14 +51,25 @@ def task_lines(frame):
     return ["WARNING: a record of sqlite3 2.0", *child, "did %d" % frame]
 
 
-def build(kind, folder):
-    """The program that PyInstaller makes in ``folder``, without being told anything about the package."""
+#: One analysis, which takes most of the time, for both kinds of program.
+SPEC = """
+found = Analysis(["frozen.py"], pathex=[%r])
+code = PYZ(found.pure)
+EXE(code, found.scripts, found.binaries, found.datas, name="onefile")
+program = EXE(code, found.scripts, exclude_binaries=True, name="program")
+COLLECT(program, found.binaries, found.datas, name="onedir")
+"""
+PROGRAMS = {"onefile": "dist/onefile", "onedir": "dist/onedir/program"}
+
+
+def build(folder):
+    """Let PyInstaller make the programs in ``folder``, without being told anything about the package."""
     module("PyInstaller")
     tool("objdump")
     (folder / "frozen.py").write_text(SCRIPT)
-    command = [sys.executable, "-m", "PyInstaller", "--" + kind, "--paths", str(ROOT), "--log-level", "WARN"]
+    (folder / "frozen.spec").write_text(SPEC % str(ROOT))
     done = subprocess.run(
-        [*command, "frozen.py"],
+        [sys.executable, "-m", "PyInstaller", "--log-level", "WARN", "frozen.spec"],
         cwd=str(folder),
         env={**os.environ, "PYINSTALLER_CONFIG_DIR": str(folder / "cache")},
         stdout=subprocess.PIPE,
@@ -69,22 +79,22 @@ def build(kind, folder):
     if b"PythonLibraryNotFoundError" in done.stdout:
         pytest.skip("PyInstaller needs a Python with a shared library")
     assert done.returncode == 0, done.stdout.decode()
-    return folder / "dist" / "frozen" if kind == "onefile" else folder / "dist" / "frozen" / "frozen"
 
 
-@pytest.fixture(scope="module", params=[pytest.param(kind, marks=pytest.mark.long) for kind in ("onefile", "onedir")])
+@pytest.fixture(scope="module", params=[pytest.param(kind, marks=pytest.mark.long) for kind in PROGRAMS])
 def program(request, tmp_path_factory):
-    """Kind and path of a program. The first test that needs one builds it for all, whatever process they run in."""
+    """Kind and path of a program. The first test that needs one builds both for all, whatever process they run in."""
     import fcntl
 
     base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / request.param
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "frozen"
     folder.mkdir(exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "built").exists():
-            (folder / "built").write_text(str(build(request.param, folder)))
-    return request.param, Path((folder / "built").read_text())
+            build(folder)
+            (folder / "built").touch()
+    return request.param, folder / PROGRAMS[request.param]
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from .conftest import HANG_SECONDS, ROOT, Farm, wait_until
 from .fuzz import HELLO, STATUS, Fault, Siege, Watch, frame, messages
 from .hurry import hurry
 
-pytestmark = [pytest.mark.any_python, pytest.mark.posix_only]
+pytestmark = pytest.mark.posix_only
 
 #: More than the connections of any crowd here, and fewer than any host's hard limit.
 DESCRIPTORS = 3000

@@ -25,7 +25,7 @@ import pytest
 
 from .conftest import HANG_SECONDS, ROOT, Farm, missing, module, read_until, tool, wait_until
 
-pytestmark = [pytest.mark.any_python, pytest.mark.posix_only]
+pytestmark = pytest.mark.posix_only
 
 WORDS = ["start", "run", "status", "cancel", "stop"]
 

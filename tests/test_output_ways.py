@@ -15,8 +15,6 @@ import pytest
 from .conftest import ADAPTORS, HANG_SECONDS, read_until, wait_until
 from .test_daemon import shared_daemon, task
 
-pytestmark = pytest.mark.any_python
-
 # How often the longest of these tests is repeated; CI says 20.
 ROUNDS = int(os.environ.get("OPENJD_ADAPT_ROUNDS", "1"))
 

@@ -15,8 +15,6 @@ from openjd_adapt.authoring import scaffold
 
 from .conftest import ROOT, root_only, small_disk, tool
 
-pytestmark = pytest.mark.any_python
-
 KINDS = list(scaffold.KINDS)
 TEMPLATES = ROOT / "openjd_adapt" / "authoring" / "templates"
 

@@ -15,8 +15,6 @@ from openjd_adapt.data import INIT_DATA, RUN_DATA
 
 from .conftest import ROOT, tool
 
-pytestmark = pytest.mark.any_python
-
 PROBE = """
 import json
 from openjd_adapt import Adaptor
