@@ -223,13 +223,13 @@ class LoggingSubprocess:
                 env=None if env is None else dict(env),
                 **system.GROUP_OPTIONS,
             )
+            self._tree = system.Tree(self._process)
         except (OSError, ValueError) as error:
             kind = ProgramNotFound if isinstance(error, FileNotFoundError) else ProgramNotStarted
             where = " in " + os.fspath(startup_directory) if startup_directory else ""
             raise kind("cannot start %s%s: %s" % (command[0], where, error)) from error
         if task.groups:
             task.groups.enter(self._process.pid)
-        self._tree = system.Tree(self._process)
         self.args = command
         #: How the process is asked to end before it gets a signal; False if it cannot be asked so.
         self.ask_over_channel: Callable[[], bool] = bool

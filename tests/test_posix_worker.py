@@ -94,14 +94,12 @@ def test_the_control_goes_both_ways_and_the_process_has_no_other_descriptor(star
     worker.control.sendall(b"hello ")
     worker.control.settimeout(HANG_SECONDS)
     assert worker.control.recv(100) == b"hello [0, 1, 2, 3, 4]"  # 4 is what lists the folder
-    assert worker.is_contained
 
 
-def test_a_list_of_groups_is_shared_with_the_process_and_says_that_it_is_not_contained(start):
+def test_a_list_of_groups_is_shared_with_the_process(start):
     groups = Ledger()
     worker = start("import os; print(os.fstat(4).st_ino)", groups)
     assert int(all_output(worker)) == os.fstat(groups.descriptor).st_ino
-    assert not worker.is_contained
 
 
 def test_a_bell_that_is_rung_is_heard_once_with_all_that_it_was_rung_with():

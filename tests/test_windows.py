@@ -409,49 +409,35 @@ def test_a_process_is_asked_without_a_python_to_do_it(farm, program):
 # Where jobs are forbidden
 
 
-def test_where_jobs_are_forbidden_what_is_below_a_process_is_found_and_killed(monkeypatch):
-    from openjd_adapt.system import windows_processes
+@pytest.fixture
+def _no_jobs(monkeypatch):
+    """As before Windows 8, where a process is in one job at the most, and the scheduler's has this one."""
+    from openjd_adapt.system import win32
 
-    monkeypatch.setattr(windows_processes.Job, "assign", lambda self, handle: False)
-    code = (
-        "import subprocess, sys, time\n"
-        "child = 'import time; print(1, flush=True); time.sleep(300)'\n"
-        "subprocess.Popen([sys.executable, '-c', child])\n"
-        "time.sleep(300)\n"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdout=subprocess.PIPE,
-        stdin=subprocess.DEVNULL,
-        **windows_processes.GROUP_OPTIONS,
-    )
-    tree = windows_processes.Tree(process)
-    process.stdout.readline()
-    below = windows_processes.descendants(process.pid)
-    assert below
-    tree.kill()
-    process.wait(HANG_SECONDS)
-    assert process.stdout.read() == b""  # the child, which had this pipe, is dead
-    tree.release()
+    def forbid(job, process):
+        raise PermissionError(13, "Access is denied")
+
+    monkeypatch.setattr(win32, "AssignProcessToJobObject", forbid)
 
 
-def test_an_adaptors_process_that_no_job_holds_is_told_and_what_is_below_it_is_killed(monkeypatch):
+@pytest.mark.usefixtures("_no_jobs")
+def test_where_jobs_are_forbidden_a_process_is_not_started_and_one_line_says_why(tmp_path):
+    from openjd_adapt import LoggingSubprocess, ProgramNotStarted
+
+    path = tmp_path / "begun"
+    with pytest.raises(ProgramNotStarted, match="does not let a process into a job object of its own: Access is de"):
+        LoggingSubprocess(args=[sys.executable, "-c", "open(%r, 'w')" % str(path)])
+    assert not path.exists()
+
+
+@pytest.mark.usefixtures("_no_jobs")
+def test_where_jobs_are_forbidden_no_adaptors_process_is_started(tmp_path):
     from openjd_adapt.system import windows, windows_processes
 
-    monkeypatch.setattr(windows_processes.Job, "assign", lambda self, handle: False)
-    bell = windows.Bell()
-    worker = windows_processes.Worker([sys.executable, "-c", FAMILY], bell)
-    assert not worker.is_contained
-    read = b""
-    while b"all there" not in read:
-        assert windows.wait_for({worker.fileno(): windows.READ}, HANG_SECONDS)
-        read += worker.read(1000)
-    worker.kill()
-    while worker.returncode() is None:
-        assert windows.wait_for({bell.fileno(): windows.READ}, HANG_SECONDS)
-    worker.end_all(10)
-    assert not windows_processes.descendants(worker.pid)
-    bell.close()
+    path = tmp_path / "begun"
+    with pytest.raises(OSError, match="does not let a process into a job object of its own"):
+        windows_processes.Worker([sys.executable, "-c", "open(%r, 'w')" % str(path)], windows.Bell())
+    assert not path.exists()
 
 
 # Kills

@@ -439,7 +439,7 @@ def _remove_empty_folder(path: str) -> None:
 
 def _warn_if_uncontained(client: DaemonClient, ready: Message) -> None:
     if not ready["contained"]:
-        client.tell("WARNING: " + system.UNCONTAINED)
+        client.tell("WARNING: this host lacks what it takes to end processes that leave their process group")
 
 
 def run_task(path: str, request: Message) -> int:

@@ -107,7 +107,7 @@ class Keeper:
         self._start_worker(spec, groups)
         self._starter = starter
         self._listener.add(starter)
-        starter.send({"ready": spec.address.path if spec.address else None, "contained": self._worker.is_contained})
+        starter.send({"ready": spec.address.path if spec.address else None, "contained": groups is None})
         if spec.address:
             self._watch_ground(spec.address)
 

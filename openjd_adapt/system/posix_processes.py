@@ -37,7 +37,6 @@ __all__ = [
     "settle",
     "start_time",
     "Tree",
-    "UNCONTAINED",
     "wait_unreaped",
     "wake",
     "Worker",
@@ -52,8 +51,6 @@ UNKNOWN_EXIT = 255
 GROUP_OPTIONS: dict[str, Any] = {"start_new_session": True}
 #: For ``subprocess.Popen``: a child that :func:`ask` can ask.
 ASKABLE_OPTIONS = GROUP_OPTIONS
-#: What a host lacks where what an adaptor starts can escape: subreapers, or /proc.
-UNCONTAINED = "this host lacks what it takes to end processes that leave their process group"
 
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
@@ -282,11 +279,6 @@ class Worker:
         os.close(output)
         theirs.close()
         os.set_blocking(self._output, False)
-
-    @property
-    def is_contained(self) -> bool:
-        """Whether nothing that it starts can escape."""
-        return self._groups is None
 
     def fileno(self) -> int:
         return self._output

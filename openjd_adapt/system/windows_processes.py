@@ -40,7 +40,6 @@ __all__ = [
     "start_time",
     "starter_of_keeper",
     "Tree",
-    "UNCONTAINED",
     "wait_unreaped",
     "wake",
     "Worker",
@@ -57,8 +56,6 @@ OWN_GROUP = _NO_WINDOW | _NEW_GROUP
 GROUP_OPTIONS: dict[str, Any] = {"creationflags": OWN_GROUP | CREATE_SUSPENDED}
 #: For ``subprocess.Popen``: a child of this console's that :func:`ask` can ask.
 ASKABLE_OPTIONS: dict[str, Any] = {"creationflags": _NEW_GROUP}
-#: What a host lacks where what an adaptor starts can escape: before Windows 8, or in a job with limits of its windows.
-UNCONTAINED = "this host does not let processes into a job object: what loses its parent will not be ended"
 #: How long, in seconds, the asking of a process may take.
 _ASK_SECONDS = 10.0
 
@@ -113,15 +110,27 @@ class Job:
             self._handle, win32.JobObjectExtendedLimitInformation, byref(limits), sizeof(limits)
         )
 
-    def assign(self, process_handle: int) -> bool:
-        """Take a process in; False where the host does not allow it."""
+    def assign(self, process_handle: int) -> None:
+        """Take a process in. Raises :class:`OSError` where the host does not allow it."""
         from . import win32
 
         try:
             win32.AssignProcessToJobObject(self._handle, process_handle)
+        except OSError as error:
+            reason = "this host does not let a process into a job object of its own: %s" % error.strerror
+            raise OSError(error.errno, reason) from None
+
+    def start(self, process: subprocess.Popen[bytes]) -> None:
+        """Take in a child that was created suspended, and let it begin. It is killed where :meth:`assign` raises."""
+        from . import win32
+
+        handle = int(process._handle)  # type: ignore[attr-defined, unused-ignore]
+        try:
+            self.assign(handle)
         except OSError:
-            return False
-        return True
+            process.kill()
+            raise
+        win32.ResumeProcess(handle)
 
     def count(self) -> int:
         """How many processes of the job live."""
@@ -172,16 +181,12 @@ def is_doomed() -> bool:
 
 
 class Tree:
-    """A child that leads a group, and all below it."""
+    """A child that leads a group, and all below it. Raises :class:`OSError` as :meth:`Job.assign`."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        from . import win32
-
         self._process = process
         self._job = Job(ends_with_owner=False)
-        handle = int(process._handle)  # type: ignore[attr-defined, unused-ignore]
-        self._is_contained = self._job.assign(handle)
-        win32.ResumeProcess(handle)
+        self._job.start(process)
 
     def ask(self) -> bool:
         """Ask the group to end: CTRL_BREAK, from a process that attaches to its console, which is another.
@@ -202,11 +207,7 @@ class Tree:
 
     def kill(self) -> None:
         """Kill all."""
-        if self._is_contained:
-            self._job.kill()
-            return
-        kill_below(self._process.pid)
-        self._process.kill()
+        self._job.kill()
 
     def release(self) -> None:
         """Let go of it: what is left of it ends with the daemon."""
@@ -342,18 +343,6 @@ def kill(pid: int, started: int) -> bool:
     return True
 
 
-def kill_below(pid: int) -> None:
-    """Kill what is found below a process, for hosts that do not let it into a job: what has lost its parent is not.
-
-    Its own pid must still be its own: somebody holds its handle.
-    """
-    since = start_time(pid)
-    for below in descendants(pid):
-        started = start_time(below)
-        if started >= since:  # an older one's parent had the same pid
-            kill(below, started)
-
-
 def kill_own_group() -> NoReturn:
     """End this process; its job ends the rest."""
     os._exit(KILLED_EXIT)
@@ -376,7 +365,7 @@ class Worker:
     def __init__(self, argv: Sequence[str], bell: Bell, groups: None = None) -> None:
         """``bell`` rings when the process has ended."""
         self._job = Job()
-        self._process, self.is_contained, control, output = _start(argv, self._job, errors=True)
+        self._process, control, output = _start(argv, self._job, errors=True)
         self.pid = self._process.pid
         self.control = _socket_for(None, control)
         self._output = _socket_for(output, None)
@@ -410,8 +399,6 @@ class Worker:
     def end_all(self, timeout: float) -> set[int]:
         """Kill all that the process, which has ended, has left; returns what does not die within so many seconds."""
         self._job.kill()
-        if not self.is_contained:
-            kill_below(self.pid)
         ended = self._job.wait(timeout)
         self._output.settimeout(_DRAIN_SECONDS)
         return set() if ended else {self.pid}
@@ -425,7 +412,7 @@ def worker_control() -> socket.socket:
 def start_keeper(argv: Sequence[str], foreground: bool) -> tuple[socket.socket, Job | None]:
     """Start a keeper; returns the connection to it and, if it is to die with this process, its job."""
     job = Job() if foreground else None
-    _, _, writer, reader = _start(argv, job, errors=False)
+    _, writer, reader = _start(argv, job, errors=False)
     return _socket_for(reader, writer), job
 
 
@@ -434,8 +421,8 @@ def starter_of_keeper() -> socket.socket:
     return _socket_for(_take_over(0), _take_over(1))
 
 
-def _start(argv: Sequence[str], job: Job | None, errors: bool) -> tuple[subprocess.Popen[bytes], bool, int, int]:
-    """Start a process with pipes; returns it, whether all that it will start is in ``job``, and our ends.
+def _start(argv: Sequence[str], job: Job | None, errors: bool) -> tuple[subprocess.Popen[bytes], int, int]:
+    """Start a process with pipes, in ``job``; returns it and our ends.
 
     What it reads comes from the first, what it writes to its output (and, if wanted, its errors) goes to the second.
     Without a job it leaves the caller's, if that lets it. The ends are plain descriptors: a file that is closed while a
@@ -447,19 +434,15 @@ def _start(argv: Sequence[str], job: Job | None, errors: bool) -> tuple[subproce
     options["stderr"] = theirs if errors else subprocess.DEVNULL
     options["env"] = interpreter.environment()
     try:
-        if job is None:
-            try:
-                process = subprocess.Popen(list(argv), creationflags=OWN_GROUP | _BREAKAWAY, **options)
-            except OSError:
-                process = subprocess.Popen(list(argv), creationflags=OWN_GROUP, **options)
-            return process, False, ours, output
-        from . import win32
-
-        process = subprocess.Popen(list(argv), creationflags=OWN_GROUP | CREATE_SUSPENDED, **options)
-        handle = int(process._handle)  # type: ignore[attr-defined, unused-ignore]
-        contained = job.assign(handle)
-        win32.ResumeProcess(handle)
-        return process, contained, ours, output
+        if job:
+            process = subprocess.Popen(list(argv), **GROUP_OPTIONS, **options)
+            job.start(process)
+            return process, ours, output
+        try:
+            process = subprocess.Popen(list(argv), creationflags=OWN_GROUP | _BREAKAWAY, **options)
+        except OSError:
+            process = subprocess.Popen(list(argv), creationflags=OWN_GROUP, **options)
+        return process, ours, output
     finally:
         os.close(their_input)
         os.close(theirs)
