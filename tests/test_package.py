@@ -26,7 +26,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if not set(ASIDE) & set(
 # not in output, which loads logging: daemon run has no time for that.
 PARTS = """
     errors plain_json
-    system: interpreter win32 posix_children posix windows posix_processes windows_processes __init__
+    system: interpreter win32 posix windows posix_processes windows_processes __init__
     transport: __init__ wire loop connection_file
     yaml ranges paths session data
     schema: faults keywords __init__
@@ -49,8 +49,7 @@ LEFT_OUT = {
     "compat/": ["compat"],
     "schema/": ["schema"],
     "Windows": ["system/windows.py", "system/windows_processes.py", "system/win32.py", "daemon/launch_windows.py"],
-    "Linux": ["system/posix.py", "system/posix_children.py", "system/posix_processes.py"]
-    + ["daemon/launch.py", "daemon/guardian.py"],
+    "Linux": ["system/posix.py", "system/posix_processes.py", "daemon/launch.py", "daemon/guardian.py"],
 }
 #: What a farm has to read, in lines, and of that what a node of Linux has.
 MOST_OF_THE_CORE, MOST_ON_LINUX = 12_100, 10_600

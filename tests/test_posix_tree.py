@@ -10,8 +10,7 @@ import sys
 import pytest
 
 from openjd_adapt.system import posix_processes
-from openjd_adapt.system.posix_children import Ledger
-from openjd_adapt.system.posix_processes import Tree, send_signal, start_time
+from openjd_adapt.system.posix_processes import Ledger, Tree, send_signal, start_time
 
 from .test_process import alive, all_dead
 

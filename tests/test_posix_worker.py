@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from openjd_adapt import system
-from openjd_adapt.system.posix_children import Ledger
+from openjd_adapt.system.posix_processes import Ledger
 
 from .conftest import HANG_SECONDS, wait_until
 from .test_process import all_dead

@@ -10,7 +10,8 @@ import sys
 
 assert sys.platform != "win32"  # for type checkers
 
-from ..system.posix_children import kill_children, signal
+from ..system.posix import signal
+from ..system.posix_processes import Ledger, kill_children
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,11 +28,7 @@ def serve(keeper: int, address: dict[str, Any], groups: int | None) -> None:
     ``address`` is what :meth:`ConnectionFileWriter.to_dict` gives; ``groups`` a descriptor of a :class:`Ledger`, if
     there is one.
     """
-    ledger = None
-    if groups is not None:
-        from ..system.posix_children import Ledger  # now: it must not be needed from a disk that may be gone at the end
-
-        ledger = Ledger(groups)
+    ledger = None if groups is None else Ledger(groups)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)  # what is ignored by default may not wait
     pid, status = os.waitpid(keeper, os.WNOHANG)
     while not pid:

@@ -18,7 +18,7 @@ assert sys.platform != "win32"  # for type checkers
 from .. import system
 from ..errors import AdaptError
 from ..system.interpreter import Fresh
-from ..system.posix_children import signal
+from ..system.posix import signal
 from ..transport.connection_file import ConnectionFileWriter, bind
 from ..transport.loop import Peer
 from .launch_spec import DEATH_SECONDS, LaunchSpec

@@ -15,5 +15,4 @@ if sys.platform == "win32":
     from .windows_processes import *  # noqa: F403
 else:
     from .posix import *  # noqa: F403
-    from .posix_children import *  # noqa: F403
     from .posix_processes import *  # noqa: F403

@@ -12,13 +12,18 @@ import time
 assert sys.platform != "win32"  # for type checkers
 
 from .interpreter import long_path
-from .posix_children import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as signal
     from typing import Callable, Iterable, NoReturn
 
     from ..transport.loop import Peer
+else:
+    try:
+        import _signal as signal  # the same functions, and the numbers as numbers
+    except ImportError:
+        import signal
 
 __all__ = [
     "accept",
