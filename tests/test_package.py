@@ -182,42 +182,49 @@ def test_only_the_system_modules_know_the_operating_system():
             assert not re.search(r"os\.name\b|win32|\bnt\b", text), path
 
 
-def names_of(system_name):
-    """The contract as the modules of one operating system keep it."""
-    parts = [path for path in MODULES if path.parent.name == "system" and path.stem.startswith(system_name)]
-    return {name: path for path in parts for name in contract(path)}
-
-
-def contract(path):
+def definitions(path):
+    """What a module defines: of a function its arguments, of a class its methods with theirs, of all else nothing."""
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
-            yield from ast.literal_eval(node.value)
+        if isinstance(node, ast.FunctionDef):
+            yield node.name, [argument.arg for argument in node.args.args]
+        elif isinstance(node, ast.ClassDef):
+            functions = [inner for inner in node.body if isinstance(inner, ast.FunctionDef)]
+            yield (
+                node.name,
+                {
+                    inner.name: [argument.arg for argument in inner.args.args]
+                    for inner in functions
+                    if not inner.name.startswith("_")
+                },
+            )
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            for target in getattr(node, "targets", None) or [node.target]:
+                for name in getattr(target, "elts", [target]):
+                    yield name.id, None
 
 
-def definition(path, name):
-    """What a module has under a name: the arguments of a function, or what kind of thing it is."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.FunctionDef) and node.name == name:
-            return [argument.arg for argument in node.args.args]
-        if isinstance(node, ast.ClassDef) and node.name == name:
-            return {
-                inner.name: [argument.arg for argument in inner.args.args]
-                for inner in node.body
-                if isinstance(inner, ast.FunctionDef) and not inner.name.startswith("_")
-            }
-    return None
-
-
-def test_both_systems_keep_the_same_contract():
-    forked = {"Ledger", "become_subreaper", "close_inherited", "has_ended", "set_title", "silence", "worker_groups"}
-    fresh = {"is_doomed", "start_keeper", "starter_of_keeper"}
-    posix, windows = names_of("posix"), names_of("windows")
-    assert set(posix) - set(windows) == forked and set(windows) - set(posix) == fresh
-    for name in set(posix) & set(windows):
-        ours, theirs = definition(posix[name], name), definition(windows[name], name)
+def test_both_systems_keep_the_contract_that_names_each_name_once():
+    contract = ast.get_docstring(ast.parse((PACKAGE / "system/__init__.py").read_text(encoding="utf-8")))
+    both, _, others = contract.partition("Only where")
+    described = [name for row in re.findall(r"^    (\w[\w, ]*):", both, re.M) for name in row.split(", ")]
+    forked, fresh = (re.findall(r"\w+", names) for names in re.findall(r": ([^.]+)\.", others))
+    posix, windows = (
+        {name: what for part in parts for name, what in definitions(PACKAGE / "system" / (part + ".py"))}
+        for parts in (["posix", "posix_processes"], ["windows", "windows_processes"])
+    )
+    assert len(described) == len(set(described))
+    own = set(described) - {"signal", "ensure_standard_descriptors"}
+    assert own | set(forked) <= set(posix) and own | set(fresh) <= set(windows)
+    assert not set(forked) & set(windows) and not set(fresh) & set(posix)
+    for name in own:
+        ours, theirs = posix[name], windows[name]
         if isinstance(ours, dict):  # a class: what both have
             ours, theirs = ({key: each[key] for key in set(ours) & set(theirs)} for each in (ours, theirs))
         assert ours == theirs or None in (ours, theirs), name
+    for path in MODULES:
+        if "system/__init__" in own_imports(path):
+            used = re.findall(r"(?<![\w.])system\.(\w+)", path.read_text(encoding="utf-8"))
+            assert set(used) <= {*described, *forked, "long_path", "posix"}, path
 
 
 def test_public_names_have_docstrings_and_are_loaded_on_first_use():

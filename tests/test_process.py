@@ -136,9 +136,19 @@ def kill(pid):
     os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
+#: Of the Win32 API.
+SYNCHRONIZE, WAIT_TIMEOUT = 0x100000, 258
+
+
 def alive(pid):
     if sys.platform == "win32":
-        return system.name_of(pid) != ""
+        import ctypes
+
+        kernel = ctypes.WinDLL("kernel32")
+        process = kernel.OpenProcess(SYNCHRONIZE, False, pid)
+        lives = process and kernel.WaitForSingleObject(process, 0) == WAIT_TIMEOUT
+        kernel.CloseHandle(process)
+        return bool(lives)
     try:
         return Path("/proc/%d/stat" % pid).read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:

@@ -17,7 +17,7 @@ from ..transport.wire import WINDOW_BYTES, check_hello, hello
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
-    from typing import Any, Callable, Iterable
+    from typing import Any, Callable
 
     from ..transport.wire import Frame, Message
     from .launch_spec import LaunchSpec
@@ -340,7 +340,7 @@ def run(spec: LaunchSpec, request: Message) -> int:
         left = starter.end_below(spare)
         remove_private_folder(spec.folder)
     if left:
-        client.tell("ERROR: what the adaptor has started does not die, not even of SIGKILL: " + _names(left))
+        client.tell("ERROR: what the adaptor has started does not die, not even of SIGKILL: " + system.names_of(left))
         return code or FAILED
     return code
 
@@ -535,15 +535,11 @@ def _await_end(file: ConnectionFileReader) -> bool:
     if file.wait(SILENT_SECONDS):
         return True
     left = file.left()
-    tell("INFO: waiting for the last processes of the daemon to end: %s" % _names(left))
+    tell("INFO: waiting for the last processes of the daemon to end: %s" % system.names_of(left))
     if file.wait(DEATH_SECONDS):
         return True
-    tell("ERROR: connection file %s: what holds its lock does not end: %s" % (file.path, _names(file.left())))
+    tell("ERROR: connection file %s: what holds its lock does not end: %s" % (file.path, system.names_of(file.left())))
     return False
-
-
-def _names(pids: Iterable[int]) -> str:
-    return ", ".join("%d (%s)" % (pid, system.name_of(pid)) for pid in sorted(pids)) or "unknown"
 
 
 def cancel(path: str, timeout: float | None) -> int:

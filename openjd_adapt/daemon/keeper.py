@@ -264,9 +264,7 @@ class Keeper:
         self._delivery.keep(self._filter.rest())
         how = self._kill_reason or "the adaptor's process " + describe_exit(returncode)
         if left:
-            how += "; what does not die of SIGKILL: " + ", ".join(
-                "%d (%s)" % (pid, system.name_of(pid)) for pid in left
-            )
+            how += "; what does not die of SIGKILL: " + system.names_of(left)
         self._dispatcher.worker_has_ended(how, killed=bool(self._kill_reason))
 
 

@@ -1,14 +1,77 @@
 """The one contract with the operating system: what differs between systems has one name here, and is picked here alone.
 
-Each name stands in ``__all__`` of a module of either system, and its docstring there says what it does; a test holds
-the two beside each other. Only where processes can be forked (:data:`FORKS`: Linux, macOS) are there ``Ledger``,
-``become_subreaper``, ``close_inherited``, ``has_ended``, ``set_title``, ``silence`` and ``worker_groups``; only where
-they cannot (Windows) ``start_keeper``, ``starter_of_keeper`` and ``is_doomed``.
+What each name is on every system stands here; a system's module says what is particular there. Times are in seconds.
+What fails raises :class:`OSError`.
+
+Signals and the end of this process:
+    signal: the standard library's module, or the part of it that costs little.
+    TERMINATION, CANCEL_SIGNALS: how others ask a process to end; what cancels a command.
+    CHILD_SIGNALS: what tells of the end of a process's children.
+    Bell: rung by any thread, it makes its descriptor readable for a loop; ``heard`` gives all that it was rung with.
+    Wakeup: a bell that ``signals`` ring, too, each with its number, whatever the main thread blocks in.
+    catch_termination: call ``act`` on the main thread when this process gets TERMINATION.
+    reset_signals: undo what the caller or an author's main may have set, and block none but those of ``blocked``.
+    hand_over: run another program in this one's place; returns its exit code, if it returns.
+    settle: let what was sent over connections that are closed now reach the other process before this one ends.
+    finish: the last that a command does, before it ends as any interpreter.
+    kill_own_group: kill this process and all of its group.
+Waits and streams:
+    READ, WRITE, BROKEN: what a descriptor is waited for, and found ready for; broken is found without being asked for.
+    wait_for: wait until a descriptor is ready for what is wanted, or broken; empty after ``timeout`` (None: never).
+    wait_readable: wait until a pipe has something to read or has ended; False after ``timeout``.
+    takes_more: whether a line can be written without waiting for its reader.
+    read_at, write_all: at most ``size`` bytes of an open file from ``place`` on; all of ``data``.
+    StandardOutput: for a loop that must never block in a write. It waits for INTEREST until ``write`` makes progress,
+        which tells how much it took, or raises BlockingIOError if nothing. ``wakeup`` is rung when ``is_broken``, which
+        is that nobody reads it any more, if waiting does not tell.
+    ensure_standard_descriptors: see :mod:`.interpreter`, as for ``long_path``.
+Files:
+    configuration_folder: where the host's configuration lies.
+    path_of_uri: the path that stands behind ``file://``.
+    temporary_folder: a folder for private ones: the first usable one of the system's, of ``more``, the current one.
+    make_private_folder: make a folder that this user alone may enter, or take one that this user has made.
+    remove_private_folder: remove it, and in it the files whose names begin with one of ``prefixes``, as far as it can.
+    create_private: make a file that this user alone may open; FileExistsError if there is one of that name.
+    open_private: open such a file; OSError, with a reason, if it is not this user's alone, or no file at all.
+    give_name: rename a file, but never over another: FileExistsError.
+    lock: lock an open file for the life of its description, exclusively unless ``shared``; False if another holds it.
+    is_locked: whether another holds the lock of an open file.
+    wait_for_lock: wait until nobody else holds the lock of an open file, and hold it; False after ``timeout``.
+Connections:
+    KEYED: whether a peer must prove that it knows the connection file's key, as the system does not tell who it is.
+    Endpoint: where a daemon listens; ``text`` is what stands in a connection file of ``folder``.
+    accept: the next connection.
+    peer_is_me: whether the other end of a connection runs as this process's user, as far as the system tells.
+Processes:
+    FORKS: whether guardian and keeper are forked.
+    GROUP_OPTIONS, ASKABLE_OPTIONS: for ``subprocess.Popen``: a child for a Tree; a child that ``ask`` can ask.
+    prepare_command: what to start for a command.
+    start_time: when a process started, in the system's own unit; 0 if that cannot be told.
+    names_of: processes, in words.
+    children, descendants: this process's children; all below ``pid``, parents first. Empty without /proc.
+    wait_unreaped: block until a child has ended, and leave its pid its own; returns its exit code.
+    ask: ask a child, a command of ours, to end as a scheduler does, or for SIGINT as a terminal; False if it is killed.
+    Tree: a child that leads a group, and all below it: ``ask`` them to end (False if they cannot be asked), ``kill``
+        them, ``release`` them when the child is reaped.
+    kill_children: kill and reap this process's children until none but ``spare`` is left; returns what is left after
+        ``timeout`` (None: never).
+    kill: kill a keeper, if it is still the one that started then, and let its guardian act; False if it is not, or if
+        that cannot be told.
+    Worker: the process of an adaptor, with all below this process. ``bell`` rings when it has ended; ``read`` gives
+        some of its output, b"" at the end, and raises BlockingIOError if there is none now; ``returncode`` is None
+        while it lives; ``kill`` kills it alone; ``end_all``, when it has ended, kills all that it has left, and returns
+        what does not die in time.
+    worker_control: in the adaptor's process: its end of the control.
+
+Only where processes can be forked: Ledger, become_subreaper, close_inherited, has_ended, set_title, silence,
+worker_groups. Only where they cannot: start_keeper, starter_of_keeper, is_doomed.
 """
 
 from __future__ import annotations
 
 import sys
+
+from .interpreter import ensure_standard_descriptors as ensure_standard_descriptors, long_path as long_path
 
 if sys.platform == "win32":
     from .windows import *  # noqa: F403

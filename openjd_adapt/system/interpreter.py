@@ -1,4 +1,4 @@
-"""This Python and this package: how they are started again, where the package lies, files in archives, long paths."""
+"""This Python and this package: how they are started again, where they lie, streams, files in archives, long paths."""
 
 from __future__ import annotations
 
@@ -40,6 +40,28 @@ def unlimited(path: str) -> str:
     if len(full) < _SHORT_PATH or full.startswith(("\\\\?\\", "\\\\.\\")):
         return path
     return "\\\\?\\UNC\\" + full[2:] if full.startswith("\\\\") else "\\\\?\\" + full
+
+
+def ensure_standard_descriptors() -> None:
+    """Open the null device where the caller left standard input, output or error closed, lest a socket takes its place.
+
+    ``sys.stdout`` and ``sys.stderr`` are there afterwards, which Python leaves None for what is closed; on Windows they
+    are UTF-8 with LF, whatever the code page says.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != descriptor:
+                os.dup2(null, descriptor)
+                os.close(null)
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(descriptor, "w", encoding="utf-8", newline="\n", closefd=False))  # noqa: SIM115
+        elif sys.platform == "win32" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def is_python() -> bool:

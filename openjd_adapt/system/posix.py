@@ -11,71 +11,19 @@ import time
 
 assert sys.platform != "win32"  # for type checkers
 
-from .interpreter import long_path
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as signal
     from typing import Callable, Iterable, NoReturn
-
-    from ..transport.loop import Peer
 else:
-    try:
-        import _signal as signal  # the same functions, and the numbers as numbers
-    except ImportError:
-        import signal
-
-__all__ = [
-    "accept",
-    "Bell",
-    "BROKEN",
-    "CANCEL_SIGNALS",
-    "catch_termination",
-    "close_inherited",
-    "configuration_folder",
-    "create_private",
-    "Endpoint",
-    "ensure_standard_descriptors",
-    "finish",
-    "give_name",
-    "hand_over",
-    "is_locked",
-    "is_readable",
-    "KEYED",
-    "leave",
-    "lock",
-    "long_path",
-    "make_private_folder",
-    "open_private",
-    "path_of_uri",
-    "peer_is_me",
-    "READ",
-    "read_at",
-    "remove_private_folder",
-    "reset_signals",
-    "signal",
-    "silence",
-    "StandardOutput",
-    "takes_more",
-    "temporary_folder",
-    "TERMINATION",
-    "wait_for",
-    "wait_for_lock",
-    "wait_readable",
-    "Wakeup",
-    "WRITE",
-    "write_all",
-]
+    import _signal as signal  # the same functions, and the numbers as numbers
 
 
-#: How others ask a process to end, and what cancels a command.
 TERMINATION = signal.SIGTERM
 CANCEL_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Bell:
-    """Rung by any thread, it makes its descriptor readable for a loop."""
-
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
@@ -85,14 +33,12 @@ class Bell:
         return self._reader
 
     def ring(self, data: bytes = b"!") -> None:
-        """Make it readable; ``data`` is what :meth:`heard` gives."""
         try:
             os.write(self._writer, data)
         except BlockingIOError:
             return  # it has been rung often enough
 
     def heard(self) -> bytes:
-        """All that it was rung with since the last call."""
         try:
             return os.read(self._reader, 4096)
         except BlockingIOError:
@@ -104,10 +50,7 @@ class Bell:
 
 
 class Wakeup(Bell):
-    """A bell that ``signals`` ring, too, each with its number; works whatever the main thread blocks in.
-
-    They may have been blocked until now, so that none was lost.
-    """
+    """The signals may have been blocked until now, so that none was lost."""
 
     def __init__(self, *signals: int) -> None:
         super().__init__()
@@ -122,7 +65,7 @@ def _note(number: int, frame: object) -> None:
 
 
 def catch_termination(act: Callable[[], object]) -> None:
-    """Call ``act`` on the main thread when this process gets SIGTERM. A forked child dies of it as usual."""
+    """A forked child dies of SIGTERM as usual."""
     import threading
 
     masks = threading.local()
@@ -143,19 +86,16 @@ def catch_termination(act: Callable[[], object]) -> None:
 
 
 def reset_signals(blocked: Iterable[int] = ()) -> None:
-    """Undo what the caller or an author's main may have set: a broken pipe and a child's end are told as they are by
-    default in Python, and no signal is blocked but those of ``blocked``."""
+    """A broken pipe and a child's end are told as they are by default in Python."""
     signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
-#: What a descriptor is waited for, and found ready for; broken is found without being asked for.
 READ, WRITE, BROKEN = 1, 2, 4
 
 
 def wait_for(interests: dict[int, int], timeout: float | None) -> dict[int, int]:
-    """Wait until one of the descriptors is ready for what is wanted, or broken; empty after ``timeout`` seconds."""
     import select
 
     poll = select.poll()
@@ -163,49 +103,30 @@ def wait_for(interests: dict[int, int], timeout: float | None) -> dict[int, int]
         poll.register(
             descriptor, (select.POLLIN if interest & READ else 0) | (select.POLLOUT if interest & WRITE else 0)
         )
+    # poll() takes 24 days at the most: who waits for longer asks again.
+    milliseconds = None if timeout is None else min(timeout * 1000, 2**31 - 1)
     return {
         descriptor: (READ if events & select.POLLIN else 0)
         | (WRITE if events & select.POLLOUT else 0)
         | (BROKEN if events & (select.POLLERR | select.POLLHUP | select.POLLNVAL) else 0)
-        for descriptor, events in poll.poll(_milliseconds(timeout))
+        for descriptor, events in poll.poll(milliseconds)
     }
 
 
-def is_readable(connection: _socket.socket | Peer) -> bool:
-    """Whether a socket has something to read, or has ended."""
-    return wait_readable(connection.fileno(), 0)
-
-
 def wait_readable(descriptor: int, timeout: float | None = None) -> bool:
-    """Wait until a pipe has something to read or has ended; False after ``timeout`` seconds."""
-    import select
-
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(_milliseconds(timeout)))
-
-
-def _milliseconds(timeout: float | None) -> float | None:
-    """For poll(), which takes 24 days at the most: who waits for longer asks again."""
-    return None if timeout is None else min(timeout * 1000, 2**31 - 1)
+    return bool(wait_for({descriptor: READ}, timeout))
 
 
 def takes_more(descriptor: int) -> bool:
-    """Whether a line can be written without waiting for its reader."""
     return bool(wait_for({descriptor: WRITE}, 0))
 
 
 def finish(code: int) -> None:
-    """The last that a command does, before it ends as any interpreter."""
-
-
-def leave(code: int) -> NoReturn:
-    """End this process without running what its parent registered for its own end."""
-    os._exit(code)
+    """Nothing is left to do."""
 
 
 def hand_over(command: list[str], environment: dict[str, str]) -> NoReturn:
-    """Become another program, which gets this process's signals from now on. Raises :class:`OSError`."""
+    """This process becomes the other program, which gets its signals from now on."""
     os.execvpe(command[0], command, environment)
 
 
@@ -213,7 +134,7 @@ read_at = os.pread
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of ``data``, also where somebody has made the descriptor non-blocking. Raises :class:`OSError`."""
+    """Somebody may have made the descriptor non-blocking."""
     view = memoryview(data)
     while view:
         try:
@@ -223,20 +144,15 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 
 def configuration_folder() -> str:
-    """Where the host's configuration lies."""
     return "/etc"
 
 
 def path_of_uri(text: str) -> str:
-    """The path that stands behind ``file://``."""
     return text
 
 
 def temporary_folder(*more: str | None) -> str:
-    """A folder for private ones: the first that can be written of ``TMPDIR``, the system's, ``more``, the current one.
-
-    As :func:`tempfile.gettempdir`, which costs a third of an interpreter start.
-    """
+    """As :func:`tempfile.gettempdir`, which costs a third of an interpreter start."""
     places = [os.environ.get("TMPDIR"), "/tmp", "/var/tmp", *more]
     for place in filter(None, places):
         if os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK):
@@ -245,7 +161,6 @@ def temporary_folder(*more: str | None) -> str:
 
 
 def make_private_folder(path: str) -> None:
-    """Make a folder that this user alone may enter, or take one that this user has made. Raises :class:`OSError`."""
     try:
         os.mkdir(path, 0o700)
         os.chmod(path, 0o700)  # whatever the umask has taken away
@@ -256,10 +171,7 @@ def make_private_folder(path: str) -> None:
 
 
 def remove_private_folder(path: str, prefixes: tuple[str, ...]) -> None:
-    """Remove such a folder, and in it the files whose names begin with one of ``prefixes``, as far as they are there.
-
-    What somebody may have put in its place is not followed.
-    """
+    """What somebody may have put in its place is not followed."""
     try:
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:
@@ -277,12 +189,10 @@ def remove_private_folder(path: str, prefixes: tuple[str, ...]) -> None:
 
 
 def create_private(path: str) -> int:
-    """Make a file that this user alone may open; raises :class:`FileExistsError` if there is one of that name."""
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
 
 def open_private(path: str) -> int:
-    """Open such a file. Raises :class:`OSError`, with a reason, if it is not this user's alone, or no file at all."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError as error:
@@ -304,7 +214,6 @@ def open_private(path: str) -> int:
 
 
 def give_name(draft: str, path: str) -> None:
-    """Rename a file, but never over another: raises :class:`FileExistsError`."""
     try:
         os.link(draft, path)
     except FileExistsError:
@@ -315,34 +224,28 @@ def give_name(draft: str, path: str) -> None:
         os.rename(draft, path)
 
 
-def lock(descriptor: int) -> bool:
-    """Lock an open file for the life of its description, forks included. False if another holds it."""
+def lock(descriptor: int, shared: bool = False) -> bool:
+    """Forks share it, as they share the description."""
     import fcntl
 
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
 
 
 def is_locked(descriptor: int) -> bool:
-    """Whether another holds the lock of an open file."""
     import fcntl
 
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not lock(descriptor, shared=True):
         return True
     fcntl.flock(descriptor, fcntl.LOCK_UN)
     return False
 
 
 def wait_for_lock(descriptor: int, timeout: float) -> bool:
-    """Block until nobody else holds the lock of an open file, and hold it; False after ``timeout`` seconds.
-
-    Takes SIGALRM for itself.
-    """
+    """Takes SIGALRM for itself."""
     import fcntl
 
     def give_up(number: int, frame: object) -> None:
@@ -363,41 +266,21 @@ def wait_for_lock(descriptor: int, timeout: float) -> bool:
 
 
 class StandardOutput:
-    """Standard output, for a loop that must never block in a write."""
-
-    #: What to wait for until :meth:`write` makes progress.
     INTEREST = WRITE
-    #: Whether nobody reads it any more, where waiting for it does not tell.
     is_broken = False
 
     def __init__(self, wakeup: Bell) -> None:
-        """``wakeup`` is rung for what waiting does not tell: nothing here."""
+        """There is nothing that waiting does not tell."""
 
     def fileno(self) -> int:
         return 1
 
     def write(self, data: memoryview) -> int:
-        """Write some of ``data``; how much. Raises :class:`OSError`, :class:`BlockingIOError` if it took nothing."""
         return os.write(1, data[:_ATOMIC_BYTES])
 
 
 #: A pipe that poll() calls writable takes this much without blocking (POSIX, PIPE_BUF).
 _ATOMIC_BYTES = 4096
-
-
-def ensure_standard_descriptors() -> None:
-    """Open /dev/null where the caller left standard input, output or error closed, lest a socket takes its place.
-
-    ``sys.stdout`` and ``sys.stderr`` are there afterwards, which Python leaves None for what is closed.
-    """
-    for descriptor in (0, 1, 2):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-    for name, descriptor in (("stdout", 1), ("stderr", 2)):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(descriptor, "w", encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def silence() -> None:
@@ -423,7 +306,6 @@ def close_inherited(keep: Iterable[int]) -> None:
         start = descriptor + 1
 
 
-#: Whether a peer must prove that it knows the connection file's key; here the kernel says who it is.
 KEYED = False
 #: The name of a socket in a private folder, which is removed with that.
 SOCKET_NAME = "socket"
@@ -444,10 +326,9 @@ _NO_SOCKET_HERE = (
 
 
 class Endpoint:
-    """Where a daemon listens: an AF_UNIX socket beside the connection file or in a private folder."""
+    """An AF_UNIX socket beside the connection file or in a private folder."""
 
     def __init__(self, text: str, folder: str) -> None:
-        """``text`` is what stands in a connection file of ``folder``."""
         self.text = text
         self._path = os.path.join(folder, text)
 
@@ -479,7 +360,7 @@ class Endpoint:
         return endpoint, listener
 
     def connect(self) -> _socket.socket:
-        """A connection. Raises :class:`OSError`, also if nobody takes it for :data:`CONNECT_SECONDS`."""
+        """Raises :class:`OSError`, also if nobody takes it for :data:`CONNECT_SECONDS`."""
         connection = _socket.socket(_socket.AF_UNIX)
         connection.setblocking(False)
         end = time.monotonic() + CONNECT_SECONDS
@@ -499,45 +380,33 @@ class Endpoint:
         return connection
 
     def remove(self) -> None:
-        """Remove the socket, unless somebody has done so."""
         try:
             os.unlink(self._path)
         except OSError:
             return
 
 
-def _at_short_path(path: str, act: object) -> None:
+def _at_short_path(path: str, act: Callable[[str], object]) -> None:
     """Bind or connect at ``path``, however long it is."""
     if len(os.fsencode(path)) <= _SUN_PATH_BYTES:
-        act(path)  # type: ignore[operator]
+        act(path)
         return
     folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
     try:
         short = "/proc/self/fd/%d/%s" % (folder, os.path.basename(path))
         if len(os.fsencode(short)) > _SUN_PATH_BYTES:
             raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
-        act(short)  # type: ignore[operator]
+        act(short)
     finally:
         os.close(folder)
 
 
-#: Whether ``_socket`` alone can accept, as it does in every CPython.
-_ACCEPTS = hasattr(_socket.socket, "_accept")
-
-
 def accept(listener: _socket.socket) -> _socket.socket:
-    """The next connection. Raises :class:`OSError`."""
-    if _ACCEPTS:
-        descriptor, _ = listener._accept()  # type: ignore[attr-defined]
-        return _socket.socket(fileno=descriptor)
-    import socket
-
-    with socket.socket(fileno=os.dup(listener.fileno())) as same:
-        return same.accept()[0]
+    descriptor, _ = listener._accept()  # type: ignore[attr-defined]
+    return _socket.socket(fileno=descriptor)
 
 
 def peer_is_me(connection: _socket.socket) -> bool:
-    """Whether the other end of a connected AF_UNIX socket runs as this process's user."""
     import struct
 
     if hasattr(_socket, "SO_PEERCRED"):

@@ -17,44 +17,19 @@ from .posix import close_inherited, signal
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
-    from typing import Any, Callable, Mapping, NoReturn, Sequence
+    from typing import Any, Callable, Iterable, Mapping, NoReturn, Sequence
 
     from .posix import Bell
-
-__all__ = [
-    "ask",
-    "ASKABLE_OPTIONS",
-    "become_subreaper",
-    "CHILD_SIGNALS",
-    "children",
-    "descendants",
-    "FORKS",
-    "GROUP_OPTIONS",
-    "has_ended",
-    "kill",
-    "kill_children",
-    "kill_own_group",
-    "Ledger",
-    "name_of",
-    "prepare_command",
-    "set_title",
-    "settle",
-    "start_time",
-    "Tree",
-    "wait_unreaped",
-    "wake",
-    "Worker",
-    "worker_control",
-    "worker_groups",
-]
 
 
 #: The exit code of a process that somebody else has reaped: not known, and so no success.
 UNKNOWN_EXIT = 255
-#: For ``subprocess.Popen``: a child leads a session, and so a process group, of its own.
+#: A child leads a session, and so a process group, of its own.
 GROUP_OPTIONS: dict[str, Any] = {"start_new_session": True}
-#: For ``subprocess.Popen``: a child that :func:`ask` can ask.
 ASKABLE_OPTIONS = GROUP_OPTIONS
+#: Whether guardian and keeper can be forked.
+FORKS = True
+CHILD_SIGNALS = (signal.SIGCHLD,)
 
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
@@ -71,7 +46,6 @@ def _libc() -> Any:
 
 
 def prepare_command(command: list[str], environment: Mapping[str, str] | None) -> list[str]:
-    """What to start for a command."""
     return command
 
 
@@ -123,10 +97,7 @@ def all_parents() -> dict[int, int]:
 
 
 def start_time(pid: int) -> int:
-    """When ``pid`` started, in clock ticks since the host's boot; 0 where it cannot be told.
-
-    macOS, where ``ps`` tells it: in seconds since 1970.
-    """
+    """In clock ticks since the host's boot; on macOS, where ``ps`` tells it, in seconds since 1970."""
     stat = stat_of(pid)
     if stat:
         return int(stat[19])
@@ -153,14 +124,16 @@ def name_of(pid: int) -> str:
         return ""
 
 
+def names_of(pids: Iterable[int]) -> str:
+    return ", ".join("%d (%s)" % (pid, name_of(pid)) for pid in sorted(pids)) or "unknown"
+
+
 def children() -> set[int]:
-    """The pids of this process's children; empty without /proc."""
     own = os.getpid()
     return {pid for pid, parent in all_parents().items() if parent == own}
 
 
 def descendants(pid: int) -> list[int]:
-    """All below ``pid`` as it is now, parents first; empty without /proc."""
     parents = all_parents()
     found = [pid]
     for ancestor in found:
@@ -182,10 +155,7 @@ def has_ended(pid: int) -> bool:
 
 
 def wait_unreaped(process: subprocess.Popen[bytes]) -> int:
-    """Block until a child has ended; leave it a zombie, so that its pid cannot become another's. Returns its exit code.
-
-    Where the system cannot do that (macOS before Python 3.13) it is reaped.
-    """
+    """It stays a zombie. Where the system cannot do that (macOS before Python 3.13) it is reaped."""
     if not hasattr(os, "waitid"):
         return process.wait()
     try:
@@ -202,12 +172,11 @@ _LAST_PAUSE_SECONDS = 0.2
 
 
 def kill_children(spare: frozenset[int] = frozenset(), timeout: float | None = None) -> set[int]:
-    """Kill and reap this process's children until none but those of ``spare`` is left; returns what is left.
+    """Only unreaped children are signalled, so no pid can have been reused.
 
-    Only its own unreaped children are signalled, so no pid can have been reused: what stands below them becomes a
-    child when its parent dies (if this process is a subreaper), and is met in the next round. What may not be killed
-    (it has become another user's) is not waited for, and what the kernel cannot end for ``timeout`` seconds (None: for
-    ever) is given up. Without /proc nothing is done.
+    What stands below them becomes a child when its parent dies (if this process is a subreaper), and is met in the next
+    round. What may not be killed (it has become another user's) is not waited for, and what the kernel cannot end for
+    ``timeout`` seconds is given up. Without /proc nothing is done.
     """
     out_of_reach = set(spare)
     killed: set[int] = set()
@@ -246,7 +215,7 @@ def send(how: Callable[[int, int], None], target: int, number: int) -> bool:
 
 
 class Tree:
-    """An unreaped child that leads a group, and all below it."""
+    """The child must be unreaped."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._pid = process.pid
@@ -254,16 +223,14 @@ class Tree:
         self._seen: dict[int, int] = {}
 
     def ask(self) -> bool:
-        """Ask all to end (SIGTERM); whether that could be done."""
         self._signal(signal.SIGTERM)
         return True
 
     def kill(self) -> None:
-        """Kill all (SIGKILL)."""
         self._signal(signal.SIGKILL)
 
     def release(self) -> None:
-        """Let go of it, when the child is reaped."""
+        """Nothing is held."""
 
     def _signal(self, number: int) -> None:
         for pid in descendants(self._pid):
@@ -275,7 +242,6 @@ class Tree:
 
 
 def ask(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> bool:
-    """Ask a child, a command of ours, to end: as a scheduler does, or for SIGINT as a terminal. That can be done."""
     process.send_signal(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
     return True
 
@@ -303,18 +269,12 @@ def send_signal(pid: int, started: int, number: int) -> bool:
             os.close(held)
 
 
-def wake(pid: int, started: int) -> None:
-    """Let a process that was stopped go on."""
-    send_signal(pid, started, signal.SIGCONT)
-
-
-def kill(pid: int, started: int) -> bool:
-    """Kill a process if it is still the one that started then; False if it is not, or if that cannot be told."""
+def kill(pid: int, started: int, guardian: tuple[int, int]) -> bool:
+    send_signal(*guardian, signal.SIGCONT)  # one that was stopped would end nothing
     return send_signal(pid, started, signal.SIGKILL)
 
 
 def kill_own_group() -> NoReturn:
-    """Kill this process and all of its group."""
     os.killpg(0, signal.SIGKILL)
     os._exit(1)
 
@@ -354,13 +314,11 @@ class Ledger:
 
     def enter(self, group: int) -> None:
         """Add a group."""
-        with self._writing:
-            self._write(self._place(0), group)
+        self._replace(0, group)
 
     def cross_out(self, group: int) -> None:
         """Take a group out again."""
-        with self._writing:
-            self._write(self._place(group), 0)
+        self._replace(group, 0)
 
     def kill(self) -> None:
         """Kill all groups of the list."""
@@ -372,21 +330,15 @@ class Ledger:
         size = os.fstat(self.descriptor).st_size
         return [group for (group,) in self._ENTRY.iter_unpack(os.pread(self.descriptor, size, 0))]
 
-    def _place(self, group: int) -> int:
-        groups = self._groups()
-        return groups.index(group) if group in groups else len(groups)
-
-    def _write(self, place: int, group: int) -> None:
-        os.pwrite(self.descriptor, self._ENTRY.pack(group), place * self._ENTRY.size)
+    def _replace(self, old: int, new: int) -> None:
+        """Write ``new`` in the place of ``old``, or behind all."""
+        with self._writing:
+            groups = self._groups()
+            place = groups.index(old) if old in groups else len(groups)
+            os.pwrite(self.descriptor, self._ENTRY.pack(new), place * self._ENTRY.size)
 
 
 # An adaptor's process
-
-#: Whether guardian and keeper can be forked.
-FORKS = True
-
-#: What tells of the end of a process's children.
-CHILD_SIGNALS = (signal.SIGCHLD,)
 
 _F_SETPIPE_SZ = 1031
 _PIPE_BYTES = 1024 * 1024
@@ -396,10 +348,9 @@ _GROUPS_DESCRIPTOR = 4
 
 
 class Worker:
-    """The process of an adaptor, with all below this process: their output, the control, their end."""
+    """Its end is told by SIGCHLD. ``groups`` is for hosts that lose orphans."""
 
     def __init__(self, argv: Sequence[str], bell: Bell, groups: Ledger | None = None) -> None:
-        """``bell`` rings when the process has ended (here by SIGCHLD); ``groups`` is for hosts that lose orphans."""
         self._groups = groups
         self._returncode: int | None = None
         self._output, output = os.pipe()
@@ -415,15 +366,13 @@ class Worker:
         return self._output
 
     def read(self, size: int) -> bytes:
-        """Some of the output, b"" at its end. Raises :class:`BlockingIOError` if there is none now."""
         return os.read(self._output, size)
 
     def kill(self) -> None:
-        """Kill the process alone; :meth:`returncode` tells when that is done."""
         os.kill(self.pid, signal.SIGKILL)
 
     def returncode(self) -> int | None:
-        """How the process has ended, None while it lives. Orphans that have become this process's are taken note of."""
+        """Orphans that have become this process's are reaped, too."""
         while self._returncode is None:
             if self._groups and has_ended(self.pid):
                 self._groups.kill()
@@ -438,7 +387,6 @@ class Worker:
         return self._returncode
 
     def end_all(self, timeout: float) -> set[int]:
-        """Kill all that the process, which has ended, has left; returns what does not die within so many seconds."""
         if self._groups:
             self._groups.cross_out(self.pid)
             self._groups.kill()
@@ -446,11 +394,10 @@ class Worker:
 
 
 def settle() -> None:
-    """What was sent is with the kernel, which delivers it."""
+    """It is with the kernel, which delivers it."""
 
 
 def worker_control() -> _socket.socket:
-    """In the adaptor's process: its end of the control."""
     os.set_inheritable(_CONTROL_DESCRIPTOR, False)
     return _socket.socket(fileno=_CONTROL_DESCRIPTOR)
 
@@ -495,15 +442,11 @@ def _enlarge(pipe: int) -> None:
 
 
 def _arrange(wanted: dict[int, int]) -> None:
-    """Make the descriptors ``wanted`` (target: source) this process's only ones."""
-    high = {target: _above(source, len(wanted)) for target, source in wanted.items()}
+    """Make the descriptors ``wanted`` (target: source), which are 0 and those that follow, this process's only ones."""
+    import fcntl
+
+    # Copies that no target overwrites.
+    high = {target: fcntl.fcntl(source, fcntl.F_DUPFD, len(wanted)) for target, source in wanted.items()}
     for target, source in high.items():
         os.dup2(source, target)
     close_inherited(wanted)
-
-
-def _above(descriptor: int, floor: int) -> int:
-    """A copy of ``descriptor`` that no target of :func:`_arrange` overwrites."""
-    import fcntl
-
-    return fcntl.fcntl(descriptor, fcntl.F_DUPFD, floor)

@@ -1,27 +1,22 @@
 """The functions of Windows that the toolkit calls, by ctypes: each with its arguments, its result and its error.
 
-Loaded where the first of them is called, and on Windows only. What fails raises :class:`OSError` with its code.
+What fails raises :class:`OSError` with its code.
 Source: the documentation of the Windows API, under the names of the functions.
 """
 
 from __future__ import annotations
 
 import ctypes
-from ctypes import POINTER, Structure, byref, c_size_t, c_void_p, c_wchar_p, sizeof, wintypes
+import sys
+from ctypes import POINTER, Structure, byref, c_size_t, c_void_p, c_wchar_p, sizeof
+from ctypes.wintypes import BOOL, DWORD, HANDLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 
-BOOL, BYTE, DWORD, HANDLE, LONGLONG = (
-    wintypes.BOOL,
-    wintypes.BYTE,
-    wintypes.DWORD,
-    wintypes.HANDLE,
-    ctypes.c_longlong,
-)
-ULONGLONG = ctypes.c_ulonglong
+LONGLONG, ULONGLONG = ctypes.c_longlong, ctypes.c_ulonglong
 
 INVALID_HANDLE = c_void_p(-1).value
 
@@ -30,7 +25,6 @@ ERROR_LOCK_VIOLATION = 33
 FilePipeLocalInformation = 24
 FILE_PIPE_CLOSING_STATE = 4
 
-PROCESS_TERMINATE = 0x1
 PROCESS_QUERY_LIMITED_INFORMATION = 0x1000
 
 JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE = 0x2000
@@ -55,89 +49,41 @@ SE_FILE_OBJECT = 1
 OWNER_SECURITY_INFORMATION = 1
 DACL_SECURITY_INFORMATION = 4
 
-TH32CS_SNAPPROCESS = 2
+CTRL_BREAK_EVENT = 1
+
+
+# Members that the toolkit neither sets nor reads are one array where they are of one type.
 
 
 class BasicLimits(Structure):
     _fields_ = [
-        ("PerProcessUserTimeLimit", LONGLONG),
-        ("PerJobUserTimeLimit", LONGLONG),
+        ("TimeLimits", LONGLONG * 2),
         ("LimitFlags", DWORD),
-        ("MinimumWorkingSetSize", c_size_t),
-        ("MaximumWorkingSetSize", c_size_t),
+        ("WorkingSetSizes", c_size_t * 2),
         ("ActiveProcessLimit", DWORD),
         ("Affinity", c_size_t),
-        ("PriorityClass", DWORD),
-        ("SchedulingClass", DWORD),
+        ("Classes", DWORD * 2),
     ]
 
 
 class ExtendedLimits(Structure):
-    _fields_ = [
-        ("BasicLimitInformation", BasicLimits),
-        ("IoInfo", ULONGLONG * 6),
-        ("ProcessMemoryLimit", c_size_t),
-        ("JobMemoryLimit", c_size_t),
-        ("PeakProcessMemoryUsed", c_size_t),
-        ("PeakJobMemoryUsed", c_size_t),
-    ]
+    _fields_ = [("BasicLimitInformation", BasicLimits), ("IoInfo", ULONGLONG * 6), ("Memory", c_size_t * 4)]
 
 
 class Accounting(Structure):
-    _fields_ = [
-        ("TotalUserTime", LONGLONG),
-        ("TotalKernelTime", LONGLONG),
-        ("ThisPeriodTotalUserTime", LONGLONG),
-        ("ThisPeriodTotalKernelTime", LONGLONG),
-        ("TotalPageFaultCount", DWORD),
-        ("TotalProcesses", DWORD),
-        ("ActiveProcesses", DWORD),
-        ("TotalTerminatedProcesses", DWORD),
-    ]
+    _fields_ = [("Times", LONGLONG * 4), ("Totals", DWORD * 2), ("ActiveProcesses", DWORD), ("Terminated", DWORD)]
 
 
 class Overlapped(Structure):
-    _fields_ = [
-        ("Internal", c_size_t),
-        ("InternalHigh", c_size_t),
-        ("Offset", DWORD),
-        ("OffsetHigh", DWORD),
-        ("hEvent", HANDLE),
-    ]
+    _fields_ = [("Internal", c_size_t * 2), ("Offset", DWORD), ("OffsetHigh", DWORD), ("hEvent", HANDLE)]
 
 
 class PipeInformation(Structure):
-    _fields_ = [
-        ("NamedPipeType", DWORD),
-        ("NamedPipeConfiguration", DWORD),
-        ("MaximumInstances", DWORD),
-        ("CurrentInstances", DWORD),
-        ("InboundQuota", DWORD),
-        ("ReadDataAvailable", DWORD),
-        ("OutboundQuota", DWORD),
-        ("WriteQuotaAvailable", DWORD),
-        ("NamedPipeState", DWORD),
-        ("NamedPipeEnd", DWORD),
-    ]
+    _fields_ = [("Configuration", DWORD * 8), ("NamedPipeState", DWORD), ("NamedPipeEnd", DWORD)]
 
 
 class SecurityAttributes(Structure):
     _fields_ = [("nLength", DWORD), ("lpSecurityDescriptor", c_void_p), ("bInheritHandle", BOOL)]
-
-
-class ProcessEntry(Structure):
-    _fields_ = [
-        ("dwSize", DWORD),
-        ("cntUsage", DWORD),
-        ("th32ProcessID", DWORD),
-        ("th32DefaultHeapID", c_size_t),
-        ("th32ModuleID", DWORD),
-        ("cntThreads", DWORD),
-        ("th32ParentProcessID", DWORD),
-        ("pcPriClassBase", ctypes.c_long),
-        ("dwFlags", DWORD),
-        ("szExeFile", ctypes.c_wchar * 260),
-    ]
 
 
 #: Called by Windows on a thread of its own with the number of a console control event; true if it was handled.
@@ -146,27 +92,19 @@ HandlerRoutine: Any = getattr(ctypes, "WINFUNCTYPE", ctypes.CFUNCTYPE)(BOOL, DWO
 
 def _fail(result: Any, function: Any, arguments: Any) -> Any:
     if not result or result == INVALID_HANDLE:
-        raise last_error()
+        raise ctypes.WinError(ctypes.get_last_error())  # type: ignore[attr-defined, unused-ignore]
     return result
 
 
 def _fail_with_code(result: int, function: Any, arguments: Any) -> int:
     if result:
-        raise error(result)
+        raise ctypes.WinError(result)  # type: ignore[attr-defined, unused-ignore]
     return result
 
 
-def last_error() -> OSError:
-    """The error that the last call has left on this thread."""
-    return error(ctypes.get_last_error())  # type: ignore[attr-defined, unused-ignore]
-
-
-def error(code: int) -> OSError:
-    made: OSError = ctypes.WinError(code)  # type: ignore[attr-defined, unused-ignore]
-    return made
-
-
 def _declare(library: Any, name: str, result: Any, *arguments: Any, check: Any = _fail) -> Any:
+    if library is None:
+        return None
     function = getattr(library, name)
     function.argtypes = arguments
     function.restype = result
@@ -176,7 +114,10 @@ def _declare(library: Any, name: str, result: Any, *arguments: Any, check: Any =
 
 
 def _load(name: str) -> Any:
-    return ctypes.WinDLL(name, use_last_error=True)  # type: ignore[attr-defined, unused-ignore]
+    """A library; None on other systems, where tests import what stands above this module, and call none of these."""
+    if sys.platform == "win32":
+        return ctypes.WinDLL(name, use_last_error=True)
+    return None
 
 
 _kernel = _load("kernel32")
@@ -184,11 +125,7 @@ _security = _load("advapi32")
 
 CloseHandle = _declare(_kernel, "CloseHandle", BOOL, HANDLE)
 OpenProcess = _declare(_kernel, "OpenProcess", HANDLE, DWORD, BOOL, DWORD)
-TerminateProcess = _declare(_kernel, "TerminateProcess", BOOL, HANDLE, DWORD)
 GetProcessTimes = _declare(_kernel, "GetProcessTimes", BOOL, HANDLE, *[POINTER(ULONGLONG)] * 4)
-CreateSnapshot = _declare(_kernel, "CreateToolhelp32Snapshot", HANDLE, DWORD, DWORD)
-Process32First = _declare(_kernel, "Process32FirstW", BOOL, HANDLE, POINTER(ProcessEntry), check=None)
-Process32Next = _declare(_kernel, "Process32NextW", BOOL, HANDLE, POINTER(ProcessEntry), check=None)
 
 CreateJobObject = _declare(_kernel, "CreateJobObjectW", HANDLE, c_void_p, c_wchar_p)
 SetInformationJobObject = _declare(_kernel, "SetInformationJobObject", BOOL, HANDLE, DWORD, c_void_p, DWORD)
@@ -205,7 +142,6 @@ UnlockFileEx = _declare(_kernel, "UnlockFileEx", BOOL, HANDLE, DWORD, DWORD, DWO
 PeekNamedPipe = _declare(_kernel, "PeekNamedPipe", BOOL, HANDLE, c_void_p, DWORD, c_void_p, POINTER(DWORD), c_void_p)
 ReadFile = _declare(_kernel, "ReadFile", BOOL, HANDLE, c_void_p, DWORD, POINTER(DWORD), c_void_p)
 
-CTRL_BREAK_EVENT = 1
 AttachConsole = _declare(_kernel, "AttachConsole", BOOL, DWORD)
 FreeConsole = _declare(_kernel, "FreeConsole", BOOL, check=None)
 GenerateConsoleCtrlEvent = _declare(_kernel, "GenerateConsoleCtrlEvent", BOOL, DWORD, DWORD)
@@ -214,50 +150,22 @@ SetConsoleCtrlHandler = _declare(_kernel, "SetConsoleCtrlHandler", BOOL, Handler
 _nt = _load("ntdll")
 ResumeProcess = _declare(_nt, "NtResumeProcess", ctypes.c_long, HANDLE, check=None)
 QueryInformationFile = _declare(
-    _nt,
-    "NtQueryInformationFile",
-    ctypes.c_long,
-    HANDLE,
-    POINTER(c_size_t * 2),  # IO_STATUS_BLOCK
-    c_void_p,
-    DWORD,
-    DWORD,
-    check=None,
+    _nt, "NtQueryInformationFile", ctypes.c_long, HANDLE, c_void_p, c_void_p, DWORD, DWORD, check=None
 )
 
 LocalFree = _declare(_kernel, "LocalFree", c_void_p, c_void_p, check=None)
 GetCurrentProcess = _declare(_kernel, "GetCurrentProcess", HANDLE, check=None)
 OpenProcessToken = _declare(_security, "OpenProcessToken", BOOL, HANDLE, DWORD, POINTER(HANDLE))
 GetTokenInformation = _declare(_security, "GetTokenInformation", BOOL, HANDLE, DWORD, c_void_p, DWORD, POINTER(DWORD))
-ConvertSidToStringSid = _declare(_security, "ConvertSidToStringSidW", BOOL, c_void_p, POINTER(c_void_p))
+ConvertSidToStringSid = _declare(_security, "ConvertSidToStringSidW", BOOL, c_void_p, c_void_p)
 ConvertToDescriptor = _declare(
-    _security,
-    "ConvertStringSecurityDescriptorToSecurityDescriptorW",
-    BOOL,
-    c_wchar_p,
-    DWORD,
-    POINTER(c_void_p),
-    c_void_p,
+    _security, "ConvertStringSecurityDescriptorToSecurityDescriptorW", BOOL, c_wchar_p, DWORD, c_void_p, c_void_p
 )
 ConvertFromDescriptor = _declare(
-    _security,
-    "ConvertSecurityDescriptorToStringSecurityDescriptorW",
-    BOOL,
-    c_void_p,
-    DWORD,
-    DWORD,
-    POINTER(c_void_p),
-    c_void_p,
+    _security, "ConvertSecurityDescriptorToStringSecurityDescriptorW", BOOL, c_void_p, DWORD, DWORD, c_void_p, c_void_p
 )
 GetSecurityInfo = _declare(
-    _security,
-    "GetSecurityInfo",
-    DWORD,
-    HANDLE,
-    DWORD,
-    DWORD,
-    *[POINTER(c_void_p)] * 5,
-    check=_fail_with_code,
+    _security, "GetSecurityInfo", DWORD, HANDLE, DWORD, DWORD, *[c_void_p] * 5, check=_fail_with_code
 )
 
 
@@ -271,10 +179,18 @@ def text_at(pointer: c_void_p) -> str:
     return text
 
 
+def handle_of(descriptor: int) -> int:
+    """The handle of an open file."""
+    import msvcrt
+
+    return int(msvcrt.get_osfhandle(descriptor))  # type: ignore[attr-defined, unused-ignore]
+
+
 def has_reader(pipe: int) -> bool | None:
     """Whether the other end of an anonymous pipe, whose writing end this is, is open; None if it is no pipe."""
     facts = PipeInformation()
-    if QueryInformationFile(pipe, byref((c_size_t * 2)()), byref(facts), sizeof(facts), FilePipeLocalInformation):
+    status = (c_size_t * 2)()  # IO_STATUS_BLOCK
+    if QueryInformationFile(pipe, byref(status), byref(facts), sizeof(facts), FilePipeLocalInformation):
         return None
     return bool(facts.NamedPipeState != FILE_PIPE_CLOSING_STATE)
 

@@ -4,71 +4,32 @@ from __future__ import annotations
 
 import os
 import select
-import signal
+import signal as signal  # which is a name of system, too
 import socket
 import sys
 import threading
 import time
+from ctypes import byref, wintypes
 
-from .interpreter import long_path
+from . import win32
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
-    from typing import Any, Callable, Iterable, NoReturn
-
-__all__ = [
-    "accept",
-    "Bell",
-    "BROKEN",
-    "CANCEL_SIGNALS",
-    "catch_termination",
-    "configuration_folder",
-    "create_private",
-    "Endpoint",
-    "ensure_standard_descriptors",
-    "finish",
-    "give_name",
-    "is_locked",
-    "is_readable",
-    "KEYED",
-    "leave",
-    "lock",
-    "long_path",
-    "make_private_folder",
-    "open_private",
-    "path_of_uri",
-    "peer_is_me",
-    "READ",
-    "read_at",
-    "remove_private_folder",
-    "reset_signals",
-    "signal",
-    "StandardOutput",
-    "takes_more",
-    "temporary_folder",
-    "TERMINATION",
-    "wait_for",
-    "wait_for_lock",
-    "wait_readable",
-    "Wakeup",
-    "WRITE",
-    "write_all",
-]
+    from typing import Any, Callable, Iterable
 
 
-#: How others ask a process to end (CTRL_BREAK), and what cancels a command (that, and CTRL_C).
+#: CTRL_BREAK; a command is canceled by CTRL_C, too.
 TERMINATION = getattr(signal, "SIGBREAK", signal.SIGTERM)
 CANCEL_SIGNALS = (TERMINATION, signal.SIGINT)
 
-#: What a descriptor is waited for, and found ready for; broken is found without being asked for.
 READ, WRITE, BROKEN = 1, 2, 4
 #: The longest that is waited in one go, in seconds: who waits for longer asks again.
 _LONGEST = 1_000_000.0
 
 
 class Bell:
-    """Rung by any thread, it makes its descriptor readable for a loop. A socket pair: nothing else can be selected."""
+    """A socket pair: nothing else can be selected."""
 
     def __init__(self) -> None:
         self._reader, self._writer = socket.socketpair()
@@ -80,18 +41,16 @@ class Bell:
         return self._reader.fileno()
 
     def ring(self, data: bytes = b"!") -> None:
-        """Make it readable; ``data`` is what :meth:`heard` gives."""
         with self._lock:  # a send beside another thread's may be refused, and its ring would be lost
             while True:
                 try:
                     self._writer.send(data)
                     return
                 except BlockingIOError:
-                    if is_readable(self._reader):
+                    if wait_for({self.fileno(): READ}, 0):
                         return  # it has been rung often enough
 
     def heard(self) -> bytes:
-        """All that it was rung with since the last call."""
         try:
             return self._reader.recv(4096)
         except BlockingIOError:
@@ -103,18 +62,13 @@ class Bell:
 
 
 class Wakeup(Bell):
-    """A bell that ``signals`` ring, too, each with its number; works whatever the main thread blocks in.
-
-    A console that is closed, a user who logs off and a system that shuts down ring it as :data:`TERMINATION`.
-    """
+    """A console that is closed, a user who logs off and a system that shuts down ring it as :data:`TERMINATION`."""
 
     def __init__(self, *signals: int) -> None:
         super().__init__()
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         for number in signals:
             signal.signal(number, _note)
-        from . import win32
-
         self._handler = win32.HandlerRoutine(self._on_event)
         win32.SetConsoleCtrlHandler(self._handler, True)
         _Closing.wakeups.append(self)
@@ -131,8 +85,6 @@ class Wakeup(Bell):
 
     def forget(self) -> None:
         """Listen to Windows no longer: an interpreter that ends must not be called."""
-        from . import win32
-
         win32.SetConsoleCtrlHandler(self._handler, False)
 
 
@@ -153,7 +105,6 @@ def _note(number: int, frame: object) -> None:
 
 
 def catch_termination(act: Callable[[], object]) -> None:
-    """Call ``act`` on the main thread when this process gets CTRL_BREAK."""
     signal.signal(TERMINATION, lambda number, frame: act())
 
 
@@ -162,40 +113,29 @@ def reset_signals(blocked: Iterable[int] = ()) -> None:
 
 
 def wait_for(interests: dict[int, int], timeout: float | None) -> dict[int, int]:
-    """Wait until one of the sockets is ready for what is wanted, or broken; empty after ``timeout`` seconds."""
+    """Only sockets can be waited for, and none is found broken."""
     reading = [descriptor for descriptor, interest in interests.items() if interest & READ]
     writing = [descriptor for descriptor, interest in interests.items() if interest & WRITE]
-    ready: dict[int, int] = {}
+    longest = None if timeout is None else min(timeout, _LONGEST)
     if not reading and not writing:
-        threading.Event().wait(None if timeout is None else min(timeout, _LONGEST))
-        return ready
-    readable, writable, _ = select.select(reading, writing, [], None if timeout is None else min(timeout, _LONGEST))
-    for descriptor in readable:
-        ready[descriptor] = READ
+        threading.Event().wait(longest)
+        return {}
+    readable, writable, _ = select.select(reading, writing, [], longest)
+    ready = dict.fromkeys(readable, READ)
     for descriptor in writable:
         ready[descriptor] = ready.get(descriptor, 0) | WRITE
     return ready
 
 
 def takes_more(descriptor: int) -> bool:
-    """Whether a line can be written without waiting for its reader: nobody can tell."""
+    """Nobody can tell."""
     return True
 
 
-def is_readable(connection: Any) -> bool:
-    """Whether a socket has something to read, or has ended."""
-    return bool(select.select([connection], [], [], 0)[0])
-
-
 def wait_readable(descriptor: int, timeout: float | None = None) -> bool:
-    """Wait until a pipe has something to read or has ended; ``timeout`` may be 0, to look, and nothing else."""
-    import msvcrt
-    from ctypes import byref
-
-    from . import win32
-
-    pipe = msvcrt.get_osfhandle(descriptor)  # type: ignore[attr-defined, unused-ignore]
-    waiting = win32.DWORD()
+    """``timeout`` may be 0, to look, and nothing else."""
+    pipe = win32.handle_of(descriptor)
+    waiting = wintypes.DWORD()
     try:
         if timeout is None:
             win32.ReadFile(pipe, None, 0, byref(waiting), None)  # a read of nothing ends when there is something
@@ -207,7 +147,7 @@ def wait_readable(descriptor: int, timeout: float | None = None) -> bool:
 
 
 def finish(code: int) -> None:
-    """The last that a command does: where Windows waits for this process in a thread, it must not end otherwise."""
+    """Where Windows waits for this process in a thread, it must not end otherwise."""
     for wakeup in _Closing.wakeups:
         wakeup.forget()
     if _Closing.began:
@@ -217,28 +157,16 @@ def finish(code: int) -> None:
         os._exit(code)
 
 
-def leave(code: int) -> NoReturn:
-    """End this process without running what its parent registered for its own end."""
-    os._exit(code)
-
-
-#: Where the lock of a file lies: behind any content, as what is locked cannot be read by others here.
-_LOCK_PLACE_HIGH = 0x40000000
-_LOCK_PAUSE_SECONDS = 0.02
-
-
 def configuration_folder() -> str:
-    """Where the host's configuration lies."""
     return os.environ.get("PROGRAMDATA") or os.path.join(os.environ.get("SYSTEMDRIVE", "C:") + os.sep, "ProgramData")
 
 
 def path_of_uri(text: str) -> str:
-    """The path that stands behind ``file://``: ``C:\\a`` or, with a slash before it, ``/C:/a``; also of a share."""
+    """``C:\\a`` or, with a slash before it, ``/C:/a``; also of a share."""
     return text[1:] if text[:1] in ("/", "\\") and text[2:3] == ":" else text
 
 
 def temporary_folder(*more: str | None) -> str:
-    """A folder for private ones: the user's, or the first that is there of ``more``, or the current one."""
     for place in (os.environ.get("TMP"), os.environ.get("TEMP"), *more):
         if place and os.path.isdir(place):
             return os.path.abspath(place)
@@ -246,11 +174,6 @@ def temporary_folder(*more: str | None) -> str:
 
 
 def make_private_folder(path: str) -> None:
-    """Make a folder that this user alone may enter, or take one that this user has made. Raises :class:`OSError`."""
-    from ctypes import byref
-
-    from . import win32
-
     try:
         win32.CreateDirectory(path, byref(win32.private()))
     except FileExistsError:
@@ -259,7 +182,6 @@ def make_private_folder(path: str) -> None:
 
 
 def remove_private_folder(path: str, prefixes: tuple[str, ...]) -> None:
-    """Remove such a folder, and in it the files whose names begin with one of ``prefixes``, as far as there are any."""
     try:
         for name in os.listdir(path):
             if name.startswith(prefixes):
@@ -270,41 +192,24 @@ def remove_private_folder(path: str, prefixes: tuple[str, ...]) -> None:
 
 
 def read_at(descriptor: int, size: int, place: int) -> bytes:
-    """At most ``size`` bytes of an open file from ``place`` on."""
     os.lseek(descriptor, place, os.SEEK_SET)
     return os.read(descriptor, size)
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of ``data``. Raises :class:`OSError`."""
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
 
 
 def create_private(path: str) -> int:
-    """Make a file that this user and SYSTEM alone may open, from the first moment on.
-
-    Raises :class:`FileExistsError` if there is one of that name.
-    """
-    from ctypes import byref
-
-    from . import win32
-
+    """SYSTEM may open it, too; from the first moment on nobody else may."""
     return _open(path, win32.CREATE_NEW, byref(win32.private()))
 
 
 def open_private(path: str) -> int:
-    """Open such a file. Raises :class:`OSError`, with a reason, if it is not this user's alone, or no file at all."""
-    import msvcrt
-
-    from . import win32
-
     descriptor = _open(path, win32.OPEN_EXISTING, None)
-    reason = why_not_private(
-        win32.security_of(msvcrt.get_osfhandle(descriptor)),  # type: ignore[attr-defined, unused-ignore]
-        win32.user(),
-    )
+    reason = why_not_private(win32.security_of(win32.handle_of(descriptor)), win32.user())
     if reason:
         os.close(descriptor)
         raise PermissionError(13, reason, path)
@@ -330,8 +235,6 @@ def why_not_private(sddl: str, user: str) -> str:
 def _open(path: str, how: int, security: Any) -> int:
     import msvcrt
 
-    from . import win32
-
     handle = win32.CreateFile(
         path,
         win32.GENERIC_READ | win32.GENERIC_WRITE | win32.READ_CONTROL,
@@ -347,21 +250,19 @@ def _open(path: str, how: int, security: Any) -> int:
 
 
 def give_name(draft: str, path: str) -> None:
-    """Rename a file, but never over another: raises :class:`FileExistsError`."""
     os.rename(draft, path)
 
 
-def _lock(descriptor: int, shared: bool = False) -> bool:
-    import msvcrt
-    from ctypes import byref
+#: Where the lock of a file lies: behind any content, as what is locked cannot be read by others here.
+_LOCK_PLACE_HIGH = 0x40000000
+_LOCK_PAUSE_SECONDS = 0.02
 
-    from . import win32
 
+def lock(descriptor: int, shared: bool = False) -> bool:
     how = win32.LOCKFILE_FAIL_IMMEDIATELY | (0 if shared else win32.LOCKFILE_EXCLUSIVE_LOCK)
     place = win32.Overlapped(OffsetHigh=_LOCK_PLACE_HIGH)
-    handle = msvcrt.get_osfhandle(descriptor)  # type: ignore[attr-defined, unused-ignore]
     try:
-        win32.LockFileEx(handle, how, 0, 1, 0, byref(place))
+        win32.LockFileEx(win32.handle_of(descriptor), how, 0, 1, 0, byref(place))
     except OSError as error:
         if error.winerror == win32.ERROR_LOCK_VIOLATION:  # type: ignore[attr-defined, unused-ignore]
             return False
@@ -369,32 +270,18 @@ def _lock(descriptor: int, shared: bool = False) -> bool:
     return True
 
 
-def lock(descriptor: int) -> bool:
-    """Lock an open file for the life of its handle. False if another holds it."""
-    return _lock(descriptor)
-
-
 def is_locked(descriptor: int) -> bool:
-    """Whether another holds the lock of an open file."""
-    import msvcrt
-    from ctypes import byref
-
-    from . import win32
-
-    if not _lock(descriptor, shared=True):
+    if not lock(descriptor, shared=True):
         return True
     place = win32.Overlapped(OffsetHigh=_LOCK_PLACE_HIGH)
-    win32.UnlockFileEx(msvcrt.get_osfhandle(descriptor), 0, 1, 0, byref(place))  # type: ignore[attr-defined, unused-ignore]
+    win32.UnlockFileEx(win32.handle_of(descriptor), 0, 1, 0, byref(place))
     return False
 
 
 def wait_for_lock(descriptor: int, timeout: float) -> bool:
-    """Wait until nobody else holds the lock of an open file, and hold it; False after ``timeout`` seconds.
-
-    Windows can wait for a lock, but not for so long and no longer; so it is asked again and again.
-    """
+    """Windows can wait for a lock, but not for so long and no longer; so it is asked again and again."""
     end = time.monotonic() + timeout
-    while not _lock(descriptor):
+    while not lock(descriptor):
         if time.monotonic() >= end:
             return False
         time.sleep(_LOCK_PAUSE_SECONDS)
@@ -407,16 +294,14 @@ _CHUNK_BYTES = 64 * 1024
 
 
 class StandardOutput:
-    """Standard output, for a loop that must never block in a write: a thread writes, chunk by chunk.
+    """A thread writes, chunk by chunk.
 
-    Another looks whether its reader is still there, and rings ``wakeup`` when it has gone: Windows tells nobody.
+    Another looks whether the reader is still there, and rings ``wakeup`` when it has gone: Windows tells nobody.
     """
 
-    #: What to wait for until :meth:`write` makes progress.
     INTEREST = READ
 
     def __init__(self, wakeup: Bell) -> None:
-        #: Whether nobody reads it any more.
         self.is_broken = False
         self._wakeup = wakeup
         self._bell = Bell()
@@ -432,10 +317,7 @@ class StandardOutput:
         return self._bell.fileno()
 
     def write(self, data: memoryview) -> int:
-        """Write some of ``data``; how much. Raises :class:`OSError`, :class:`BlockingIOError` if it took nothing.
-
-        A chunk counts as written when it is: until then the same data must be passed again.
-        """
+        """A chunk counts as written when it is: until then the same data must be passed again."""
         self._bell.heard()
         if self._error:
             raise self._error
@@ -461,11 +343,7 @@ class StandardOutput:
             self._bell.ring()
 
     def _watch_reader(self) -> None:
-        import msvcrt
-
-        from . import win32
-
-        pipe = msvcrt.get_osfhandle(1)  # type: ignore[attr-defined, unused-ignore]
+        pipe = win32.handle_of(1)
         here = win32.has_reader(pipe)
         while here:
             time.sleep(_READER_SECONDS)
@@ -475,37 +353,15 @@ class StandardOutput:
             self._wakeup.ring(b"\0")
 
 
-def ensure_standard_descriptors() -> None:
-    """Open NUL where the caller left standard input, output or error closed, lest another file takes its place.
-
-    ``sys.stdout`` and ``sys.stderr`` are there afterwards, and UTF-8 with LF whatever the code page says.
-    """
-    for descriptor in (0, 1, 2):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            null = os.open(os.devnull, os.O_RDWR)
-            if null != descriptor:
-                os.dup2(null, descriptor)
-                os.close(null)
-    for name, descriptor in (("stdout", 1), ("stderr", 2)):
-        stream = getattr(sys, name)
-        if stream is None:  # as in a process without a console
-            setattr(sys, name, open(descriptor, "w", encoding="utf-8", newline="\n", closefd=False))  # noqa: SIM115
-        elif hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
-
-
-#: Whether a peer must prove that it knows the connection file's key: TCP does not tell who it is.
 KEYED = True
 _HOST = "127.0.0.1"
 
 
 class Endpoint:
-    """Where a daemon listens: a TCP port of this host's, which only processes of this host can reach."""
+    """A TCP port of this host's, which only processes of this host can reach."""
 
     def __init__(self, text: str, folder: str) -> None:
-        """``text`` is what stands in a connection file, ``127.0.0.1:port``. Raises :class:`ValueError`."""
+        """``text`` is ``127.0.0.1:port``. Raises :class:`ValueError`."""
         self.text = text
         host, _, port = text.rpartition(":")
         if host != _HOST:
@@ -525,7 +381,6 @@ class Endpoint:
         return Endpoint("%s:%d" % listener.getsockname(), ""), listener
 
     def connect(self) -> socket.socket:
-        """A connection. Raises :class:`OSError`."""
         connection = socket.socket(socket.AF_INET)
         try:
             connection.connect((_HOST, self._port))
@@ -540,11 +395,10 @@ class Endpoint:
 
 
 def accept(listener: _socket.socket) -> socket.socket:
-    """The next connection. Raises :class:`OSError`."""
     assert isinstance(listener, socket.socket)
     return listener.accept()[0]
 
 
 def peer_is_me(connection: socket.socket) -> bool:
-    """The kernel does not tell; peers prove it by the connection file's key."""
+    """TCP does not tell; peers prove it by the connection file's key."""
     return True

@@ -9,42 +9,16 @@ import subprocess
 import sys
 import threading
 import time
+from ctypes import byref, sizeof
 
-from . import interpreter
-from .interpreter import is_python
+from . import interpreter, win32
 from .windows import CANCEL_SIGNALS, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Mapping, NoReturn, Sequence
+    from typing import Any, Iterable, Mapping, NoReturn, Sequence
 
     from .windows import Bell
-
-__all__ = [
-    "ask",
-    "ASKABLE_OPTIONS",
-    "CHILD_SIGNALS",
-    "children",
-    "descendants",
-    "FORKS",
-    "GROUP_OPTIONS",
-    "hand_over",
-    "is_doomed",
-    "kill",
-    "kill_children",
-    "kill_own_group",
-    "name_of",
-    "prepare_command",
-    "settle",
-    "start_keeper",
-    "start_time",
-    "starter_of_keeper",
-    "Tree",
-    "wait_unreaped",
-    "wake",
-    "Worker",
-    "worker_control",
-]
 
 
 _NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)
@@ -52,9 +26,9 @@ _NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 CREATE_SUSPENDED = 0x4
 #: A child has a hidden console and a process group of its own.
 OWN_GROUP = _NO_WINDOW | _NEW_GROUP
-#: For ``subprocess.Popen``; the child begins when its :class:`Tree` is made, so that all that it starts is in that.
+#: The child begins when its :class:`Tree` is made, so that all that it starts is in that.
 GROUP_OPTIONS: dict[str, Any] = {"creationflags": OWN_GROUP | CREATE_SUSPENDED}
-#: For ``subprocess.Popen``: a child of this console's that :func:`ask` can ask.
+#: A child of this console's.
 ASKABLE_OPTIONS: dict[str, Any] = {"creationflags": _NEW_GROUP}
 #: How long, in seconds, the asking of a process may take.
 _ASK_SECONDS = 10.0
@@ -71,7 +45,7 @@ _NOT_FOR_BATCH = set('"%!^&|<>\r\n')
 
 
 def prepare_command(command: list[str], environment: Mapping[str, str] | None) -> list[str]:
-    """What to start for a command: its program is looked for on PATH with the endings of PATHEXT.
+    """The program is looked for on PATH with the endings of PATHEXT.
 
     Raises :class:`ValueError` for a command line that is too long, and for arguments of a batch file that cannot be
     passed safely.
@@ -97,10 +71,6 @@ class Job:
     """A job object: all processes that are assigned to it, and all that they start."""
 
     def __init__(self, ends_with_owner: bool = True) -> None:
-        from ctypes import byref, sizeof
-
-        from . import win32
-
         self._handle = win32.CreateJobObject(None, None)
         if not ends_with_owner:
             return
@@ -112,8 +82,6 @@ class Job:
 
     def assign(self, process_handle: int) -> None:
         """Take a process in. Raises :class:`OSError` where the host does not allow it."""
-        from . import win32
-
         try:
             win32.AssignProcessToJobObject(self._handle, process_handle)
         except OSError as error:
@@ -122,8 +90,6 @@ class Job:
 
     def start(self, process: subprocess.Popen[bytes]) -> None:
         """Take in a child that was created suspended, and let it begin. It is killed where :meth:`assign` raises."""
-        from . import win32
-
         handle = int(process._handle)  # type: ignore[attr-defined, unused-ignore]
         try:
             self.assign(handle)
@@ -132,45 +98,30 @@ class Job:
             raise
         win32.ResumeProcess(handle)
 
-    def count(self) -> int:
-        """How many processes of the job live."""
-        from ctypes import byref, sizeof
-
-        from . import win32
-
-        facts = win32.Accounting()
-        what = win32.JobObjectBasicAccountingInformation
-        win32.QueryInformationJobObject(self._handle, what, byref(facts), sizeof(facts), None)
-        return int(facts.ActiveProcesses)
-
     def close(self) -> None:
         """Give the handle back."""
-        from . import win32
-
         win32.CloseHandle(self._handle)
 
     def kill(self) -> None:
         """Kill all of them."""
-        from . import win32
-
         win32.TerminateJobObject(self._handle, KILLED_EXIT)
 
     def wait(self, timeout: float) -> bool:
         """Wait until none lives; False after ``timeout`` seconds."""
+        facts = win32.Accounting()
+        what = win32.JobObjectBasicAccountingInformation
         end = time.monotonic() + timeout
-        while self.count():
+        while True:
+            win32.QueryInformationJobObject(self._handle, what, byref(facts), sizeof(facts), None)
+            if not facts.ActiveProcesses:
+                return True
             if time.monotonic() >= end:
                 return False
             time.sleep(_PAUSE_SECONDS)
-        return True
 
 
 def is_doomed() -> bool:
     """Whether this process is in a job of somebody else's that will end it with its owner."""
-    from ctypes import byref, sizeof
-
-    from . import win32
-
     limits = win32.ExtendedLimits()
     what = win32.JobObjectExtendedLimitInformation
     try:
@@ -181,7 +132,7 @@ def is_doomed() -> bool:
 
 
 class Tree:
-    """A child that leads a group, and all below it. Raises :class:`OSError` as :meth:`Job.assign`."""
+    """What is left of it when it is released ends with the daemon. Raises :class:`OSError` as :meth:`Job.assign`."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
@@ -189,11 +140,8 @@ class Tree:
         self._job.start(process)
 
     def ask(self) -> bool:
-        """Ask the group to end: CTRL_BREAK, from a process that attaches to its console, which is another.
-
-        False if it cannot be asked, such as one without a console.
-        """
-        if not is_python():
+        """CTRL_BREAK, from a process that attaches to its console; one without a console cannot be asked."""
+        if not interpreter.is_python():
             return _ask_from_here(self._process.pid)
         command = [sys.executable, "-I", "-S", "-c", _ASK, str(self._process.pid)]
         null = subprocess.DEVNULL
@@ -206,11 +154,9 @@ class Tree:
         return code == 0
 
     def kill(self) -> None:
-        """Kill all."""
         self._job.kill()
 
     def release(self) -> None:
-        """Let go of it: what is left of it ends with the daemon."""
         self._job.close()
 
 
@@ -222,8 +168,6 @@ _ASK = (
 
 def _ask_from_here(pid: int) -> bool:
     """The same by this process itself, which loses its hidden console by that: later children may get windows."""
-    from . import win32
-
     win32.FreeConsole()
     try:
         win32.AttachConsole(pid)
@@ -236,10 +180,7 @@ def _ask_from_here(pid: int) -> bool:
 
 
 def ask(process: subprocess.Popen[bytes], number: int = 0) -> bool:
-    """Ask a child, a command of ours, to end, as a scheduler does; one that cannot be asked is killed: False.
-
-    Without a console :func:`os.kill` fails, and on some Pythons raises SystemError.
-    """
+    """One that cannot be asked is killed: without a console it fails, and on some Pythons raises SystemError."""
     try:
         process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM))
     except (OSError, SystemError):
@@ -252,11 +193,7 @@ def ask(process: subprocess.Popen[bytes], number: int = 0) -> bool:
 
 
 def start_time(pid: int) -> int:
-    """When ``pid`` started, in units of 100 ns since 1601; 0 if there is none or it cannot be told."""
-    from ctypes import byref
-
-    from . import win32
-
+    """In units of 100 ns since 1601."""
     try:
         process = win32.OpenProcess(win32.PROCESS_QUERY_LIMITED_INFORMATION, False, pid)
     except OSError:
@@ -271,46 +208,23 @@ def start_time(pid: int) -> int:
     return int(times[0].value)
 
 
-def _processes() -> dict[int, tuple[int, str]]:
-    """The parent and the name of every process on the host; a parent's pid may be another's by now."""
-    from ctypes import byref, sizeof
-
-    from . import win32
-
-    snapshot = win32.CreateSnapshot(win32.TH32CS_SNAPPROCESS, 0)
-    entry = win32.ProcessEntry(dwSize=sizeof(win32.ProcessEntry))
-    found: dict[int, tuple[int, str]] = {}
-    try:
-        more = win32.Process32First(snapshot, byref(entry))
-        while more:
-            found[entry.th32ProcessID] = (entry.th32ParentProcessID, entry.szExeFile)
-            more = win32.Process32Next(snapshot, byref(entry))
-    finally:
-        win32.CloseHandle(snapshot)
-    return found
-
-
-def name_of(pid: int) -> str:
-    """The name of a process; empty where it cannot be told."""
-    return _processes().get(pid, (0, ""))[1]
-
-
-def descendants(pid: int) -> list[int]:
-    """All below ``pid`` as it is now, parents first."""
-    processes = _processes()
-    found = [pid]
-    for ancestor in found:
-        found += [child for child, (parent, _) in processes.items() if parent == ancestor and child not in found]
-    return found[1:]
+def names_of(pids: Iterable[int]) -> str:
+    """By their numbers alone."""
+    return ", ".join(map(str, sorted(pids))) or "unknown"
 
 
 def children() -> set[int]:
-    """Nobody asks: a job tells which processes are whose."""
+    """A job tells which processes are whose."""
     return set()
 
 
+def descendants(pid: int) -> list[int]:
+    """There is no guardian that any could be below."""
+    return []
+
+
 def wait_unreaped(process: subprocess.Popen[bytes]) -> int:
-    """Block until a child has ended; its handle keeps its pid from becoming another's. Returns its exit code."""
+    """Its handle keeps its pid from becoming another's."""
     return process.wait()
 
 
@@ -322,35 +236,24 @@ def kill_children(spare: frozenset[int] = frozenset(), timeout: float | None = N
     return set()
 
 
-def wake(pid: int, started: int) -> None:
-    """Nothing stops a process so that it could not be killed."""
-
-
-def kill(pid: int, started: int) -> bool:
-    """Kill a process if it is still the one that started then; False if it is not."""
-    from . import win32
-
+def kill(pid: int, started: int, guardian: tuple[int, int]) -> bool:
     if not 0 < started == start_time(pid):
         return False
     try:
-        process = win32.OpenProcess(win32.PROCESS_TERMINATE, False, pid)
-        try:
-            win32.TerminateProcess(process, KILLED_EXIT)
-        finally:
-            win32.CloseHandle(process)
+        os.kill(pid, signal.SIGTERM)  # which ends any process at once here
     except OSError:
         return False
     return True
 
 
 def kill_own_group() -> NoReturn:
-    """End this process; its job ends the rest."""
+    """The job ends the rest."""
     os._exit(KILLED_EXIT)
 
 
-#: Whether guardian and keeper can be forked: here the keeper is started anew, and there is no guardian.
+#: The keeper is started anew, and there is no guardian.
 FORKS = False
-#: What tells of the end of a process's children: a thread does.
+#: A thread tells of it.
 CHILD_SIGNALS: tuple[int, ...] = ()
 
 _BREAKAWAY = getattr(subprocess, "CREATE_BREAKAWAY_FROM_JOB", 0)
@@ -360,10 +263,7 @@ _DRAIN_SECONDS = 2.0
 
 
 class Worker:
-    """The process of an adaptor, with all below this process: their output, the control, their end."""
-
     def __init__(self, argv: Sequence[str], bell: Bell, groups: None = None) -> None:
-        """``bell`` rings when the process has ended."""
         self._job = Job()
         self._process, control, output = _start(argv, self._job, errors=True)
         self.pid = self._process.pid
@@ -380,7 +280,6 @@ class Worker:
         return self._output.fileno()
 
     def read(self, size: int) -> bytes:
-        """Some of the output, b"" at its end. Raises :class:`BlockingIOError` if there is none now."""
         try:
             return self._output.recv(size)
         except socket.timeout:
@@ -389,15 +288,12 @@ class Worker:
             return b""
 
     def kill(self) -> None:
-        """Kill the process alone; :meth:`returncode` tells when that is done."""
         self._process.kill()
 
     def returncode(self) -> int | None:
-        """How the process has ended, None while it lives."""
         return self._process.poll()
 
     def end_all(self, timeout: float) -> set[int]:
-        """Kill all that the process, which has ended, has left; returns what does not die within so many seconds."""
         self._job.kill()
         ended = self._job.wait(timeout)
         self._output.settimeout(_DRAIN_SECONDS)
@@ -405,7 +301,7 @@ class Worker:
 
 
 def worker_control() -> socket.socket:
-    """In the adaptor's process: its end of the control, which comes over standard input."""
+    """It comes over standard input."""
     return _socket_for(_take_over(0), None)
 
 
@@ -471,10 +367,7 @@ def _socket_for(reader: int | None, writer: int | None) -> socket.socket:
 
 
 def hand_over(command: list[str], environment: dict[str, str]) -> int:
-    """Run another program; returns its exit code. The console's events reach it by themselves.
-
-    Raises :class:`OSError`.
-    """
+    """The other program is a child, whose exit code this returns; the console's events reach it by themselves."""
     for number in CANCEL_SIGNALS:
         signal.signal(number, lambda number, frame: None)
     return subprocess.call(prepare_command(command, environment), env=environment)
@@ -485,7 +378,6 @@ _pumps: list[threading.Thread] = []
 
 
 def settle() -> None:
-    """What was sent over connections that are closed now reaches the other process before this one ends."""
     for pump in _pumps:
         pump.join(_DRAIN_SECONDS)
 

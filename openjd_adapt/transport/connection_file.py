@@ -308,8 +308,7 @@ class ConnectionFileReader:
         """Kill the keeper, if the file still means it; the guardian then ends the rest. False if it does not."""
         if not self._is_here:
             return False
-        system.wake(*self._guardian)  # one that was stopped would end nothing
-        return system.kill(self.pid, self.started)
+        return system.kill(self.pid, self.started, self._guardian)
 
     def left(self) -> list[int]:
         """The pids of what is still below the guardian."""

@@ -329,7 +329,7 @@ class Listener:
     def read_all(self, peer: Peer) -> None:
         """As :meth:`read`, until nothing more lies there or ``peer`` has said very much."""
         for _ in range(ACCEPT_AT_ONCE):
-            if peer.closed or not system.is_readable(peer):
+            if peer.closed or not system.wait_for({peer.fileno(): system.READ}, 0):
                 return
             self.read(peer)
 
