@@ -11,7 +11,7 @@ import time
 
 from . import system, task
 from .client import SERVER_VARIABLE, Action
-from .errors import AdaptError, Canceled, InputError, describe_exit, one_line
+from .errors import AdaptError, Canceled, describe_exit, one_line
 from .lines import RegexCallback, RegexHandler
 from .process import GRACE_SECONDS, LoggingSubprocess
 from .server import ActionsQueue, AdaptorServer
@@ -22,7 +22,7 @@ from .transport import connection_file
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Any
+    from typing import IO, Any
 
     from .adaptor import BaseAdaptor
     from .transport.wire import Message
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: How long, in seconds, an application may take to exit when its connection has closed.
 EXIT_SECONDS = 2.0
+#: When a wait that nothing limits is over.
+_NO_LIMIT = (float("inf"), "")
 #: How many of an application's last lines are told when it has died.
 LAST_LINES = 5
 
@@ -61,7 +63,7 @@ class Timeouts:
     ) -> None:
         """``name`` is the application's, for messages; ``no_output_timeout``: seconds, None for as long as it likes.
 
-        ``wait`` is :meth:`Task.wait_for` or :meth:`ReaderHandOff.listen`.
+        ``wait`` is :meth:`Task.wait_for` or :meth:`AdaptorServer.listen`.
         """
         self._name = name
         self._process = process
@@ -70,7 +72,7 @@ class Timeouts:
         #: The thread that hands what the application reports to the adaptor, while it does.
         self.reporting: int | None = None
         #: As in :meth:`Application.limit_phase`.
-        self.phase_limit: tuple[float, str] | None = None
+        self.phase_limit = _NO_LIMIT
         #: The application's client has connected; its connection was closed.
         self.connected = False
         self.gone = False
@@ -90,33 +92,30 @@ class Timeouts:
         began = time.monotonic()
         while not condition():
             if self._is_over():
-                self._see_out(current, condition)
+                # Its exit gets a moment, so that its code can be told, and so does what it said last.
+                if self._process.wait_quietly(EXIT_SECONDS) and self.connected:
+                    current.wait_for(lambda: condition() or self.gone, EXIT_SECONDS)
                 if condition():
                     return
                 raise self.exited("waiting for " + what)
             end, limit = self._limit(began, timeout)
-            left = None if end is None else end - time.monotonic()
-            if left is not None and left <= 0:
+            left = end - time.monotonic()
+            if left <= 0:
                 raise TimedOut("%s: waited %s for %s" % (self._name, limit, what))
             self._wait(current, lambda: condition() or self._is_over(), left)
 
-    def _limit(self, began: float, timeout: float | None) -> tuple[float | None, str]:
-        """When a wait that began then is over, None for never, and by which limit, in words."""
-        limits = [] if self.phase_limit is None else [self.phase_limit]
+    def _limit(self, began: float, timeout: float | None) -> tuple[float, str]:
+        """When a wait that began then is over, and by which limit, in words."""
+        limits = [self.phase_limit]
         if timeout is not None:
             limits.append((began + timeout, "%g s" % timeout))
         if self._no_output_timeout is not None:
             silent = "%g s without output" % self._no_output_timeout
             limits.append((max(self._process.last_output, began) + self._no_output_timeout, silent))
-        return min(limits) if limits else (None, "")
+        return min(limits)
 
     def _is_over(self) -> bool:
         return self.gone or not self._process.is_running
-
-    def _see_out(self, current: task.Task, condition: Callable[[], bool]) -> None:
-        """The application is going: give its exit a moment, so that its code can be told, and what it said last."""
-        if self._process.wait_quietly(EXIT_SECONDS) and self.connected:
-            current.wait_for(lambda: condition() or self.gone, EXIT_SECONDS)
 
     def exited(self, while_doing: str, closed: str = "connection") -> ApplicationExited:
         """The error that tells how the application has ended, or that it has closed something without that."""
@@ -130,14 +129,6 @@ class Timeouts:
         """Let the waits look at their conditions; from any thread."""
         for waiting in tuple(self._tasks):
             waiting.changed()
-
-
-class _Line:
-    """A line that is under way."""
-
-    def __init__(self) -> None:
-        self.taken = False
-        self.broken = False
 
 
 class Prompt:
@@ -156,39 +147,36 @@ class Prompt:
 
     def write_line(self, text: str, timeout: float | None = None) -> None:
         """Write a line and wait until it is taken; raises as :meth:`Timeouts.wait`."""
-        self._take_turn(timeout)
-        self._write_in_turn(text, timeout)
+        self._write(self._take_turn(timeout), text, timeout)
 
-    def _take_turn(self, timeout: float | None) -> None:
+    def _take_turn(self, timeout: float | None) -> IO[bytes]:
         stdin = self._process.stdin
         if stdin is None or stdin.closed:
             raise AdaptError("%s has no standard input; set stdin = True" % self._name)
         while not self._turn.acquire(blocking=False):
             self._timeouts.wait(lambda: not self._turn.locked(), timeout, "it to read the line before")
+        return stdin
 
-    def _write_in_turn(self, text: str, timeout: float | None) -> None:
-        line = _Line()
-        arguments = line, text.encode("utf-8") + b"\n"
-        threading.Thread(target=self._write, args=arguments, name="a line to " + self._name, daemon=True).start()
-        self._timeouts.wait(lambda: line.taken, timeout, "it to read a line")
-        if line.broken:
+    def _write(self, stdin: IO[bytes], text: str, timeout: float | None) -> None:
+        """In one's turn, and on a thread: an application that does not read blocks that for as long as it likes."""
+        data = text.encode("utf-8") + b"\n"
+        taken: list[bool] = []  # whether all of the line was, once that is known
+
+        def write() -> None:
+            try:
+                with open(os.dup(stdin.fileno()), "wb", buffering=0) as own:  # which nobody closes meanwhile
+                    system.write_all(own.fileno(), data)
+                taken.append(True)
+            except (OSError, ValueError):  # nobody reads it, or it was closed before
+                taken.append(False)
+            self._turn.release()
+            self._timeouts.wake()
+
+        threading.Thread(target=write, name="a line to " + self._name, daemon=True).start()
+        self._timeouts.wait(lambda: bool(taken), timeout, "it to read a line")
+        if not taken[0]:
             self._process.wait_quietly(EXIT_SECONDS)
             raise self._timeouts.exited("a line was written to it", "standard input")
-
-    def _write(self, line: _Line, data: bytes) -> None:
-        """On a thread, as an application that does not read blocks it for as long as it likes; nothing waits for it."""
-        try:
-            stdin = self._process.stdin
-            descriptor = os.dup(stdin.fileno() if stdin else -1)  # its own, which nobody closes under it
-            try:
-                system.write_all(descriptor, data)
-            finally:
-                os.close(descriptor)
-        except (OSError, ValueError):  # nobody reads it, or it was closed meanwhile
-            line.broken = True
-        line.taken = True
-        self._turn.release()
-        self._timeouts.wake()
 
     def ask(self, text: str, pattern: str, timeout: float | None) -> re.Match[str]:
         """Write a line and wait for one in which ``pattern`` is found; raises as :meth:`Timeouts.wait`.
@@ -210,11 +198,11 @@ class Prompt:
                 self._timeouts.wake()
 
         expected = RegexCallback([re.compile(pattern)], notice)
-        self._take_turn(timeout)
+        stdin = self._take_turn(timeout)
         self._handler.regex_callbacks = [*self._handler.regex_callbacks, expected]
         self._unanswered.append(text)
         try:
-            self._write_in_turn(text, timeout)
+            self._write(stdin, text, timeout)
             self._timeouts.wait(lambda: bool(found), timeout, "a line with %r" % pattern)
         except (Canceled, TimedOut):
             given_up.set()
@@ -298,10 +286,9 @@ class Application:
         self._server.on_message = self._hear
         self._server.on_gone = self._lose
         self._numbers = itertools.count(1)
-        self._waiting: set[int] = set()
-        #: The calls that it has been given and has not answered, whether somebody waits for that or has given it up.
-        self._owed: set[int] = set()
-        self._answers: dict[int, Message] = {}
+        #: For each call that it has been given and has not answered, where to put the answer; those that nobody awaits.
+        self._owed: dict[int, list[Message]] = {}
+        self._given_up: set[int] = set()
         self._about = ""
         handler = handler or RegexHandler([])
         self.name = os.path.basename(command[0])
@@ -337,7 +324,7 @@ class Application:
 
     def limit_phase(self, limit: tuple[float, str] | None) -> None:
         """Until when, on the clock of :func:`time.monotonic`, the phase that begins may wait, and that in words."""
-        self._timeouts.phase_limit = limit
+        self._timeouts.phase_limit = limit or _NO_LIMIT
 
     def call(self, name: str, timeout: float | None = None, **args: Any) -> Any:
         """Call a function of the application and return its result; arguments and result are JSON values.
@@ -347,22 +334,21 @@ class Application:
         :class:`Canceled`. An answer that comes later is dropped.
         """
         number = next(self._numbers)
-        action = _sealed(name, args, number)
-        self._waiting.add(number)
-        self._owed.add(number)
+        action = Action(name, args, number)
+        action.seal()
+        answers = self._owed[number] = []
         try:
             self._enqueue(action)
-            self._timeouts.wait(lambda: number in self._answers, timeout, "the answer to %s" % name)
-            answer = self._answers[number]
+            self._timeouts.wait(lambda: bool(answers), timeout, "the answer to %s" % name)
             self.process.settle()  # what the application printed before it answered comes before what follows
             task.current().check()
         except BaseException:
             if self._queue.withdraw(number):
-                self._owed.discard(number)
+                self._owed.pop(number, None)
+            else:
+                self._given_up.add(number)
             raise
-        finally:
-            self._waiting.discard(number)
-            self._answers.pop(number, None)
+        [answer] = answers
         if "error" in answer:
             error = ApplicationError("%s failed in the application: %s" % (name, answer["error"]))
             error.detail = str(answer.get("traceback") or "")
@@ -371,7 +357,9 @@ class Application:
 
     def cast(self, name: str, **args: Any) -> None:
         """Call a function of the application without waiting for it; what it returns or raises stays there."""
-        self._enqueue(_sealed(name, args, None))
+        action = Action(name, args)
+        action.seal()
+        self._enqueue(action)
 
     def wait_until_connected(self, timeout: float | None = None) -> None:
         """Wait until the application's client has connected; raises as :meth:`call`."""
@@ -399,7 +387,7 @@ class Application:
 
     def _ask_to_end(self) -> bool:
         asked = self._prompt.close()
-        if self._timeouts.connected and not self._timeouts.gone and self._owed <= self._waiting:
+        if self._timeouts.connected and not self._timeouts.gone and not self._given_up & self._owed.keys():
             self._server.close_application()
             asked = True
         return asked
@@ -433,7 +421,13 @@ class Application:
             self._about = one_line(message["about"]) or "a client that does not say what it is"
             self._timeouts.connected = True
         elif "answer" in message:
-            self._take_answer(message)
+            call = message["answer"]
+            answers = self._owed.pop(call, None) if type(call) is int else None
+            if answers is None:
+                _logger.warning("%s has answered a call that nobody made: %.100r", self.name, call)
+            else:
+                answers.append(message)
+                self._given_up.discard(call)
         elif "progress" in message:
             percent = message["progress"]
             if isinstance(percent, (int, float)):
@@ -443,28 +437,6 @@ class Application:
         elif "status" in message:
             self._adaptor.update_status(status_message=message["status"])
 
-    def _take_answer(self, message: Message) -> None:
-        call = message["answer"]
-        if type(call) is not int or call not in self._owed:
-            _logger.warning("%s has answered a call that nobody made: %.100r", self.name, call)
-            return
-        self._answers[call] = message
-        self._owed.discard(call)
-        if call not in self._waiting:
-            self._answers.pop(call, None)  # it was given up, or is just being so
-
     def _lose(self) -> None:
         self._timeouts.gone = True
         self._timeouts.wake()
-
-
-def _sealed(name: str, args: dict[str, Any], number: int | None) -> Action:
-    """An action that can be sent. Raises :class:`InputError`."""
-    action = Action(name, args, number)
-    try:
-        action.seal()
-    except InputError as error:
-        raise InputError("the arguments of %s cannot be sent: %s" % (name, error)) from None
-    except (TypeError, ValueError) as error:
-        raise InputError("the arguments of %s are not JSON: %s" % (name, error)) from None
-    return action

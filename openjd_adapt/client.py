@@ -7,7 +7,7 @@
 
     client.serve_forever()
 
-Works from Python 3.7 on, and imports nothing of the toolkit but the wire, the channel and path mapping.
+Works from Python 3.7 on, and imports nothing of the toolkit but the wire, the connection file and path mapping.
 """
 
 from __future__ import annotations
@@ -72,11 +72,15 @@ class Action:
         Raises :class:`TypeError` or :class:`ValueError` if the arguments are not JSON, :class:`InputError` if they are
         too much.
         """
-        return self._sealed or encode({"action": self.name, "args": self.args, "call": self.call})
+        return self._sealed or encode(self._message)
+
+    @property
+    def _message(self) -> Message:
+        return {"action": self.name, "args": self.args, "call": self.call}
 
     def seal(self) -> None:
-        """Fix what is sent. Raises what :attr:`frame` raises."""
-        self._sealed = self.frame
+        """Fix what is sent. Raises :class:`InputError` if the arguments cannot be sent."""
+        self._sealed = _encode_values(self._message, "the arguments of " + self.name, "are")
 
     @staticmethod
     def from_json_string(json_str: str) -> Action:
@@ -91,6 +95,16 @@ class Action:
     def from_bytes(s: bytes) -> Action:
         """As :meth:`from_json_string`, from UTF-8."""
         return Action.from_json_string(s.decode("utf-8"))
+
+
+def _encode_values(message: Message, what: str, verb: str) -> bytes:
+    """One frame. Raises :class:`InputError`, which says ``what`` in it cannot be sent."""
+    try:
+        return encode(message)
+    except InputError as error:
+        raise InputError("%s cannot be sent: %s" % (what, error)) from None
+    except (TypeError, ValueError) as error:
+        raise InputError("%s %s not JSON: %s" % (what, verb, error)) from None
 
 
 #: The environment variable in which an adaptor tells its application where to connect.
@@ -195,13 +209,6 @@ class Client:
 
     def perform(self, message: Message, functions: Mapping[str, Callable[..., Any]]) -> None:
         """Perform an action by the function of its name, and send the answer if one is wanted."""
-        try:
-            self._perform(message, functions)
-        finally:
-            if message["call"] is None:
-                _flush()  # no answer does
-
-    def _perform(self, message: Message, functions: Mapping[str, Callable[..., Any]]) -> None:
         name, arguments, call = message["action"], message["args"] or {}, message["call"]
         try:
             function = functions.get(name)
@@ -210,22 +217,16 @@ class Client:
                 raise AdaptError("the application has no action %r; it has: %s" % (name, known))
             result = function(**arguments)
             if call is not None:
-                self._answer(name, call, result)
+                self._reply(_encode_values({"answer": call, "result": result}, "the result of " + name, "is"))
         except AdaptError as error:
             self._report(call, str(error), "")
         except Exception as error:
-            text = describe(error)
             place = error.__traceback__ and error.__traceback__.tb_next
-            self._report(call, text, "".join(traceback.format_exception(type(error), error, place)))
-
-    def _answer(self, name: str, call: int, result: Any) -> None:
-        try:
-            answer = encode({"answer": call, "result": result})
-        except InputError as error:
-            raise AdaptError("the result of %s cannot be sent: %s" % (name, error)) from None
-        except (TypeError, ValueError) as error:
-            raise AdaptError("the result of %s is not JSON: %s" % (name, error)) from None
-        self._reply(answer)
+            trace = "".join(traceback.format_exception(type(error), error, place))
+            self._report(call, describe(error), trace)
+        finally:
+            if call is None:
+                _flush()  # no answer does
 
     def _report(self, call: int | None, text: str, trace: str) -> None:
         if call is not None:
@@ -257,9 +258,10 @@ class Client:
     def _receive(self, timeout: float | None) -> Message | None:
         """The next message; None if there is none in time or the adaptor is gone."""
         end = None if timeout is None else time.monotonic() + timeout
-        while not self._inbox:
+        wanted = {self._connection.fileno(): system.READ}
+        while not self._inbox and not self._gone:
             # Who waits for ever does so in the read itself, which wakes sooner than a poll.
-            if self._gone or (end is not None and not self._is_readable(max(0.0, end - time.monotonic()))):
+            if end is not None and not system.wait_for(wanted, max(0.0, end - time.monotonic())):
                 return None
             try:
                 data = self._connection.recv(RECEIVE_BYTES)
@@ -267,10 +269,7 @@ class Client:
                 data = b""
             self._gone = not data
             self._inbox += [message for message, _ in self._decoder.feed(data)]
-        return self._inbox.pop(0)
-
-    def _is_readable(self, timeout: float) -> bool:
-        return bool(system.wait_for({self._connection.fileno(): system.READ}, timeout))
+        return self._inbox.pop(0) if self._inbox else None
 
 
 def _flush() -> None:
@@ -343,9 +342,9 @@ class ClientInterface:
             message = self._connect().take(None)  # what a later version says
         if message is None:
             return HTTPStatus.GONE, "the adaptor has closed the connection", None
-        if "action" not in message:
-            return HTTPStatus.OK, HTTPStatus.OK.phrase, Action("close")
-        return HTTPStatus.OK, HTTPStatus.OK.phrase, Action(message["action"], message["args"], message["call"])
+        close = "action" not in message
+        action = Action("close") if close else Action(message["action"], message["args"], message["call"])
+        return HTTPStatus.OK, HTTPStatus.OK.phrase, action
 
     def _perform_action(self, a: Action) -> None:
         """Call the function of the action's name. What it raises is the caller's, unless the adaptor waits for it."""

@@ -15,9 +15,10 @@ import logging
 import os
 import threading
 from collections import deque
+from functools import partial
 
 from . import system, task
-from .errors import BAD_INPUT, AdaptError, InputError
+from .errors import AdaptError, InputError
 from .system.interpreter import PACKAGE
 from .transport import connection_file
 from .transport.loop import Listener, Loop
@@ -46,9 +47,6 @@ class ActionsQueue:
     def __len__(self) -> int:
         return len(self._actions)
 
-    def __bool__(self) -> bool:
-        return bool(self._actions)
-
     def enqueue_action(self, a: Action, front: bool = False) -> None:
         """Add an action at the end, or at the front."""
         with self._lock:
@@ -63,11 +61,6 @@ class ActionsQueue:
         with self._lock:
             return self._actions.popleft() if self._actions else None
 
-    def put_back(self, action: Action) -> None:
-        """Return an action that was dequeued and not handed on."""
-        with self._lock:
-            self._actions.appendleft(action)
-
     def withdraw(self, call: int) -> bool:
         """Remove the action of a call that nobody waits for any more; False if it was taken already."""
         with self._lock:
@@ -76,128 +69,8 @@ class ActionsQueue:
             return len(self._actions) < before
 
 
-#: The server's thread listens again when no other has for so long, in seconds.
-QUIET_SECONDS = 0.02
-
-
-class ReaderHandOff:
-    """Has one thread at a time read from the application: one that waits for it, or else the server's.
-
-    A thread that reads its own answer needs no other to wake it, which is much of what a call costs. Calls follow one
-    another, and to tell the server's thread where each begins and ends would cost as much again: when it is woken while
-    another listens, it stays away from the connection, and looks a little later whether that was all. If somebody is
-    still listening then, it stays away until that one is done, and is told so.
-    """
-
-    def __init__(
-        self,
-        loop: Loop,
-        peer: Peer,
-        bell: system.Bell,
-        *,
-        read: Callable[[], object],
-        ring_server: Callable[[], object],
-        backlog: int,
-    ) -> None:
-        """``bell`` wakes the thread that listens, and ``ring_server`` has the server's thread :meth:`return_later`.
-
-        ``read`` takes in what lies in the connection of ``peer``; ``backlog`` is as in :meth:`Loop.watch_peer`.
-        """
-        self._loop = loop
-        self._peer = peer
-        self._bell = bell
-        self._read = read
-        self._ring_server = ring_server
-        self._backlog = backlog
-        #: Held by the thread that listens.
-        self._listening = threading.Lock()
-        #: Another thread than the server's has listened since that looked last.
-        self._used = False
-        #: The server's thread stays away: for a moment, or until whoever listens is done.
-        self._away = False
-        self._awaited = False
-        self._closed = False
-        self._watch()
-
-    def listen(self, waiting: Task, condition: Callable[[], bool], timeout: float | None) -> None:
-        """Wait until ``condition`` may hold; this thread reads what the application says meanwhile, if no other does.
-
-        May return early, and does after ``timeout`` seconds. Raises what :meth:`Task.check` raises.
-        """
-        if not self._listening.acquire(blocking=False):
-            waiting.wait_for(lambda: condition() or not self._listening.locked(), timeout)
-        elif self._closed or self._peer.closed:
-            self._listening.release()
-            waiting.wait_for(condition, timeout)
-        else:
-            try:
-                self._sleep_and_read(waiting, condition, timeout)
-            finally:
-                self._listening.release()
-                waiting.changed()  # another may want to listen now
-                if self._awaited:
-                    self._awaited = False
-                    self._ring_server()
-
-    def _sleep_and_read(self, waiting: Task, condition: Callable[[], bool], timeout: float | None) -> None:
-        self._used = True
-        bell, peer = self._bell.fileno(), self._peer.fileno()
-        waiting.add_bell(self._bell.ring)  # from here on whoever changes something rings
-        try:
-            if condition():
-                return
-            waiting.check()
-            ready = system.wait_for({bell: system.READ, peer: system.READ}, timeout)
-        finally:
-            waiting.remove_bell(self._bell.ring)
-        if bell in ready:
-            self._bell.heard()
-        if peer in ready:
-            self._read()
-
-    # On the server's thread.
-
-    def close(self) -> None:
-        """Listen no more, before the connection is closed; waits for the thread that does."""
-        self._closed = True
-        self._loop.timers.cancel("return")
-        self._bell.ring()  # one that has found it open, and is about to sleep, wakes at once
-        with self._listening:
-            return
-
-    def return_later(self) -> None:
-        """Whoever listened for long has stopped; another may begin at once."""
-        if self._away and not self._closed and not self._loop.timers.has("return"):
-            self._loop.timers.set("return", QUIET_SECONDS, self._return)
-
-    def _return(self) -> None:
-        self._awaited = True  # before the look: who stops listening just now either sees this, or is not seen
-        if self._listening.locked():
-            return
-        self._awaited = False
-        if self._used:
-            self._stay_away()
-        else:
-            self._watch()
-
-    def _stay_away(self) -> None:
-        self._used = False
-        self._away = True
-        self._loop.send_only(self._peer)
-        self.return_later()
-
-    def _watch(self) -> None:
-        self._away = False
-        self._loop.watch_peer(self._peer, self._hear, self._backlog)
-
-    def _hear(self) -> None:
-        if self._listening.acquire(blocking=False):
-            try:
-                self._read()
-            finally:
-                self._listening.release()
-        else:
-            self._stay_away()
+#: How long, in seconds, the server's thread stays away when it has found another listening.
+AWAY_SECONDS = 0.02
 
 
 _logger = logging.getLogger(__name__)
@@ -209,6 +82,11 @@ class AdaptorServer:
 
     ``adaptor`` is asked for its ``path_mapping_rules``. A second application, another user's, or one with a wire of an
     unknown version is refused.
+
+    One thread at a time reads from the application: one that waits for it (:meth:`listen`), or else the server's. A
+    thread that reads its own answer needs no other to wake it, which is much of what a call costs. Calls follow one
+    another, and to tell the server's thread where each begins and ends would cost as much again: when it is woken while
+    another listens, it stays away from the connection for a moment.
     """
 
     def __init__(self, actions_queue: ActionsQueue, adaptor: Any) -> None:
@@ -226,18 +104,18 @@ class AdaptorServer:
             raise AdaptError("no folder for the application's socket: %s" % error) from None
         path = os.path.join(self._folder, "%s%d.json" % (connection_file.APPLICATION_NAME, next(_numbers)))
         try:
-            self._address = connection_file.bind(path, self._folder)
-            self._address.publish(type(adaptor).__name__)
+            self._file = connection_file.bind(path, self._folder)
+            self._file.publish(type(adaptor).__name__)
         except InputError as error:  # it is no input that is wrong, but the disk
             raise AdaptError(str(error)) from None
         self._loop = Loop()
         # An application is heard whatever it has not taken yet: it gets one action at a time, and may be answering.
-        self._listener = Listener(
-            self._loop, self._hear, self._lose, self._greeting, self._address.key, backlog=FRAME_LIMIT
-        )
-        self._listener.listen(self._address.listener)
+        key, read = self._file.key, self._on_readable
+        self._listener = Listener(self._loop, self._hear, self._lose, self._greeting, key, FRAME_LIMIT, read)
+        self._listener.listen(self._file.listener)
         self._application: Peer | None = None
-        self._hand_off: ReaderHandOff | None = None
+        #: Held by the thread that reads from the application.
+        self._listening = threading.Lock()
         #: The application waits for an action: whoever holds the lock may send it one, and nobody sends anything else.
         self._asked = False
         self._handing = threading.RLock()  # what is told meanwhile may enqueue more
@@ -245,15 +123,16 @@ class AdaptorServer:
         self._serving = False
         self._stopping = False
         self._stopped = threading.Event()
-        self._bell = system.Bell()
-        self._listeners_bell = system.Bell()
-        self._loop.watch(self._bell, self._wake)
+        #: What wakes the server's thread, and another that listens.
+        self._wakeup = system.Bell()
+        self._listening_wakeup = system.Bell()
+        self._loop.watch(self._wakeup, self._on_wakeup)
         actions_queue.on_enqueue = self._offer
 
     @property
     def server_path(self) -> str:
         """The path of the connection file, which the application's client is told."""
-        return self._address.path
+        return self._file.path
 
     def serve_forever(self) -> None:
         """Serve on this thread until :meth:`shutdown`, which may have been called already."""
@@ -265,34 +144,27 @@ class AdaptorServer:
             while not self._stopping:
                 self._loop.turn()
                 self._listener.drop_closed()
-                if self._application and not self._hand_off:
-                    self._hand_off = self._new_hand_off(self._application)
         finally:
-            self._stop_listening()
+            self._stopping = True
+            self._await_listener()
             self._close()
             self.on_gone()
-
-    def _new_hand_off(self, application: Peer) -> ReaderHandOff:
-        bell, ring = self._listeners_bell, self._ring
-        return ReaderHandOff(self._loop, application, bell, read=self._read, ring_server=ring, backlog=FRAME_LIMIT)
 
     def _close(self) -> None:
         self._listener.close()
         with self._handing:
-            self._remove()
+            self._application = None
+            self._file.listener.close()
+            self._file.remove_socket()
+            for remove, path in ((os.unlink, self._file.path), (os.rmdir, self._folder)):
+                try:
+                    remove(path)
+                except OSError:
+                    pass  # somebody has been faster, or another server of this process's is in the folder
+            os.close(self._file.descriptor)
+            self._wakeup.close()
+            self._listening_wakeup.close()
             self._stopped.set()
-
-    def _remove(self) -> None:
-        self._address.listener.close()
-        self._address.remove_socket()
-        for remove, path in ((os.unlink, self._address.path), (os.rmdir, self._folder)):
-            try:
-                remove(path)
-            except OSError:
-                pass  # somebody has been faster, or another server of this process's is in the folder
-        os.close(self._address.descriptor)
-        self._bell.close()
-        self._listeners_bell.close()
 
     def shutdown(self) -> None:
         """End :meth:`serve_forever`, which runs on another thread, and wait for that; does nothing the second time."""
@@ -300,74 +172,106 @@ class AdaptorServer:
         with self._handing:
             if not self._serving and not self._stopped.is_set():
                 self._close()
-        self._ring()
+        self._wake()
         self._stopped.wait()
 
     def listen(self, waiting: Task, condition: Callable[[], bool], timeout: float | None) -> None:
-        """As :meth:`ReaderHandOff.listen`; where nobody has connected yet, as :meth:`Task.wait_for`."""
-        hand_off = self._hand_off
-        if hand_off:
-            hand_off.listen(waiting, condition, timeout)
-        else:
+        """Wait until ``condition`` may hold; this thread reads what the application says meanwhile, if no other does.
+
+        May return early, and does after ``timeout`` seconds. Raises what :meth:`Task.check` raises.
+        """
+        if not self._listening.acquire(blocking=False):
+            waiting.wait_for(lambda: condition() or not self._listening.locked(), timeout)
+            return
+        application = self._application
+        if self._stopping or application is None or application.closed:
+            self._listening.release()
             waiting.wait_for(condition, timeout)
+            return
+        try:
+            self._sleep_and_read(application, waiting, condition, timeout)
+        finally:
+            self._listening.release()
+            waiting.changed()  # another may want to listen now
+
+    def _sleep_and_read(self, peer: Peer, waiting: Task, condition: Callable[[], bool], timeout: float | None) -> None:
+        wakeup, connection = self._listening_wakeup.fileno(), peer.fileno()
+        waiting.add_bell(self._listening_wakeup.ring)  # from here on it tells of whatever changes
+        try:
+            if condition():
+                return
+            waiting.check()
+            ready = system.wait_for({wakeup: system.READ, connection: system.READ}, timeout)
+        finally:
+            waiting.remove_bell(self._listening_wakeup.ring)
+        if wakeup in ready:
+            self._listening_wakeup.heard()
+        if connection in ready:
+            self._listener.read(peer)
+            if peer.closed:
+                self._wake()
+
+    def _on_readable(self, peer: Peer) -> None:
+        """On the server's thread, for the application and those that it refuses."""
+        if self._listening.acquire(blocking=False):
+            try:
+                self._listener.read(peer)
+            finally:
+                self._listening.release()
+        elif peer is self._application:
+            self._loop.watch_peer(peer, None)
+            self._loop.timers.set(peer, AWAY_SECONDS, partial(self._listener.add, peer))
+        else:
+            self._listener.read(peer)
+
+    def _await_listener(self) -> None:
+        """Wait for another thread that listens, which finds the application gone, and may be waiting for the lock."""
+        self._listening_wakeup.ring()  # one that is about to sleep wakes at once
+        with self._listening:
+            return
 
     def close_application(self) -> None:
         """Ask the application to end when it is done with what it has taken."""
         self._closing = True
-        self._ring()
-
-    def _ring(self) -> None:
-        """Have the server's thread look after the queue; from any thread."""
-        with self._handing:
-            if not self._stopped.is_set():
-                self._bell.ring()
-
-    def _offer(self) -> None:
-        """An application that waits gets a small action at once; all else is the server's thread's, which is woken."""
-        with self._handing:
-            if self._application and self._asked:
-                action = self.actions_queue.dequeue_action()
-                if action and self._sends_at_once(self._application, action):
-                    self._asked = False
-                    return
-                if action:
-                    self.actions_queue.put_back(action)
-                elif not self._closing:
-                    return
-        self._ring()
-
-    def _sends_at_once(self, application: Peer, action: Action) -> bool:
-        try:
-            return application.send_at_once(action.frame)
-        except (TypeError, ValueError):
-            return False  # it is no JSON, which the server's thread tells
+        self._offer()
 
     def _wake(self) -> None:
-        self._bell.heard()
-        if self._hand_off:
-            self._hand_off.return_later()
+        """Have the server's thread look after the application; from any thread."""
+        with self._handing:
+            if not self._stopped.is_set():
+                self._wakeup.ring()
+
+    def _on_wakeup(self) -> None:
+        self._wakeup.heard()
         with self._handing:
             self._hand_over()
 
+    def _offer(self) -> None:
+        """Hand over on this thread, which may be any; what does not fit into the socket is left to the server's."""
+        with self._handing:
+            application = self._application
+            if application and not application.backlog:
+                self._hand_over()
+            if application and application.backlog:
+                self._wake()
+
     def _hand_over(self) -> None:
         """Give the application the next action, if it waits for one and there is one."""
-        if self._application is None or not self._asked:
-            return
-        action = self.actions_queue.dequeue_action()
-        while action:
+        while self._application and self._asked:
+            action = self.actions_queue.dequeue_action()
+            if action is None:
+                if self._closing:
+                    self._asked = False
+                    self._application.send({"close": True})
+                return
             try:
                 self._application.send_frames(action.frame)
                 self._asked = False
-                return
             except (TypeError, ValueError) as error:
-                # Who enqueued it is not here to be told, but the application is to get what follows.
+                # Who enqueued it may not be here to be told, but the application is to get what follows.
                 _logger.error("%s is not handed to the application: %s", action.name, error)
                 if action.call is not None:
                     self.on_message({"answer": action.call, "error": "its arguments are not JSON: %s" % error})
-            action = self.actions_queue.dequeue_action() if self._asked else None
-        if self._closing and self._asked:
-            self._asked = False
-            self._application.send({"close": True})
 
     def _greeting(self) -> Message:
         rules = [rule.to_dict() for rule in self.adaptor.path_mapping_rules]
@@ -375,8 +279,7 @@ class AdaptorServer:
 
     def _hear(self, peer: Peer, message: Message) -> None:
         if self._application not in (None, peer):
-            peer.refuse("another application is connected to this adaptor already", BAD_INPUT)
-            peer.closed = True  # it is told once, however much it says
+            peer.reject("another application is connected to this adaptor already")
             return
         self._application = peer
         if "next" in message:
@@ -386,25 +289,11 @@ class AdaptorServer:
         else:
             self.on_message(message)
 
-    def _read(self) -> None:
-        """Take in what the application says; its end is the server's thread's to notice."""
-        peer = self._application
-        if peer:
-            self._listener.read(peer)
-            if peer.closed:
-                self._ring()
-
     def _lose(self, peer: Peer) -> None:
         with self._handing:
             if peer is not self._application:
                 return
             self._application = None
             self._asked = False
-        self._stop_listening()
+        self._await_listener()
         self.on_gone()
-
-    def _stop_listening(self) -> None:
-        """Not with the lock held, which the thread that listens may be waiting for."""
-        if self._hand_off:
-            self._hand_off.close()
-            self._hand_off = None

@@ -64,7 +64,7 @@ HELLO = frame({"hello": wire.VERSION, "package": "/siege"})
 STATUS = frame({"do": "status"})
 
 
-def converse(connection, data, leave=True, patience=HANG_SECONDS, step=1 << 20):
+def converse(connection, data, leave=True, timeout=HANG_SECONDS, step=1 << 20):
     """Send ``data``, ``step`` bytes at a time, and return all that is answered until the daemon hangs up.
 
     ``leave``: hang up first, once all is sent. Raises :class:`Fault` when nothing moves.
@@ -77,9 +77,9 @@ def converse(connection, data, leave=True, patience=HANG_SECONDS, step=1 << 20):
         connection.shutdown(socket.SHUT_WR)
     while True:
         poll.register(connection, select.POLLIN | (select.POLLOUT if view else 0))
-        events = dict(poll.poll(patience * 1000)).get(connection.fileno())
+        events = dict(poll.poll(timeout * 1000)).get(connection.fileno())
         if events is None:
-            raise Fault("the daemon neither took a frame nor hung up for %g s" % patience)
+            raise Fault("the daemon neither took a frame nor hung up for %g s" % timeout)
         if events & ~select.POLLOUT:
             try:
                 got = connection.recv(1 << 18)
@@ -443,7 +443,7 @@ def huge_numbers(siege, rnd):
 
 
 def bodies(siege, rnd):
-    """A stranger may send no body, and nobody asks what a known peer's bodies hold."""
+    """An unknown peer may send no body, and nobody asks what a known peer's bodies hold."""
     siege.expect_refusal(frame({"hello": 1}, b"x" * rnd.randrange(1, 100)))
     count = rnd.randrange(1, 100)
     data = b"".join(frame(any_message(rnd), bytes(rnd.randrange(2000))) for _ in range(count))
@@ -453,7 +453,7 @@ def bodies(siege, rnd):
 
 def oversize_heads(siege, rnd):
     """What is too large is refused by its head; what is just not too large is waited for."""
-    siege.expect_refusal(head(rnd.randrange(wire.STRANGER_LIMIT + 1, 1 << 32)) + b"{")
+    siege.expect_refusal(head(rnd.randrange(wire.HANDSHAKE_LIMIT + 1, 1 << 32)) + b"{")
     siege.expect_refusal(HELLO + head(wire.FRAME_LIMIT + 1 - rnd.randrange(3), rnd.randrange(3, 1 << 32)) + b"{")
     siege.say(HELLO + head(wire.FRAME_LIMIT - 8, 8) + b'{"do": "' + b"x" * rnd.randrange(100_000))
     return 5
@@ -492,7 +492,7 @@ def slow_senders(siege, rnd):
                 connection.send(bytes([byte]))
                 continue
         except (BrokenPipeError, ConnectionResetError):
-            pass  # it was taken for a stranger for too long
+            pass  # it was unknown for too long
         connection.close()
         senders.remove(sender)
         count += 1

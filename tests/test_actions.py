@@ -480,13 +480,13 @@ def waiting(served):
 
 def test_a_waiting_application_gets_a_small_action_without_the_servers_thread(waiting, monkeypatch):
     server, connection = waiting
-    rung = []
+    woken = []
     with monkeypatch.context() as patch:
-        patch.setattr(server, "_ring", lambda: rung.append("rung"))
+        patch.setattr(server, "_wake", lambda: woken.append(1))
         server.actions_queue.enqueue_action(Action("one", {"x": 1}))
-        assert rung == [] and len(server.actions_queue) == 0
+        assert woken == [] and len(server.actions_queue) == 0
         server.actions_queue.enqueue_action(Action("two"))  # it has not asked again
-        assert rung == ["rung"] and len(server.actions_queue) == 1
+        assert woken == [] and len(server.actions_queue) == 1
     assert [connection.take(HANG_SECONDS)["action"] for _ in range(2)] == ["one", "two"]
 
 

@@ -294,20 +294,20 @@ def test_a_daemon_that_hangs_with_all_its_places_taken_is_killed_by_stop(farm, s
 
 
 def test_a_task_that_a_daemon_has_never_heard_of_has_not_failed(farm):
-    lair = connection_file.bind(str(farm.file), connection_file.new_private_folder())
-    lair.publish("probe")
+    writer = connection_file.bind(str(farm.file), connection_file.new_private_folder())
+    writer.publish("probe")
 
     def hang_up():
-        lair.listener.setblocking(True)
-        connection, _ = lair.listener._accept()
+        writer.listener.setblocking(True)
+        connection, _ = writer.listener._accept()
         os.close(connection)
 
     threading.Thread(target=hang_up, daemon=True).start()
     hurry(farm, 0.3, "daemon.frontend.SILENT_SECONDS")
     done = farm.daemon("run")
     assert done.code == 3 and "its daemon has closed the connection" in done.err and "openjd_fail" not in done.out
-    lair.remove_socket()
-    os.close(lair.descriptor)
+    writer.remove_socket()
+    os.close(writer.descriptor)
 
 
 # Surroundings

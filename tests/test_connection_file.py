@@ -29,16 +29,16 @@ class Life:
 
     def __init__(self, folder, name="connection.json"):
         self.path = folder / name
-        self.address = bind(str(self.path), str(folder / "private"))
-        self.address.publish("Probe")
+        self.writer = bind(str(self.path), str(folder / "private"))
+        self.writer.publish("Probe")
         self._open = True
 
     def dies(self):
         """Its lock is free, as the system makes it when the last of its processes has ended."""
         if self._open:
             self._open = False
-            self.address.listener.close()
-            os.close(self.address.descriptor)
+            self.writer.listener.close()
+            os.close(self.writer.descriptor)
 
     @property
     def lines(self):
@@ -84,7 +84,7 @@ def pieces_of(data):
     return unread_output
 
 
-def words(file):
+def unread(file):
     shown = []
     file.show_unread_output(shown.append)
     return b"".join(shown)
@@ -93,76 +93,76 @@ def words(file):
 LINES = b"".join(b"line %d\n" % number for number in range(400_000))
 
 
-# The last words
+# The output that nobody has seen
 
 
 @pytest.mark.parametrize("size", [0, 1, 100_000, len(LINES)])
 def test_all_that_nobody_has_seen_is_shown_to_the_first_who_asks_and_to_nobody_else(daemon, read, size):
     data = LINES[len(LINES) - size :]
-    note_end(daemon.address.descriptor, "it was stopped", 1, len(data), pieces_of(data), stopped=True)
+    note_end(daemon.writer.descriptor, "it was stopped", 1, len(data), pieces_of(data), stopped=True)
     daemon.dies()
     file = read(daemon.path)
     assert file.claim() and not file.alive
-    assert words(file) == data
-    assert words(file) == b""
+    assert unread(file) == data
+    assert unread(file) == b""
     again = read(daemon.path)
-    assert words(again) == b""
+    assert unread(again) == b""
     assert (again.how_it_ended.rpartition(": ")[2], again.stop_code, again.was_stopped) == ("it was stopped", 1, True)
     assert os.stat(str(daemon.path)).st_size < 2000
 
 
-def test_last_words_are_bytes_of_any_kind_and_no_line_of_them_is_taken_for_a_record(daemon, read):
+def test_unread_output_is_bytes_of_any_kind_and_no_line_of_it_is_taken_for_a_record(daemon, read):
     data = b'\0\xff{"how": "forged", "code": 0, "lost": 9}\n\n{}\nno line break'
-    note_end(daemon.address.descriptor, "it fell", 1, len(data), pieces_of(data))
+    note_end(daemon.writer.descriptor, "it fell", 1, len(data), pieces_of(data))
     daemon.dies()
     file = read(daemon.path)
-    assert (words(file), file.ended["how"]) == (data, "it fell")
+    assert (unread(file), file.ended["how"]) == (data, "it fell")
 
 
-def test_two_who_have_read_the_file_before_its_words_were_shown_show_them_once(daemon, read):
+def test_two_who_have_read_the_file_before_its_output_was_shown_show_it_once(daemon, read):
     def broken(size):
         if size:
             raise OSError(errno.EIO, "Input/output error")
         return iter([b""])
 
-    note_end(daemon.address.descriptor, "it fell", 1, 4, broken)
+    note_end(daemon.writer.descriptor, "it fell", 1, 4, broken)
     daemon.dies()
     first, second = read(daemon.path), read(daemon.path)
-    assert words(first) == b"WARNING: 4 bytes of output are lost: the disk did not take them\n"
-    assert words(second) == b""
+    assert unread(first) == b"WARNING: 4 bytes of output are lost: the disk did not take them\n"
+    assert unread(second) == b""
 
 
-def test_a_daemon_that_was_killed_has_no_last_words(daemon, read):
+def test_a_daemon_that_was_killed_has_no_unread_output(daemon, read):
     daemon.dies()
     file = read(daemon.path)
-    assert words(file) == b""
+    assert unread(file) == b""
     assert (file.how_it_ended.rpartition(": ")[2], file.stop_code, file.was_stopped) == ("it was killed", 0, False)
 
 
-def test_a_daemon_that_knew_what_might_kill_it_from_outside_has_it_in_its_obituary(tmp_path, read):
-    address = bind(str(tmp_path / "connection.json"), str(tmp_path / "private"))
-    address.danger = "from outside, most likely by a scheduler"
-    address.publish("Probe")
-    address.listener.close()
-    os.close(address.descriptor)
+def test_a_daemon_that_knew_what_might_kill_it_from_outside_has_it_in_its_end_record(tmp_path, read):
+    writer = bind(str(tmp_path / "connection.json"), str(tmp_path / "private"))
+    writer.danger = "from outside, most likely by a scheduler"
+    writer.publish("Probe")
+    writer.listener.close()
+    os.close(writer.descriptor)
     file = read(tmp_path / "connection.json")
     assert not file.alive
     assert file.how_it_ended.endswith("no longer alive: it was killed: from outside, most likely by a scheduler")
 
 
 def test_how_a_daemon_ended_is_noted_once(daemon, read):
-    note_end(daemon.address.descriptor, "it was stopped", 0, 4, pieces_of(b"one\n"))
-    note_end(daemon.address.descriptor, "its keeper was killed", 1, 4, pieces_of(b"two\n"))
+    note_end(daemon.writer.descriptor, "it was stopped", 0, 4, pieces_of(b"one\n"))
+    note_end(daemon.writer.descriptor, "its keeper was killed", 1, 4, pieces_of(b"two\n"))
     daemon.dies()
     file = read(daemon.path)
-    assert (file.ended["how"], words(file)) == ("it was stopped", b"one\n")
+    assert (file.ended["how"], unread(file)) == ("it was stopped", b"one\n")
 
 
 def test_how_a_daemon_ended_is_noted_anew_by_the_guardian_of_a_keeper_that_was_killed_over_it(daemon, read):
     with daemon.path.open("ab") as stream:
         stream.write(b'{"how": "it was sto')
     assert read(daemon.path).ended is None
-    note_end(daemon.address.descriptor, "its keeper was killed by SIGKILL", 1)
+    note_end(daemon.writer.descriptor, "its keeper was killed by SIGKILL", 1)
     daemon.dies()
     assert read(daemon.path).ended["how"] == "its keeper was killed by SIGKILL"
 
@@ -170,18 +170,18 @@ def test_how_a_daemon_ended_is_noted_anew_by_the_guardian_of_a_keeper_that_was_k
 def test_a_reader_that_opened_the_file_while_the_daemon_lived_learns_how_it_ended(daemon, read):
     file = read(daemon.path)
     assert file.alive and file.ended is None
-    note_end(daemon.address.descriptor, "it was stopped", 0, 4, pieces_of(b"one\n"), stopped=True)
+    note_end(daemon.writer.descriptor, "it was stopped", 0, 4, pieces_of(b"one\n"), stopped=True)
     daemon.dies()
     assert file.wait(30)
-    assert (file.was_stopped, words(file)) == (True, b"one\n")
+    assert (file.was_stopped, unread(file)) == (True, b"one\n")
 
 
 def test_a_full_disk_keeps_the_last_16_kib_and_the_first_who_asks_is_told_what_is_lost(tiny_daemon, read):
-    note_end(tiny_daemon.address.descriptor, "it fell", 1, len(LINES), pieces_of(LINES))
+    note_end(tiny_daemon.writer.descriptor, "it fell", 1, len(LINES), pieces_of(LINES))
     tiny_daemon.dies()
     lost = b"WARNING: %d bytes of output are lost: the disk did not take them\n" % (len(LINES) - 16 * 1024)
-    assert words(read(tiny_daemon.path)) == lost + LINES[-16 * 1024 :]
-    assert words(read(tiny_daemon.path)) == b""
+    assert unread(read(tiny_daemon.path)) == lost + LINES[-16 * 1024 :]
+    assert unread(read(tiny_daemon.path)) == b""
     assert read(tiny_daemon.path).ended == {"how": "it fell", "code": 1, "stopped": False, "lost": 0}
 
 
@@ -199,12 +199,12 @@ def fill(folder):
 def test_a_disk_that_is_all_full_keeps_at_least_how_the_daemon_ended(tiny_daemon, read):
     # The first page of the file has room for a second line where not a single one is free.
     fill(tiny_daemon.path.parent)
-    note_end(tiny_daemon.address.descriptor, "it fell", 1, len(LINES), pieces_of(LINES))
+    note_end(tiny_daemon.writer.descriptor, "it fell", 1, len(LINES), pieces_of(LINES))
     tiny_daemon.dies()
     file = read(tiny_daemon.path)
     assert file.ended["how"] == "it fell"
-    assert words(file) == b"WARNING: %d bytes of output are lost: the disk did not take them\n" % len(LINES)
-    assert words(read(tiny_daemon.path)) == b""
+    assert unread(file) == b"WARNING: %d bytes of output are lost: the disk did not take them\n" % len(LINES)
+    assert unread(read(tiny_daemon.path)) == b""
 
 
 @pytest.mark.parametrize("room", [0, 10])
@@ -218,12 +218,12 @@ def test_a_disk_that_takes_nothing_leaves_the_file_as_it_was_and_the_lock_tells_
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(system, "write_all", full)
-    note_end(daemon.address.descriptor, "it fell", 1, 4, pieces_of(b"one\n"))
+    note_end(daemon.writer.descriptor, "it fell", 1, 4, pieces_of(b"one\n"))
     monkeypatch.undo()
     assert daemon.path.read_bytes() == before
     daemon.dies()
     file = read(daemon.path)
-    assert file.claim() and words(file) == b"" and file.ended is None
+    assert file.claim() and unread(file) == b"" and file.ended is None
 
 
 def test_a_spool_that_does_not_give_back_its_output_costs_the_output_and_not_the_end(daemon, read):
@@ -232,14 +232,14 @@ def test_a_spool_that_does_not_give_back_its_output_costs_the_output_and_not_the
         if size:
             raise OSError(errno.EIO, "Input/output error")
 
-    note_end(daemon.address.descriptor, "it fell", 1, 30_000, broken)
+    note_end(daemon.writer.descriptor, "it fell", 1, 30_000, broken)
     daemon.dies()
     file = read(daemon.path)
     assert file.ended["how"] == "it fell" and file.ended["lost"] == 30_000
 
 
 def test_a_new_daemon_shows_what_the_dead_one_wrote_last_and_takes_its_place(daemon):
-    note_end(daemon.address.descriptor, "it fell", 1, 4, pieces_of(b"one\n"))
+    note_end(daemon.writer.descriptor, "it fell", 1, 4, pieces_of(b"one\n"))
     with pytest.raises(InputError, match="its daemon is ending, or another command is showing what it wrote last"):
         connection_file.clear_for_start(str(daemon.path), pytest.fail)
     daemon.dies()
@@ -256,18 +256,18 @@ def test_a_new_daemon_shows_what_the_dead_one_wrote_last_and_takes_its_place(dae
 
 
 def test_a_file_that_is_as_it_was_written_is_not_gone_also_when_its_end_is_noted(daemon):
-    assert not daemon.address.is_gone()
-    note_end(daemon.address.descriptor, "it was stopped", 0)
-    assert not daemon.address.is_gone()
+    assert not daemon.writer.is_gone()
+    note_end(daemon.writer.descriptor, "it was stopped", 0)
+    assert not daemon.writer.is_gone()
 
 
 def test_a_file_that_was_removed_or_moved_away_is_gone(daemon):
     daemon.path.rename(daemon.path.with_name("elsewhere"))
-    assert daemon.address.is_gone()
+    assert daemon.writer.is_gone()
     daemon.path.with_name("elsewhere").rename(daemon.path)
-    assert not daemon.address.is_gone()
+    assert not daemon.writer.is_gone()
     daemon.path.unlink()
-    assert daemon.address.is_gone()
+    assert daemon.writer.is_gone()
 
 
 def test_a_file_whose_folder_was_removed_or_has_become_a_file_is_gone(tmp_path):
@@ -275,16 +275,16 @@ def test_a_file_whose_folder_was_removed_or_has_become_a_file_is_gone(tmp_path):
     folder.mkdir()
     daemon = Life(folder)
     folder.rename(tmp_path / "elsewhere")
-    assert daemon.address.is_gone()
+    assert daemon.writer.is_gone()
     folder.write_text("")
-    assert daemon.address.is_gone()
+    assert daemon.writer.is_gone()
     daemon.dies()
 
 
 def test_another_daemons_file_in_its_place_is_its_end(daemon, tmp_path):
     other = Life(tmp_path, "other.json")
     other.path.rename(daemon.path)
-    assert daemon.address.is_gone()
+    assert daemon.writer.is_gone()
     other.dies()
 
 
@@ -293,7 +293,7 @@ def test_a_file_that_is_empty_or_half_written_is_no_end(daemon, part):
     # What a copy or a file system that is late shows. The end of the first line is missing, or all of it.
     line = daemon.lines[0]
     daemon.path.write_bytes(line[: part if part >= 0 else len(line)])
-    assert not daemon.address.is_gone()
+    assert not daemon.writer.is_gone()
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ELOOP])
@@ -302,7 +302,7 @@ def test_a_file_system_that_fails_is_no_end(daemon, monkeypatch, number):
         raise OSError(number, os.strerror(number), path)
 
     monkeypatch.setattr(connection_file, "open", fail, raising=False)
-    gone = daemon.address.is_gone()
+    gone = daemon.writer.is_gone()
     monkeypatch.undo()
     assert not gone
 
@@ -316,7 +316,7 @@ def test_a_file_that_may_not_be_read_any_more_is_no_end(daemon):
                 os.setuid(12345)  # root may read everything
             with pytest.raises(PermissionError):
                 daemon.path.stat()
-            os._exit(daemon.address.is_gone())
+            os._exit(daemon.writer.is_gone())
         finally:
             os._exit(9)
     status = os.waitpid(pid, 0)[1]
@@ -370,10 +370,10 @@ def test_a_connection_is_accepted_whatever_the_listeners_socket_can(daemon, read
     front = file.connect()
     if not direct:
         monkeypatch.setattr(posix, "_ACCEPTS", False)
-    connection = system.accept(daemon.address.listener)
+    connection = system.accept(daemon.writer.listener)
     assert system.peer_is_me(connection)
     with pytest.raises(BlockingIOError):
-        system.accept(daemon.address.listener)
+        system.accept(daemon.writer.listener)
     connection.close()
     front.close()
 
@@ -381,7 +381,7 @@ def test_a_connection_is_accepted_whatever_the_listeners_socket_can(daemon, read
 def test_a_file_leads_to_its_daemon_and_is_not_inherited(daemon, read):
     file = read(daemon.path)
     front = file.connect()
-    connection = system.accept(daemon.address.listener)
+    connection = system.accept(daemon.writer.listener)
     assert system.peer_is_me(connection)
     assert fcntl.fcntl(file._descriptor, fcntl.F_GETFD) & fcntl.FD_CLOEXEC
     connection.close()
@@ -471,7 +471,7 @@ def test_the_record_of_a_neighbouring_version_is_read_whatever_it_has_not_or_has
     with open(file.path, "ab") as stream:
         stream.write(b'{"how": "it was stopped", "output": "one", "code": 0}\n')
     dead = read(file.path)
-    assert (dead.was_stopped, dead.stop_code, words(dead)) == (True, 0, b"")
+    assert (dead.was_stopped, dead.stop_code, unread(dead)) == (True, 0, b"")
     assert dead.claim()
     dead.remove()
     assert not os.path.exists(dead.path)
@@ -562,7 +562,7 @@ def test_a_start_that_is_under_way_is_waited_for_until_it_has_its_file_or_is_dea
         return wait(descriptor, timeout)
 
     monkeypatch.setattr(system, "wait_for_lock", look)
-    connection_file.await_drafts(str(path), 60 if end != "neither" else 0.3)
+    connection_file.remove_drafts(str(path), 60 if end != "neither" else 0.3)
     if end == "neither":
         assert draft.exists() and len(looks) > 3
     else:

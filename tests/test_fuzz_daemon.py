@@ -28,11 +28,11 @@ DESCRIPTORS = 3000
 
 
 @contextlib.contextmanager
-def started(folder, stranger_seconds=None):
-    """A farm with a daemon that has started; ``stranger_seconds``: it gives strangers another time than the package."""
+def started(folder, handshake_seconds=None):
+    """A farm with a daemon that has started; ``handshake_seconds``: what it gives unknown peers, if not the usual."""
     farm = Farm(folder)
-    if stranger_seconds:
-        hurry(farm, stranger_seconds, "transport.wire.STRANGER_SECONDS")
+    if handshake_seconds:
+        hurry(farm, handshake_seconds, "transport.wire.HANDSHAKE_SECONDS")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, DESCRIPTORS), hard))
     assert farm.daemon("start").code == 0
@@ -70,7 +70,7 @@ def siege(besieged):
 
 @pytest.fixture
 def crowd(patient):
-    """The same of a daemon that gives strangers longer than a test waits: it would hang if it waited for one."""
+    """The same of a daemon that gives unknown peers longer than a test waits: it would hang if it waited for one."""
     yield from as_before(patient)
 
 
@@ -310,13 +310,13 @@ def test_a_flood_over_the_limit_of_descriptors_ends_by_itself(farm):
 
 def test_slow_senders_hold_up_nobody(crowd, introduce):
     known = [introduce(crowd) for _ in range(20)]
-    strangers = [(crowd.connect(), None) for _ in range(20)]
-    crowd.lingering["slow"] += strangers
+    unknown = [(crowd.connect(), None) for _ in range(20)]
+    crowd.lingering["slow"] += unknown
     with Watch(crowd):
         for position in range(len(STATUS)):
             for connection in known:
                 connection.sendall(STATUS[position : position + 1])
-            for connection, _ in strangers:
+            for connection, _ in unknown:
                 connection.sendall(HELLO[position : position + 1])
         crowd.run_task()
         for connection in known:
@@ -325,12 +325,12 @@ def test_slow_senders_hold_up_nobody(crowd, introduce):
 
 
 def test_who_has_begun_to_say_hello_has_no_more_time_for_it(tmp_path):
-    with started(tmp_path, 1.0) as farm, contextlib.closing(Siege(farm).connect()) as stranger:
+    with started(tmp_path, 1.0) as farm, contextlib.closing(Siege(farm).connect()) as peer:
         for byte in HELLO:
-            stranger.sendall(bytes([byte]))
-            if select.select([stranger], [], [], 0.2)[0]:
+            peer.sendall(bytes([byte]))
+            if select.select([peer], [], [], 0.2)[0]:
                 break
-        [message] = messages(fuzz.converse(stranger, b"", leave=False))
+        [message] = messages(fuzz.converse(peer, b"", leave=False))
         assert message["error"] == "the peer did not make itself known within 1 s"
 
 

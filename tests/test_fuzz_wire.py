@@ -108,7 +108,7 @@ nasty_frames = st.one_of(
     st.builds(frame, nasty_texts, st.just(b""), st.integers(0, 1 << 32), st.integers(0, 1 << 32)),
     st.binary(max_size=30),
 )
-limits = st.sampled_from([64, wire.STRANGER_LIMIT, wire.FRAME_LIMIT])
+limits = st.sampled_from([64, wire.HANDSHAKE_LIMIT, wire.FRAME_LIMIT])
 
 
 def and_the_nasty_ones(test):
@@ -121,7 +121,7 @@ def and_the_nasty_ones(test):
 @bounded
 @given(st.lists(nasty_frames, min_size=1, max_size=4).map(b"".join), cuts, limits)
 @and_the_nasty_ones
-@example(frame(b'{"hello": 1}', b"", 0, 1), [], wire.STRANGER_LIMIT)
+@example(frame(b'{"hello": 1}', b"", 0, 1), [], wire.HANDSHAKE_LIMIT)
 def test_any_bytes_are_frames_or_an_error_of_the_wire_however_they_were_cut(stream, points, limit):
     frames, complaint = decode(wire.Decoder(limit), stream)
     decoder = wire.Decoder(limit)
@@ -152,9 +152,9 @@ def test_what_is_neither_a_frame_yet_nor_an_error_is_never_more_than_the_limit(s
 
 @bounded
 @given(st.integers(0, 0xFFFFFFFF), st.integers(0, 0xFFFFFFFF), limits, st.integers(1, 8))
-@example(wire.STRANGER_LIMIT, 0, wire.STRANGER_LIMIT, 8)
-@example(wire.STRANGER_LIMIT + 1, 0, wire.STRANGER_LIMIT, 8)
-@example(1, 1, wire.STRANGER_LIMIT, 8)
+@example(wire.HANDSHAKE_LIMIT, 0, wire.HANDSHAKE_LIMIT, 8)
+@example(wire.HANDSHAKE_LIMIT + 1, 0, wire.HANDSHAKE_LIMIT, 8)
+@example(1, 1, wire.HANDSHAKE_LIMIT, 8)
 @example(0, wire.FRAME_LIMIT, wire.FRAME_LIMIT, 8)
 @example(1, wire.FRAME_LIMIT, wire.FRAME_LIMIT, 8)
 def test_a_head_alone_decides_whether_a_frame_is_too_large(text_size, body_size, limit, step):
@@ -163,7 +163,7 @@ def test_a_head_alone_decides_whether_a_frame_is_too_large(text_size, body_size,
     for begin in range(0, HEAD.size, step):
         frames, complaint = decode(decoder, head[begin : begin + step])
         assert begin + step >= HEAD.size or (frames, complaint) == ([], None)
-    too_large = text_size + body_size > limit or (body_size > 0 and limit == wire.STRANGER_LIMIT)
+    too_large = text_size + body_size > limit or (body_size > 0 and limit == wire.HANDSHAKE_LIMIT)
     assert ("over the limit" in str(complaint)) == too_large
     assert frames == []
 
@@ -192,8 +192,8 @@ def test_any_message_is_a_hello_or_an_error_of_the_wire(message, package):
 def test_a_hello_nested_however_deeply_is_judged_by_the_wire(depth, brackets):
     opening, closing = brackets
     text = b'{"hello": 99, "package": %s1%s}' % (opening * depth, closing * depth)
-    assume(len(text) <= wire.STRANGER_LIMIT)
-    frames, complaint = decode(wire.Decoder(wire.STRANGER_LIMIT), frame(text))
+    assume(len(text) <= wire.HANDSHAKE_LIMIT)
+    frames, complaint = decode(wire.Decoder(wire.HANDSHAKE_LIMIT), frame(text))
     for message, _ in frames:
         try:
             wire.check_hello(message, "/here")
@@ -206,8 +206,8 @@ def test_a_hello_nested_however_deeply_is_judged_by_the_wire(depth, brackets):
 @given(st.text(st.characters(), max_size=3000))
 @example("\U0001f980" * 3000)
 @example("\ud800" * 3000)
-def test_a_hello_of_any_package_fits_a_stranger_and_is_understood(package):
-    [(message, body)] = wire.Decoder(wire.STRANGER_LIMIT).feed(wire.encode(wire.hello(package)))
+def test_a_hello_of_any_package_fits_an_unknown_peer_and_is_understood(package):
+    [(message, body)] = wire.Decoder(wire.HANDSHAKE_LIMIT).feed(wire.encode(wire.hello(package)))
     wire.check_hello(message, "/here")
     assert body == b""
     assert len(message["package"]) >= min(len(package), 80)

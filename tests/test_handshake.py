@@ -14,7 +14,7 @@ from openjd_adapt.errors import InputError, NoDaemonError, WireError
 from openjd_adapt.transport import connection_file
 from openjd_adapt.transport.connection_file import bind
 from openjd_adapt.transport.loop import Listener, Loop, Peer
-from openjd_adapt.transport.wire import KEY_BYTES, Claimant, Decoder, Doorkeeper, encode, hello
+from openjd_adapt.transport.wire import KEY_BYTES, Claimant, Decoder, Verifier, encode, hello
 
 from .conftest import HANG_SECONDS, wait_until
 
@@ -25,36 +25,36 @@ OTHER = bytes(KEY_BYTES)
 
 
 def test_both_ends_are_satisfied_if_they_share_the_key():
-    claimant, doorkeeper = Claimant(KEY), Doorkeeper(KEY)
-    answer = doorkeeper.hear(claimant.first())
-    assert not doorkeeper.satisfied
-    assert doorkeeper.hear(claimant.answer(answer)) is None
-    assert doorkeeper.satisfied
+    claimant, verifier = Claimant(KEY), Verifier(KEY)
+    answer = verifier.hear(claimant.first())
+    assert not verifier.satisfied
+    assert verifier.hear(claimant.answer(answer)) is None
+    assert verifier.satisfied
 
 
 def test_the_key_is_never_said():
-    claimant, doorkeeper = Claimant(KEY), Doorkeeper(KEY)
+    claimant, verifier = Claimant(KEY), Verifier(KEY)
     first = claimant.first()
-    answer = doorkeeper.hear(first)
+    answer = verifier.hear(first)
     said = json.dumps([first, answer, claimant.answer(answer)])
     assert KEY.hex() not in said
 
 
 def test_who_connects_says_no_proof_to_a_listener_without_the_key():
-    claimant, impostor = Claimant(KEY), Doorkeeper(OTHER)
+    claimant, impostor = Claimant(KEY), Verifier(OTHER)
     with pytest.raises(WireError, match="does not know the key"):
         claimant.answer(impostor.hear(claimant.first()))
 
 
 def test_a_listener_is_not_satisfied_by_a_proof_with_another_key():
-    claimant, doorkeeper = Claimant(OTHER), Doorkeeper(KEY)
-    nonce = doorkeeper.hear(claimant.first())["nonce"]
+    claimant, verifier = Claimant(OTHER), Verifier(KEY)
+    nonce = verifier.hear(claimant.first())["nonce"]
     forged = Claimant(OTHER)
     forged._nonce = claimant._nonce
     proof = {"nonce": nonce, "proof": _proof_of(OTHER, b"server", claimant._nonce + bytes.fromhex(nonce))}
     with pytest.raises(WireError, match="does not know the key"):
-        doorkeeper.hear(forged.answer(proof))
-    assert not doorkeeper.satisfied
+        verifier.hear(forged.answer(proof))
+    assert not verifier.satisfied
 
 
 def _proof_of(key, role, nonces):
@@ -64,17 +64,17 @@ def _proof_of(key, role, nonces):
 
 
 def test_an_overheard_proof_is_good_for_nothing_in_another_conversation():
-    claimant, doorkeeper = Claimant(KEY), Doorkeeper(KEY)
+    claimant, verifier = Claimant(KEY), Verifier(KEY)
     first = claimant.first()
-    proof = claimant.answer(doorkeeper.hear(first))
-    another = Doorkeeper(KEY)
+    proof = claimant.answer(verifier.hear(first))
+    another = Verifier(KEY)
     another.hear(first)
     with pytest.raises(WireError):
         another.hear(proof)
 
 
 def test_a_proof_that_comes_back_to_where_it_was_made_fits_nowhere():
-    one, two = Doorkeeper(KEY), Doorkeeper(KEY)
+    one, two = Verifier(KEY), Verifier(KEY)
     reflected = two.hear(one.hear(Claimant(KEY).first()))
     with pytest.raises(WireError):
         one.hear(reflected)
@@ -85,7 +85,7 @@ def test_a_proof_that_comes_back_to_where_it_was_made_fits_nowhere():
 )
 def test_what_is_no_nonce_is_refused(message):
     with pytest.raises(WireError, match="did not prove"):
-        Doorkeeper(KEY).hear(message)
+        Verifier(KEY).hear(message)
 
 
 # With real connections
@@ -95,28 +95,28 @@ def test_what_is_no_nonce_is_refused(message):
 def keyed(tmp_path, monkeypatch):
     """A daemon's end as on a system where peers must prove themselves; what known peers say is noted."""
     monkeypatch.setattr(system, "KEYED", True)
-    address = bind(str(tmp_path / "connection.json"), str(tmp_path / "private"))
-    address.publish("Probe")
+    writer = bind(str(tmp_path / "connection.json"), str(tmp_path / "private"))
+    writer.publish("Probe")
     loop = Loop()
     said = []
-    reception = Listener(loop, lambda peer, message: said.append(message), lambda peer: None, key=address.key)
-    reception.listen(address.listener)
+    listener = Listener(loop, lambda peer, message: said.append(message), lambda peer: None, key=writer.key)
+    listener.listen(writer.listener)
     stop = threading.Event()
 
     def serve():
         while not stop.is_set():
             loop.timers.set("tick", 0.02, bool)
             loop.turn()
-            reception.drop_closed()
+            listener.drop_closed()
 
     thread = threading.Thread(target=serve)
     thread.start()
-    address.said = said
-    yield address
+    writer.said = said
+    yield writer
     stop.set()
     thread.join()
-    address.listener.close()
-    os.close(address.descriptor)
+    writer.listener.close()
+    os.close(writer.descriptor)
 
 
 def test_a_command_with_the_file_is_heard(keyed):
@@ -151,7 +151,7 @@ def test_a_listener_that_does_not_know_the_key_is_refused_by_the_command(keyed, 
 
 @pytest.mark.posix_only
 def test_a_listener_that_says_nothing_is_given_up(keyed, tmp_path, monkeypatch):
-    monkeypatch.setattr(connection_file, "STRANGER_SECONDS", 0.2)
+    monkeypatch.setattr(connection_file, "HANDSHAKE_SECONDS", 0.2)
     silent = socket.socket(socket.AF_UNIX)
     silent.bind(str(tmp_path / "silent"))
     silent.listen(1)
@@ -163,10 +163,10 @@ def test_a_listener_that_says_nothing_is_given_up(keyed, tmp_path, monkeypatch):
     silent.close()
 
 
-def rewrite(address, record):
+def rewrite(writer, record):
     line = json.dumps(record).encode() + b"\n"
-    os.ftruncate(address.descriptor, 0)
-    os.pwrite(address.descriptor, line, 0)
+    os.ftruncate(writer.descriptor, 0)
+    os.pwrite(writer.descriptor, line, 0)
 
 
 def read_to_end(connection):

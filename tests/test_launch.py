@@ -104,7 +104,7 @@ def test_such_a_start_leaves_no_folder_that_was_made_for_it(script):
 def test_modules_in_the_sessions_folder_take_the_place_of_none(script):
     farm = script()
     for name in ("json", "signal", "os", "struct", "__future__", "openjd_adapt"):
-        (farm.folder / (name + ".py")).write_text("raise SystemExit('a stranger')")
+        (farm.folder / (name + ".py")).write_text("raise SystemExit('another')")
     assert farm.daemon("start").code == 0
     assert "did 7" in farm.daemon("run", "--run-data", '{"frame": 7}').lines
     assert farm.daemon("stop").code == 0

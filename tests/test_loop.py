@@ -228,7 +228,7 @@ def test_a_peer_with_a_large_backlog_is_not_heard_until_it_takes_its_answers(loo
 def test_a_peer_that_another_thread_hears_is_only_sent_what_waits(loop, pair):
     peer, theirs = pair
     loop.watch_peer(peer, lambda: pytest.fail("another thread hears it"))
-    loop.send_only(peer)
+    loop.watch_peer(peer, None)
     theirs.send(encode({"n": 1}))
     peer.send({"output": 1}, bytes(3 * BACKLOG_BYTES))
     data = b""
@@ -258,13 +258,13 @@ def test_a_peer_that_goes_away_with_a_large_backlog_is_found_gone(loop, pair):
 
 
 def test_small_pieces_in_quick_succession_are_let_gather_and_nothing_else(clock):
-    trickle = Coalescer(clock)
+    coalescer = Coalescer(clock)
 
     def pieces(count, size=100, seconds=0.001):
         told = []
         for _ in range(count):
             clock.now += seconds
-            told.append(trickle.take(size))
+            told.append(coalescer.take(size))
         return told
 
     assert not any(pieces(Coalescer.PIECES))  # a task's few lines and its end

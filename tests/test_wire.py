@@ -42,7 +42,7 @@ def test_frames_arrive_as_soon_as_their_last_byte_does():
 
 
 def test_the_limits_are_those_that_every_version_knows():
-    assert (wire.FRAME_LIMIT, wire.STRANGER_LIMIT, wire.STRANGER_SECONDS) == (64 * 1024 * 1024, 4096, 5.0)
+    assert (wire.FRAME_LIMIT, wire.HANDSHAKE_LIMIT, wire.HANDSHAKE_SECONDS) == (64 * 1024 * 1024, 4096, 5.0)
 
 
 @pytest.mark.parametrize("sizes", [(wire.FRAME_LIMIT + 1, 0), (1, wire.FRAME_LIMIT), (0xFFFFFFFF, 0xFFFFFFFF)])
@@ -59,20 +59,20 @@ def test_a_frame_of_exactly_the_limit_passes_and_a_byte_more_is_not_sent():
         wire.encode({"output": 1}, body + b"x")
 
 
-def test_a_stranger_may_send_4096_bytes_and_not_one_more():
+def test_an_unknown_peer_may_send_4096_bytes_and_not_one_more():
     text = json.dumps({"hello": 1, "pad": ""})
-    text = json.dumps({"hello": 1, "pad": "x" * (wire.STRANGER_LIMIT - len(text))}).encode()
-    assert list(wire.Decoder(wire.STRANGER_LIMIT).feed(head(len(text)) + text)) == [(json.loads(text.decode()), b"")]
+    text = json.dumps({"hello": 1, "pad": "x" * (wire.HANDSHAKE_LIMIT - len(text))}).encode()
+    assert list(wire.Decoder(wire.HANDSHAKE_LIMIT).feed(head(len(text)) + text)) == [(json.loads(text.decode()), b"")]
     with pytest.raises(WireError, match="4097 bytes is over the limit of 4096"):
-        list(wire.Decoder(wire.STRANGER_LIMIT).feed(head(4097)))
+        list(wire.Decoder(wire.HANDSHAKE_LIMIT).feed(head(4097)))
 
 
-def test_a_stranger_may_send_no_body_until_it_is_known():
+def test_an_unknown_peer_may_send_no_body_until_it_is_known():
     frame = wire.encode({"hello": 1}, b"x")
-    decoder = wire.Decoder(wire.STRANGER_LIMIT)
+    decoder = wire.Decoder(wire.HANDSHAKE_LIMIT)
     with pytest.raises(WireError):
         list(decoder.feed(frame))
-    decoder = wire.Decoder(wire.STRANGER_LIMIT)
+    decoder = wire.Decoder(wire.HANDSHAKE_LIMIT)
     found = []
     for message, body in decoder.feed(wire.encode({"hello": 1}) + frame + wire.encode({"pad": "x" * 5000})):
         found.append((message, body))
@@ -109,9 +109,9 @@ def test_what_is_no_object_is_refused(text, complaint):
 @pytest.mark.parametrize(
     "package", ["/opt/openjd_adapt", "/long" * 800, ("/" + "画" * 85) * 15], ids=["short", "long", "long and wide"]
 )
-def test_a_hello_is_short_enough_for_a_stranger_and_understood(package):
+def test_a_hello_is_short_enough_for_an_unknown_peer_and_understood(package):
     frame = wire.encode(wire.hello(package))
-    [(message, _)] = wire.Decoder(wire.STRANGER_LIMIT).feed(frame)
+    [(message, _)] = wire.Decoder(wire.HANDSHAKE_LIMIT).feed(frame)
     wire.check_hello(message, "/here")
     assert package.endswith(message["package"])
 
@@ -122,7 +122,7 @@ def test_neighbours_in_version_work_together(step):
 
 
 @pytest.mark.parametrize("version", [wire.VERSION - 2, wire.VERSION + 2, 99])
-def test_strangers_in_version_get_one_line_with_both_versions_and_both_paths(version):
+def test_peers_far_apart_in_version_get_one_line_with_both_versions_and_both_paths(version):
     with pytest.raises(WireError) as caught:
         wire.check_hello({"hello": version, "package": "/the/re"}, "/he/re")
     for part in ("version %d of /he/re" % wire.VERSION, "version %d of /the/re" % version):

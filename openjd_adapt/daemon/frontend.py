@@ -10,7 +10,7 @@ from functools import partial
 from .. import plain_json, session, system
 from ..errors import CANCELED, DONE, FAILED, AdaptError, InputError, NoDaemonError
 from ..system.interpreter import FACTS_VARIABLE, PACKAGE
-from ..transport.connection_file import ConnectionFileReader, await_drafts, remove_own_draft, remove_private_folder
+from ..transport.connection_file import ConnectionFileReader, remove_drafts, remove_private_folder
 from ..transport.loop import Peer
 from ..transport.wire import WINDOW_BYTES, check_hello, hello
 
@@ -422,7 +422,7 @@ def _fate_of_start(client: DaemonClient, path: str, ready: bool) -> int:
         stopped = file.wait(DEATH_SECONDS) and file.was_stopped
     except NoDaemonError:
         stopped = ready  # and its file is removed already
-        remove_own_draft(path, DEATH_SECONDS)
+        remove_drafts(path, DEATH_SECONDS)
     if stopped:
         client.tell("INFO: the daemon was stopped while it started")
         return CANCELED
@@ -482,7 +482,7 @@ def _without_daemon(path: str, error: NoDaemonError | None = None) -> int:
 
 def stop(path: str, timeout: float) -> int:
     """Stop the daemon behind ``path`` and remove what it leaves; returns when all of it is dead or cannot be."""
-    await_drafts(path, DEATH_SECONDS)
+    remove_drafts(path, DEATH_SECONDS)
     try:
         file = ConnectionFileReader(path)
     except NoDaemonError as error:

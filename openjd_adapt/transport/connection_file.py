@@ -5,12 +5,11 @@ from __future__ import annotations
 import _socket
 import os
 import time
-from functools import partial
 
 from .. import plain_json, system
 from ..errors import FAILED, InputError, NoDaemonError, WireError
 from ..system.interpreter import PACKAGE
-from .wire import KEY_BYTES, STRANGER_LIMIT, STRANGER_SECONDS, VERSION, Claimant, encode, messages
+from .wire import HANDSHAKE_LIMIT, HANDSHAKE_SECONDS, KEY_BYTES, VERSION, Claimant, encode, messages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,24 +50,13 @@ _UNREAD_OUTPUT_BYTES = 16 * 1024
 class ConnectionFileWriter:
     """The listening end: a locked connection file without a name yet, and the socket beside it."""
 
-    def __init__(
-        self,
-        path: str,
-        private_folder: str,
-        made_for_it: bool,
-        draft: str,
-        descriptor: int,
-        endpoint: system.Endpoint,
-        listener: _socket.socket,
-    ) -> None:
-        """What :func:`bind` makes."""
-        #: Where the file will be, in a folder made just for it or not, and where it is until then.
-        self.path = path
-        self._made_for_it = made_for_it
-        self._draft = draft
-        self.descriptor = descriptor
-        self._private_folder = private_folder
-        self._endpoint = endpoint
+    def __init__(self, values: dict[str, Any], listener: _socket.socket) -> None:
+        """What :func:`bind` makes; ``values`` are its arguments, the draft, its descriptor and its endpoint's text."""
+        self._values = values
+        #: Where the file will be; until then it is a draft.
+        self.path: str = values["path"]
+        self.descriptor: int = values["descriptor"]
+        self._endpoint = system.Endpoint(values["endpoint"], os.path.dirname(self.path))
         self.listener = listener
         self._record = b""
         #: What may kill the daemon from outside, as far as it knows; in words for its how_it_ended.
@@ -79,22 +67,12 @@ class ConnectionFileWriter:
 
     def to_dict(self) -> dict[str, Any]:
         """The writer for a process that inherits its descriptors, before it is published; see :meth:`from_dict`."""
-        return {
-            "path": self.path,
-            "private_folder": self._private_folder,
-            "made_for_it": self._made_for_it,
-            "draft": self._draft,
-            "descriptor": self.descriptor,
-            "endpoint": self._endpoint.text,
-            "listener": self.listener.fileno(),
-        }
+        return {**self._values, "listener": self.listener.fileno()}
 
     @staticmethod
     def from_dict(values: dict[str, Any]) -> ConnectionFileWriter:
         """The writer that :meth:`to_dict` has made an object of, in the process that has inherited it."""
-        endpoint = system.Endpoint(values["endpoint"], os.path.dirname(values["path"]))
-        listener = _socket.socket(fileno=values["listener"])
-        return ConnectionFileWriter(**{**values, "endpoint": endpoint, "listener": listener})
+        return ConnectionFileWriter(values, _socket.socket(fileno=values["listener"]))
 
     def publish(self, adaptor: str) -> None:
         """Write the file and give it its name, whole or not at all. Raises :class:`InputError`.
@@ -109,23 +87,22 @@ class ConnectionFileWriter:
             "host": _socket.gethostname(),
             "started": system.start_time(os.getpid()),
             "guardian": [os.getppid(), system.start_time(os.getppid())],
-            "private_folder": self._made_for_it,
+            "private_folder": self._values["made_for_it"],
             "danger": self.danger,
-            "folder": self._private_folder,
+            "folder": self._values["private_folder"],
             "address": self._endpoint.text,
             "key": (self.key or b"").hex(),
         }
         try:
             self._record = line_of(record)
             _append(self.descriptor, self._record)
-            system.give_name(self._draft, self.path)
+            system.give_name(self._values["draft"], self.path)
         except FileExistsError:
             raise InputError("connection file %s: another daemon has just been started with it" % self.path) from None
         except OSError as error:
             raise InputError("connection file %s: %s" % (self.path, error.strerror)) from None
         finally:
-            if os.path.exists(self._draft):
-                os.unlink(self._draft)
+            _remove_if_there(self._values["draft"])
 
     def is_gone(self) -> bool:
         """Whether the file is no longer there, or another daemon's stands in its place.
@@ -143,7 +120,7 @@ class ConnectionFileWriter:
 
     def abandon(self) -> None:
         """Nobody will listen here after all."""
-        os.unlink(self._draft)
+        os.unlink(self._values["draft"])
         self.remove_socket()
 
     def remove_socket(self) -> None:
@@ -156,7 +133,7 @@ def bind(path: str, private_folder: str, made_for_it: bool = False) -> Connectio
 
     ``private_folder``: the session's, for a socket that cannot lie beside the file. Raises :class:`InputError`.
     """
-    draft = draft_of(path)
+    draft = "%s.%d" % (path, os.getpid())
     try:
         descriptor = system.create_private(draft)
     except OSError as error:
@@ -168,12 +145,9 @@ def bind(path: str, private_folder: str, made_for_it: bool = False) -> Connectio
         os.unlink(draft)
         raise InputError("connection file %s: cannot make its lock and socket: %s" % (path, error)) from None
     listener.listen(128)
-    return ConnectionFileWriter(path, private_folder, made_for_it, draft, descriptor, endpoint, listener)
-
-
-def draft_of(path: str) -> str:
-    """Where a connection file is that this process makes, until it is published."""
-    return "%s.%d" % (path, os.getpid())
+    values = {"path": path, "private_folder": private_folder, "made_for_it": made_for_it}
+    values.update(draft=draft, descriptor=descriptor, endpoint=endpoint.text)
+    return ConnectionFileWriter(values, listener)
 
 
 def note_end(
@@ -210,8 +184,12 @@ def note_death(values: dict[str, Any], how: str) -> None:
     """Tidy up for a keeper that could not; ``values`` is what :meth:`ConnectionFileWriter.to_dict` gives."""
     note_end(values["descriptor"], how, FAILED)
     system.Endpoint(values["endpoint"], os.path.dirname(values["path"])).remove()
-    if os.path.exists(values["draft"]):
-        os.unlink(values["draft"])
+    _remove_if_there(values["draft"])
+
+
+def _remove_if_there(path: str) -> None:
+    if os.path.lexists(path):
+        os.unlink(path)
 
 
 def _append(descriptor: int, data: bytes) -> None:
@@ -271,6 +249,11 @@ class ConnectionFileReader:
             self._key = bytes.fromhex(record.get("key", ""))
             #: How the daemon ended, and how many bytes of output that nobody has seen follow; None while it lives.
             self.ended: dict[str, Any] | None = plain_json.loads(lines[1].decode("utf-8")) if len(lines) > 2 else None
+            ended = self.ended or {"how": "", "code": 0}
+            #: Whether a command or a signal has stopped it; in the records of the version before only the text tells.
+            self.was_stopped = bool(ended.get("stopped", ended["how"].startswith("it was stopped")))
+            #: The exit code of the stop that has ended the daemon; 0 if it ended otherwise.
+            self.stop_code = int(ended["code"])
             self._end_begin = len(lines[0]) + 1
             self._output_begin = sum(len(line) + 1 for line in lines[:2])
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
@@ -331,9 +314,8 @@ class ConnectionFileReader:
         try:
             connection = self.endpoint.connect()
         except OSError as error:
-            raise NoDaemonError(
-                "connection file %s: its daemon cannot be reached: %s" % (self.path, error.strerror)
-            ) from None
+            why = "connection file %s: its daemon cannot be reached: %s" % (self.path, error.strerror)
+            raise NoDaemonError(why) from None
         if not system.peer_is_me(connection):
             connection.close()
             raise InputError("connection file %s: %s belongs to another user" % (self.path, self.endpoint))
@@ -345,9 +327,9 @@ class ConnectionFileReader:
         """Prove to the daemon that the file's key is known here, and have it prove the same."""
         claimant = Claimant(self._key)
         try:
-            connection.settimeout(STRANGER_SECONDS)
+            connection.settimeout(HANDSHAKE_SECONDS)
             connection.sendall(encode(claimant.first()))
-            answer = next(messages(connection.recv, STRANGER_LIMIT), None)
+            answer = next(messages(connection.recv, HANDSHAKE_LIMIT), None)
             if answer is None:
                 raise WireError("the daemon has closed the connection")
             connection.sendall(encode(claimant.answer(answer)))
@@ -363,18 +345,6 @@ class ConnectionFileReader:
         """One line on how the daemon ended."""
         how = self.ended["how"] if self.ended else "it was killed" + (self._danger and ": " + self._danger)
         return "connection file %s: its daemon is no longer alive: %s" % (self.path, how)
-
-    @property
-    def was_stopped(self) -> bool:
-        """Whether a command or a signal has stopped it."""
-        ended = self.ended or {"stopped": False}
-        # In the records of the version before only the text tells.
-        return bool(ended["stopped"] if "stopped" in ended else ended["how"].startswith("it was stopped"))
-
-    @property
-    def stop_code(self) -> int:
-        """The exit code of the stop that has ended the daemon; 0 if it ended otherwise."""
-        return int(self.ended["code"]) if self.ended else 0
 
     def show_unread_output(self, show: Callable[[bytes], object]) -> bool:
         """Hand what the daemon wrote last and nobody has seen to ``show``, once: then it is taken out of the file.
@@ -451,53 +421,43 @@ def clear_for_start(path: str, show: Callable[[bytes], object]) -> str | None:
     return "replaced the file of a dead daemon: " + old.how_it_ended
 
 
-def remove_drafts(path: str) -> None:
-    """Remove what starts have left beside ``path`` that were killed before they had a daemon."""
-    for draft in _drafts(path):
-        _remove_draft(draft, system.lock)
+def remove_drafts(path: str, timeout: float = 0) -> None:
+    """Remove what starts have left beside ``path`` that were killed before they had a daemon.
 
-
-def await_drafts(path: str, timeout: float) -> None:
-    """The same, but wait for starts that are under way, until they have a daemon or are dead; so long at most."""
+    Those that are under way are waited for, until they have a daemon or are dead, for ``timeout`` seconds at the most.
+    """
     end = time.monotonic() + timeout
-
-    def lock(draft: str, descriptor: int) -> bool:
-        while os.path.exists(draft) and time.monotonic() < end:
-            if system.wait_for_lock(descriptor, _LOOK_SECONDS):  # no event tells that a file has got its name
-                return True
-        return False
-
-    for draft in _drafts(path):
-        _remove_draft(draft, partial(lock, draft))
-
-
-def _drafts(path: str) -> list[str]:
     folder, name = os.path.split(path)
     try:
         names = os.listdir(folder)
     except OSError:
-        return []
-    drafts = (draft for draft in names if draft.startswith(name + ".") and draft[len(name) + 1 :].isdigit())
-    return [os.path.join(folder, draft) for draft in drafts]
+        return
+    for other in names:
+        if other.startswith(name + ".") and other[len(name) + 1 :].isdigit():
+            _remove_draft(os.path.join(folder, other), end)
 
 
-def remove_own_draft(path: str, timeout: float) -> None:
-    """Remove what this process's own start has left, when its last process is dead, within so many seconds."""
-    _remove_draft(draft_of(path), partial(system.wait_for_lock, timeout=timeout))
-
-
-def _remove_draft(draft: str, lock: Callable[[int], bool]) -> None:
+def _remove_draft(draft: str, end: float) -> None:
     try:
         descriptor = system.open_private(draft)
     except OSError:
         return
     try:
         begin = system.read_at(descriptor, len(_BEGIN), 0)
-        if begin in (b"", _BEGIN) and lock(descriptor):  # else it is somebody's frame 1, which only has such a name
-            for path in (draft + ".sock", draft):
-                if os.path.lexists(path):
-                    os.unlink(path)
+        # What begins otherwise is somebody's frame 1, which only has such a name.
+        if begin in (b"", _BEGIN) and _is_left(draft, descriptor, end):
+            _remove_if_there(draft + ".sock")
+            _remove_if_there(draft)
     except OSError:
         return  # somebody has put something there
     finally:
         os.close(descriptor)
+
+
+def _is_left(draft: str, descriptor: int, end: float) -> bool:
+    if system.lock(descriptor):
+        return True
+    while os.path.exists(draft) and time.monotonic() < end:
+        if system.wait_for_lock(descriptor, _LOOK_SECONDS):  # no event tells that a file has got its name
+            return True
+    return False

@@ -8,17 +8,7 @@ from functools import partial
 from .. import system
 from ..errors import BAD_INPUT, WireError
 from ..system.interpreter import PACKAGE
-from .wire import (
-    FRAME_LIMIT,
-    RECEIVE_BYTES,
-    STRANGER_LIMIT,
-    STRANGER_SECONDS,
-    Decoder,
-    Doorkeeper,
-    check_hello,
-    encode,
-    hello,
-)
+from . import wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,16 +28,16 @@ class Timers:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
-        self._timers: dict[str, tuple[float, Callable[[], object]]] = {}
+        self._timers: dict[Any, tuple[float, Callable[[], object]]] = {}
 
-    def set(self, name: str, seconds: float, act: Callable[[], object]) -> None:
+    def set(self, name: Any, seconds: float, act: Callable[[], object]) -> None:
         """Call ``act`` in ``seconds``; replaces the timer of that name."""
         self._timers[name] = (self.clock() + seconds, act)
 
-    def has(self, name: str) -> bool:
+    def has(self, name: Any) -> bool:
         return name in self._timers
 
-    def cancel(self, name: str) -> None:
+    def cancel(self, name: Any) -> None:
         """Forget a timer, if there is one of that name."""
         self._timers.pop(name, None)
 
@@ -96,66 +86,53 @@ class Loop:
     """Calls what is due, one thing after the other."""
 
     def __init__(self) -> None:
-        #: What each source is watched for, and what to call with what it is ready for.
-        self._watched: dict[Any, tuple[int, Callable[[int], object]]] = {}
+        #: What each source is to be watched for, asked before each turn, and what to call with what it is ready for.
+        self._watched: dict[Any, tuple[Callable[[], int], Callable[[int], object]]] = {}
         self.timers = Timers()
 
     def watch(self, source: Any, act: Callable[[], object]) -> None:
         """Call ``act`` whenever ``source``, a descriptor or what has one, can be read."""
-        self._watched[source] = (system.READ, lambda events: act())
+        self._watched[source] = (lambda: system.READ, lambda events: act())
 
-    def watch_peer(self, peer: Peer, act: Callable[[], object], backlog: int = BACKLOG_BYTES) -> None:
-        """As :meth:`watch`; also sends on what waits in ``peer`` when its socket takes more.
+    def watch_peer(self, peer: Peer, act: Callable[[], object] | None, backlog: int = BACKLOG_BYTES) -> None:
+        """As :meth:`watch`, but nothing is called where ``act`` is None, as another thread hears the peer.
 
-        A peer that says much and takes no answers is not heard while more than ``backlog`` bytes of them lie, so that
-        they do not fill the memory.
+        Also sends on what waits in ``peer`` when its socket takes more. A peer that says much and takes no answers is
+        not heard while more than ``backlog`` bytes of them lie, so that they do not fill the memory.
         """
+
+        def interest() -> int:
+            is_heard = act and peer.backlog <= backlog
+            return (system.READ if is_heard else 0) | (system.WRITE if peer.backlog else 0)
 
         def on_events(events: int) -> None:
             if events & (system.WRITE | system.BROKEN):
                 peer.flush()
-                look()
-            if events & (system.READ | system.BROKEN) and peer.backlog <= backlog:
+            if act and events & (system.READ | system.BROKEN) and peer.backlog <= backlog:
                 act()
 
-        def look() -> None:
-            interest = system.WRITE if peer.backlog else 0
-            if peer.backlog <= backlog:
-                interest |= system.READ
-            self._watched[peer] = (interest, on_events)
-
-        look()
-        peer.on_backlog = look
-
-    def send_only(self, peer: Peer) -> None:
-        """Send on what waits in ``peer`` when its socket takes more; another thread hears it."""
-
-        def on_events(events: int) -> None:
-            peer.flush()
-            look()
-
-        def look() -> None:
-            self._watched.pop(peer, None)
-            if peer.backlog:
-                self._watched[peer] = (system.WRITE, on_events)
-
-        look()
-        peer.on_backlog = look
+        self._watched[peer] = (interest, on_events)
 
     def forget(self, source: Any) -> None:
-        """Watch ``source`` no longer, if it was watched."""
-        self.timers.cancel(_rest(source))
+        """Watch ``source`` no longer, if it was watched, and cancel the timer that has it as its name."""
+        self.timers.cancel(source)
         self._watched.pop(source, None)
 
     def rest(self, source: Any, act: Callable[[], object], seconds: float) -> None:
         """Watch ``source`` no longer, and again in so many seconds unless :meth:`forget` comes before."""
         self.forget(source)
-        self.timers.set(_rest(source), seconds, lambda: self.watch(source, act))
+        self.timers.set(source, seconds, partial(self.watch, source, act))
 
     def turn(self) -> None:
         """Wait for the next event, and call what is due."""
-        sources = {source if isinstance(source, int) else source.fileno(): source for source in self._watched}
-        interests = {descriptor: self._watched[source][0] for descriptor, source in sources.items()}
+        sources: dict[int, Any] = {}
+        interests: dict[int, int] = {}
+        for source, (interest, _) in self._watched.items():
+            wanted = interest()
+            if wanted:  # else its end, which is found without being asked for, would come in every turn
+                descriptor = source if isinstance(source, int) else source.fileno()
+                sources[descriptor] = source
+                interests[descriptor] = wanted
         for descriptor, events in system.wait_for(interests, self.timers.until_next()).items():
             watched = self._watched.get(sources[descriptor])
             if watched:  # unless one before it has had it forgotten
@@ -163,34 +140,26 @@ class Loop:
         self.timers.call_due()
 
 
-def _rest(source: Any) -> str:
-    return "rest of %d" % id(source)
-
-
-#: So much is sent at once by threads that are not the loop's.
-_AT_ONCE_BYTES = 2 * 1024
 #: Who is heard among many says little at a time, so that one that asks without end holds up nobody.
-_STRANGER_RECEIVE_BYTES = 4 * 1024
+_RECEIVE_AT_ONCE_BYTES = 4 * 1024
 
 
 class Peer:
     """One end of a connection that never blocks: frames in and out, whatever the pace of the other end."""
 
     def __init__(
-        self, connection: _socket.socket, limit: int = FRAME_LIMIT, receive_bytes: int = RECEIVE_BYTES
+        self, connection: _socket.socket, limit: int = wire.FRAME_LIMIT, receive_bytes: int = wire.RECEIVE_BYTES
     ) -> None:
         connection.setblocking(False)
         self._receive_bytes = receive_bytes
         self._socket = connection
-        self._decoder = Decoder(limit)
+        self._decoder = wire.Decoder(limit)
         self._outgoing = bytearray()
         self._deaf = False
         #: The other end is gone, or this end was closed.
         self.closed = False
-        #: What is wrong with what it said last, which it is told before it is closed; empty for nothing.
+        #: Why it is rejected, which it is told before it is closed; empty for nothing.
         self.fault = ""
-        #: Called when a message, or a part of it, has to wait until the socket takes more.
-        self.on_backlog: Callable[[], object] = bool
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -202,50 +171,48 @@ class Peer:
 
     def trust(self) -> None:
         """The peer made itself known: allow frames of full size."""
-        self._decoder.limit = FRAME_LIMIT
+        self._decoder.limit = wire.FRAME_LIMIT
 
     def send(self, message: Message, body: bytes = b"") -> None:
         """Queue a frame and send what the socket takes now. Raises :class:`InputError` as :func:`encode` does."""
-        self.send_frames(encode(message, body))
+        self.send_frames(wire.encode(message, body))
 
     def send_frames(self, data: bytes) -> None:
-        """As :meth:`send`, for what is encoded already."""
-        if self._deaf:
-            return
-        self._outgoing += data
-        self.flush()
-        if self.backlog:
-            self.on_backlog()
+        """As :meth:`send`, for what is encoded already.
 
-    def send_at_once(self, data: bytes) -> bool:
-        """Send a small frame if nothing waits and the socket takes it; False if nothing of it was sent.
-
-        For a thread that is not the loop's, while no other sends.
+        While nothing waits also for a thread that is not the loop's, if no other sends: the rest is left to the loop.
         """
-        if self._deaf or self._outgoing or len(data) > _AT_ONCE_BYTES:
-            return False
-        try:
-            sent = self._socket.send(data)
-        except OSError:
-            return False
-        self._outgoing += data[sent:]  # nothing: a socket whose other end has read all takes so little whole
-        return True
+        if self._outgoing:
+            self._outgoing += data
+            self.flush()
+        else:
+            self._outgoing += memoryview(data)[self._send_now(data) :]
 
     def refuse(self, reason: str, code: int) -> None:
         """Answer with an error; ``code`` is the exit code that a front is to leave with."""
         self.send({"error": reason, "code": code})
 
+    def reject(self, fault: str) -> None:
+        """Have its listener close it, and tell it why before that, once."""
+        self.fault = fault
+        self.closed = True
+
     def flush(self) -> None:
-        """Send what the socket takes now."""
+        """Send of what waits as much as the socket takes now."""
+        sent = 1
+        while self._outgoing and sent:
+            sent = self._send_now(self._outgoing)
+            del self._outgoing[:sent]
+
+    def _send_now(self, data: bytes | bytearray) -> int:
+        """Send what the socket takes now, and return how much; to an end that hears nothing more that is all."""
         try:
-            while self._outgoing:
-                sent = self._socket.send(self._outgoing)
-                del self._outgoing[:sent]
+            return len(data) if self._deaf else self._socket.send(data)
         except BlockingIOError:
-            return
+            return 0
         except OSError:
-            self._deaf = True  # it hears nothing more, but what it said may still lie unread
-            self._outgoing.clear()
+            self._deaf = True  # what it said may still lie unread
+            return len(data)
 
     def receive(self) -> Iterable[Frame]:
         """The frames that one read completes; the end of the stream sets :attr:`closed`. Raises :class:`WireError`."""
@@ -263,19 +230,10 @@ class Peer:
         self._socket.close()
 
 
-def stranger(connection: _socket.socket) -> Peer:
-    """A peer that has not made itself known."""
-    return Peer(connection, STRANGER_LIMIT, _STRANGER_RECEIVE_BYTES)
-
-
 #: How long, in seconds, no connection is accepted when there are no descriptors left.
 ACCEPT_SECONDS = 1.0
 #: How many are accepted before the others are heard again: as many as can wait.
 ACCEPT_AT_ONCE = 128
-
-
-def _hello() -> Message:
-    return hello(PACKAGE)
 
 
 class Listener:
@@ -286,33 +244,35 @@ class Listener:
         loop: Loop,
         on_message: Callable[[Peer, Message], None],
         on_gone: Callable[[Peer], None],
-        greeting: Callable[[], Message] = _hello,
+        greeting: Callable[[], Message] | None = None,
         key: bytes | None = None,
         backlog: int = BACKLOG_BYTES,
+        on_readable: Callable[[Peer], None] | None = None,
     ) -> None:
         """``on_message`` gets what known peers say; ``on_gone`` those that have left; ``greeting`` gives the hello.
 
-        ``key``: what strangers must know; None where the kernel tells who they are. ``backlog``: who lets more bytes
-        lie is not heard meanwhile.
+        ``key``: what peers must prove to know; None where the kernel tells who they are. ``backlog``: who lets more
+        bytes lie is not heard meanwhile. ``on_readable`` is called instead of :meth:`read`, and is to call that.
         """
         self._key = key
         self._backlog = backlog
-        self._greeting = greeting
+        self._greeting = greeting or partial(wire.hello, PACKAGE)
         self._loop = loop
         self._on_message = on_message
         self._on_gone = on_gone
+        self._on_readable = on_readable or self.read
         self._peers: set[Peer] = set()
         #: Those that have not made themselves known yet, the oldest first.
-        self._strangers: dict[Peer, Doorkeeper | None] = {}
+        self._unknown: dict[Peer, wire.Verifier | None] = {}
 
     def listen(self, listener: _socket.socket) -> None:
         """Accept connections from now on."""
         self._loop.watch(listener, partial(self._accept, listener))
 
     def add(self, peer: Peer) -> None:
-        """Hear a front that is known already."""
+        """Hear a peer that is known already, or again."""
         self._peers.add(peer)
-        self._loop.watch_peer(peer, partial(self.read, peer), self._backlog)
+        self._loop.watch_peer(peer, partial(self._on_readable, peer), self._backlog)
 
     def read(self, peer: Peer) -> None:
         """Take in what lies in the connection of ``peer``."""
@@ -323,8 +283,7 @@ class Listener:
                 self._hear(peer, message)
         except (WireError, RecursionError) as error:
             # What could be read may be nested too deeply for what is done with it, if only for its repr().
-            peer.fault = str(error)
-            peer.closed = True
+            peer.reject(str(error))
 
     def read_all(self, peer: Peer) -> None:
         """As :meth:`read`, until nothing more lies there or ``peer`` has said very much."""
@@ -337,11 +296,10 @@ class Listener:
         """Forget the connections that have closed."""
         for peer in [peer for peer in self._peers if peer.closed]:
             self._peers.discard(peer)
-            self._strangers.pop(peer, None)
+            self._unknown.pop(peer, None)
             if peer.fault:
                 peer.refuse(peer.fault, BAD_INPUT)
-            self._loop.forget(peer)  # after that: what it does not take at once has it watched
-            self._loop.timers.cancel(_timer(peer))
+            self._loop.forget(peer)
             peer.close()
             self._on_gone(peer)
 
@@ -369,43 +327,34 @@ class Listener:
                 connection.close()
 
     def _make_room(self, listener: _socket.socket) -> None:
-        """No descriptor is left: the oldest stranger goes; if there is none, time may help, and nobody spins."""
-        if self._strangers:
-            self._dismiss(next(iter(self._strangers)), "the peer did not make itself known, and others wait")
+        """No descriptor is left: the oldest unknown peer goes; if there is none, time may help, and nobody spins."""
+        if self._unknown:
+            next(iter(self._unknown)).reject("the peer did not make itself known, and others wait")
         else:
-            self._loop.forget(listener)
-            self._loop.timers.set("accept again", ACCEPT_SECONDS, partial(self.listen, listener))
+            self._loop.rest(listener, partial(self._accept, listener), ACCEPT_SECONDS)
 
     def _welcome(self, connection: _socket.socket) -> None:
-        peer = stranger(connection)
-        self._strangers[peer] = Doorkeeper(self._key) if self._key else None
+        peer = Peer(connection, wire.HANDSHAKE_LIMIT, _RECEIVE_AT_ONCE_BYTES)
+        self._unknown[peer] = wire.Verifier(self._key) if self._key else None
         self.add(peer)
-        late = "the peer did not make itself known within %g s" % STRANGER_SECONDS
-        self._loop.timers.set(_timer(peer), STRANGER_SECONDS, partial(self._dismiss, peer, late))
-
-    def _dismiss(self, peer: Peer, reason: str) -> None:
-        peer.refuse(reason, BAD_INPUT)
-        peer.closed = True
+        late = "the peer did not make itself known within %g s" % wire.HANDSHAKE_SECONDS
+        self._loop.timers.set(peer, wire.HANDSHAKE_SECONDS, partial(peer.reject, late))
 
     def _hear(self, peer: Peer, message: Message) -> None:
-        if peer not in self._strangers:
+        if peer not in self._unknown:
             self._on_message(peer, message)
             return
-        doorkeeper = self._strangers[peer]
-        if doorkeeper and not doorkeeper.satisfied:
-            answer = doorkeeper.hear(message)
+        verifier = self._unknown[peer]
+        if verifier and not verifier.satisfied:
+            answer = verifier.hear(message)
             if answer:
                 peer.send(answer)
             return
-        check_hello(message, PACKAGE)
-        del self._strangers[peer]
-        self._loop.timers.cancel(_timer(peer))
+        wire.check_hello(message, PACKAGE)
+        del self._unknown[peer]
+        self._loop.timers.cancel(peer)
         peer.trust()
         peer.send(self._greeting())
-
-
-def _timer(peer: Peer) -> str:
-    return "stranger %d" % id(peer)
 
 
 def seconds(value: Any) -> float | None:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 VERSION = 1
 #: The largest frame, in bytes; and the largest before the peer is known, which has no body.
 FRAME_LIMIT = 64 * 1024 * 1024
-STRANGER_LIMIT = 4096
+HANDSHAKE_LIMIT = 4096
 #: Larger reads cost more than they save: the C library maps new memory for each.
 RECEIVE_BYTES = 64 * 1024
 #: The most output that a front may have unacknowledged, in bytes.
@@ -44,7 +44,7 @@ WINDOW_BYTES = 256 * 1024
 OUTPUT_MEMORY_BYTES = 8 * 1024 * 1024
 OUTPUT_LIMIT_BYTES = 1024 * 1024 * 1024
 #: How long, in seconds, a peer may take to make itself known.
-STRANGER_SECONDS = 5.0
+HANDSHAKE_SECONDS = 5.0
 
 #: The end of a path that a hello has room for, as JSON.
 _PACKAGE_BYTES = 2048
@@ -80,7 +80,7 @@ class Decoder:
         self._buffer += data
         while len(self._buffer) >= _HEAD.size:
             text_size, body_size = _HEAD.unpack_from(self._buffer)
-            if text_size + body_size > self.limit or (body_size and self.limit == STRANGER_LIMIT):
+            if text_size + body_size > self.limit or (body_size and self.limit == HANDSHAKE_LIMIT):
                 raise WireError("a frame of %d bytes is over the limit of %d" % (text_size + body_size, self.limit))
             end = _HEAD.size + text_size + body_size
             if len(self._buffer) < end:
@@ -202,7 +202,7 @@ class Claimant:
         return {"proof": _proof(self._key, b"client", nonces).hex()}
 
 
-class Doorkeeper:
+class Verifier:
     """The end that listens, for one connection."""
 
     def __init__(self, key: bytes) -> None:
