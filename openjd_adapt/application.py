@@ -65,8 +65,8 @@ class Timeouts:
 
         ``wait`` is :meth:`Task.wait_for` or :meth:`AdaptorServer.listen`.
         """
-        self._name = name
-        self._process = process
+        self.name = name
+        self.process = process
         self._wait = wait
         self._no_output_timeout = no_output_timeout
         #: The thread that hands what the application reports to the adaptor, while it does.
@@ -85,15 +85,15 @@ class Timeouts:
         Raises :class:`ApplicationExited`, :class:`TimedOut`, and what ends the task.
         """
         if self.reporting == threading.get_ident():
-            raise AdaptError("%s cannot be waited for in what it has just reported" % self._name)
+            raise AdaptError("%s cannot be waited for in what it has just reported" % self.name)
         current = task.current()
-        self._process.tell(current)
+        self.process.tell(current)
         self._tasks.add(current)
         began = time.monotonic()
         while not condition():
             if self._is_over():
                 # Its exit gets a moment, so that its code can be told, and so does what it said last.
-                if self._process.wait_quietly(EXIT_SECONDS) and self.connected:
+                if self.process.wait_quietly(EXIT_SECONDS) and self.connected:
                     current.wait_for(lambda: condition() or self.gone, EXIT_SECONDS)
                 if condition():
                     return
@@ -101,7 +101,7 @@ class Timeouts:
             end, limit = self._limit(began, timeout)
             left = end - time.monotonic()
             if left <= 0:
-                raise TimedOut("%s: waited %s for %s" % (self._name, limit, what))
+                raise TimedOut("%s: waited %s for %s" % (self.name, limit, what))
             self._wait(current, lambda: condition() or self._is_over(), left)
 
     def _limit(self, began: float, timeout: float | None) -> tuple[float, str]:
@@ -111,19 +111,19 @@ class Timeouts:
             limits.append((began + timeout, "%g s" % timeout))
         if self._no_output_timeout is not None:
             silent = "%g s without output" % self._no_output_timeout
-            limits.append((max(self._process.last_output, began) + self._no_output_timeout, silent))
+            limits.append((max(self.process.last_output, began) + self._no_output_timeout, silent))
         return min(limits)
 
     def _is_over(self) -> bool:
-        return self.gone or not self._process.is_running
+        return self.gone or not self.process.is_running
 
     def exited(self, while_doing: str, closed: str = "connection") -> ApplicationExited:
         """The error that tells how the application has ended, or that it has closed something without that."""
-        code = self._process.returncode
+        code = self.process.returncode
         how = "has closed its " + closed if code is None else describe_exit(code)
-        lines = " | ".join(one_line(line) for line in self._process.last_lines(LAST_LINES))
+        lines = " | ".join(one_line(line) for line in self.process.last_lines(LAST_LINES))
         tail = "; its last lines: " + lines if lines else ""
-        return ApplicationExited("%s %s while %s%s" % (self._name, how, while_doing, tail), code)
+        return ApplicationExited("%s %s while %s%s" % (self.name, how, while_doing, tail), code)
 
     def wake(self) -> None:
         """Let the waits look at their conditions; from any thread."""
@@ -134,12 +134,11 @@ class Timeouts:
 class Prompt:
     """The standard input of one application, and the watch for the lines of its output that answer."""
 
-    def __init__(self, name: str, process: LoggingSubprocess, handler: RegexHandler, timeouts: Timeouts) -> None:
-        """``name`` is the application's, for messages; ``handler`` looks at the lines of its output."""
-        self._name = name
-        self._process = process
-        self._handler = handler
+    def __init__(self, timeouts: Timeouts, handler: RegexHandler) -> None:
+        """``handler`` looks at the lines of the application's output."""
         self._timeouts = timeouts
+        self._process = timeouts.process
+        self._handler = handler
         #: One line is under way at a time.
         self._turn = threading.Lock()
         #: The line that it was asked and has not answered, whether somebody waits for that or has given it up.
@@ -152,7 +151,7 @@ class Prompt:
     def _take_turn(self, timeout: float | None) -> IO[bytes]:
         stdin = self._process.stdin
         if stdin is None or stdin.closed:
-            raise AdaptError("%s has no standard input; set stdin = True" % self._name)
+            raise AdaptError("%s has no standard input; set stdin = True" % self._timeouts.name)
         while not self._turn.acquire(blocking=False):
             self._timeouts.wait(lambda: not self._turn.locked(), timeout, "it to read the line before")
         return stdin
@@ -172,18 +171,15 @@ class Prompt:
             self._turn.release()
             self._timeouts.wake()
 
-        threading.Thread(target=write, name="a line to " + self._name, daemon=True).start()
+        threading.Thread(target=write, name="a line to " + self._timeouts.name, daemon=True).start()
         self._timeouts.wait(lambda: bool(taken), timeout, "it to read a line")
         if not taken[0]:
             self._process.wait_quietly(EXIT_SECONDS)
             raise self._timeouts.exited("a line was written to it", "standard input")
 
     def ask(self, text: str, pattern: str, timeout: float | None) -> re.Match[str]:
-        """Write a line and wait for one in which ``pattern`` is found; raises as :meth:`Timeouts.wait`.
-
-        An answer that comes later, after a cancel or a timeout, is dropped, and until then nothing else is asked, as it
-        would be taken for the next one's.
-        """
+        """See :meth:`Application.ask`."""
+        # An answer that comes later, after a cancel or a timeout, would be taken for the next one's.
         late = "the late answer to %r" % " ".join(self._unanswered)
         self._timeouts.wait(lambda: not self._unanswered, timeout, late)
         found: list[re.Match[str]] = []
@@ -194,7 +190,7 @@ class Prompt:
                 found.append(match)
                 self._expect_no_more(expected)
                 if given_up.is_set():
-                    _logger.info("%s has answered %r, which nobody waits for any more", self._name, text)
+                    _logger.info("%s has answered %r, which nobody waits for any more", self._timeouts.name, text)
                 self._timeouts.wake()
 
         expected = RegexCallback([re.compile(pattern)], notice)
@@ -314,7 +310,7 @@ class Application:
             self.process.stdin.close()
         wait = task.Task.wait_for if reports_take_long else self._server.listen
         self._timeouts = Timeouts(self.name, self.process, wait, no_output_timeout)
-        self._prompt = Prompt(self.name, self.process, handler, self._timeouts)
+        self._prompt = Prompt(self._timeouts, handler)
         threading.Thread(target=self._server.serve_forever, name="application server", daemon=True).start()
 
     @property
