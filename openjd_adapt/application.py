@@ -51,93 +51,13 @@ class TimedOut(AdaptError):
     """What was waited for has not come in time."""
 
 
-class Timeouts:
-    """The waits for one application, on whatever thread: as long as it lives, time is left, and output comes."""
-
-    def __init__(
-        self,
-        name: str,
-        process: LoggingSubprocess,
-        wait: Callable[[task.Task, Callable[[], bool], float | None], object],
-        no_output_timeout: float | None,
-    ) -> None:
-        """``name`` is the application's, for messages; ``no_output_timeout``: seconds, None for as long as it likes.
-
-        ``wait`` is :meth:`Task.wait_for` or :meth:`AdaptorServer.listen`.
-        """
-        self.name = name
-        self.process = process
-        self._wait = wait
-        self._no_output_timeout = no_output_timeout
-        #: The thread that hands what the application reports to the adaptor, while it does.
-        self.reporting: int | None = None
-        #: As in :meth:`Application.limit_phase`.
-        self.phase_limit = _NO_LIMIT
-        #: The application's client has connected; its connection was closed.
-        self.connected = False
-        self.gone = False
-        #: The tasks that have waited for the application, and are woken by what it says.
-        self._tasks: set[task.Task] = set()
-
-    def wait(self, condition: Callable[[], bool], timeout: float | None, what: str) -> None:
-        """Wait until ``condition()`` holds, for ``timeout`` seconds at the most; ``what`` says in words for what.
-
-        Raises :class:`ApplicationExited`, :class:`TimedOut`, and what ends the task.
-        """
-        if self.reporting == threading.get_ident():
-            raise AdaptError("%s cannot be waited for in what it has just reported" % self.name)
-        current = task.current()
-        self.process.tell(current)
-        self._tasks.add(current)
-        began = time.monotonic()
-        while not condition():
-            if self._is_over():
-                # Its exit gets a moment, so that its code can be told, and so does what it said last.
-                if self.process.wait_quietly(EXIT_SECONDS) and self.connected:
-                    current.wait_for(lambda: condition() or self.gone, EXIT_SECONDS)
-                if condition():
-                    return
-                raise self.exited("waiting for " + what)
-            end, limit = self._limit(began, timeout)
-            left = end - time.monotonic()
-            if left <= 0:
-                raise TimedOut("%s: waited %s for %s" % (self.name, limit, what))
-            self._wait(current, lambda: condition() or self._is_over(), left)
-
-    def _limit(self, began: float, timeout: float | None) -> tuple[float, str]:
-        """When a wait that began then is over, and by which limit, in words."""
-        limits = [self.phase_limit]
-        if timeout is not None:
-            limits.append((began + timeout, "%g s" % timeout))
-        if self._no_output_timeout is not None:
-            silent = "%g s without output" % self._no_output_timeout
-            limits.append((max(self.process.last_output, began) + self._no_output_timeout, silent))
-        return min(limits)
-
-    def _is_over(self) -> bool:
-        return self.gone or not self.process.is_running
-
-    def exited(self, while_doing: str, closed: str = "connection") -> ApplicationExited:
-        """The error that tells how the application has ended, or that it has closed something without that."""
-        code = self.process.returncode
-        how = "has closed its " + closed if code is None else describe_exit(code)
-        lines = " | ".join(one_line(line) for line in self.process.last_lines(LAST_LINES))
-        tail = "; its last lines: " + lines if lines else ""
-        return ApplicationExited("%s %s while %s%s" % (self.name, how, while_doing, tail), code)
-
-    def wake(self) -> None:
-        """Let the waits look at their conditions; from any thread."""
-        for waiting in tuple(self._tasks):
-            waiting.changed()
-
-
 class Prompt:
     """The standard input of one application, and the watch for the lines of its output that answer."""
 
-    def __init__(self, timeouts: Timeouts, handler: RegexHandler) -> None:
+    def __init__(self, application: Application, handler: RegexHandler) -> None:
         """``handler`` looks at the lines of the application's output."""
-        self._timeouts = timeouts
-        self._process = timeouts.process
+        self._application = application
+        self._process = application.process
         self._handler = handler
         #: One line is under way at a time.
         self._turn = threading.Lock()
@@ -145,15 +65,15 @@ class Prompt:
         self._unanswered: list[str] = []
 
     def write_line(self, text: str, timeout: float | None = None) -> None:
-        """Write a line and wait until it is taken; raises as :meth:`Timeouts.wait`."""
+        """Write a line and wait until it is taken; raises as :meth:`Application.call`."""
         self._write(self._take_turn(timeout), text, timeout)
 
     def _take_turn(self, timeout: float | None) -> IO[bytes]:
         stdin = self._process.stdin
         if stdin is None or stdin.closed:
-            raise AdaptError("%s has no standard input; set stdin = True" % self._timeouts.name)
+            raise AdaptError("%s has no standard input; set stdin = True" % self._application.name)
         while not self._turn.acquire(blocking=False):
-            self._timeouts.wait(lambda: not self._turn.locked(), timeout, "it to read the line before")
+            self._application._wait(lambda: not self._turn.locked(), timeout, "it to read the line before")
         return stdin
 
     def _write(self, stdin: IO[bytes], text: str, timeout: float | None) -> None:
@@ -169,19 +89,19 @@ class Prompt:
             except (OSError, ValueError):  # nobody reads it, or it was closed before
                 taken.append(False)
             self._turn.release()
-            self._timeouts.wake()
+            self._application._wake()
 
-        threading.Thread(target=write, name="a line to " + self._timeouts.name, daemon=True).start()
-        self._timeouts.wait(lambda: bool(taken), timeout, "it to read a line")
+        threading.Thread(target=write, name="a line to " + self._application.name, daemon=True).start()
+        self._application._wait(lambda: bool(taken), timeout, "it to read a line")
         if not taken[0]:
             self._process.wait_quietly(EXIT_SECONDS)
-            raise self._timeouts.exited("a line was written to it", "standard input")
+            raise self._application._exited("a line was written to it", "standard input")
 
     def ask(self, text: str, pattern: str, timeout: float | None) -> re.Match[str]:
         """See :meth:`Application.ask`."""
         # An answer that comes later, after a cancel or a timeout, would be taken for the next one's.
         late = "the late answer to %r" % " ".join(self._unanswered)
-        self._timeouts.wait(lambda: not self._unanswered, timeout, late)
+        self._application._wait(lambda: not self._unanswered, timeout, late)
         found: list[re.Match[str]] = []
         given_up = threading.Event()
 
@@ -190,8 +110,8 @@ class Prompt:
                 found.append(match)
                 self._expect_no_more(expected)
                 if given_up.is_set():
-                    _logger.info("%s has answered %r, which nobody waits for any more", self._timeouts.name, text)
-                self._timeouts.wake()
+                    _logger.info("%s has answered %r, which nobody waits for any more", self._application.name, text)
+                self._application._wake()
 
         expected = RegexCallback([re.compile(pattern)], notice)
         stdin = self._take_turn(timeout)
@@ -199,7 +119,7 @@ class Prompt:
         self._unanswered.append(text)
         try:
             self._write(stdin, text, timeout)
-            self._timeouts.wait(lambda: bool(found), timeout, "a line with %r" % pattern)
+            self._application._wait(lambda: bool(found), timeout, "a line with %r" % pattern)
         except (Canceled, TimedOut):
             given_up.set()
             raise
@@ -285,7 +205,14 @@ class Application:
         #: For each call that it has been given and has not answered, where to put the answer; those that nobody awaits.
         self._owed: dict[int, list[Message]] = {}
         self._given_up: set[int] = set()
+        #: What its client has said of itself, when that has connected; whether the connection was closed.
         self._about = ""
+        self._gone = False
+        #: The thread that hands what the application reports to the adaptor, while it does.
+        self._reporting: int | None = None
+        self._phase_limit = _NO_LIMIT
+        #: The tasks that have waited for the application, and are woken by what it says.
+        self._tasks: set[task.Task] = set()
         handler = handler or RegexHandler([])
         self.name = os.path.basename(command[0])
         try:
@@ -308,9 +235,9 @@ class Application:
         self.process.ask_over_channel = self._ask_to_end
         if not stdin and self.process.stdin:
             self.process.stdin.close()
-        wait = task.Task.wait_for if reports_take_long else self._server.listen
-        self._timeouts = Timeouts(self.name, self.process, wait, no_output_timeout)
-        self._prompt = Prompt(self._timeouts, handler)
+        self._listen = task.Task.wait_for if reports_take_long else self._server.listen
+        self._no_output_timeout = no_output_timeout
+        self._prompt = Prompt(self, handler)
         threading.Thread(target=self._server.serve_forever, name="application server", daemon=True).start()
 
     @property
@@ -320,7 +247,7 @@ class Application:
 
     def limit_phase(self, limit: tuple[float, str] | None) -> None:
         """Until when, on the clock of :func:`time.monotonic`, the phase that begins may wait, and that in words."""
-        self._timeouts.phase_limit = limit or _NO_LIMIT
+        self._phase_limit = limit or _NO_LIMIT
 
     def call(self, name: str, timeout: float | None = None, **args: Any) -> Any:
         """Call a function of the application and return its result; arguments and result are JSON values.
@@ -335,7 +262,7 @@ class Application:
         answers = self._owed[number] = []
         try:
             self._enqueue(action)
-            self._timeouts.wait(lambda: bool(answers), timeout, "the answer to %s" % name)
+            self._wait(lambda: bool(answers), timeout, "the answer to %s" % name)
             self.process.settle()  # what the application printed before it answered comes before what follows
             task.current().check()
         except BaseException:
@@ -359,7 +286,7 @@ class Application:
 
     def wait_until_connected(self, timeout: float | None = None) -> None:
         """Wait until the application's client has connected; raises as :meth:`call`."""
-        self._timeouts.wait(lambda: self._timeouts.connected, timeout, "its client to connect")
+        self._wait(lambda: bool(self._about), timeout, "its client to connect")
         _logger.info("%s is connected: %s", self.name, self._about)
 
     def write_line(self, text: str) -> None:
@@ -383,7 +310,7 @@ class Application:
 
     def _ask_to_end(self) -> bool:
         asked = self._prompt.close()
-        if self._timeouts.connected and not self._timeouts.gone and not self._given_up & self._owed.keys():
+        if self._about and not self._gone and not self._given_up & self._owed.keys():
             self._server.close_application()
             asked = True
         return asked
@@ -395,13 +322,64 @@ class Application:
         finally:
             self._server.shutdown()
 
+    def _wait(self, condition: Callable[[], bool], timeout: float | None, what: str) -> None:
+        """Wait until ``condition()`` holds, for ``timeout`` seconds at the most; ``what`` says in words for what.
+
+        Raises :class:`ApplicationExited`, :class:`TimedOut`, and what ends the task.
+        """
+        if self._reporting == threading.get_ident():
+            raise AdaptError("%s cannot be waited for in what it has just reported" % self.name)
+        current = task.current()
+        self.process.tell(current)
+        self._tasks.add(current)
+        began = time.monotonic()
+        while not condition():
+            if self._is_over():
+                # Its exit gets a moment, so that its code can be told, and so does what it said last.
+                if self.process.wait_quietly(EXIT_SECONDS) and self._about:
+                    current.wait_for(lambda: condition() or self._gone, EXIT_SECONDS)
+                if condition():
+                    return
+                raise self._exited("waiting for " + what)
+            end, limit = self._limit(began, timeout)
+            left = end - time.monotonic()
+            if left <= 0:
+                raise TimedOut("%s: waited %s for %s" % (self.name, limit, what))
+            self._listen(current, lambda: condition() or self._is_over(), left)
+
+    def _limit(self, began: float, timeout: float | None) -> tuple[float, str]:
+        """When a wait that began then is over, and by which limit, in words."""
+        limits = [self._phase_limit]
+        if timeout is not None:
+            limits.append((began + timeout, "%g s" % timeout))
+        if self._no_output_timeout is not None:
+            silent = "%g s without output" % self._no_output_timeout
+            limits.append((max(self.process.last_output, began) + self._no_output_timeout, silent))
+        return min(limits)
+
+    def _is_over(self) -> bool:
+        return self._gone or not self.process.is_running
+
+    def _exited(self, while_doing: str, closed: str = "connection") -> ApplicationExited:
+        """The error that tells how the application has ended, or that it has closed something without that."""
+        code = self.process.returncode
+        how = "has closed its " + closed if code is None else describe_exit(code)
+        lines = " | ".join(one_line(line) for line in self.process.last_lines(LAST_LINES))
+        tail = "; its last lines: " + lines if lines else ""
+        return ApplicationExited("%s %s while %s%s" % (self.name, how, while_doing, tail), code)
+
+    def _wake(self) -> None:
+        """Let the waits look at their conditions; from any thread."""
+        for waiting in tuple(self._tasks):
+            waiting.changed()
+
     def _enqueue(self, action: Action) -> None:
         task.current().calls += 1
         self._queue.enqueue_action(action)
 
     def _hear(self, message: Message) -> None:
         """What the application says; what an author's methods raise fails the task, whatever thread listens."""
-        self._timeouts.reporting = threading.get_ident()
+        self._reporting = threading.get_ident()
         try:
             self._take(message)
         except RecursionError:
@@ -409,13 +387,12 @@ class Application:
         except BaseException as failure:  # a cancel, too, must not end who listens
             task.fail(failure)
         finally:
-            self._timeouts.reporting = None
-        self._timeouts.wake()
+            self._reporting = None
+        self._wake()
 
     def _take(self, message: Message) -> None:
         if "about" in message:
             self._about = one_line(message["about"]) or "a client that does not say what it is"
-            self._timeouts.connected = True
         elif "answer" in message:
             call = message["answer"]
             answers = self._owed.pop(call, None) if type(call) is int else None
@@ -434,5 +411,5 @@ class Application:
             self._adaptor.update_status(status_message=message["status"])
 
     def _lose(self) -> None:
-        self._timeouts.gone = True
-        self._timeouts.wake()
+        self._gone = True
+        self._wake()

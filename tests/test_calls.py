@@ -180,7 +180,7 @@ def test_a_call_that_takes_too_long_says_which_limit_is_over(application):
     with pytest.raises(TimedOut, match=r"waited the run's 0\.1 s for the answer to echo"):
         app.call("echo", timeout=HANG_SECONDS, value=1)
     app.limit_phase(None)
-    app._timeouts._no_output_timeout = 0.1
+    app._no_output_timeout = 0.1
     with pytest.raises(TimedOut, match=r"waited 0\.1 s without output for the answer to echo"):
         app.call("echo", timeout=HANG_SECONDS, value=1)
 
@@ -534,8 +534,8 @@ def test_each_of_several_writers_waits_for_its_own_line_alone(application, gate)
             return  # the third, whose line is not read
         done.append(1)
 
-    waits, wait = [], app._timeouts.wait
-    app._timeouts.wait = lambda *arguments: (waits.append(1), wait(*arguments))
+    waits, wait = [], app._wait
+    app._wait = lambda *arguments: (waits.append(1), wait(*arguments))
     threads = [threading.Thread(target=write) for _ in range(3)]
     for thread in threads:
         thread.start()
