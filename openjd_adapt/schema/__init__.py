@@ -1,7 +1,6 @@
 """JSON Schema, drafts 2020-12 and 07, within one document: nothing is fetched, and nothing is silently ignored.
 
-Left out, and refused by name: ``$dynamicRef``, ``$dynamicAnchor``, ``$recursiveRef``, ``$recursiveAnchor``,
-``unevaluatedItems``, ``unevaluatedProperties``, ``$vocabulary``, references to other documents, other dialects. Unknown
+Left out, and refused by name: the keywords :data:`LEFT_OUT`, references to other documents, other dialects. Unknown
 keywords are annotations, and ``format`` is one. A regular expression in a schema is its author's: ``re`` runs it, and
 one that takes exponential time does so here, too.
 """
@@ -13,7 +12,7 @@ import os
 from ..data import SCHEMA_FILES, load, parse, read_text, source
 from ..errors import InputError
 from .faults import Node, SchemaError as SchemaError, Site, locate, quote
-from .keywords import DIALECTS, DRAFT_07, DRAFT_2020_12, TYPES
+from .keywords import DIALECTS, DRAFT_07, DRAFT_2020_12, TYPES, value_check
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,16 +20,11 @@ if TYPE_CHECKING:
 
     from .faults import Fault, Keyword, Memory, Path
 
+    Keywords = dict[str, tuple[type, Keyword]]
+
 #: Left out of every dialect, and refused rather than ignored.
-LEFT_OUT = (
-    "$dynamicRef",
-    "$dynamicAnchor",
-    "$recursiveRef",
-    "$recursiveAnchor",
-    "unevaluatedItems",
-    "unevaluatedProperties",
-    "$vocabulary",
-)
+LEFT_OUT = ["$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor", "$vocabulary"]
+LEFT_OUT += ["unevaluatedItems", "unevaluatedProperties"]
 
 
 class ValidationError(ValueError):
@@ -65,7 +59,7 @@ class Validator:
 
     def __init__(self, schema: Any) -> None:
         try:
-            self._root = _Document(schema).root
+            self._root = Document(schema).root
         except RecursionError:
             raise SchemaError("is nested too deeply") from None
 
@@ -106,7 +100,7 @@ def _is_of_type(fault: Fault) -> bool:
     return any(TYPES[name](fault.instance) for name in ([names] if isinstance(names, str) else names) if name in TYPES)
 
 
-class _Document:
+class Document:
     """A schema document: makes the nodes of its schemas, and finds those that references name."""
 
     def __init__(self, schema: Any) -> None:
@@ -120,17 +114,17 @@ class _Document:
         #: By the schema's identity.
         self._nodes: dict[int, Node] = {}
         self._unresolved: list[Callable[[], None]] = []
-        self.root = self._compile(schema, (), "")
+        self.root = self.compile(schema, (), "")
         while self._unresolved:
             self._unresolved.pop()()
 
-    def _compile(self, schema: Any, path: Path, base: str) -> Node:
+    def compile(self, schema: Any, path: Path, base: str) -> Node:
         """The node of a schema at ``path`` in the document, in the resource with the address ``base``."""
         node = Node(schema)
         if isinstance(schema, bool):
             if not schema:
-                site = self._site("", schema, path, base)
-                node.checks.append(lambda instance, place, memory: site.fault(instance, place, _NEVER, instance))
+                site = Site(self, base, "", schema, path)
+                node.checks.append((object, value_check(site, lambda value: True, "False schema does not allow {0!r}")))
             return node
         if not isinstance(schema, dict):
             raise SchemaError("must be a schema, not %s" % quote(schema), path)
@@ -142,19 +136,11 @@ class _Document:
             if name in LEFT_OUT:
                 raise SchemaError("is not supported", (*path, name))
             if name in self._keywords and (not alone or name in ("$ref", "definitions")):
-                check = self._keywords[name](argument, self._site(name, schema, (*path, name), base))
+                kind, keyword = self._keywords[name]
+                check = keyword(argument, Site(self, base, name, schema, (*path, name)))
                 if check:
-                    node.checks.append(check)
+                    node.checks.append((kind, check))
         return node
-
-    def _site(self, keyword: str, schema: Any, path: Path, base: str) -> Site:
-        return Site(
-            keyword,
-            schema,
-            path,
-            lambda below, place: self._compile(below, place, base),
-            lambda reference, site: self._refer(reference, base, site),
-        )
 
     def _register(self, schema: dict[str, Any], node: Node, path: Path, base: str) -> str:
         """Note under which address and names references find the schema; the address that those below start from."""
@@ -173,8 +159,8 @@ class _Document:
                 self._anchors[base, anchor] = node
         return base
 
-    def _refer(self, reference: str, base: str, site: Site) -> Callable[[], Node]:
-        """What gives the node that ``reference`` names, seen from a schema of the resource ``base``."""
+    def refer(self, reference: str, site: Site) -> Callable[[], Node]:
+        """What gives the node that ``reference`` names, seen from a schema of the site's resource."""
         address, _, fragment = reference.partition("#")
         if "%" in fragment:
             from urllib.parse import unquote
@@ -183,7 +169,7 @@ class _Document:
         found: list[Node] = []
 
         def find() -> None:
-            resource = _join(base, address) if address else base
+            resource = _join(site.base, address) if address else site.base
             if resource not in self._resources:
                 site.refuse("%r leads out of this document, and nothing is fetched" % reference)
             if fragment and not fragment.startswith("/"):
@@ -202,25 +188,17 @@ class _Document:
         schema, path = self._resources[resource]
         for token in pointer.split("/")[1:]:
             step: str | int = token.replace("~1", "/").replace("~0", "~")
-            if isinstance(schema, list) and _is_index(token, len(schema)):
+            if isinstance(schema, list) and token in map(str, range(len(schema))):
                 step = int(token)
             elif not isinstance(schema, dict) or step not in schema:
                 return None
             schema = schema[step]
             path = (*path, step)
             resource = self._addresses.get(id(schema), resource)
-        return self._nodes.get(id(schema)) or self._compile(schema, path, resource)
+        return self._nodes.get(id(schema)) or self.compile(schema, path, resource)
 
 
-_NEVER = "False schema does not allow {0!r}"
-
-
-def _is_index(token: str, length: int) -> bool:
-    """Whether a pointer's token is a place in a list. Source: RFC 6901: ASCII digits, and no leading zero."""
-    return token.isdecimal() and len(token) < 10 and str(int(token)) == token and int(token) < length
-
-
-def _keywords(schema: Any, path: Path) -> dict[str, Keyword]:
+def _keywords(schema: Any, path: Path) -> Keywords:
     """Those of the dialect that a schema names; without ``$schema`` it is of the newest."""
     if not isinstance(schema, dict) or "$schema" not in schema:
         return DRAFT_2020_12

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Iterable, NoReturn, Optional, Sequence, Tuple, Union
+    from typing import Any, Callable, Dict, NoReturn, Optional, Sequence, Tuple, Union
 
     #: Keys and indexes, from the outside in.
     Path = Tuple[Union[str, int], ...]
@@ -37,37 +39,27 @@ class SchemaError(ValueError):
         return locate(self.path, self.message)
 
 
-class Fault:
-    """What is wrong with a value. Its text is made when somebody reads it, for values can be large."""
+class Fault(namedtuple("Fault", "site instance path text context", defaults=[()])):
+    """What is wrong with a value. Its text is made when somebody reads it, for values can be large.
 
-    __slots__ = ("_text", "context", "instance", "path", "site")
+    ``text`` is a format and its arguments, ``context`` the faults of alternatives of which none fits.
+    """
 
-    def __init__(
-        self, site: Site, instance: Any, path: Path, text: tuple[Any, ...], context: Sequence[Fault] = ()
-    ) -> None:
-        self.site = site
-        self.instance = instance
-        self.path = path
-        self._text = text
-        #: The faults of alternatives of which none fits.
-        self.context = context
+    __slots__ = ()
 
     @property
     def message(self) -> str:
         try:
-            return str(self._text[0].format(*self._text[1:]))
+            return str(self.text[0].format(*self.text[1:]))
         except ValueError:  # Python writes no number of more than 4300 digits
             return "has a number with too many digits, and is not as %r wants it" % self.site.keyword
 
 
-class Listed:
+class Listed(list):  # type: ignore[type-arg]
     """Values in a fault's text, one after the other."""
 
-    def __init__(self, values: Iterable[Any]) -> None:
-        self._values = values
-
     def __str__(self) -> str:
-        return ", ".join(map(repr, self._values))
+        return ", ".join(map(repr, self))
 
 
 class Node:
@@ -75,46 +67,41 @@ class Node:
 
     def __init__(self, schema: Any) -> None:
         self.schema = schema
-        self.checks: list[Check] = []
+        #: The checks, each with the kind of values that it is for.
+        self.checks: list[tuple[type, Check]] = []
 
     def faults(self, instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
         """All that is wrong with ``instance``."""
         found: list[Fault] = []
-        for check in self.checks:
-            found += check(instance, path, memory)
-            if len(found) > FAULT_LIMIT:  # the best is one of those that are nearest to the root
-                found = sorted(found, key=lambda fault: len(fault.path))[:FAULT_LIMIT]
+        for kind, check in self.checks:
+            if isinstance(instance, kind):
+                found += check(instance, path, memory)
+        if len(found) > FAULT_LIMIT:  # the best is one of those that are nearest to the root
+            found = sorted(found, key=lambda fault: len(fault.path))[:FAULT_LIMIT]
         return found
 
 
-class Site:
-    """Where a keyword stands: the schema around it, and the way to the schemas below and elsewhere."""
+class Site(namedtuple("Site", "document base keyword schema path")):
+    """Where a keyword stands: the schema around it, and the way to the schemas below and elsewhere.
 
-    def __init__(
-        self,
-        keyword: str,
-        schema: Any,
-        path: Path,
-        compile_node: Callable[[Any, Path], Node],
-        refer: Callable[[str, Site], Callable[[], Node]],
-    ) -> None:
-        self.keyword = keyword
-        self.schema = schema
-        self.path = path
-        self._compile = compile_node
-        self._refer = refer
+    ``base`` is the address of the resource in ``document`` that it belongs to.
+    """
+
+    __slots__ = ()
 
     def node(self, schema: Any, *steps: str | int) -> Node:
         """The schema that stands below the keyword, by so many steps."""
-        return self._compile(schema, self.path + steps)
+        node: Node = self.document.compile(schema, self.path + steps, self.base)
+        return node
 
     def beside(self, keyword: str) -> Site:
         """Where another keyword of the same schema stands, or would stand."""
-        return Site(keyword, self.schema, (*self.path[:-1], keyword), self._compile, self._refer)
+        return self._replace(keyword=keyword, path=(*self.path[:-1], keyword))
 
     def target(self, reference: str) -> Callable[[], Node]:
         """What gives the schema that ``reference`` names, once all of the document is known."""
-        return self._refer(reference, self)
+        target: Callable[[], Node] = self.document.refer(reference, self)
+        return target
 
     def refuse(self, message: str) -> NoReturn:
         raise SchemaError(message, self.path)

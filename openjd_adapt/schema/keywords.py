@@ -4,42 +4,30 @@ from __future__ import annotations
 
 import operator
 import re
+from itertools import repeat
 
 from .faults import FAULT_LIMIT, Fault, Listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Match, Sequence
+    from typing import Any, Callable, Iterable, Match, Sequence
 
     from .faults import Check, Keyword, Memory, Node, Path, Site
 
 
 # Regular expressions as JSON Schema writes them (ECMA-262), made ones of ``re``.
 
-#: What ``re`` may read otherwise: a class, an escape, a point, an end; and what of a class.
-_TOKEN = re.compile(r"\[(?:\\.|[^\\\]])*\]?|\\.|[.$]", re.DOTALL)
+#: What ``re`` may read otherwise: a class, an escape, an end; and what of a class.
+_TOKEN = re.compile(r"\[(?:\\.|[^\\\]])*\]?|\\.|\$", re.DOTALL)
 _MEMBER = re.compile(r"\\.|--|[\[&|~]", re.DOTALL)
-#: The white space of ECMA, of which ``re.ASCII`` leaves out much. As it begins and ends with a set, ``re`` refuses it
-#: as an end of a range.
-_SPACE = "\\s\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff\\s"
-_OUTSIDE_CLASS = {
-    ".": "[^\n\r\u2028\u2029]",
-    "$": r"\Z",
-    r"\s": "[%s]" % _SPACE,
-    r"\S": "[^%s]" % _SPACE,
-    r"\B": r"(?!\b)",  # re before 3.14 finds no \B in an empty text
-    r"[\s\S]": r"[\d\D]",
-}
-#: ``re`` warns of what it may one day read as set operations: "[", "--", "&&", "||", "~~".
-_INSIDE_CLASS = {r"\s": _SPACE, **{char: "\\" + char for char in "[&|~"}}
-#: Letters and digits behind a backslash that mean the same to both, or are translated; all others are refused.
+#: Letters and digits behind a backslash that mean the same to both, but for ``\s``; all others are refused.
 _ESCAPES = "0bBdDfnrsStuvwWx"
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
     """The regular expression of ``re`` for one of ECMA-262. Raises :class:`ValueError` that says what is wrong.
 
-    ``\\d``, ``\\w`` and ``\\b`` know ASCII only, ``$`` is the very end, ``.`` is no line break. Refused is what
+    ``$`` is the very end; ``\\d``, ``\\w``, ``\\b`` and, as in no ECMA-262, ``\\s`` know ASCII only. Refused is what
     ``re`` has not, or reads otherwise: ``\\p{}``, ``\\1``, ``(?<name>)``. What only it knows, such as ``(?i)``, passes.
     """
     try:
@@ -54,137 +42,26 @@ def _translate(token: Match[str]) -> str:
     text = token.group()
     if text in ("[]", "[^]"):
         raise ValueError("empty character set %s" % text)
-    if text[0] == "[" and text not in _OUTSIDE_CLASS:
+    if text[0] == "[":
         return "[" + _MEMBER.sub(_translate_member, text[1:])
-    return _OUTSIDE_CLASS.get(_known(text), text)
+    return r"\Z" if text == "$" else _known(text)
 
 
 def _translate_member(token: Match[str]) -> str:
     text = token.group()
-    if text in ("--", r"\S"):
-        raise ValueError("%s in a character set" % text)
-    return _INSIDE_CLASS.get(_known(text), text)
+    if text == "--":
+        raise ValueError("-- in a character set")
+    # ``re`` warns of what it may one day read as set operations: "[", "&&", "||", "~~".
+    return _known(text) if text[0] == "\\" else "\\" + text
 
 
-def _known(text: str) -> str:
-    if text[0] == "\\" and text[1].isalnum() and text[1] not in _ESCAPES:
-        raise ValueError("bad escape %s" % text)
-    return text
+def _known(escape: str) -> str:
+    if escape[1].isalnum() and escape[1] not in _ESCAPES:
+        raise ValueError("bad escape %s" % escape)
+    return escape
 
-
-# The keywords of JSON Schema that apply further schemas to the items of an array.
-
-
-def _each(node: Node, first: int) -> Check:
-    """For an array, the items from ``first`` on."""
-
-    def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
-        if not is_array(instance):
-            return ()
-        found: list[Fault] = []
-        for index in range(first, len(instance)):
-            found += node.faults(instance[index], (*path, index), memory)
-            if len(found) > FAULT_LIMIT:
-                break  # those of further items are no better
-        return found
-
-    return check
-
-
-def _prefix_items(argument: Any, site: Site) -> Check:
-    nodes = nodes_of(argument, site)
-
-    def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
-        if not is_array(instance):
-            return ()
-        return [
-            fault
-            for index, (item, node) in enumerate(zip(instance, nodes))
-            for fault in node.faults(item, (*path, index), memory)
-        ]
-
-    return check
-
-
-def _items(argument: Any, site: Site) -> Check:
-    prefix = site.schema.get("prefixItems", [])
-    first = len(prefix) if is_array(prefix) else 0
-    return _further_items(argument, site, first, "Expected at most {0} {1} but found {2} extra: {3!r}")
-
-
-def _items_or_list(argument: Any, site: Site) -> Check:
-    """``items`` in draft-07: a schema for all items, or a list of them for the first."""
-    return _prefix_items(argument, site) if is_array(argument) and argument else _each(site.node(argument), 0)
-
-
-def _additional_items(argument: Any, site: Site) -> Check | None:
-    """What ``items`` is beside ``prefixItems``, in draft-07."""
-    listed = site.schema.get("items")
-    if not is_array(listed):
-        site.node(argument)
-        return None
-    return _further_items(argument, site, len(listed), "Additional items are not allowed ({4} {5} unexpected)")
-
-
-def _further_items(argument: Any, site: Site, first: int, text: str) -> Check:
-    """The items from ``first`` on; ``text`` says that there must be none."""
-    each = _each(site.node(argument), first)
-
-    def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
-        if not is_array(instance) or len(instance) <= first or argument is not False:
-            return each(instance, path, memory)
-        extra = instance[first:]
-        shown, were = (extra[0], "was") if len(extra) == 1 else (extra, "were")
-        items = "item" if first == 1 else "items"
-        return site.fault(instance, path, text, first, items, len(extra), shown, Listed(extra), were)
-
-    return check
-
-
-def _contains(argument: Any, site: Site) -> Check:
-    least, most = site.schema.get("minContains", 1), site.schema.get("maxContains")
-    return _counted(argument, site, least, most, "{0!r} does not contain items matching the given schema")
-
-
-def _contains_one(argument: Any, site: Site) -> Check:
-    """``contains`` in draft-07, which has no bounds."""
-    return _counted(argument, site, 1, None, "None of {0!r} are valid under the given schema")
-
-
-def _counted(argument: Any, site: Site, least: int, most: int | None, none: str) -> Check:
-    node = site.node(argument)
-
-    def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
-        if not is_array(instance):
-            return ()
-        count = sum(1 for index, item in enumerate(instance) if not node.faults(item, (*path, index), memory))
-        if most is not None and count > most:
-            text = "Too many items match the given schema (expected at most {0})"
-            return site.fault(instance, path, text, most)
-        if count >= least:
-            return ()
-        if not count:
-            return site.fault(instance, path, none, instance)
-        text = "Too few items match the given schema (expected at least {0} but only {1} matched)"
-        return site.fault(instance, path, text, least, count)
-
-    return check
-
-
-# The keywords of JSON Schema that look at a value alone: types, bounds, sizes, patterns, names.
-#
-# A keyword's function takes its argument and its :class:`Site`, refuses the argument if it is not one, and returns the
-# check. The texts are those of the PyPI package ``jsonschema``, which adaptors and their tests match on.
 
 # Kinds of values
-
-
-def is_any(value: Any) -> bool:
-    return True
-
-
-def is_boolean(value: Any) -> bool:
-    return isinstance(value, bool)
 
 
 def is_number(value: Any) -> bool:
@@ -196,29 +73,18 @@ def is_integer(value: Any) -> bool:
     return is_number(value) and (isinstance(value, int) or value.is_integer())
 
 
-def is_string(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def is_array(value: Any) -> bool:
-    return isinstance(value, list)
-
-
-def is_object(value: Any) -> bool:
-    return isinstance(value, dict)
-
-
 TYPES: dict[str, Callable[[Any], bool]] = {
     "null": lambda value: value is None,
-    "boolean": is_boolean,
+    "boolean": lambda value: isinstance(value, bool),
     "integer": is_integer,
     "number": is_number,
-    "string": is_string,
-    "array": is_array,
-    "object": is_object,
+    "string": lambda value: isinstance(value, str),
+    "array": lambda value: isinstance(value, list),
+    "object": lambda value: isinstance(value, dict),
 }
 
 _TRUE, _FALSE = object(), object()
+_NONE_FITS = "{0!r} is not valid under any of the given schemas"
 
 
 def identity(value: Any) -> Any:
@@ -232,11 +98,7 @@ def identity(value: Any) -> Any:
     return value
 
 
-# Arguments
-
-
-def need_number(argument: Any, site: Site) -> None:
-    site.demand(is_number(argument), argument, "a number")
+# The keywords' arguments
 
 
 def need_count(argument: Any, site: Site) -> None:
@@ -244,76 +106,74 @@ def need_count(argument: Any, site: Site) -> None:
 
 
 def need_object(argument: Any, site: Site) -> None:
-    site.demand(is_object(argument), argument, "an object")
-
-
-def need_names(argument: Any, site: Site) -> None:
-    site.demand(is_array(argument) and all(map(is_string, argument)), argument, "a list of strings")
+    site.demand(isinstance(argument, dict), argument, "an object")
 
 
 def need_pattern(argument: Any, site: Site) -> Callable[[str], object]:
-    site.demand(is_string(argument), argument, "a regular expression")
+    site.demand(isinstance(argument, str), argument, "a regular expression")
     try:
         return compile_pattern(argument).search
     except ValueError as error:
         site.refuse("%r is no regular expression that is supported: %s" % (argument, error))
 
 
-# Checks
+def nodes_of(schemas: Any, site: Site) -> list[Node]:
+    site.demand(isinstance(schemas, list) and bool(schemas), schemas, "a list of schemas")
+    return [site.node(schema, index) for index, schema in enumerate(schemas)]
 
 
-def _check(
-    site: Site, is_kind: Callable[[Any], bool], fails: Callable[[Any], bool], text: str, argument: Any = None
-) -> Check:
-    """A check of values of one kind; ``text`` is a format for the value and the argument."""
+def named_nodes(schemas: Any, site: Site) -> dict[str, Node]:
+    need_object(schemas, site)
+    return {name: site.node(schema, name) for name, schema in schemas.items()}
+
+
+# The keywords that look at a value alone: types, bounds, sizes, patterns, names.
+#
+# A keyword's function takes its argument and its :class:`Site`, refuses the argument if it is not one, and returns the
+# check of values of the keyword's kind. The texts are those of the PyPI package ``jsonschema``, which adaptors and
+# their tests match on.
+
+
+def value_check(site: Site, fails: Callable[[Any], bool], text: str, argument: Any = None) -> Check:
+    """A check; ``text`` is a format for the value and the argument."""
 
     def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
-        if is_kind(instance) and fails(instance):
-            return site.fault(instance, path, text, instance, argument)
-        return ()
+        return site.fault(instance, path, text, instance, argument) if fails(instance) else ()
 
     return check
 
 
-def compared(fails: Callable[[Any, Any], bool], words: str) -> Keyword:
+def _compared(fails: Callable[[Any, Any], bool], words: str) -> Keyword:
     """A keyword that compares numbers with its argument."""
 
     def keyword(argument: Any, site: Site) -> Check:
-        need_number(argument, site)
-        return _check(site, is_number, lambda number: fails(number, argument), "{0!r} is %s {1!r}" % words, argument)
+        site.demand(is_number(argument), argument, "a number")
+        text = "{0!r} is %s {1!r}" % words
+        return value_check(site, lambda value: is_number(value) and fails(value, argument), text, argument)
 
     return keyword
 
 
-def _at_least(is_kind: Callable[[Any], bool], words: str) -> Keyword:
+def _sized(fails: Callable[[int, int], bool], words: str) -> Keyword:
+    """A keyword that compares lengths with its argument."""
+    limit, words_at_limit = (1, "should be non-empty") if fails is operator.lt else (0, "is expected to be empty")
+
     def keyword(argument: Any, site: Site) -> Check:
         need_count(argument, site)
-        text = "{0!r} " + ("should be non-empty" if argument == 1 else words)
-        return _check(site, is_kind, lambda value: len(value) < argument, text)
-
-    return keyword
-
-
-def _at_most(is_kind: Callable[[Any], bool], words: str) -> Keyword:
-    def keyword(argument: Any, site: Site) -> Check:
-        need_count(argument, site)
-        text = "{0!r} " + ("is expected to be empty" if argument == 0 else words)
-        return _check(site, is_kind, lambda value: len(value) > argument, text)
+        text = "{0!r} " + (words_at_limit if argument == limit else words)
+        return value_check(site, lambda value: fails(len(value), argument), text)
 
     return keyword
 
 
 def _type(argument: Any, site: Site) -> Check:
-    names = [argument] if is_string(argument) else argument
-    site.demand(is_array(names) and bool(names), argument, "a type or a list of types")
+    names = [argument] if isinstance(argument, str) else argument
+    site.demand(isinstance(names, list) and bool(names), argument, "a type or a list of types")
     for name in names:
-        site.demand(is_string(name) and name in TYPES, name, "one of " + ", ".join(TYPES))
-    kinds = [TYPES[name] for name in names]
+        site.demand(isinstance(name, str) and name in TYPES, name, "one of " + ", ".join(TYPES))
+    first, *others = [TYPES[name] for name in names]
     text = "{0!r} is not of type " + ", ".join(map(repr, names))
-    if len(kinds) == 1:
-        [is_kind] = kinds
-        return _check(site, is_any, lambda value: not is_kind(value), text)
-    return _check(site, is_any, lambda value: not any(is_kind(value) for is_kind in kinds), text)
+    return value_check(site, lambda value: not (first(value) or any(is_kind(value) for is_kind in others)), text)
 
 
 def _multiple_of(argument: Any, site: Site) -> Check:
@@ -321,6 +181,8 @@ def _multiple_of(argument: Any, site: Site) -> Check:
     site.demand(is_number(argument) and argument > 0, argument, "a number above 0")
 
     def fails(number: Any) -> bool:
+        if not is_number(number):
+            return False
         if isinstance(number, int) and isinstance(argument, int):
             return number % argument != 0
         from fractions import Fraction
@@ -331,76 +193,87 @@ def _multiple_of(argument: Any, site: Site) -> Check:
             return True  # infinite, or no number at all
         return (dividend / divisor).denominator != 1
 
-    return _check(site, is_number, fails, "{0!r} is not a multiple of {1!r}", argument)
+    return value_check(site, fails, "{0!r} is not a multiple of {1!r}", argument)
 
 
 def _enum(argument: Any, site: Site) -> Check:
-    site.demand(is_array(argument), argument, "a list")
+    site.demand(isinstance(argument, list), argument, "a list")
     allowed = {identity(value) for value in argument}
-    return _check(site, is_any, lambda value: identity(value) not in allowed, "{0!r} is not one of {1!r}", argument)
+    return value_check(site, lambda value: identity(value) not in allowed, "{0!r} is not one of {1!r}", argument)
 
 
 def _const(argument: Any, site: Site) -> Check:
     expected = identity(argument)
-    return _check(site, is_any, lambda value: bool(identity(value) != expected), "{1!r} was expected", argument)
+    return value_check(site, lambda value: bool(identity(value) != expected), "{1!r} was expected", argument)
 
 
 def _unique_items(argument: Any, site: Site) -> Check | None:
-    site.demand(is_boolean(argument), argument, "true or false")
-    if not argument:
-        return None
-    return _check(
-        site, is_array, lambda items: len(set(map(identity, items))) < len(items), "{0!r} has non-unique elements"
-    )
+    site.demand(isinstance(argument, bool), argument, "true or false")
+    text = "{0!r} has non-unique elements"
+    return value_check(site, lambda items: len(set(map(identity, items))) < len(items), text) if argument else None
 
 
 def _pattern(argument: Any, site: Site) -> Check:
     matches = need_pattern(argument, site)
-    return _check(site, is_string, lambda text: not matches(text), "{0!r} does not match {1!r}", argument)
+    return value_check(site, lambda text: not matches(text), "{0!r} does not match {1!r}", argument)
 
 
 def _required(argument: Any, site: Site) -> Check:
-    need_names(argument, site)
-
-    def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
-        if not is_object(instance):
-            return ()
-        missing = [name for name in argument if name not in instance]
-        return [Fault(site, instance, path, ("{0!r} is a required property", name)) for name in missing]
-
-    return check
+    return _needed(argument, site, "{0!r} is a required property")
 
 
-def depends(given: str, names: list[str], site: Site) -> Check:
-    """What has the property ``given`` must have these, too."""
-    need_names(names, site)
-
-    def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
-        missing = [name for name in names if name not in instance]
-        return [Fault(site, instance, path, ("{0!r} is a dependency of {1!r}", name, given)) for name in missing]
-
-    return check
+def _needed(names: Any, site: Site, text: str, given: str = "") -> Check:
+    """An object must have all these properties; ``text`` is a format for one that it has not, and for ``given``."""
+    is_right = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    site.demand(is_right, names, "a list of strings")
+    return lambda instance, path, memory: [
+        Fault(site, instance, path, (text, name, given)) for name in names if name not in instance
+    ]
 
 
-# The keywords of JSON Schema that apply further schemas to the value itself, or to the properties of an object.
+# The keywords that apply further schemas to the value itself.
 
 
-def nodes_of(schemas: Any, site: Site) -> list[Node]:
-    site.demand(is_array(schemas) and bool(schemas), schemas, "a list of schemas")
-    return [site.node(schema, index) for index, schema in enumerate(schemas)]
+def _all(checks_of: Callable[[Any], Iterable[Check]]) -> Check:
+    """All checks that a value must pass."""
+    return lambda instance, path, memory: [
+        fault for check in checks_of(instance) for fault in check(instance, path, memory)
+    ]
 
 
-def _named_nodes(schemas: Any, site: Site) -> dict[str, Node]:
-    need_object(schemas, site)
-    return {name: site.node(schema, name) for name, schema in schemas.items()}
+def _all_of(argument: Any, site: Site) -> Check:
+    checks = [node.faults for node in nodes_of(argument, site)]
+    return _all(lambda value: checks)
 
 
-# To the value itself
+def _if_given(checks: dict[str, Check]) -> Check:
+    """For an object, the checks of the properties that it has."""
+    return _all(lambda value: [check for name, check in checks.items() if name in value])
+
+
+def _dependent_schemas(argument: Any, site: Site) -> Check:
+    return _if_given({name: node.faults for name, node in named_nodes(argument, site).items()})
+
+
+def _dependent_required(argument: Any, site: Site) -> Check:
+    need_object(argument, site)
+    text = "{0!r} is a dependency of {1!r}"
+    return _if_given({name: _needed(names, site, text, name) for name, names in argument.items()})
+
+
+def _dependencies(argument: Any, site: Site) -> Check:
+    """What ``dependentSchemas`` and ``dependentRequired`` are in draft-07."""
+    need_object(argument, site)
+    checks = {}
+    for name, value in argument.items():
+        keyword = _dependent_required if isinstance(value, list) else _dependent_schemas
+        checks[name] = keyword({name: value}, site)
+    return _all(lambda value: checks.values())
 
 
 def _reference(argument: Any, site: Site) -> Check:
     """``$ref``. What a schema has said of a value is remembered, so that references to references stay cheap."""
-    site.demand(is_string(argument), argument, "a reference")
+    site.demand(isinstance(argument, str), argument, "a reference")
     target = site.target(argument)
 
     def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
@@ -415,18 +288,6 @@ def _reference(argument: Any, site: Site) -> Check:
         return faults
 
     return check
-
-
-def _all_of(argument: Any, site: Site) -> Check:
-    nodes = nodes_of(argument, site)
-
-    def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
-        return [fault for node in nodes for fault in node.faults(instance, path, memory)]
-
-    return check
-
-
-_NONE_FITS = "{0!r} is not valid under any of the given schemas"
 
 
 def _any_of(argument: Any, site: Site) -> Check:
@@ -448,18 +309,18 @@ def _one_of(argument: Any, site: Site) -> Check:
     nodes = nodes_of(argument, site)
 
     def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
-        fitting: list[Node] = []
+        fitting: list[Any] = []
         context: list[Fault] = []
         for node in nodes:
             faults = node.faults(instance, path, memory)
             context += faults
             if not faults:
-                fitting.append(node)
+                fitting.append(node.schema)
         if not fitting:
             return site.fault(instance, path, _NONE_FITS, instance, context=context)
         if len(fitting) == 1:
             return ()
-        several = Listed([node.schema for node in (*fitting[1:], fitting[0])])
+        several = Listed([*fitting[1:], fitting[0]])
         return site.fault(instance, path, "{0!r} is valid under each of {1}", instance, several)
 
     return check
@@ -496,79 +357,106 @@ def _branch(argument: Any, site: Site) -> None:
 
 
 def _definitions(argument: Any, site: Site) -> None:
-    _named_nodes(argument, site)
+    named_nodes(argument, site)
 
 
-def _together(checks: dict[str, Check]) -> Check:
-    """For an object, the checks of the properties that it has."""
-
-    def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
-        if not is_object(instance):
-            return ()
-        return [
-            fault
-            for name, check_one in checks.items()
-            if name in instance
-            for fault in check_one(instance, path, memory)
-        ]
-
-    return check
+# The keywords that apply further schemas to the items of an array, or to the properties of an object.
 
 
-def _dependent_schemas(argument: Any, site: Site) -> Check:
-    return _together({name: node.faults for name, node in _named_nodes(argument, site).items()})
-
-
-def _dependent_required(argument: Any, site: Site) -> Check:
-    need_object(argument, site)
-    return _together({name: depends(name, names, site) for name, names in argument.items()})
-
-
-def _dependencies(argument: Any, site: Site) -> Check:
-    """What ``dependentSchemas`` and ``dependentRequired`` are in draft-07."""
-    need_object(argument, site)
-    return _together(
-        {
-            name: depends(name, value, site) if is_array(value) else site.node(value, name).faults
-            for name, value in argument.items()
-        }
-    )
-
-
-# To the properties of an object
-
-
-def _properties(argument: Any, site: Site) -> Check:
-    nodes = _named_nodes(argument, site)
+def _parts(nodes_and_steps: Callable[[Any], Iterable[tuple[Node, Any]]]) -> Check:
+    """Of the schemas and steps that are given for a value: each schema must fit the part at its step."""
 
     def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
-        if not is_object(instance):
-            return ()
         found: list[Fault] = []
-        for name, node in nodes.items():
-            if name in instance:
-                found += node.faults(instance[name], (*path, name), memory)
+        for node, step in nodes_and_steps(instance):
+            found += node.faults(instance[step], (*path, step), memory)
+            if len(found) > FAULT_LIMIT:
+                break  # those of further parts are no better
         return found
 
     return check
 
 
-def _pattern_properties(argument: Any, site: Site) -> Check:
-    nodes = _named_nodes(argument, site)
-    patterns = [(need_pattern(pattern, site), node) for pattern, node in nodes.items()]
+def _each(node: Node, first: int) -> Check:
+    """The items from ``first`` on."""
+    return _parts(lambda items: zip(repeat(node), range(first, len(items))))
+
+
+def _prefix_items(argument: Any, site: Site) -> Check:
+    nodes = nodes_of(argument, site)
+    return _parts(lambda items: zip(nodes, range(len(items))))
+
+
+def _items_or_list(argument: Any, site: Site) -> Check:
+    """``items`` in draft-07: a schema for all items, or a list of them for the first."""
+    if isinstance(argument, list) and argument:
+        return _prefix_items(argument, site)
+    return _each(site.node(argument), 0)
+
+
+def _items_behind(listed: str, default: Any, text: str) -> Keyword:
+    """A keyword for the items behind those that ``listed``, a list, has schemas for; ``text`` says that none may be."""
+
+    def keyword(argument: Any, site: Site) -> Check | None:
+        node = site.node(argument)
+        schemas = site.schema.get(listed, default)
+        if not isinstance(schemas, list):
+            return None
+        first = len(schemas)
+
+        def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
+            extra = instance[first:]
+            if not extra:
+                return ()
+            shown, were = (extra[0], "was") if len(extra) == 1 else (extra, "were")
+            items = "item" if first == 1 else "items"
+            return site.fault(instance, path, text, first, items, len(extra), shown, Listed(extra), were)
+
+        return check if argument is False else _each(node, first)
+
+    return keyword
+
+
+def _contains(argument: Any, site: Site) -> Check:
+    least, most = site.schema.get("minContains", 1), site.schema.get("maxContains")
+    return _counted(argument, site, least, most, "{0!r} does not contain items matching the given schema")
+
+
+def _contains_one(argument: Any, site: Site) -> Check:
+    """``contains`` in draft-07, which has no bounds."""
+    return _counted(argument, site, 1, None, "None of {0!r} are valid under the given schema")
+
+
+def _counted(argument: Any, site: Site, least: int, most: int | None, none: str) -> Check:
+    node = site.node(argument)
 
     def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
-        if not is_object(instance):
+        count = sum(1 for index, item in enumerate(instance) if not node.faults(item, (*path, index), memory))
+        if most is not None and count > most:
+            text = "Too many items match the given schema (expected at most {0})"
+            return site.fault(instance, path, text, most)
+        if count >= least:
             return ()
-        return [
-            fault
-            for matches, node in patterns
-            for name, value in instance.items()
-            if is_string(name) and matches(name)
-            for fault in node.faults(value, (*path, name), memory)
-        ]
+        if not count:
+            return site.fault(instance, path, none, instance)
+        text = "Too few items match the given schema (expected at least {0} but only {1} matched)"
+        return site.fault(instance, path, text, least, count)
 
     return check
+
+
+def _properties(argument: Any, site: Site) -> Check:
+    nodes = named_nodes(argument, site)
+    return _parts(lambda value: [(node, name) for name, node in nodes.items() if name in value])
+
+
+def _pattern_properties(argument: Any, site: Site) -> Check:
+    patterns = [(need_pattern(pattern, site), node) for pattern, node in named_nodes(argument, site).items()]
+    return _parts(
+        lambda value: [
+            (node, name) for matches, node in patterns for name in value if isinstance(name, str) and matches(name)
+        ]
+    )
 
 
 def _additional_properties(argument: Any, site: Site) -> Check:
@@ -579,88 +467,80 @@ def _additional_properties(argument: Any, site: Site) -> Check:
     need_object(pattern_texts, pattern_site)
     patterns = [need_pattern(pattern, pattern_site) for pattern in pattern_texts]
 
-    def is_extra(name: Any) -> bool:
-        return name not in known and not (is_string(name) and any(matches(name) for matches in patterns))
+    def extra_of(value: Any) -> list[Any]:
+        unknown = (name for name in value if name not in known)
+        return [name for name in unknown if not (isinstance(name, str) and any(find(name) for find in patterns))]
 
     def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
-        if not is_object(instance):
+        names = sorted(extra_of(instance), key=str)
+        if not names:
             return ()
-        extra = list(filter(is_extra, instance))
-        if not extra or argument is not False:
-            return [fault for name in extra for fault in node.faults(instance[name], (*path, name), memory)]
-        names = Listed(sorted(extra, key=str))
         if "patternProperties" not in site.schema:
             text = "Additional properties are not allowed ({0} {1} unexpected)"
-            return site.fault(instance, path, text, names, "was" if len(extra) == 1 else "were")
-        regexes = Listed(sorted(pattern_texts))
+            return site.fault(instance, path, text, Listed(names), "was" if len(names) == 1 else "were")
         text = "{0} {1} not match any of the regexes: {2}"
-        return site.fault(instance, path, text, names, "does" if len(extra) == 1 else "do", regexes)
+        does = "does" if len(names) == 1 else "do"
+        return site.fault(instance, path, text, Listed(names), does, Listed(sorted(pattern_texts)))
 
-    return check
+    return check if argument is False else _parts(lambda value: zip(repeat(node), extra_of(value)))
 
 
 def _property_names(argument: Any, site: Site) -> Check:
     node = site.node(argument)
-
-    def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
-        if not is_object(instance):
-            return ()
-        return [fault for name in instance for fault in node.faults(name, path, memory)]
-
-    return check
+    return lambda instance, path, memory: [fault for name in instance for fault in node.faults(name, path, memory)]
 
 
-# The drafts of JSON Schema: which keywords each has.
+# The drafts of JSON Schema: which keywords each has, and values of which kind each looks at.
 
-_BOTH: dict[str, Keyword] = {
-    "type": _type,
-    "enum": _enum,
-    "const": _const,
-    "minimum": compared(operator.lt, "less than the minimum of"),
-    "maximum": compared(operator.gt, "greater than the maximum of"),
-    "exclusiveMinimum": compared(operator.le, "less than or equal to the minimum of"),
-    "exclusiveMaximum": compared(operator.ge, "greater than or equal to the maximum of"),
-    "multipleOf": _multiple_of,
-    "minLength": _at_least(is_string, "is too short"),
-    "maxLength": _at_most(is_string, "is too long"),
-    "minItems": _at_least(is_array, "is too short"),
-    "maxItems": _at_most(is_array, "is too long"),
-    "minProperties": _at_least(is_object, "does not have enough properties"),
-    "maxProperties": _at_most(is_object, "has too many properties"),
-    "uniqueItems": _unique_items,
-    "pattern": _pattern,
-    "required": _required,
-    "$ref": _reference,
-    "allOf": _all_of,
-    "anyOf": _any_of,
-    "oneOf": _one_of,
-    "not": _not,
-    "if": _if,
-    "then": _branch,
-    "else": _branch,
-    "$defs": _definitions,
-    "definitions": _definitions,
-    "properties": _properties,
-    "patternProperties": _pattern_properties,
-    "additionalProperties": _additional_properties,
-    "propertyNames": _property_names,
+_BOTH: dict[str, tuple[type, Keyword]] = {
+    "type": (object, _type),
+    "enum": (object, _enum),
+    "const": (object, _const),
+    "minimum": (object, _compared(operator.lt, "less than the minimum of")),
+    "maximum": (object, _compared(operator.gt, "greater than the maximum of")),
+    "exclusiveMinimum": (object, _compared(operator.le, "less than or equal to the minimum of")),
+    "exclusiveMaximum": (object, _compared(operator.ge, "greater than or equal to the maximum of")),
+    "multipleOf": (object, _multiple_of),
+    "minLength": (str, _sized(operator.lt, "is too short")),
+    "maxLength": (str, _sized(operator.gt, "is too long")),
+    "minItems": (list, _sized(operator.lt, "is too short")),
+    "maxItems": (list, _sized(operator.gt, "is too long")),
+    "minProperties": (dict, _sized(operator.lt, "does not have enough properties")),
+    "maxProperties": (dict, _sized(operator.gt, "has too many properties")),
+    "uniqueItems": (list, _unique_items),
+    "pattern": (str, _pattern),
+    "required": (dict, _required),
+    "$ref": (object, _reference),
+    "allOf": (object, _all_of),
+    "anyOf": (object, _any_of),
+    "oneOf": (object, _one_of),
+    "not": (object, _not),
+    "if": (object, _if),
+    "then": (object, _branch),
+    "else": (object, _branch),
+    "$defs": (object, _definitions),
+    "definitions": (object, _definitions),
+    "properties": (dict, _properties),
+    "patternProperties": (dict, _pattern_properties),
+    "additionalProperties": (dict, _additional_properties),
+    "propertyNames": (dict, _property_names),
 }
-DRAFT_2020_12: dict[str, Keyword] = {
+DRAFT_2020_12: dict[str, tuple[type, Keyword]] = {
     **_BOTH,
-    "prefixItems": _prefix_items,
-    "items": _items,
-    "contains": _contains,
-    "minContains": need_count,  # "contains" reads them
-    "maxContains": need_count,
-    "dependentSchemas": _dependent_schemas,
-    "dependentRequired": _dependent_required,
+    "prefixItems": (list, _prefix_items),
+    "items": (list, _items_behind("prefixItems", [], "Expected at most {0} {1} but found {2} extra: {3!r}")),
+    "contains": (list, _contains),
+    "minContains": (list, need_count),  # "contains" reads them
+    "maxContains": (list, need_count),
+    "dependentSchemas": (dict, _dependent_schemas),
+    "dependentRequired": (dict, _dependent_required),
 }
-DRAFT_07: dict[str, Keyword] = {
+DRAFT_07: dict[str, tuple[type, Keyword]] = {
     **_BOTH,
-    "items": _items_or_list,
-    "additionalItems": _additional_items,
-    "contains": _contains_one,
-    "dependencies": _dependencies,
+    "items": (list, _items_or_list),
+    "additionalItems": (list, _items_behind("items", True, "Additional items are not allowed ({4} {5} unexpected)")),
+    "contains": (list, _contains_one),
+    "dependencies": (dict, _dependencies),
 }
 #: By what ``$schema`` says, without scheme and empty fragment.
 DIALECTS = {"json-schema.org/draft/2020-12/schema": DRAFT_2020_12, "json-schema.org/draft-07/schema": DRAFT_07}
