@@ -10,7 +10,6 @@ column, quotes and flow collections may go on without indentation.
 from __future__ import annotations
 
 import re
-import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,184 +17,158 @@ if TYPE_CHECKING:
 
     Scalar = Union[None, bool, int, float, str]
 
+#: What ends a line; the kinds that a value has as ``\n`` are made that at the begin.
+BREAKS = "\n\u2028\u2029"
+_BREAK = re.compile("[%s]" % BREAKS)
+
+
+class YAMLDecodeError(ValueError):
+    """Text that cannot be read: malformed, or beyond what is supported.
+
+    ``message`` says what is wrong, ``line`` and ``column`` (both from 1) where; ``str()`` has all three.
+    """
+
+    def __init__(self, message: str, text: str, position: int) -> None:
+        begins = [0, *(match.end() for match in _BREAK.finditer(text, 0, position))]
+        self.message = message
+        self.line = len(begins)
+        self.column = position - begins[-1] + 1
+        super().__init__("line %d, column %d: %s" % (self.line, self.column, message))
+
 
 # YAML's scalars: what plain text stands for (null, a boolean, a number or itself), escapes, and folded lines.
 
-#: What ends a line; ``\r\n`` is one break.
-BREAKS = "\n\r\x85\u2028\u2029"
 #: What a number may have, in characters: conversion takes quadratic time in older Pythons, and newer ones refuse more.
 NUMBER_LIMIT = 1000
 
 _WORDS = {
     word: value
-    for value, words in ((None, "null"), (True, "yes true on"), (False, "no false off"))
-    for lower in words.split()
-    for word in (lower, lower.capitalize(), lower.upper())
+    for value, words in (
+        (None, "~ null Null NULL"),
+        (True, "yes Yes YES true True TRUE on On ON"),
+        (False, "no No NO false False FALSE off Off OFF"),
+        (float("inf"), ".inf .Inf .INF +.inf +.Inf +.INF"),
+        (float("-inf"), "-.inf -.Inf -.INF"),
+        (float("nan"), ".nan .NaN .NAN"),  # one object, by which a mapping finds it: it is not equal to itself
+    )
+    for word in words.split()
 }
-_WORDS["~"] = None
 #: Plain text to which YAML 1.1 gives a meaning that JSON has no value for.
 _SPECIAL = {"<<": "merge keys (<<)", "=": "default values (=)"}
 
-_INTEGER = re.compile(r"([-+]?)(?:0b([01_]+)|0x([0-9a-fA-F_]+)|0([0-7_]+)|(0|[1-9][0-9_]*(?::[0-5]?[0-9])*))", re.ASCII)
+_INTEGER = re.compile("[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0[0-7_]+|0|[1-9][0-9_]*(?::[0-5]?[0-9])*)")
 _FLOAT = re.compile(
-    r"([-+]?)(?:([0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?)|([0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*)|(\.(?:inf|Inf|INF)))"
-    r"|(\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?)|\.(?:nan|NaN|NAN)",
-    re.ASCII,
+    r"[-+]?[0-9][0-9_]*(?:\.[0-9_]*(?:[eE][-+][0-9]+)?|(?::[0-5]?[0-9])+\.[0-9_]*)|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?"
 )
-#: One and the same, by which a mapping finds it again: it is not equal to itself.
-_NAN = float("nan")
-_KEPT_BREAK = re.compile("(\r\n|[%s])" % BREAKS)
-_ESCAPE = re.compile(
-    r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0abt\tnvfre \"/\\N_LP]))|\\(?P<unknown>.?)",
-    re.DOTALL,
-)
-_ESCAPED = dict(zip('0abt\tnvfre "/\\N_LP', '\0\a\b\t\t\n\v\f\r\x1b "/\\\x85\xa0\u2028\u2029'))
+
+#: What is not itself within quotes. A run of blanks is one match, so that no blank is looked at twice.
+_GAP_IN_QUOTES = "(?P<gap>[ \t%s]*[%s][ \t]*)|[ \t]+" % (BREAKS, BREAKS)
+_PART = {
+    "'": re.compile("(?P<quote>'')|" + _GAP_IN_QUOTES),
+    '"': re.compile(
+        r"\\(?:(?P<name>[0abt\tnvfre \"/\\N_LP])|x(?P<x>[0-9a-fA-F]{2})|u(?P<u>[0-9a-fA-F]{4})|U(?P<U>[0-9a-fA-F]{8})"
+        r"|[%s](?P<joined>[ \t%s]*)|(?P<unknown>.?))|" % (BREAKS, BREAKS) + _GAP_IN_QUOTES,
+        re.DOTALL,
+    ),
+}
+_NAMES = dict(zip('0abt\tnvfre "/\\N_LP', '\0\a\b\t\t\n\v\f\r\x1b "/\\\x85\xa0\u2028\u2029'))
 
 
-class ScalarError(ValueError):
-    """A scalar that cannot be read; ``offset`` is where in its text, in characters."""
-
-    def __init__(self, message: str, offset: int = 0) -> None:
-        super().__init__(message)
-        self.offset = offset
-
-
-def resolve(text: str) -> Scalar:
+def resolve(text: str, source: str = "", begin: int = 0) -> Scalar:
     """The value that plain ``text`` stands for by YAML 1.1 as PyYAML reads it; a timestamp stands for itself.
 
-    Raises :class:`ScalarError` for ``<<`` and ``=``, and for a number that is too long or has no digits.
+    Raises :class:`YAMLDecodeError` for ``<<`` and ``=``, and for a number that is too long or has no digits.
+    ``begin`` is where the text stands in ``source``.
     """
     if text in _WORDS:
         return _WORDS[text]
-    if text[:1] in "+-.0123456789":
-        return _number(text)
     if text in _SPECIAL:
-        raise ScalarError("%s are not supported; put quotes around it if it is text" % _SPECIAL[text])
-    return text
-
-
-def _number(text: str) -> Scalar:
-    integer = _INTEGER.fullmatch(text)
-    number = integer or _FLOAT.fullmatch(text)
-    if not number:
+        message = "%s are not supported; put quotes around it if it is text" % _SPECIAL[text]
+        raise YAMLDecodeError(message, source, begin)
+    if text[:1] not in "+-.0123456789":
+        return text
+    is_integer = _INTEGER.fullmatch(text)
+    if not is_integer and not _FLOAT.fullmatch(text):
         return text
     if len(text) > NUMBER_LIMIT:
-        raise ScalarError("a number may have %d characters at the most; put quotes around text" % NUMBER_LIMIT)
-    return _integer(number) if integer else _float(number)
-
-
-def _integer(match: Match[str]) -> int:
-    sign, binary, hexadecimal, octal, decimal = (group and group.replace("_", "") for group in match.groups())
+        message = "a number may have %d characters at the most; put quotes around text" % NUMBER_LIMIT
+        raise YAMLDecodeError(message, source, begin)
+    digits = text.lstrip("+-").replace("_", "")
+    base = {"0b": 2, "0x": 16}.get(digits[:2], 8 if digits[0] == "0" else 10)
+    number: float = 0
+    unit = 1
     try:
-        if decimal:
-            number = 0
-            for part in decimal.split(":"):
-                number = number * 60 + int(part)
-        elif octal is not None:
-            number = int("0" + octal, 8)
-        else:
-            number = int(binary, 2) if hexadecimal is None else int(hexadecimal, 16)
+        for part in reversed(digits.split(":")):  # in the order that PyYAML adds in, for the last bit
+            number += (int(part, base) if is_integer else float(part)) * unit
+            unit *= 60
     except ValueError:
-        raise ScalarError("%s is a number without digits; put quotes around text" % match.group()) from None
-    return -number if sign == "-" else number
+        raise YAMLDecodeError("%s is a number without digits; put quotes around text" % text, source, begin) from None
+    except OverflowError:
+        raise YAMLDecodeError("%s is out of range" % text, source, begin) from None
+    return -number if text[0] == "-" else number
 
 
-def _float(match: Match[str]) -> float:
-    sign, decimal, sexagesimal, infinity, fraction = (group and group.replace("_", "") for group in match.groups())
-    number = 0.0
-    if sexagesimal:
-        base = 1
-        try:
-            for part in reversed(sexagesimal.split(":")):  # in the order that PyYAML adds in, for the last bit
-                number += float(part) * base
-                base *= 60
-        except OverflowError:
-            raise ScalarError("%s is out of range" % match.group()) from None
-    else:
-        number = float(decimal or fraction or (infinity and "inf") or _NAN)
-    return -number if sign == "-" else number
+def unquote(raw: str, quote: str, source: str = "", begin: int = 0) -> str:
+    """The text of a quoted scalar from what stands between its quotes, which begins at ``begin`` in ``source``."""
+    if "\\" not in raw and "'" not in raw and not _BREAK.search(raw):
+        return raw
+
+    def text_of(match: Match[str]) -> str:
+        kind = match.lastgroup
+        if kind is None:
+            return match.group()
+        text = match.group(kind)
+        if kind == "gap":
+            return fold(text)
+        if kind == "joined":
+            return _breaks(text)
+        if kind == "quote":
+            return "'"
+        if kind == "name":
+            return _NAMES[text]
+        message = "%s is no escape; in double quotes write \\\\ for a backslash, or use single quotes" % match.group()
+        if kind != "unknown":
+            if int(text, 16) <= 0x10FFFF:
+                return chr(int(text, 16))
+            message = "an escape names no character; the last is \\U0010FFFF"
+        raise YAMLDecodeError(message, source, begin + match.start())
+
+    return _PART[quote].sub(text_of, raw)
 
 
-def fold(breaks: list[str]) -> str:
-    """What line breaks between two texts of a folded scalar come to: one is a blank, of several the first falls away.
+def fold(gap: str) -> str:
+    """What line breaks, and blanks around them, in a folded scalar come to: one is a blank, of several the first goes.
 
-    As in PyYAML, U+2028 and U+2029 are kept; "" as the first is a break that was escaped.
+    As in PyYAML, U+2028 and U+2029 are kept.
     """
-    first, rest = breaks[0], "".join(breaks[1:])
-    return rest or " " if first == "\n" else first + rest
+    breaks = _breaks(gap)
+    return breaks[1:] or " " if breaks[0] == "\n" else breaks
 
 
-def normal(line_break: str) -> str:
-    """A line break as it stands in a value."""
-    return line_break if line_break in "\u2028\u2029" else "\n"
-
-
-def unquote(raw: str, quote: str) -> str:
-    """The text of a quoted scalar from what stands between its quotes. Raises :class:`ScalarError`."""
-    if quote == "'":
-        return "".join(_folded(raw, escapes=False)).replace("''", "'")
-    if "\\" not in raw:
-        return "".join(_folded(raw, escapes=False))
-    for match in _ESCAPE.finditer(raw):
-        if match.group("unknown") not in (None, *BREAKS):
-            raise ScalarError(
-                "%s is no escape; in double quotes write \\\\ for a backslash, or use single quotes" % match.group(),
-                match.start(),
-            )
-    try:
-        return "".join([_ESCAPE.sub(_unescape, text) for text in _folded(raw, escapes=True)])
-    except (ValueError, OverflowError):
-        raise ScalarError("an escape names no character; the last is \\U0010FFFF") from None
-
-
-def _unescape(match: Match[str]) -> str:
-    return _ESCAPED[match.group(4)] if match.group(4) else chr(int(match.group(match.lastindex or 0), 16))
-
-
-def _folded(raw: str, escapes: bool) -> list[str]:
-    """The texts of a quoted scalar's lines, without the blanks around its line breaks, and what those come to."""
-    pieces = _KEPT_BREAK.split(raw)
-    if len(pieces) == 1:
-        return pieces
-    folded: list[str] = []
-    breaks: list[str] = []
-    for index in range(0, len(pieces), 2):
-        text = pieces[index].lstrip(" \t") if index else pieces[0]
-        if index == len(pieces) - 1:
-            return [*folded, fold(breaks), text]
-        line_break = normal(pieces[index + 1])
-        bare = text.rstrip(" \t")
-        if escapes and (len(bare) - len(bare.rstrip("\\"))) % 2:  # the last backslash escapes what follows it:
-            if bare != text:
-                bare = text[: len(bare) + 1]  # a blank, which stays
-            else:
-                bare, line_break = bare[:-1], ""  # the line break
-        if not bare and line_break:
-            breaks.append(line_break)
-            continue
-        folded += [fold(breaks), bare] if breaks else [bare]
-        breaks = [line_break]
-    raise AssertionError("the last line returns")
+def _breaks(gap: str) -> str:
+    return gap.replace(" ", "").replace("\t", "")
 
 
 # Where a YAML text is being read: the token that comes next, and the scalars, as text, that stand there.
 
 #: How far the colon may be from its key's begin, in characters.
 KEY_LIMIT = 1024
+#: How deep collections may be nested.
+DEPTH_LIMIT = 100
 KEY_TOO_LONG = "a key may have %d characters at the most" % KEY_LIMIT
 
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
-_BREAK = re.compile("\r\n|[%s]" % BREAKS)
-_GAP = re.compile(" *(?:#[^%s]*)?(\r\n|[%s])?" % (BREAKS, BREAKS))
-_BLANK_LINE = re.compile(" *(\r\n|[%s])" % BREAKS)
-_BLANKS = re.compile(" *")
-_TO_LINE_END = re.compile("[^%s]*" % BREAKS)
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_GAP = re.compile(" *(?:#[^%s]*)?([%s])?" % (BREAKS, BREAKS))
+#: What stands between two lines of plain text, and what the second begins with if it is a comment.
+_NEXT_LINE = re.compile("([ %s]*[%s])( *)(#?)" % (BREAKS, BREAKS))
 _WHITE = "[ \t%s]" % BREAKS
 _SEPARATE = re.compile(_WHITE + r"|\Z")
 _MARKER = re.compile(r"(?:---|\.\.\.)(?:%s|\Z)" % _WHITE)
 _COLON = re.compile(r" *:(?=%s|\Z)" % _WHITE)
 _QUOTED = {"'": re.compile("'([^']*(?:''[^']*)*)'(?!')"), '"': re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)}
-_BLOCK_HEADER = re.compile(r"[|>](?:([-+])([1-9])?|([1-9])([-+])?)?(?: +(?:#[^%s]*)?)?(?=[%s]|\Z)" % (BREAKS, BREAKS))
+#: With its indicators, and the blanks and line breaks below it.
+_BLOCK_HEADER = re.compile(r"([|>]([-+]?[1-9]?|[1-9][-+])(?: +(?:#[^%s]*)?)?)(?:[%s]|\Z)([ %s]*)" % ((BREAKS,) * 3))
+_BLOCK_LINE = re.compile("( *)([^%s]*)([%s]?)" % (BREAKS, BREAKS))
 
 #: Where plain text ends that stands in a block collection, and where in a flow collection. It may not hold a tab.
 IN_BLOCK = re.compile(r"[\t%s]| #|:(?=%s|\Z)|\Z" % (BREAKS, _WHITE))
@@ -218,20 +191,6 @@ _REFUSED = {
 }
 
 
-class YAMLDecodeError(ValueError):
-    """Text that cannot be read: malformed, or beyond what is supported.
-
-    ``message`` says what is wrong, ``line`` and ``column`` (both from 1) where; ``str()`` has all three.
-    """
-
-    def __init__(self, message: str, text: str, position: int) -> None:
-        begins = [0, *(match.end() for match in _BREAK.finditer(text, 0, position))]
-        self.message = message
-        self.line = len(begins)
-        self.column = position - begins[-1] + 1
-        super().__init__("line %d, column %d: %s" % (self.line, self.column, message))
-
-
 class Scanner:
     """A place in a text, which :meth:`next` and the methods that read a scalar move on, never back.
 
@@ -239,7 +198,7 @@ class Scanner:
     """
 
     def __init__(self, text: str) -> None:
-        self.text = text
+        self.text = text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x85", "\n")
         #: The place, in characters.
         self.at = text[:1].count("\ufeff")
         self.line_begin = self.at
@@ -254,33 +213,23 @@ class Scanner:
     def refuse(self, message: str, at: int | None = None) -> NoReturn:
         raise YAMLDecodeError(message, self.text, self.at if at is None else at)
 
-    def next(self) -> bool:
-        """Go to the next token, over blanks, comments and line breaks; whether it stands on another line."""
-        text = self.text
-        at = self.at
+    def next(self, length: int = 0) -> bool:
+        """Go to the token behind ``length`` characters, over blanks and comments; whether it is on another line."""
         new_line = False
-        while True:
-            gap = _GAP.match(text, at)
-            assert gap
-            at = gap.end()
+        for gap in _GAP.finditer(self.text, self.at + length):
+            self.at = gap.end()
             if gap.lastindex is None:
                 break
-            self.line_begin = at
+            self.line_begin = self.at
             new_line = True
-        self.at = at
-        self.column = at - self.line_begin
-        self.char = text[at : at + 1]
-        if not self.char or (not self.column and self.char in "-." and _MARKER.match(text, at)):
+        self.column = self.at - self.line_begin
+        self.char = self.text[self.at : self.at + 1]
+        if not self.char or (not self.column and self.char in "-." and _MARKER.match(self.text, self.at)):
             self.char = ""
             self.column = -1
         elif self.char == "\t":
             self.refuse("a tab cannot stand here; use blanks")
         return new_line
-
-    def skip(self, length: int) -> bool:
-        """Go to the token behind the ``length`` characters here; whether it stands on another line."""
-        self.at += length
-        return self.next()
 
     def at_marker(self, marker: str) -> bool:
         """Whether the document ends here by ``---`` or ``...``."""
@@ -289,10 +238,6 @@ class Scanner:
     def at_item(self) -> bool:
         """Whether the token is the - of a block sequence's item."""
         return self.char == "-" and _SEPARATE.match(self.text, self.at + 1) is not None
-
-    def at_colon(self) -> bool:
-        """Whether a colon that ends a key stands here or behind blanks."""
-        return _COLON.match(self.text, self.at) is not None
 
     def colon(self, begin: int, line_begin: int) -> bool:
         """Whether what was read from ``begin`` on, in that line, is a block mapping's key; if so, pass its colon."""
@@ -303,13 +248,6 @@ class Scanner:
             self.refuse(KEY_TOO_LONG, begin)
         self.at = match.end()
         return True
-
-    def resolve(self, text: str, begin: int) -> Scalar:
-        """The value of plain text that begins at ``begin``."""
-        try:
-            return resolve(text)
-        except ScalarError as error:
-            self.refuse(str(error), begin)
 
     def quoted(self) -> str:
         """The quoted scalar here. Its lines need no indentation."""
@@ -322,51 +260,38 @@ class Scanner:
             if _MARKER.match(self.text, self.line_begin):
                 self.refuse("a document cannot end within quotes", self.line_begin)
         self.at = match.end()
-        try:
-            return unquote(match.group(1), quote)
-        except ScalarError as error:
-            self.refuse(str(error), match.start(1) + error.offset)
+        return unquote(match.group(1), quote, self.text, match.start(1))
 
     def plain_line(self, end: re.Pattern[str]) -> str:
         """The plain text here, up to the end of its line; ``end`` is :data:`IN_BLOCK` or :data:`IN_FLOW`."""
         char = self.char
         if char in _REFUSED and (char not in _TEXT_INDICATORS[end] or _SEPARATE.match(self.text, self.at + 1)):
             self.refuse(_REFUSED[char])
-        return self._words(end)
+        return self._words(self.at, end)
 
-    def _words(self, end: re.Pattern[str]) -> str:
-        match = end.search(self.text, self.at)
+    def _words(self, begin: int, end: re.Pattern[str]) -> str:
+        """The plain text of one line that begins there, "" if there is none; if there is, then stand behind it."""
+        match = end.search(self.text, begin)
         assert match
-        words = self.text[self.at : match.start()].rstrip(" ")
-        self.at += len(words)
+        words = self.text[begin : match.start()].rstrip(" ")
+        if words:
+            self.at = begin + len(words)
         return words
 
     def plain_rest(self, text: str, end: re.Pattern[str], least_column: int) -> str:
         """``text`` and the lines that continue it, folded; each begins at ``least_column`` or further right."""
         texts = [text]
         while True:
-            before, line_begin = self.at, self.line_begin
-            breaks = []
-            match = _BLANK_LINE.match(self.text, before)
-            while match:
-                breaks.append(normal(match.group(1)))
-                line_begin = match.end()
-                match = _BLANK_LINE.match(self.text, line_begin)
-            begin = self._behind(_BLANKS, line_begin)
-            if (
-                not breaks
-                or begin - line_begin < least_column
-                or self.text.startswith("#", begin)
-                or _MARKER.match(self.text, line_begin)
-            ):
-                return "".join(texts)
-            self.at = begin
-            words = self._words(end)
+            match = _NEXT_LINE.match(self.text, self.at)
+            if not match or len(match.group(2)) < least_column or match.group(3):
+                break
+            line_begin = match.end(1)
+            words = "" if _MARKER.match(self.text, line_begin) else self._words(match.end(), end)
             if not words:
-                self.at = before
-                return "".join(texts)
-            texts += [fold(breaks), words]
+                break
+            texts += [fold(match.group(1)), words]
             self.line_begin = line_begin
+        return "".join(texts)
 
     def block_scalar(self, indent: int) -> str:
         """The literal or folded scalar here, in a collection at ``indent``; then stand at its last line's end."""
@@ -375,67 +300,39 @@ class Scanner:
         if not header:
             self.refuse("behind %s only an indentation (1-9), + or -, and a comment can stand" % self.char)
         folded = self.char == ">"
-        chomping = header.group(1) or header.group(4)
-        digit = header.group(2) or header.group(3)
-        self.at = header.end()
-        at, _ = self._line_break(self.at)
-        least = max(indent + 1, 1)
-        columns = least + int(digit) - 1 if digit else max(least, self._widest_begin(at))
+        chomping = header.group(2).strip("123456789")
+        digit = header.group(2).strip("+-")
+        self.at = header.end(1)
+        columns = max(indent + 1, 1)
+        if digit:
+            columns += int(digit) - 1
+        else:
+            columns = max(columns, *map(len, _BREAK.split(header.group(3))))
         chunks: list[str] = []
         breaks: list[str] = []
         last = ""  # the break behind the last line
         last_is_text = False
-        while True:
-            line_begin = at
-            at = self._behind(_BLANKS, at, at + columns)
-            if _BREAK.match(text, at):
-                at, line_break = self._line_break(at)
+        for line in _BLOCK_LINE.finditer(text, header.start(3)):
+            blanks, words, line_break = line.groups()
+            if line_break and not words and len(blanks) <= columns:
                 breaks.append(line_break)
                 continue
-            if at == len(text) or at - line_begin < columns:
+            begin = line.start() + columns
+            if len(blanks) < columns or begin == len(text):
                 break
-            is_text = text[at] not in " \t"
+            is_text = text[begin] not in " \t"
             if not (folded and last == "\n" and last_is_text and is_text):
                 chunks.append(last)
             elif not breaks:
                 chunks.append(" ")
-            self.at = self._behind(_TO_LINE_END, at)
-            chunks += [*breaks, text[at : self.at]]
-            at, last = self._line_break(self.at)
-            last_is_text = is_text
-            breaks = []
+            self.at = line.end(2)
+            chunks += [*breaks, text[begin : self.at]]
+            last, last_is_text, breaks = line_break, is_text, []
         if chomping != "-":
             chunks.append(last)
         if chomping == "+":
             chunks += breaks
         return "".join(chunks)
-
-    def _widest_begin(self, at: int) -> int:
-        """How many blanks the lines from ``at`` on begin with at the most, up to the first with more than blanks."""
-        widest = 0
-        while True:
-            end = self._behind(_BLANKS, at)
-            widest = max(widest, end - at)
-            at, line_break = self._line_break(end)
-            if not line_break:
-                return widest
-
-    def _line_break(self, at: int) -> tuple[int, str]:
-        """The place behind the line break at ``at``, and what it is in a value: "" if none is there."""
-        match = _BREAK.match(self.text, at)
-        return (match.end(), normal(match.group())) if match else (at, "")
-
-    def _behind(self, pattern: re.Pattern[str], at: int, limit: int = sys.maxsize) -> int:
-        """Where the match of ``pattern``, which may be empty, ends that begins at ``at``."""
-        match = pattern.match(self.text, at, limit)
-        assert match
-        return match.end()
-
-
-#: How deep collections may be nested.
-DEPTH_LIMIT = 100
-
-_CLOSING = {"[": "]", "{": "}"}
 
 
 def loads(text: str) -> Any:
@@ -447,15 +344,15 @@ def loads(text: str) -> Any:
     scan.next()
     new_line = True
     if scan.at_marker("---"):
-        new_line = scan.skip(3)
+        new_line = scan.next(3)
     elif scan.at_marker("..."):
         scan.refuse("a document cannot begin with its end")
     value = _block_node(scan, -1, 0, new_line) if scan.char else None
     if scan.char:
         scan.refuse("this belongs to nothing before it; is its indentation right?")
     while scan.at_marker("..."):
-        scan.skip(3)
-    if scan.at < len(text):
+        scan.next(3)
+    if scan.at < len(scan.text):
         scan.refuse("several documents are not supported")
     return value
 
@@ -475,27 +372,25 @@ def _block_node(scan: Scanner, indent: int, depth: int, new_line: bool) -> Any:
         value = scan.block_scalar(indent)
     elif char in "[{":
         value = _flow_collection(scan, depth)
-        if scan.at_colon():
+        if _COLON.match(scan.text, scan.at):
             scan.refuse("complex keys are not supported", begin)
     else:
         value = scan.quoted() if char in "'\"" else scan.plain_line(IN_BLOCK)
         if scan.colon(begin, line_begin):
             if not new_line:
-                scan.refuse(_TWO_COLONS, begin)
-            return _mapping(scan, column, value if char in "'\"" else scan.resolve(value, begin), begin, depth)
+                scan.refuse(
+                    "a mapping cannot begin on the line of its key; if this is text, put quotes around all of it", begin
+                )
+            return _mapping(scan, column, value if char in "'\"" else resolve(value, scan.text, begin), begin, depth)
         if char not in "'\"":
-            value = scan.resolve(scan.plain_rest(value, IN_BLOCK, indent + 1), begin)
+            value = resolve(scan.plain_rest(value, IN_BLOCK, indent + 1), scan.text, begin)
     if not scan.next() and scan.char:
         if scan.char != ":":
             scan.refuse("there is more behind the value; put quotes around all of it")
-        scan.refuse("a blank is missing behind this colon" if scan.line_begin == line_begin else _KEY_OF_LINES)
+        if scan.line_begin == line_begin:
+            scan.refuse("a blank is missing behind this colon")
+        scan.refuse("a key cannot go on from an earlier line; is its indentation right, and a blank behind each colon?")
     return value
-
-
-_TWO_COLONS = "a mapping cannot begin on the line of its key; if this is text, put quotes around all of it"
-_KEY_OF_LINES = (
-    "a key cannot go on from an earlier line; is the indentation right, and is there a blank behind each colon?"
-)
 
 
 def _mapping(scan: Scanner, column: int, key: Scalar, begin: int, depth: int) -> dict[Scalar, Any]:
@@ -516,7 +411,7 @@ def _mapping(scan: Scanner, column: int, key: Scalar, begin: int, depth: int) ->
         if scan.column > column:
             scan.refuse("this is indented further than the mapping that it would belong to")
         begin, line_begin = scan.at, scan.line_begin
-        key = scan.quoted() if scan.char in "'\"" else scan.resolve(scan.plain_line(IN_BLOCK), begin)
+        key = scan.quoted() if scan.char in "'\"" else resolve(scan.plain_line(IN_BLOCK), scan.text, begin)
         if not scan.colon(begin, line_begin):
             scan.refuse("a key must be followed by a colon and a blank, on its line", begin)
 
@@ -526,7 +421,7 @@ def _sequence(scan: Scanner, column: int, depth: int, in_mapping: bool) -> list[
     _check_depth(scan, depth, scan.at)
     items = []
     while True:
-        scan.skip(1)
+        scan.next(1)
         items.append(_block_node(scan, column, depth + 1, True) if _is_below(scan, column) else None)
         if scan.column < column or (in_mapping and scan.column == column and not scan.at_item()):
             return items
@@ -545,10 +440,10 @@ def _flow_collection(scan: Scanner, depth: int) -> Any:
     """The ``[…]`` or ``{…}`` here; then stand right behind it."""
     begin = scan.at
     _check_depth(scan, depth, begin)
-    closing = _CLOSING[scan.char]
+    closing = "]" if scan.char == "[" else "}"
     items: list[Any] = []
     mapping: dict[Scalar, Any] = {}
-    scan.skip(1)
+    scan.next(1)
     while scan.char != closing:
         item_begin, line_begin = scan.at, scan.line_begin
         item = _flow_node(scan, depth)
@@ -558,7 +453,7 @@ def _flow_collection(scan: Scanner, depth: int) -> Any:
                 scan.refuse("a key and its colon must stand on one line")
             if scan.at - item_begin > KEY_LIMIT:
                 scan.refuse(KEY_TOO_LONG, item_begin)
-            scan.skip(1)
+            scan.next(1)
             value = None if scan.char in (",", closing) else _flow_node(scan, depth)
             if closing == "]":
                 _check_key(scan, item, {}, item_begin)
@@ -569,7 +464,7 @@ def _flow_collection(scan: Scanner, depth: int) -> Any:
             _check_key(scan, item, mapping, item_begin)
             mapping[item] = value
         if scan.char == ",":
-            scan.skip(1)
+            scan.next(1)
         elif not scan.char:
             scan.refuse("this is not closed by a %s" % closing, begin)
         elif scan.char == "?":
@@ -589,7 +484,7 @@ def _flow_node(scan: Scanner, depth: int) -> Any:
         value = scan.quoted()
     else:
         begin = scan.at
-        value = scan.resolve(scan.plain_rest(scan.plain_line(IN_FLOW), IN_FLOW, 0), begin)
+        value = resolve(scan.plain_rest(scan.plain_line(IN_FLOW), IN_FLOW, 0), scan.text, begin)
     scan.next()
     return value
 
@@ -603,7 +498,7 @@ def _check_depth(scan: Scanner, depth: int, begin: int) -> None:
 def _check_key(scan: Scanner, key: Any, mapping: dict[Scalar, Any], begin: int) -> None:
     if isinstance(key, (list, dict)):
         scan.refuse(
-            "complex keys are not supported; put quotes around text that begins with %s" % scan.text[begin], begin
+            "complex keys are not supported; put quotes around text that begins with " + scan.text[begin], begin
         )
     if key in mapping:
         scan.refuse("the key %r stands twice in one mapping" % (key,), begin)
