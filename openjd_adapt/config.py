@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 #: The least that may be set as a bound of the output, in bytes.
 LEAST_OUTPUT_BYTES = 64 * 1024
-#: Where a value comes from that no file has set.
-BUILT_IN = "built in"
 
 
 def validator(path: str) -> AdaptorDataValidator:
@@ -84,8 +82,8 @@ class RuntimeConfiguration(Configuration):
     DEFAULTS = {
         "log_level": "INFO",
         "deactivate_telemetry": False,
-        "output_memory_bytes": OUTPUT_MEMORY_BYTES,
-        "output_limit_bytes": OUTPUT_LIMIT_BYTES,
+        "output_memory_bytes": OUTPUT_MEMORY_BYTES,  #: of what nobody has read; more goes to files
+        "output_limit_bytes": OUTPUT_LIMIT_BYTES,  #: in all; if more comes, the oldest goes
     }
 
     @staticmethod
@@ -95,16 +93,6 @@ class RuntimeConfiguration(Configuration):
             value = config.get(key, OUTPUT_LIMIT_BYTES)
             if not isinstance(value, int) or value < LEAST_OUTPUT_BYTES:
                 raise InputError("%s: %s is %r; it must be %d or more" % (where, key, value, LEAST_OUTPUT_BYTES))
-
-    @property
-    def output_memory_bytes(self) -> int:
-        """How much of the output that nobody has read a daemon keeps in memory, in bytes; more goes to files."""
-        return int(self.config["output_memory_bytes"])
-
-    @property
-    def output_limit_bytes(self) -> int:
-        """How much of it a daemon keeps in all, in bytes; if more comes, the oldest goes."""
-        return int(self.config["output_limit_bytes"])
 
     @property
     def log_level(self) -> str:
@@ -153,11 +141,11 @@ class ConfigurationManager:
         return cls
 
     def _read(self, path: str) -> Configuration | None:
-        if path.endswith(self.user_config_rel_path) and not os.path.exists(path):
-            return None  # or it is the home of somebody else, as sudo leaves it
-        if not path or not data.exists("configuration %s" % path, path):
-            return None
-        return self.config_cls.from_file(path, self.schema_path)
+        if path.endswith(self.user_config_rel_path):
+            is_there = os.path.exists(path)  # which may not be told of the home of somebody else, as sudo leaves it
+        else:
+            is_there = bool(path) and data.exists("configuration %s" % path, path)
+        return self.config_cls.from_file(path, self.schema_path) if is_there else None
 
     def get_default_config(self) -> Configuration:
         """The adaptor's own file, or what is built in where it has none."""
@@ -201,14 +189,10 @@ class ConfigurationManager:
         """All layers, one over the other. Raises :class:`InputError` if one cannot be read."""
         return self.explain(username)[0]
 
-    def origins(self, username: str | None = None) -> dict[str, str]:
-        """For each key the file that set it, or ``built in``."""
-        return self.explain(username)[1]
-
     def explain(self, username: str | None = None) -> tuple[Configuration, dict[str, str]]:
-        """What :meth:`build_config` and :meth:`origins` give, of one reading."""
+        """What :meth:`build_config` gives, and for each key the file that set it, or ``built in``."""
         config = self.config_cls({})
-        origins = dict.fromkeys(self.config_cls.DEFAULTS, BUILT_IN)
+        origins = dict.fromkeys(self.config_cls.DEFAULTS, "built in")
         for path, layer in self.layers(username):
             config = config.override(layer)
             origins.update(dict.fromkeys(layer.given, path))

@@ -23,6 +23,10 @@ SCHEMA_FILES = {INIT_DATA: "init_data.schema.json", RUN_DATA: "run_data.schema.j
 LIMIT = 10 * 1024 * 1024
 #: What may have as many takes no more than so many bytes; of a file that never ends no more is read.
 _LIMIT_BYTES = 4 * LIMIT
+#: What a whole number may have: conversion takes quadratic time in older Pythons, and newer ones refuse more.
+_DIGITS_LIMIT = 1000
+_INFINITY = float("inf")
+_FILE, _NOT_JSON = "file://", ": is not JSON: "
 
 
 def schema_paths(folder: str) -> dict[str, str]:
@@ -49,11 +53,9 @@ def load(option: str, value: str) -> dict[str, Any]:
     data = _json_or_yaml(where, text)
     if not isinstance(data, dict):
         hint = "; for a file write %s%s" % (_FILE, value) if isinstance(data, str) and os.path.isfile(value) else ""
-        raise InputError("%s: must be an object, not %s%s" % (where, _KINDS.get(type(data), type(data).__name__), hint))
+        kinds = {list: "a list", str: "a string", bool: "true or false", type(None): "null"}
+        raise InputError("%s: must be an object, not %s%s" % (where, kinds.get(type(data), "a number"), hint))
     return data
-
-
-_FILE = "file://"
 
 
 def full_path(path: str) -> str:
@@ -92,19 +94,11 @@ def read_text(where: str, path: str) -> str:
         raise InputError("%s: is not UTF-8 text: byte %d" % (where, error.start)) from None
 
 
-def parse(where: str, text: str) -> Any:
-    """The value of a JSON text. Raises :class:`InputError` with line and column."""
-    try:
-        return _json(where, text)
-    except _NotJson as error:
-        raise InputError("%s: is not JSON: %s" % (where, error)) from None
-
-
 def _json_or_yaml(where: str, text: str) -> Any:
     try:
-        return _json(where, text)
+        return parse(where, text)
     except _NotJson as error:
-        not_json = str(error)
+        not_json = str(error)[len(where + _NOT_JSON) :]
     from . import yaml  # which takes its time to load, and most tasks come with JSON
 
     try:
@@ -117,12 +111,12 @@ def _json_or_yaml(where: str, text: str) -> Any:
     return value
 
 
-class _NotJson(Exception):
-    """A text is not JSON: where, and what is wrong."""
+class _NotJson(InputError):
+    """A text is not JSON; where and why stands behind ``_NOT_JSON``."""
 
 
-def _json(where: str, text: str) -> Any:
-    """The value of a JSON text; what only Python takes for JSON is refused. May raise :class:`_NotJson`."""
+def parse(where: str, text: str) -> Any:
+    """The value of a JSON text, without what only Python takes for JSON. Raises :class:`InputError` with the place."""
     faults: list[str] = []
 
     def whole(digits: str) -> int:
@@ -148,21 +142,18 @@ def _json(where: str, text: str) -> Any:
     def constant(name: str) -> None:
         faults.append("%s is no number of JSON" % name)
 
+    reader = plain_json.Reader(parse_int=whole, parse_float=real, object_pairs_hook=obj, parse_constant=constant)
     try:
-        value = plain_json.Reader(whole, real, obj, constant).read(text)
+        value = reader.read(text)
     except RecursionError:
         raise InputError("%s: is nested too deeply" % where) from None
     except ValueError as failure:
         error: Any = failure  # json's own, which is not loaded here
-        raise _NotJson("line %d, column %d: %s" % (error.lineno, error.colno, error.msg)) from None
+        reason = "line %d, column %d: %s" % (error.lineno, error.colno, error.msg)
+        raise _NotJson(where + _NOT_JSON + reason) from None
     if faults:
         raise InputError("%s: %s" % (where, faults[0]))
     return value
-
-
-_INFINITY = float("inf")
-#: What a whole number may have: conversion takes quadratic time in older Pythons, and newer ones refuse more.
-_DIGITS_LIMIT = 1000
 
 
 def _check_portable(where: str, value: Any) -> None:
@@ -177,13 +168,3 @@ def _check_portable(where: str, value: Any) -> None:
             _check_portable(where, item)
     elif isinstance(value, float) and value - value != 0:
         raise InputError("%s: %r is no number of JSON; put quotes around it if it is text" % (where, value))
-
-
-_KINDS = {
-    list: "a list",
-    str: "a string",
-    int: "a number",
-    float: "a number",
-    bool: "true or false",
-    type(None): "null",
-}

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 _FORMATS = ("POSIX", "URI", "WINDOWS")
+_FIELDS = ("source_path_format", "source_path", "destination_path", "destination_os")
 #: Names of systems that the reference takes for formats, too.
 _ALIASES = {**dict.fromkeys(("MACOS", "DARWIN", "MAC", "MAC OS", "OS X"), "POSIX"), "NT": "WINDOWS"}
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -57,8 +58,8 @@ class PathMappingRule:
             raise InputError("path mapping rule: destination_os must be a name, not %r" % (destination_os,))
         if self.source_path_format == "URI" and not _URI.match(source_path):
             raise InputError("path mapping rule: source_path must begin as s3://bucket does, not as %r" % source_path)
-        components = _components(self.source_path_format, source_path)
-        self._source = _key(self.source_path_format, components if components[-1] else components[:-1] or [""])
+        _, key = _view(self.source_path_format, source_path)
+        self._source = key if key[-1] else key[:-1] or [""]
         #: How many components the source path has: of the rules that match, the deepest wins.
         self.depth = len(self._source)
 
@@ -74,24 +75,16 @@ class PathMappingRule:
     @staticmethod
     def from_dict(*, rule: dict[str, str]) -> PathMappingRule:
         """A rule from the object that stands in a document; unknown keys are ignored."""
-        known = ("source_path_format", "source_path", "destination_path", "destination_os")
         if not isinstance(rule, dict):
             raise InputError("path mapping rule: must be an object, not %r" % (rule,))
-        missing = [name for name in known[:3] if name not in rule]
+        missing = [name for name in _FIELDS[:3] if name not in rule]
         if missing:
             raise InputError("path mapping rule: lacks %s" % ", ".join(missing))
-        return PathMappingRule(**{name: rule[name] for name in known if name in rule})
+        return PathMappingRule(**{name: rule[name] for name in _FIELDS if name in rule})
 
     def to_dict(self) -> dict[str, str]:
         """The object that :meth:`from_dict` reads."""
-        rule = {
-            "source_path_format": self.source_path_format,
-            "source_path": self.source_path,
-            "destination_path": self.destination_path,
-        }
-        if self.destination_os is not None:
-            rule["destination_os"] = self.destination_os
-        return rule
+        return {name: getattr(self, name) for name in _FIELDS if getattr(self, name) is not None}
 
     def apply(self, *, path: str | os.PathLike[str]) -> tuple[bool, str]:
         """Whether the rule matches ``path``, and the path on this host (``path`` itself if it does not), as text.
@@ -99,10 +92,8 @@ class PathMappingRule:
         A trailing separator is kept.
         """
         path = os.fspath(path)
-        components = _components(self.source_path_format, path)
-        if not self._matches(_key(self.source_path_format, components)):
-            return False, path
-        return True, self._mapped(components)
+        components, key = _view(self.source_path_format, path)
+        return (True, self._mapped(components)) if self._matches(key) else (False, path)
 
     def _matches(self, key: list[str]) -> bool:
         return key[: self.depth] == self._source
@@ -133,18 +124,23 @@ def _separator(destination: str, system: str | None) -> str:
     return "\\" if system.lower() == "windows" else "/"
 
 
-def _components(kind: str, path: str) -> list[str]:
-    """``path`` as its anchor (empty if it is relative) and its components; the last is empty after a separator."""
+def _view(kind: str, path: str) -> tuple[list[str], list[str]]:
+    """``path`` as its anchor (empty if it is relative) and its components, and what of them counts in a comparison.
+
+    The last component is empty after a separator.
+    """
     if kind == "URI":
         scheme, mark, rest = path.partition("://")
         authority, *parts = rest.split("/")
-        return [scheme + mark + authority, *parts]
-    end = [""] if path.endswith(("/", "\\") if kind == "WINDOWS" else "/") else []
+        anchor = scheme + mark + authority
+        return [anchor, *parts], [anchor.translate(_LOWER), *parts]
     if kind == "WINDOWS":
         anchor, path = _windows(path)
     else:
         anchor = "/" if path.startswith("/") else ""
-    return [anchor, *[part for part in path.split("/") if part and part != "."], *end]
+    end = [""] if path.endswith("/") else []
+    components = [anchor, *[part for part in path.split("/") if part and part != "."], *end]
+    return components, [_fold(component) for component in components] if kind == "WINDOWS" else components
 
 
 def _windows(path: str) -> tuple[str, str]:
@@ -157,15 +153,6 @@ def _windows(path: str) -> tuple[str, str]:
     drive = path[:2] if path[1:2] == ":" else ""
     path = path[len(drive) :]
     return drive + ("//" if path.startswith("//") else "/" if path.startswith("/") else ""), path
-
-
-def _key(kind: str, components: list[str]) -> list[str]:
-    """What of the components counts when they are compared."""
-    if kind == "URI":
-        return [components[0].translate(_LOWER), *components[1:]]
-    if kind == "WINDOWS":
-        return [_fold(component) for component in components]
-    return components
 
 
 def _fold(component: str) -> str:
@@ -206,8 +193,7 @@ def map_path(rules: Iterable[PathMappingRule], path: str | os.PathLike[str]) -> 
     for rule in rules:
         kind = rule.source_path_format
         if kind not in views:
-            components = _components(kind, path)
-            views[kind] = components, _key(kind, components)
+            views[kind] = _view(kind, path)
         if (best is None or rule.depth > best.depth) and rule._matches(views[kind][1]):
             best = rule
     return best._mapped(views[best.source_path_format][0]) if best else path

@@ -52,19 +52,12 @@ class Reader:
     """Reads JSON; the hooks are those of :func:`json.loads`."""
 
     strict = True
-    object_hook = None
+    object_hook = object_pairs_hook = None
+    parse_int, parse_float, parse_constant = int, float, _CONSTANTS.__getitem__
 
-    def __init__(
-        self,
-        parse_int: Callable[[str], Any] = int,
-        parse_float: Callable[[str], Any] = float,
-        object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None,
-        parse_constant: Callable[[str], Any] = _CONSTANTS.__getitem__,
-    ) -> None:
-        self.parse_int = parse_int
-        self.parse_float = parse_float
-        self.object_pairs_hook = object_pairs_hook
-        self.parse_constant = parse_constant
+    def __init__(self, **hooks: Callable[..., Any]) -> None:
+        self._hooks: dict[str, Any] = hooks
+        vars(self).update(hooks)
         self._scan = _make_scanner and _make_scanner(self)
 
     def read(self, text: str) -> Any:
@@ -79,8 +72,7 @@ class Reader:
                     return value
         import json
 
-        hooks = {name: hook for name, hook in vars(self).items() if not name.startswith("_")}
-        return json.loads(text, **hooks)
+        return json.loads(text, **self._hooks)
 
 
 #: As :func:`json.loads`.

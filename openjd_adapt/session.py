@@ -67,7 +67,6 @@ def _checked(name: str) -> str:
 
 # What a scheduler's session tells its commands: its folder, and how long a cancel leaves them.
 
-FOLDER_VARIABLE = "OPENJD_SESSION_WORKING_DIR"
 #: The longest time that a scheduler may give, in seconds: more is a clock that was set back since then.
 #: Source: the template schemas' bound of notifyPeriodInSeconds.
 LONGEST_NOTICE_SECONDS = 600.0
@@ -75,7 +74,7 @@ LONGEST_NOTICE_SECONDS = 600.0
 
 def folder() -> str | None:
     """The session's working folder; None outside a session."""
-    return os.environ.get(FOLDER_VARIABLE) or None
+    return os.environ.get("OPENJD_SESSION_WORKING_DIR") or None
 
 
 def notify_end() -> float | None:

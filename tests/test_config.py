@@ -73,7 +73,7 @@ def test_origins_tell_for_each_key_the_file_that_set_it(layout):
     write(layout.files["default"], {"a": 1, "b": 1})
     write(layout.files["user"], {"b": 2, "c": 2})
     files = {name: str(path) for name, path in layout.files.items()}
-    assert layout.manager().origins() == {
+    assert layout.manager().explain()[1] == {
         "log_level": "built in",
         "a": files["default"],
         "b": files["user"],
@@ -190,7 +190,7 @@ def test_nothing_is_ever_written(layout):
     before = {path: path.stat().st_mtime_ns for path in layout.folder.rglob("*")}
     manager = layout.manager()
     config.for_runtime().build_config()
-    manager.origins()
+    manager.explain()
     assert {path: path.stat().st_mtime_ns for path in layout.folder.rglob("*")} == before
 
 
