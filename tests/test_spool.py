@@ -12,7 +12,7 @@ import tracemalloc
 
 import pytest
 
-from openjd_adapt.daemon.spool import FRAME_BYTES, WINDOW_BYTES, Delivery, Spool, _Segment
+from openjd_adapt.daemon.spool import FRAME_BYTES, WINDOW_BYTES, Delivery, Spool, _Part
 
 from .fakes import Front
 
@@ -400,22 +400,22 @@ def test_the_limit_bounds_the_room_on_the_disk(monkeypatch):
 
 
 class Broken:
-    """Segments whose disk does not give back what it took while ``how`` says why: all of them or but one."""
+    """Files whose disk does not give back what it took while ``how`` says why: all of them or but one."""
 
     how = None
 
     def __init__(self, monkeypatch, only=None):
-        original = _Segment.read
+        original = _Part.read
 
-        def read(segment, offset, size):
-            if only in (None, segment):
+        def read(part, offset, size):
+            if only in (None, part) and not part.in_memory:
                 if self.how == "fails":
                     raise OSError(errno.EIO, "Input/output error")
                 if self.how == "is shorter than it was":
-                    os.ftruncate(segment._file.fileno(), 0)
-            return original(segment, offset, size)
+                    os.ftruncate(part._file.fileno(), 0)
+            return original(part, offset, size)
 
-        monkeypatch.setattr(_Segment, "read", read)
+        monkeypatch.setattr(_Part, "read", read)
 
 
 BREAKS = ["fails", "is shorter than it was"]
@@ -483,21 +483,23 @@ def test_a_disk_that_gives_nothing_back_still_takes_what_comes_and_keeps_to_the_
 
 
 class Disk:
-    """Segments on a disk that takes only so much."""
+    """Files on a disk that takes only so much."""
 
     def __init__(self, monkeypatch, room):
         self.room = room
-        original = _Segment.append
+        original = _Part.append
 
-        def append(segment, data):
+        def append(part, data):
+            if part.in_memory:
+                return original(part, data)
             if len(data) > self.room:
-                original(segment, data[: self.room])
-                segment.end -= self.room  # a part was written before the disk was full
+                original(part, data[: self.room])
+                part.end -= self.room  # some was written before the disk was full
                 raise OSError(errno.ENOSPC, "No space left on device")
             self.room -= len(data)
-            original(segment, data)
+            return original(part, data)
 
-        monkeypatch.setattr(_Segment, "append", append)
+        monkeypatch.setattr(_Part, "append", append)
 
 
 def test_what_memory_still_has_room_for_does_not_mix_up_what_a_full_disk_refused_before(monkeypatch):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import errno
+import io
 from collections import deque
 
-from .. import system
 from ..transport.wire import OUTPUT_LIMIT_BYTES, OUTPUT_MEMORY_BYTES, WINDOW_BYTES
 
 TYPE_CHECKING = False
@@ -15,49 +15,27 @@ if TYPE_CHECKING:
     from ..transport.loop import Peer
 
 
-#: The most output that one frame carries, in bytes.
+#: The most output that one frame carries, in bytes; in memory, small pieces are joined up to this size.
 FRAME_BYTES = 64 * 1024
-#: Small pieces are joined up to this size, so that a reader is not served line by line.
-_CHUNK_BYTES = 64 * 1024
 #: The size of a temporary file, in bytes: its room on the disk is free again when all of it is read.
 SEGMENT_BYTES = 32 * 1024 * 1024
 
 
-class _Memory:
-    """A part of the stream in memory."""
+class _Part:
+    """A part of the stream, in memory or in an unlinked temporary file."""
 
-    def __init__(self, start: int) -> None:
-        self.start = start
-        self._data = b""
-
-    @property
-    def end(self) -> int:
-        return self.start + len(self._data)
-
-    def append(self, data: bytes) -> None:
-        self._data += data
-
-    def read(self, offset: int, size: int) -> bytes:
-        return self._data[offset - self.start : offset - self.start + size]
-
-    def close(self) -> None:
-        self._data = b""
-
-
-class _Segment:
-    """A part of the stream in an unlinked temporary file."""
-
-    def __init__(self, start: int, folder: str | None) -> None:
-        import tempfile
-
+    def __init__(self, start: int, in_memory: bool, folder: str | None) -> None:
         self.start = start
         self.end = start
-        self._file: IO[bytes] = tempfile.TemporaryFile(prefix="openjd_adapt-", buffering=0, dir=folder)  # noqa: SIM115
+        self.in_memory = in_memory
+        self._file: IO[bytes] = io.BytesIO() if in_memory else _unlinked_file(folder)
 
     def append(self, data: bytes) -> None:
         """Write all of ``data`` or, as far as anybody sees, nothing. Raises :class:`OSError`."""
         self._file.seek(self.end - self.start)
-        system.write_all(self._file.fileno(), data)
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) :]
         self.end += len(data)
 
     def read(self, offset: int, size: int) -> bytes:
@@ -70,6 +48,12 @@ class _Segment:
 
     def close(self) -> None:
         self._file.close()
+
+
+def _unlinked_file(folder: str | None) -> IO[bytes]:
+    import tempfile
+
+    return tempfile.TemporaryFile(prefix="openjd_adapt-", buffering=0, dir=folder)
 
 
 class Spool:
@@ -87,7 +71,7 @@ class Spool:
         self._folder = folder
         #: What is kept at the most, in bytes.
         self.limit = limit
-        self._parts: deque[_Memory | _Segment] = deque()
+        self._parts: deque[_Part] = deque()
         self._in_memory = 0
         self._spilling = False
         #: Offset of the oldest byte that is kept.
@@ -101,30 +85,26 @@ class Spool:
             return
         has_room = self._in_memory + len(data) <= self._memory_limit
         self._spilling = not has_room or (self._spilling and self._in_memory > self._memory_limit // 2)
-        if not self._spilling:
-            self._keep_in_memory(data)
-        else:
-            try:
-                self._last(_Segment, SEGMENT_BYTES - len(data)).append(data)
-            except OSError:
-                if not has_room:
-                    raise
-                self._keep_in_memory(data)
+        try:
+            self._write(data, in_memory=not self._spilling)
+        except OSError:
+            if not has_room:
+                raise
+            self._write(data, in_memory=True)
         self.end += len(data)
         if self.end - self.start > self.limit:
             self.discard(self._line_behind(self.end - self.limit))
 
-    def _keep_in_memory(self, data: bytes) -> None:
-        self._last(_Memory, _CHUNK_BYTES - len(data)).append(data)
-        self._in_memory += len(data)
-
-    def _last(self, kind: type[_Memory | _Segment], limit: int) -> _Memory | _Segment:
-        """The last part, if it is of that kind and has less than ``limit`` bytes; else a new one."""
-        last = self._parts[-1] if self._parts else None
-        if not isinstance(last, kind) or last.end - last.start > limit:
-            last = _Memory(self.end) if kind is _Memory else _Segment(self.end, self._folder)
-            self._parts.append(last)
-        return last
+    def _write(self, data: bytes, in_memory: bool) -> None:
+        """Add ``data`` to the last part, if it is of that kind and has room; else to a new one."""
+        part = self._parts[-1] if self._parts else None
+        limit = FRAME_BYTES if in_memory else SEGMENT_BYTES
+        if part is None or part.in_memory is not in_memory or part.end - part.start + len(data) > limit:
+            part = _Part(self.end, in_memory, self._folder)
+            self._parts.append(part)
+        part.append(data)
+        if in_memory:
+            self._in_memory += len(data)
 
     def _line_behind(self, offset: int) -> int:
         """The first beginning of a line from ``offset`` on, if one is near."""
@@ -149,7 +129,7 @@ class Spool:
         self.start = max(self.start, offset)
         while self._parts and self._parts[0].end <= self.start:
             part = self._parts.popleft()
-            if isinstance(part, _Memory):
+            if part.in_memory:
                 self._in_memory -= part.end - part.start
             part.close()
 
