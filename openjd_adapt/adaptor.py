@@ -158,6 +158,9 @@ class BaseAdaptor(ABC):
     #: What is looked for in the lines of applications.
     watch: Sequence[Watch] = ()
 
+    #: What ``--config`` names.
+    _command_line_files: Sequence[str] = ()
+
     def __init__(
         self,
         init_data: dict[str, Any],
@@ -249,6 +252,7 @@ class BaseAdaptor(ABC):
                 config_cls=self._config_opts.config_cls or AdaptorConfiguration,
                 config_path=self._config_opts.config_path,
                 schema_path=self._config_opts.schema_path,
+                command_line_files=self._command_line_files,
             )
         return self._config_manager
 

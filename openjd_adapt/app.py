@@ -11,7 +11,7 @@ from .system import interpreter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import ModuleType
     from typing import Any
 
@@ -34,7 +34,7 @@ class App:
         arguments: list[str],
         reentry_exe: str | None = None,
         start_timeout: float | None = None,
-        bootstrapped: Callable[[], None] | None = None,
+        on_bootstrap_complete: Iterable[Callable[[], None]] = (),
         has_adaptor: bool = True,
     ) -> None:
         self.name = name
@@ -42,7 +42,7 @@ class App:
         #: What stands before the command on the command line.
         self.arguments = arguments
         self.start_timeout = start_timeout
-        self.bootstrapped = bootstrapped
+        self.on_bootstrap_complete = on_bootstrap_complete
         #: Whether one was named; the command line of the package itself is there without, too.
         self.has_adaptor = has_adaptor
         #: The program that leads to this adaptor again; a Python, or one that needs not be told the way.
@@ -51,9 +51,8 @@ class App:
 
     def command(self) -> list[str]:
         """The command line that leads to this adaptor again, without a command of it; with the interpreter's flags."""
-        if self._knows_the_way:
-            return [self.executable, *self.arguments]
-        return [self.executable, *interpreter.flags(), "-u", *self.program()]
+        flags = [] if self._knows_the_way else [*interpreter.flags(), "-u"]
+        return [self.executable, *flags, *self.program()]
 
     def program(self) -> list[str]:
         """What :attr:`executable` is to run: the module that was run with ``-m``, or the script; with its arguments."""
@@ -106,9 +105,8 @@ def load_adaptor(text: str) -> type[BaseAdaptor]:
     module = _import(where, module_name)
     if name:
         return checked(where, name, getattr(module, name, None))
-    classes = [item for item in vars(module).values() if isinstance(item, type)]
-    classes = [item for item in classes if item.__module__ == module.__name__]
-    found = [item for item in classes if issubclass(item, BaseAdaptor)]
+    classes = [item for item in vars(module).values() if isinstance(item, type) and issubclass(item, BaseAdaptor)]
+    found = [item for item in classes if item.__module__ == module.__name__]
     if len(found) != 1:
         raise InputError("%s: has %d adaptors; name one as %s:Class" % (where, len(found), module_name))
     return checked(where, found[0].__name__, found[0])
@@ -124,15 +122,6 @@ def checked(where: str, name: str, adaptor: Any) -> type[BaseAdaptor]:
     if lacking:
         raise InputError("%s: %s does not define %s" % (where, name, ", ".join(lacking)))
     return adaptor
-
-
-def _place(error: Exception, path: str) -> str:
-    """Where an author's module has failed, in words, unless the error says so itself or it has not come to that."""
-    import traceback
-
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    own = frame.filename == path or "importlib" not in frame.filename
-    return " (%s, line %d)" % (frame.filename, frame.lineno or 0) if own and not isinstance(error, SyntaxError) else ""
 
 
 def _import(where: str, name: str) -> ModuleType:
@@ -152,6 +141,12 @@ def _import(where: str, name: str) -> ModuleType:
         spec.loader.exec_module(module)
         return module
     except Exception as error:
-        missing = isinstance(error, FileNotFoundError) and error.filename == path
-        reason = "there is no such file" if missing else describe(error) + _place(error, path)
+        import traceback
+
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        reason = describe(error)
+        if isinstance(error, FileNotFoundError) and error.filename == path:
+            reason = "there is no such file"
+        elif not isinstance(error, SyntaxError) and (frame.filename == path or "importlib" not in frame.filename):
+            reason += " (%s, line %d)" % (frame.filename, frame.lineno or 0)  # the author's own code has failed there
         raise InputError("%s: cannot be imported: %s" % (where, reason)) from error

@@ -116,7 +116,7 @@ def run(app: App, arguments: list[str]) -> int:
     if arguments[:1] == [WORKER]:
         from .daemon.worker import serve
 
-        serve(app.load, app.bootstrapped)
+        serve(app.load, app.on_bootstrap_complete)
         return DONE
     if arguments[:1] == [KEEPER]:
         from .daemon import launch_windows

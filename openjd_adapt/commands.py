@@ -252,11 +252,13 @@ def _quietly(make: Callable[[], Result]) -> Result:
         return make()
 
 
-def _made(app: App) -> BaseAdaptor:
+def _made(app: App, config_files: list[str]) -> BaseAdaptor:
     """An adaptor without init data."""
+    from .daemon.worker import make
+
     kind = _quietly(app.load)
     try:
-        return _quietly(lambda: kind({}))
+        return _quietly(lambda: make(kind, {}, config_files))
     except Exception as error:
         raise AdaptError("%s cannot be made without init data: %s" % (app.name, describe(error))) from error
 
@@ -277,9 +279,9 @@ def _show_config(app: App, options: Options) -> int:
 
     from . import config
 
-    config.command_line_files[:] = _config(options)
+    adaptor = _made(app, _config(options))
     shown: dict[str, Any] = {"name": app.name}
-    for name, manager in (("runtime", config.for_runtime()), ("adaptor", _made(app).config_manager)):
+    for name, manager in (("runtime", config.for_runtime()), ("adaptor", adaptor.config_manager)):
         built, origins = manager.explain()
         shown[name] = {"config": built.config, "origins": origins}
     return answer(json.dumps(shown, indent=2) + "\n")
@@ -290,7 +292,7 @@ def _versions(app: App) -> dict[str, Any]:
 
     return {
         "OpenJD Adaptor CLI Version": SemanticVersion.parse(CLI_VERSION),
-        "%s Data Interface Version" % app.name: _made(app).integration_data_interface_version,
+        "%s Data Interface Version" % app.name: _made(app, []).integration_data_interface_version,
     }
 
 

@@ -10,7 +10,7 @@ from .transport.wire import OUTPUT_LIMIT_BYTES, OUTPUT_MEMORY_BYTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TypeVar
+    from typing import Any, Sequence, TypeVar
 
     from .schema import AdaptorDataValidator
 
@@ -199,10 +199,6 @@ class ConfigurationManager:
         return config, origins
 
 
-#: What ``--config`` names: the strongest layer of the adaptor's configuration in this process.
-command_line_files: list[str] = []
-
-
 def for_adaptor(
     name: str,
     module_file: str | None,
@@ -210,8 +206,12 @@ def for_adaptor(
     config_cls: type[AdaptorConfiguration],
     config_path: str | None = None,
     schema_path: str | list[str] | None = None,
+    command_line_files: Sequence[str] = (),
 ) -> ConfigurationManager:
-    """The layers for the adaptor class ``name``, whose module was loaded from ``module_file``."""
+    """The layers for the adaptor class ``name``, whose module was loaded from ``module_file``.
+
+    ``command_line_files`` are what ``--config`` names: the strongest layer.
+    """
     folder = os.path.dirname(os.path.abspath(module_file)) if module_file else ""
     file_name = name + ".json"
     named = os.environ.get(name.upper() + "_CONFIG_PATH")
@@ -221,7 +221,7 @@ def for_adaptor(
         system_config_path=os.path.join(system.configuration_folder(), "openjd", "adaptors", name, file_name),
         user_config_rel_path=os.path.join(".openjd", "adaptors", name, file_name),
         schema_path=schema_path or _schema(name, folder),
-        additional_config_paths=([named] if named else []) + command_line_files,
+        additional_config_paths=([named] if named else []) + list(command_line_files),
     )
 
 

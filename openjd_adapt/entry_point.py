@@ -27,23 +27,16 @@ class EntryPoint:
         ``reentry_exe``: the program that leads here again, where that is not this Python with this script.
         ``timeout_in_seconds``: the default of ``daemon start --timeout``.
         """
+        from functools import partial
+
         from .app import App, checked
         from .cli import run
         from .errors import DONE
 
         name = getattr(self.adaptor_class, "__name__", repr(self.adaptor_class))
-        app = App(
-            name,
-            lambda: checked("EntryPoint", name, self.adaptor_class),
-            [],
-            os.fspath(reentry_exe) if reentry_exe else None,
-            timeout_in_seconds,
-            self._bootstrapped,
-        )
+        program = os.fspath(reentry_exe) if reentry_exe else None
+        load = partial(checked, "EntryPoint", name, self.adaptor_class)
+        app = App(name, load, [], program, timeout_in_seconds, self.on_bootstrap_complete)
         code = run(app, sys.argv[1:])
         if code != DONE:
             raise SystemExit(code)
-
-    def _bootstrapped(self) -> None:
-        for act in self.on_bootstrap_complete:
-            act()

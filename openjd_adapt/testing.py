@@ -18,7 +18,7 @@ import re
 import tempfile
 import traceback
 
-from . import config, output, task
+from . import output, task
 from .application import ApplicationError, ApplicationExited
 from .daemon.worker import Life
 from .errors import AdaptError, InputError, describe_exit
@@ -246,7 +246,7 @@ class Session:
             "log_level": "INFO",
             "debug": False,
         }
-        self._life = Life(lambda: adaptor, init, None, self._serve)
+        self._life = Life(lambda: adaptor, init, on_made=self._serve)
         self._started = False
         self._cancel_at: str | None = None
         self._texts: list[str] = []
@@ -305,7 +305,7 @@ class Session:
         undo = output.divert(self._take)
         root.addHandler(console)
         try:
-            self._life.expect(request)
+            self._life.task.begin()
             result = self._life.perform(request)
             self._life.await_on_cancel()
         finally:
@@ -314,7 +314,6 @@ class Session:
             root.removeHandler(console)
             self._level = root.level
             root.setLevel(level)
-            config.command_line_files.clear()
             undo()
         if isinstance(result.error, KeyboardInterrupt):
             raise result.error  # whoever runs the tests wants no other one

@@ -36,9 +36,11 @@ class Layout:
             "user": folder / "home" / ".openjd" / "adaptors" / "runtime" / "configuration.json",
             "named": folder / "runtime.json",
         }
+        self.command_line_files = [self.files["command line"]]
 
     def manager(self):
-        return config.for_adaptor("Tool", str(self.module), config_cls=AdaptorConfiguration)
+        files = [str(path) for path in self.command_line_files]
+        return config.for_adaptor("Tool", str(self.module), config_cls=AdaptorConfiguration, command_line_files=files)
 
 
 def write(path, value):
@@ -55,7 +57,6 @@ def layout(tmp_path, monkeypatch):
     monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))  # its name on Windows
     monkeypatch.setenv("TOOL_CONFIG_PATH", str(made.files["named"]))
     monkeypatch.setenv("RUNTIME_CONFIG_PATH", str(made.runtime_files["named"]))
-    monkeypatch.setattr(config, "command_line_files", [str(made.files["command line"])])
     return made
 
 
@@ -82,11 +83,10 @@ def test_origins_tell_for_each_key_the_file_that_set_it(layout):
     assert [path for path, _ in layout.manager().layers()] == [files["default"], files["user"]]
 
 
-def test_several_files_of_the_command_line_override_in_their_order(layout, monkeypatch):
-    paths = [layout.folder / "1.json", layout.folder / "2.json"]
-    for number, path in enumerate(paths):
+def test_several_files_of_the_command_line_override_in_their_order(layout):
+    layout.command_line_files = [layout.folder / "1.json", layout.folder / "2.json"]
+    for number, path in enumerate(layout.command_line_files):
         write(path, {"value": number})
-    monkeypatch.setattr(config, "command_line_files", [str(path) for path in paths])
     assert layout.manager().build_config().given == {"value": 1}
 
 

@@ -20,7 +20,6 @@ from openjd_adapt import (
     LoggingSubprocess,
     ManagedProcess,
     Progress,
-    config,
     task,
 )
 from openjd_adapt.output import ProgressThrottle
@@ -121,11 +120,11 @@ def test_nothing_of_the_process_is_changed_afterwards(monkeypatch):
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stdout", stream)
     root = logging.getLogger()
-    before = (root.level, list(root.handlers), list(config.command_line_files), task.current())
+    before = (root.level, list(root.handlers), task.current())
     with Session(Scene, {"scene": "s"}, configuration={"log_level": "ERROR"}) as session:
         assert "INFO: frame 1" not in session.run({"frame": 1}).lines
     assert sys.stdout is stream and stream.getvalue() == ""
-    assert (root.level, list(root.handlers), list(config.command_line_files), task.current()) == before
+    assert (root.level, list(root.handlers), task.current()) == before
 
 
 def test_the_configuration_is_the_strongest_layer_and_schemas_beside_the_module_apply(monkeypatch):

@@ -22,7 +22,7 @@ from ..transport.wire import encode, encode_marker, messages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Iterator
+    from typing import Any, Callable, Iterable, Iterator
 
     from ..adaptor import BaseAdaptor
     from ..schema import AdaptorDataValidator
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _MARKER_BYTES = 4096 if sys.platform.startswith("linux") else 512
 
 
-def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Callable[[], None] | None = None) -> None:
+def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Iterable[Callable[[], None]]) -> None:
     """Be the worker until the adaptor has stopped. ``load`` gives the class, or raises :class:`InputError`."""
     output.install_pipe()
     output.install_logging()
@@ -53,7 +53,7 @@ def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Callable
         result = life.perform(tasks.get())
         life.await_on_cancel()
         output.flush()
-        told = {**result.to_dict(), "calls": life.calls}
+        told = {**result.to_dict(), "calls": life.task.calls}
         output.write(encode_marker(init["token"], told, _MARKER_BYTES), column_0=False)
 
 
@@ -64,14 +64,22 @@ def _listen(said: Iterator[Message], tasks: queue.SimpleQueue[Message], life: Li
             if "cancel" in message:
                 life.cancel(message["cancel"])
             elif "hurry" in message:
-                life.hurry(message["hurry"])
+                life.task.hurry(message["hurry"])
             else:
-                life.expect(message)
+                life.task.begin(message.get("within"))  # from now on a cancel is this task's
                 tasks.put(message)
     finally:  # the keeper is dead; where nobody else sees to this process and its children, it does
         if task.groups:
             task.groups.kill()
         system.kill_own_group()
+
+
+def make(kind: type[BaseAdaptor], init_data: dict[str, Any], config_files: list[str], **options: Any) -> BaseAdaptor:
+    """An adaptor that knows what ``--config`` names before its ``__init__``, which may ask for the configuration."""
+    adaptor = kind.__new__(kind, init_data, **options)  # type: ignore[call-arg]
+    adaptor._command_line_files = config_files
+    adaptor.__init__(init_data, **options)  # type: ignore[misc]
+    return adaptor
 
 
 class Life:
@@ -81,10 +89,13 @@ class Life:
         self,
         load: Callable[[], type[BaseAdaptor]],
         init: dict[str, Any],
-        on_bootstrap_complete: Callable[[], None] | None,
+        on_bootstrap_complete: Iterable[Callable[[], None]] = (),
         on_made: Callable[[BaseAdaptor], object] = bool,
     ) -> None:
-        """``load`` gives the class; ``init`` is the first message; ``on_made`` is called with the adaptor."""
+        """``load`` gives the class; ``init`` is the first message; ``on_made`` is called with the adaptor.
+
+        All of ``on_bootstrap_complete`` is called before the adaptor starts.
+        """
         self._load = load
         self._init = init
         self._attempt = functools.partial(lifecycle.attempt, debug=init["debug"])
@@ -92,26 +103,19 @@ class Life:
         self._on_bootstrap_complete = on_bootstrap_complete
         self._runner: lifecycle.AdaptorRunner | None = None
         self._schemas: dict[str, AdaptorDataValidator] = {}
-        self._task = Task()
+        #: Begun by whoever hears of it, before it is performed.
+        self.task = Task()
         self._cancel_lock = threading.Lock()
         self._canceling: threading.Thread | None = None
         #: The adaptor's life is over.
         self.ended = False
 
-    def expect(self, message: Message) -> None:
-        """A task has arrived: from now on a cancel is this task's. Called on the control thread."""
-        self._task.begin(message.get("within"))
-
     def cancel(self, within: float | None) -> None:
         """Cancel the task; its on_cancel runs on a thread of its own, so that a further cancel is heard."""
         with self._cancel_lock:
-            if self._task.cancel(within) and self._runner:
+            if self.task.cancel(within) and self._runner:
                 self._canceling = threading.Thread(target=self._call_on_cancel, name="cancel", daemon=True)
                 self._canceling.start()
-
-    def hurry(self, within: float) -> None:
-        """The task, which is not canceled, must end within so many seconds."""
-        self._task.hurry(within)
 
     def _call_on_cancel(self) -> None:
         assert self._runner is not None
@@ -126,11 +130,6 @@ class Life:
             canceling, self._canceling = self._canceling, None
         if canceling:
             canceling.join()
-
-    @property
-    def calls(self) -> int:
-        """How often the last task has called an application."""
-        return self._task.calls
 
     def perform(self, message: Message) -> lifecycle.Result:
         """One task: start, run or stop."""
@@ -149,7 +148,7 @@ class Life:
             result = self._attempt(runner._start)
         if result.outcome != "done":
             self.ended = True
-            self._task.end()
+            self.task.end()
             if runner:
                 started = runner.state is not lifecycle.AdaptorState.NOT_STARTED
                 self._attempt(*[runner._stop] * started, runner._cleanup).report()
@@ -158,25 +157,25 @@ class Life:
     def _make(self) -> None:
         """Load the class and make the adaptor, unless a cancel comes before it is to start."""
         init = self._init
-        config.command_line_files[:] = init["config"]
         kind = self._load()
         self._schemas = kind._schemas()
         self._check(INIT_DATA, init["init_data"], init["init_data_from"])
         if "run_data" in init:  # of the only task, which is to fail before anything is started for it
             self._check(RUN_DATA, init["run_data"], init["run_data_from"])
         try:
-            adaptor = kind(init["init_data"], path_mapping_data=init["path_mapping"])
+            adaptor = make(kind, init["init_data"], init["config"], path_mapping_data=init["path_mapping"])
         except TypeError as error:
-            if error.__traceback__ and error.__traceback__.tb_next:
-                raise  # it comes from the author's own code
+            place = error.__traceback__ and error.__traceback__.tb_next
+            if place and place.tb_next:
+                raise  # it comes from the author's own code, below ours
             raise InputError("%s cannot be made: %s" % (kind.__name__, error)) from None
         self._on_made(adaptor)
-        adaptor._task = self._task
+        adaptor._task = self.task
         self._runner = lifecycle.AdaptorRunner(adaptor=adaptor)
         logging.getLogger().setLevel(config.log_level(adaptor.config, init["log_level"]))
-        if self._on_bootstrap_complete:
-            self._on_bootstrap_complete()
-        self._task.check()
+        for act in self._on_bootstrap_complete:
+            act()
+        self.task.check()
 
     def _run(self, run_data: dict[str, Any], where: str) -> None:
         assert self._runner is not None

@@ -25,16 +25,17 @@ class EntryPoint(toolkit.EntryPoint):  # type: ignore[misc]
         ``timeout_in_seconds`` is not used: in the reference it bounds every request to a daemon, and not the start,
         which would be cut short by it here.
         """
+        self.on_bootstrap_complete.add(_tell_of_others)
         super().start(reentry_exe)
 
-    def _bootstrapped(self) -> None:
-        others = _others()
-        if others:
-            _logger.info(
-                "openjd_adapt %s (%s) serves as openjd.adaptor_runtime, and not the package in %s",
-                *(toolkit.__version__, os.path.dirname(toolkit.__file__), ", ".join(others)),
-            )
-        super()._bootstrapped()
+
+def _tell_of_others() -> None:
+    others = _others()
+    if others:
+        _logger.info(
+            "openjd_adapt %s (%s) serves as openjd.adaptor_runtime, and not the package in %s",
+            *(toolkit.__version__, os.path.dirname(toolkit.__file__), ", ".join(others)),
+        )
 
 
 def _others() -> list[str]:
