@@ -1,7 +1,7 @@
 """The program: from ``sys.argv`` to a command and its exit code, or to what a daemon has started this program for.
 
-What is spelled exactly is read by the table in ``commands`` directly, because a farm runs millions of short commands;
-argparse, built from the same table, does the rest: help and errors.
+Options with their values, as a scheduler gives them, are read by the table in ``commands`` directly, because a farm
+runs millions of short commands; argparse, built from the same table, does the rest: flags, help and errors.
 """
 
 from __future__ import annotations
@@ -10,41 +10,27 @@ import sys
 
 from . import errors, system
 from .app import KEEPER, WORKER, App, adaptor_name, load_adaptor
-from .commands import COMMANDS, FLAG, MANY, ONCE, OPTIONS, REST, Command
-from .daemon.frontend import answer
+from .commands import COMMANDS, HELP, ONCE, OPTIONS, REST, Command
+from .daemon.frontend import answer, tell
 from .errors import CANCELED, DONE, FAILED, AdaptError, InputError, one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
     from .commands import Options
 
 
 def read(app: App, arguments: list[str]) -> tuple[Command, Options]:
-    """The command and its options by name; asks argparse where something is not spelled exactly."""
+    """The command and its options by name; argparse reads what is more than options that each have a value."""
     words = 2 if arguments[:1] == ["daemon"] else 1
     command = COMMANDS.get(" ".join(arguments[:words]))
-    if command is None or command.operand:
+    names, values = arguments[words::2], arguments[words + 1 :: 2]
+    if command is None or command.operand or len(names) != len(values):
         return _ask_argparse(app, arguments)
-    options: Options = {}
-    rest = iter(arguments[words:])
-    for argument in rest:
-        name, separator, value = argument.partition("=")
-        if name not in command.options:
-            return _ask_argparse(app, arguments)
-        kind = command.kind(name)
-        if kind == FLAG and not separator:
-            options[name] = True
-            continue
-        following = value if separator else next(rest, None)
-        if kind == FLAG or following is None or (not separator and following.startswith("--")):
-            return _ask_argparse(app, arguments)
-        if kind == MANY:
-            options.setdefault(name, []).append(following)
-        else:
-            options[name] = following
-    return command, options
+    if any(command.options.get(name) != ONCE for name in names) or any(value.startswith("--") for value in values):
+        return _ask_argparse(app, arguments)
+    return command, dict(zip(names, values))
 
 
 def _ask_argparse(app: App, arguments: list[str]) -> tuple[Command, Options]:
@@ -52,6 +38,9 @@ def _ask_argparse(app: App, arguments: list[str]) -> tuple[Command, Options]:
     import argparse
 
     class Parser(argparse.ArgumentParser):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+
         def error(self, message: str) -> NoReturn:
             raise InputError("%s: %s (see --help)" % (self.prog, message))
 
@@ -63,7 +52,6 @@ def _ask_argparse(app: App, arguments: list[str]) -> tuple[Command, Options]:
         prog=app.title,
         description="Runs the adaptor %s." % app.name,
         epilog="Exit codes: 0 done, 1 failed, 2 bad input, 3 no daemon, 4 canceled.",
-        allow_abbrev=False,
     )
     groups = {"": parser.add_subparsers(metavar="COMMAND", required=True)}
     for name, command in COMMANDS.items():
@@ -71,39 +59,34 @@ def _ask_argparse(app: App, arguments: list[str]) -> tuple[Command, Options]:
             continue
         group, _, word = name.rpartition(" ")
         if group not in groups:
-            text = "keep the adaptor open between tasks"
-            inner = groups[""].add_parser(group, help=text, description=text, allow_abbrev=False)
+            inner = groups[""].add_parser(group, help=HELP[group], description=HELP[group])
             groups[group] = inner.add_subparsers(metavar="COMMAND", required=True)
         sub = groups[group].add_parser(
             word,
-            help=command.text,
-            description=command.text[0].upper() + command.text[1:] + ".",
-            epilog="Example: %s %s" % (parser.prog, command.example),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
+            help=HELP[name],
+            description=HELP[name][0].upper() + HELP[name][1:] + ".",
+            epilog=("Example: %s %s %s" % (parser.prog, name, command.example)).rstrip(),
         )
         sub.set_defaults(command=command)
         if command.operand:
             sub.add_argument(command.operand, nargs=argparse.REMAINDER if command.operand == REST else None)
-        for option in command.options:
-            kind = command.kind(option)
-            action = {FLAG: "store_true", ONCE: "store", MANY: "append"}[kind]
-            extra: Options = {} if kind == FLAG else {"metavar": option[2:].upper().replace("-", "_")}
-            extra.update(action=action, help=OPTIONS[option][1], default=argparse.SUPPRESS)
-            sub.add_argument(option, dest=option, **extra)
+        for option, kind in command.options.items():
+            sub.add_argument(option, action=kind, help=OPTIONS[option], default=argparse.SUPPRESS)
     found = vars(parser.parse_args(arguments))
-    return found.pop("command"), found
+    names = {option[2:].replace("-", "_"): option for option in OPTIONS}
+    return found.pop("command"), {names.get(name, name): value for name, value in found.items()}
 
 
 def main() -> None:
     """The command line of the package itself, which is told the adaptor. Exits with the command's code."""
     arguments = sys.argv[1:]
-    name, separator, value = arguments[0].partition("=") if arguments else ("", "", "")
+    name, separator, value = "".join(arguments[:1]).partition("=")
     if name != "--adaptor":
         sys.exit(run(App("ADAPTOR", _no_adaptor, [], has_adaptor=False), arguments))
-    used = 1 if separator else 2
-    value = value if separator else "".join(arguments[1:2])
-    sys.exit(run(App(adaptor_name(value), lambda: load_adaptor(value), ["--adaptor", value]), arguments[used:]))
+    if not separator:
+        value = "".join(arguments[1:2])
+    app = App(adaptor_name(value), lambda: load_adaptor(value), ["--adaptor", value])
+    sys.exit(run(app, arguments[1 if separator else 2 :]))
 
 
 def _no_adaptor() -> NoReturn:
@@ -122,10 +105,9 @@ def run(app: App, arguments: list[str]) -> int:
         from .daemon import launch_windows
 
         launch_windows.serve()
-        system.finish(DONE)
-        return DONE
-
-    code = _run(app, arguments)
+        code = DONE
+    else:
+        code = _run(app, arguments)
     system.finish(code)
     return code
 
@@ -138,8 +120,6 @@ def _run(app: App, arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return CANCELED
     except AdaptError as error:
-        from .daemon.frontend import tell
-
         if "--debug" in arguments and "--" not in arguments:  # behind it stands another command
             import traceback
 

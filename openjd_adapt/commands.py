@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import sys
 
-from . import data, system
+from . import data, plain_json, session, system
 from .app import KEEPER, WORKER
+from .daemon import frontend
 from .daemon.frontend import answer
 from .errors import BAD_INPUT, DONE, AdaptError, InputError, ProgramNotFound, ProgramNotStarted, describe
 from .system.interpreter import PACKAGE
+from .transport import connection_file
+from .transport.wire import FRAME_LIMIT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, TypeVar
+    from typing import Any
 
     from .adaptor import BaseAdaptor
     from .app import App
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
     from .transport.wire import Message
 
     Options = dict[str, Any]
-    Result = TypeVar("Result")
 
 
 #: What the keeper may add to the first message to a worker.
@@ -30,57 +32,64 @@ _KEEPERS_BYTES = 64 * 1024
 #: The version of this command line.
 CLI_VERSION = "0.1"
 
-FLAG = "flag"
-ONCE = "once"
-MANY = "many"
+#: What argparse does with an option.
+FLAG = "store_true"
+ONCE = "store"
+MANY = "append"
 #: The operand that is all words which follow, as they are.
 REST = "COMMAND"
 
-OPTIONS: dict[str, tuple[str, str]] = {
-    "--init-data": (
-        ONCE,
-        "the session's data: a JSON or YAML object, or file:// and the path of a file that holds one",
-    ),
-    "--run-data": (ONCE, "the task's data: a JSON or YAML object, or file:// and the path of a file that holds one"),
-    "--path-mapping-rules": (ONCE, "a pathmapping-1.0 document: JSON or YAML, or file:// and the path of a file"),
-    "--connection-file": (ONCE, "where the daemon can be reached; else OPENJD_ADAPTOR_SOCKET says it"),
-    "--config": (ONCE, "a JSON file whose keys go over all other configuration of the adaptor"),
-    "--timeout": (ONCE, "seconds: how long it may take"),
-    "--idle-timeout": (ONCE, "seconds: stop the daemon when it has had no task for so long (default: never)"),
-    "--each": (MANY, "NAME=RANGE: one task for each number, as NAME in its run data; RANGE is such as 1-10:3"),
-    "--trace": (ONCE, "write the phases as trace events, which Chrome and Perfetto show, to this file"),
-    "--kind": (ONCE, "command (one a task) or application (kept open)"),
-    "--debug": (FLAG, "show the toolkit's own tracebacks"),
-    "--json": (FLAG, "print JSON"),
-    "--openjd-adaptor-cli-version": (ONCE, "the expected version of the command line, Major.Minor"),
-    "--integration-data-interface-version": (ONCE, "the expected version of init data and run data, Major.Minor"),
+OPTIONS = {
+    "--init-data": "the session's data: a JSON or YAML object, or file:// and the path of a file that holds one",
+    "--run-data": "the task's data: a JSON or YAML object, or file:// and the path of a file that holds one",
+    "--path-mapping-rules": "a pathmapping-1.0 document: JSON or YAML, or file:// and the path of a file",
+    "--connection-file": "where the daemon can be reached; else OPENJD_ADAPTOR_SOCKET says it",
+    "--config": "a JSON file whose keys go over all other configuration of the adaptor",
+    "--timeout": "seconds: how long it may take",
+    "--idle-timeout": "seconds: stop the daemon when it has had no task for so long (default: never)",
+    "--each": "NAME=RANGE: one task for each number, as NAME in its run data; RANGE is such as 1-10:3",
+    "--trace": "write the phases as trace events, which Chrome and Perfetto show, to this file",
+    "--kind": "command (one a task) or application (kept open)",
+    "--debug": "show the toolkit's own tracebacks",
+    "--json": "print JSON",
+    "--openjd-adaptor-cli-version": "the expected version of the command line, Major.Minor",
+    "--integration-data-interface-version": "the expected version of init data and run data, Major.Minor",
+}
+HELP = {
+    "run": "start, run one task, stop, all in the foreground",
+    "daemon": "keep the adaptor open between tasks",
+    "daemon start": "start the adaptor in the background; returns when it is ready for tasks",
+    "daemon run": "run one task on the daemon",
+    "daemon stop": "stop the daemon, whatever state it is in; kills it after --timeout (60 seconds)",
+    "daemon cancel": "cancel the running task, which is killed after --timeout (120 seconds)",
+    "daemon status": "tell what the daemon is doing",
+    "session": "play a whole session as a scheduler would: daemon start, every task, daemon stop",
+    "show-config": "print the configuration, and the file that set each key",
+    "template": "print a job template for this adaptor: parameters of its schemas, start and stop, one task for each"
+    " number",
+    "version-info": "print the versions of the interfaces",
+    "is-compatible": "tell whether the installed interfaces serve the expected versions (exit code 0 or 2)",
+    "new": "write the package NAME of a new adaptor, which works as it is; NAME may be a path, and nothing is"
+    " overwritten",
+    "compat": "print the folder of openjd-adaptor-runtime's import names; compat -- COMMAND ... runs a command with it",
 }
 
 
 class Command:
-    """A command: what it calls, the options it takes, and its help. Options in ``many`` may be repeated here.
+    """A command: what it calls, the options it takes, and what follows its name in an example.
 
-    Those that have an ``operand`` are about no adaptor, and are of the package's own command line alone.
+    Options in ``many`` may be repeated. Those that have an ``operand`` are about no adaptor, and are of the package's
+    own command line alone.
     """
 
     def __init__(
-        self,
-        act: Callable[[App, Options], int],
-        options: str,
-        text: str,
-        example: str,
-        many: tuple[str, ...] = (),
-        operand: str = "",
+        self, act: Callable[[App, Options], int], options: str, example: str = "", many: str = "", operand: str = ""
     ) -> None:
         self.act = act
-        self.options = ["--" + option for option in options.split()]
-        self.operand = operand
-        self.text = text
+        kinds = {"debug": FLAG, "json": FLAG, **dict.fromkeys(many.split(), MANY)}
+        self.options = {"--" + name: kinds.get(name, ONCE) for name in options.split()}
         self.example = example
-        self._many = many
-
-    def kind(self, option: str) -> str:
-        return MANY if option in self._many else OPTIONS[option][0]
+        self.operand = operand
 
 
 def _timeout(options: Options, default: float | None, option: str = "--timeout") -> float | None:
@@ -96,11 +105,9 @@ def _timeout(options: Options, default: float | None, option: str = "--timeout")
 
 
 def _connection_path(options: Options) -> str:
-    from .daemon.frontend import SOCKET_VARIABLE
-
-    path = options.get("--connection-file") or os.environ.get(SOCKET_VARIABLE)
+    path = options.get("--connection-file") or os.environ.get(frontend.SOCKET_VARIABLE)
     if not path:
-        raise InputError("no daemon named: give --connection-file or set %s" % SOCKET_VARIABLE)
+        raise InputError("no daemon named: give --connection-file or set %s" % frontend.SOCKET_VARIABLE)
     return _full(path)
 
 
@@ -140,11 +147,9 @@ def _launch_spec(app: App, options: Options, place: str | None = None) -> Launch
 
     ``place`` is a folder for the private one where there is no other.
     """
-    from . import session
     from .config import for_runtime
     from .daemon.launch_spec import LaunchSpec
     from .paths import rules_from_document
-    from .transport import connection_file
 
     init_data, source = _data(options, "--init-data")
     mapping, mapping_source = _data(options, "--path-mapping-rules")
@@ -169,10 +174,6 @@ def _launch_spec(app: App, options: Options, place: str | None = None) -> Launch
 
 
 def _run(app: App, options: Options) -> int:
-    from . import plain_json
-    from .daemon import frontend
-    from .transport.wire import FRAME_LIMIT
-
     spec, task = _launch_spec(app, options), _task(options)
     known = {**spec.init, "run_data": task["data"], "run_data_from": task["from"]}
     if len(plain_json.dumps(known)) < FRAME_LIMIT - _KEEPERS_BYTES:  # what is more is checked when its task begins
@@ -181,17 +182,12 @@ def _run(app: App, options: Options) -> int:
 
 
 def _daemon_start(app: App, options: Options) -> int:
-    from . import session
-    from .daemon import frontend
-    from .transport import connection_file
-
     timeout = _timeout(options, app.start_timeout)
     path = options.get("--connection-file")
     folder = session.folder()
-    if path:
-        path = _full(path)
-    elif folder:
-        path = _full(os.path.join(folder, "openjd_adapt-%s-%d.json" % (app.name, os.getpid())))
+    if not path and folder:
+        path = os.path.join(folder, "openjd_adapt-%s-%d.json" % (app.name, os.getpid()))
+    path = path and _full(path)
     spec = _launch_spec(app, options, path and os.path.dirname(path))
     spec.idle_seconds = _timeout(options, None, "--idle-timeout")
     private = not path
@@ -208,57 +204,45 @@ def _daemon_start(app: App, options: Options) -> int:
 
 
 def _daemon_run(app: App, options: Options) -> int:
-    from .daemon import frontend
-
     return frontend.run_task(_connection_path(options), _task(options))
 
 
 def _daemon_stop(app: App, options: Options) -> int:
-    from .daemon import frontend
-
     return frontend.stop(_connection_path(options), _timeout(options, 60.0) or 60.0)
 
 
 def _daemon_cancel(app: App, options: Options) -> int:
-    from .daemon import frontend
-
     return frontend.cancel(_connection_path(options), _timeout(options, None))
 
 
 def _daemon_status(app: App, options: Options) -> int:
-    from .daemon import frontend
-
     return frontend.status(_connection_path(options), "--json" in options)
 
 
 def _session(app: App, options: Options) -> int:
-    from .authoring.play import rehearse
+    from .authoring import play
 
-    return rehearse(
-        app.command(),
-        {name: options[name] for name in ("--init-data", "--path-mapping-rules", "--config") if name in options},
-        [data.load("--run-data", value) for value in options.get("--run-data", ["{}"])],
-        options.get("--each", []),
-        "--json" in options,
-        options.get("--trace"),
-    )
+    return play.session_of(app.command(), options)
 
 
-def _quietly(make: Callable[[], Result]) -> Result:
-    """What ``make`` returns. What an adaptor prints meanwhile is no part of what the command prints."""
+def _load(app: App) -> type[BaseAdaptor]:
+    """The adaptor's class. What an adaptor prints meanwhile is no part of what the command prints."""
     import contextlib
 
     with contextlib.redirect_stdout(sys.stderr):
-        return make()
+        return app.load()
 
 
-def _made(app: App, config_files: list[str]) -> BaseAdaptor:
-    """An adaptor without init data."""
+def _make(app: App, config_files: list[str]) -> BaseAdaptor:
+    """An adaptor without init data; as :func:`_load`."""
+    import contextlib
+
     from .daemon.worker import make
 
-    kind = _quietly(app.load)
+    kind = _load(app)
     try:
-        return _quietly(lambda: make(kind, {}, config_files))
+        with contextlib.redirect_stdout(sys.stderr):
+            return make(kind, {}, config_files)
     except Exception as error:
         raise AdaptError("%s cannot be made without init data: %s" % (app.name, describe(error))) from error
 
@@ -267,21 +251,17 @@ def _template(app: App, options: Options) -> int:
     from .app import absolute
     from .authoring import template
 
-    adaptor = _quietly(app.load)
-    command = [app.executable, *map(absolute, app.program())]
-    modules = [adaptor.__module__, getattr(getattr(sys.modules["__main__"], "__spec__", None), "name", ""), __name__]
-    schemas = template.schemas_beside(getattr(sys.modules[adaptor.__module__], "__file__", None) or "")
-    return answer(template.make(app.name, command, template.import_folders(modules), schemas))
+    return answer(template.of_adaptor(app.name, [app.executable, *map(absolute, app.program())], _load(app)))
 
 
 def _show_config(app: App, options: Options) -> int:
     import json
 
-    from . import config
+    from .config import for_runtime
 
-    adaptor = _made(app, _config(options))
+    adaptor = _make(app, _config(options))
     shown: dict[str, Any] = {"name": app.name}
-    for name, manager in (("runtime", config.for_runtime()), ("adaptor", adaptor.config_manager)):
+    for name, manager in (("runtime", for_runtime()), ("adaptor", adaptor.config_manager)):
         built, origins = manager.explain()
         shown[name] = {"config": built.config, "origins": origins}
     return answer(json.dumps(shown, indent=2) + "\n")
@@ -292,7 +272,7 @@ def _versions(app: App) -> dict[str, Any]:
 
     return {
         "OpenJD Adaptor CLI Version": SemanticVersion.parse(CLI_VERSION),
-        "%s Data Interface Version" % app.name: _made(app, []).integration_data_interface_version,
+        "%s Data Interface Version" % app.name: _make(app, []).integration_data_interface_version,
     }
 
 
@@ -326,107 +306,60 @@ def _new(app: App, options: Options) -> int:
     return scaffold.new(options["NAME"], options.get("--kind", "command"))
 
 
-#: What PYTHONPATH must have for ``import openjd.adaptor_runtime`` to get this package.
-COMPAT_FOLDER = os.path.join(PACKAGE, "compat")
-
-
 def _compat(app: App, options: Options) -> int:
-    """Print the folder, or run the command that stands behind ``--`` with it.
+    """Print what PYTHONPATH must have for ``import openjd.adaptor_runtime`` to get this package, or run the command
+    that stands behind ``--`` with it.
 
     Raises :class:`InputError` for anything else, :class:`ProgramNotStarted` if the command cannot be started.
     """
     from importlib import import_module
 
     import_module(".compat", __package__)  # a folder: nothing is run, and this fails where this copy has none
+    folder = os.path.join(PACKAGE, "compat")
     if not options[REST]:
-        return answer(COMPAT_FOLDER + "\n")
+        return answer(folder + "\n")
     mark, *command = options[REST]
     if mark != "--" or not command:
         raise InputError("compat: give nothing, or -- and a command; not %s" % " ".join(options[REST]))
+    places = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    others = [place for place in places if place and place != folder]
     try:
-        return system.hand_over(command, _environment_of_compat())
+        return system.hand_over(command, {**os.environ, "PYTHONPATH": os.pathsep.join([folder, *others])})
     except OSError as error:
         kind = ProgramNotFound if isinstance(error, FileNotFoundError) else ProgramNotStarted
         raise kind("compat: cannot run %s: %s" % (command[0], error.strerror)) from None
 
 
-def _environment_of_compat() -> dict[str, str]:
-    """This process's environment with the folder first in PYTHONPATH."""
-    rest = [place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place and place != COMPAT_FOLDER]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([COMPAT_FOLDER, *rest])}
-
-
 _DATA = "init-data path-mapping-rules config"
 _FILE = "--connection-file connection.json"
-COMMANDS: dict[str, Command] = {
-    "run": Command(
-        _run,
-        _DATA + " run-data debug",
-        "start, run one task, stop, all in the foreground",
-        "run --init-data '{}' --run-data '{\"frame\": 1}'",
-    ),
+_TASK = "--run-data '{\"frame\": 1}'"
+COMMANDS = {
+    "run": Command(_run, _DATA + " run-data debug", "--init-data '{}' " + _TASK),
     "daemon start": Command(
         _daemon_start,
         _DATA + " connection-file timeout idle-timeout debug",
-        "start the adaptor in the background; returns when it is ready for tasks",
-        "daemon start %s --init-data file://init.json" % _FILE,
+        _FILE + " --init-data file://init.json",
     ),
-    "daemon run": Command(
-        _daemon_run,
-        "run-data connection-file debug",
-        "run one task on the daemon",
-        "daemon run %s --run-data '{\"frame\": 1}'" % _FILE,
-    ),
-    "daemon stop": Command(
-        _daemon_stop,
-        "connection-file timeout debug",
-        "stop the daemon, whatever state it is in; kills it after --timeout (60 seconds)",
-        "daemon stop %s" % _FILE,
-    ),
-    "daemon cancel": Command(
-        _daemon_cancel,
-        "connection-file timeout debug",
-        "cancel the running task, which is killed after --timeout (120 seconds)",
-        "daemon cancel %s --timeout 30" % _FILE,
-    ),
-    "daemon status": Command(
-        _daemon_status, "connection-file json debug", "tell what the daemon is doing", "daemon status --json %s" % _FILE
-    ),
+    "daemon run": Command(_daemon_run, "run-data connection-file debug", "%s %s" % (_FILE, _TASK)),
+    "daemon stop": Command(_daemon_stop, "connection-file timeout debug", _FILE),
+    "daemon cancel": Command(_daemon_cancel, "connection-file timeout debug", _FILE + " --timeout 30"),
+    "daemon status": Command(_daemon_status, "connection-file json debug", "--json " + _FILE),
     "session": Command(
         _session,
         _DATA + " run-data each json trace debug",
-        "play a whole session as a scheduler would: daemon start, every task, daemon stop",
-        "session --init-data '{}' --each frame=1-10:3",
-        many=("--run-data",),
+        "--init-data '{}' --each frame=1-10:3",
+        many="run-data each",
     ),
-    "show-config": Command(
-        _show_config, "config debug", "print the configuration, and the file that set each key", "show-config"
-    ),
-    "template": Command(
-        _template,
-        "debug",
-        "print a job template for this adaptor: parameters of its schemas, start and stop, one task for each number",
-        "template > job.template.yaml",
-    ),
-    "version-info": Command(_version_info, "debug", "print the versions of the interfaces", "version-info"),
+    "show-config": Command(_show_config, "config debug"),
+    "template": Command(_template, "debug", "> job.template.yaml"),
+    "version-info": Command(_version_info, "debug"),
     "is-compatible": Command(
         _is_compatible,
         "openjd-adaptor-cli-version integration-data-interface-version debug",
-        "tell whether the installed interfaces serve the expected versions (exit code 0 or 2)",
-        "is-compatible --openjd-adaptor-cli-version 0.1 --integration-data-interface-version 0.1",
+        "--openjd-adaptor-cli-version 0.1 --integration-data-interface-version 0.1",
     ),
-    "new": Command(
-        _new,
-        "kind debug",
-        "write the package NAME of a new adaptor, which works as it is; NAME may be a path, and nothing is overwritten",
-        "new my_render --kind application",
-        operand="NAME",
-    ),
+    "new": Command(_new, "kind debug", "my_render --kind application", operand="NAME"),
     "compat": Command(
-        _compat,
-        "",
-        "print the folder of openjd-adaptor-runtime's import names; compat -- COMMAND ... runs a command with it",
-        "compat -- blender-openjd run --init-data file://init.yaml --run-data file://run.yaml",
-        operand=REST,
+        _compat, "", "-- blender-openjd run --init-data file://init.yaml --run-data file://run.yaml", operand=REST
     ),
 }

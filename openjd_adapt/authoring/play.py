@@ -36,6 +36,18 @@ _LINE_WIDTH = 100
 _LAST_CODE = 255
 
 
+def session_of(command: list[str], options: dict[str, Any]) -> int:
+    """The command ``session`` of an adaptor that ``command`` leads to."""
+    return rehearse(
+        command,
+        {name: options[name] for name in ("--init-data", "--path-mapping-rules", "--config") if name in options},
+        [load("--run-data", value) for value in options.get("--run-data", ["{}"])],
+        options.get("--each", []),
+        "--json" in options,
+        options.get("--trace"),
+    )
+
+
 def rehearse(
     command: list[str],
     init: dict[str, str],

@@ -36,6 +36,14 @@ _PARAMETERS, _AXES, _DESCRIPTION, _TEXT = 50, 16, 2048, 1024
 _TASKS = 3
 
 
+def of_adaptor(name: str, command: list[str], adaptor: type) -> str:
+    """As :func:`make`, for the class ``adaptor``, with the schemas beside its module."""
+    main = getattr(sys.modules["__main__"], "__spec__", None)
+    modules = [adaptor.__module__, getattr(main, "name", ""), __name__]
+    schemas = schemas_beside(getattr(sys.modules[adaptor.__module__], "__file__", None) or "")
+    return make(name, command, import_folders(modules), schemas)
+
+
 def schemas_beside(module_file: str) -> dict[str, dict[str, Any]]:
     """The schemas of init data and run data in the folder ``schemas`` beside a module; empty where there is none."""
     folder = os.path.join(os.path.dirname(os.path.abspath(module_file)), "schemas")
