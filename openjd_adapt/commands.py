@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from .adaptor import BaseAdaptor
     from .app import App
-    from .daemon.launch_spec import LaunchSpec
     from .transport.wire import Message
 
     Options = dict[str, Any]
@@ -142,23 +141,28 @@ def _task(options: Options) -> Message:
 # Commands
 
 
-def _launch_spec(app: App, options: Options, place: str | None = None) -> LaunchSpec:
+def _launch_spec(app: App, options: Options, place: str | None = None) -> Message:
     """What the keeper is to do; all that the options hold is checked here, before anything is started.
 
     ``place`` is a folder for the private one where there is no other.
     """
     from .config import for_runtime
-    from .daemon.launch_spec import LaunchSpec
     from .paths import rules_from_document
 
     init_data, source = _data(options, "--init-data")
     mapping, mapping_source = _data(options, "--path-mapping-rules")
     rules_from_document(mapping, mapping_source)
     files = _config(options)
-    folder = connection_file.new_private_folder(session.folder(), place)
     runtime = for_runtime().build_config().config
-    init = {
-        "folder": folder,
+    return {
+        "adaptor": app.name,
+        "argv": [*app.command(), WORKER],
+        "keeper_argv": [*app.command(), KEEPER],
+        "folder": connection_file.new_private_folder(session.folder(), place),
+        "listen_at": None,
+        "idle_seconds": None,
+        "memory_bytes": runtime["output_memory_bytes"],
+        "limit_bytes": runtime["output_limit_bytes"],
         "init_data": init_data,
         "init_data_from": source,
         "path_mapping": mapping,
@@ -167,17 +171,13 @@ def _launch_spec(app: App, options: Options, place: str | None = None) -> Launch
         "log_level": runtime["log_level"],
         "token": os.urandom(16).hex(),
     }
-    spec = LaunchSpec(app.name, [*app.command(), WORKER], init, folder)
-    spec.keeper_argv = [*app.command(), KEEPER]
-    spec.memory_bytes, spec.limit_bytes = runtime["output_memory_bytes"], runtime["output_limit_bytes"]
-    return spec
 
 
 def _run(app: App, options: Options) -> int:
     spec, task = _launch_spec(app, options), _task(options)
-    known = {**spec.init, "run_data": task["data"], "run_data_from": task["from"]}
+    known = {**spec, "run_data": task["data"], "run_data_from": task["from"]}
     if len(plain_json.dumps(known)) < FRAME_LIMIT - _KEEPERS_BYTES:  # what is more is checked when its task begins
-        spec.init = known
+        spec = known
     return frontend.run(spec, task)
 
 
@@ -189,7 +189,7 @@ def _daemon_start(app: App, options: Options) -> int:
         path = os.path.join(folder, "openjd_adapt-%s-%d.json" % (app.name, os.getpid()))
     path = path and _full(path)
     spec = _launch_spec(app, options, path and os.path.dirname(path))
-    spec.idle_seconds = _timeout(options, None, "--idle-timeout")
+    spec["idle_seconds"] = _timeout(options, None, "--idle-timeout")
     private = not path
     if not path:
         try:
@@ -199,7 +199,7 @@ def _daemon_start(app: App, options: Options) -> int:
             raise InputError("no folder for the connection file: %s" % error) from None
         path = os.path.join(place, "connection.json")
     replaced = connection_file.clear_for_start(path, frontend.show)
-    spec.listen_at = (path, private)
+    spec["listen_at"] = (path, private)
     return frontend.start(spec, timeout, replaced)
 
 

@@ -258,14 +258,15 @@ def test_only_the_front_that_is_shown_output_acknowledges_any(daemon):
     assert daemon.delivery.unread == 0
 
 
-def test_nothing_was_asked_of_a_daemon_until_its_first_request():
+def test_a_daemon_is_given_up_only_until_its_first_request():
     history = History()
-    assert history.dispatcher.is_untouched
-    history.dispatcher.start(history.front())
-    assert not history.dispatcher.is_untouched
-    history = History()
-    history.stop()
-    assert not history.dispatcher.is_untouched
+    history.dispatcher.give_up("its command is gone")
+    assert history.kills == [(0, "its command is gone")]
+    for ask in (lambda history: history.dispatcher.start(history.front()), History.stop):
+        history = History()
+        ask(history)
+        history.dispatcher.give_up("its command is gone")
+        assert history.kills == []
 
 
 # Refusals
@@ -763,9 +764,9 @@ def test_how_a_worker_dies_is_told_though_a_front_still_takes_the_output_of_a_fi
 
 def test_a_stop_while_a_daemon_is_given_up_waits_for_its_end_and_is_no_failure():
     history = History()
-    assert history.dispatcher.is_untouched
-    history.dispatcher.give_up("its command is gone")
-    assert history.kills == [(0, "its command is gone")] and not history.dispatcher.is_untouched
+    for _ in range(2):
+        history.dispatcher.give_up("its command is gone")
+    assert history.kills == [(0, "its command is gone")]
     front = history.stop(5)
     assert notes_of(front) == ["the daemon is already stopping"] and history.commands == []
     history.dies("its command is gone", killed=True)

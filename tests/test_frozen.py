@@ -198,7 +198,7 @@ def test_where_guardian_and_keeper_are_forks_all_that_they_import_later_is_impor
             path = ROOT / name.replace(".", "/")
             path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
             later.update(found for level, found, _ in imports(path) if not level)
-    before = modules("import sys; sys.frozen = True; from openjd_adapt.daemon import launch; launch._prepare()")
+    before = modules("import sys; sys.frozen = True; from openjd_adapt.daemon import launch; launch._import_all()")
     assert {"ctypes", "tempfile", "traceback"} <= later
     assert later - before - OTHERS == set() and "_strptime" in before
 

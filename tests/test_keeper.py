@@ -10,7 +10,6 @@ import pytest
 
 from openjd_adapt import system
 from openjd_adapt.daemon import keeper
-from openjd_adapt.daemon.launch_spec import LaunchSpec
 from openjd_adapt.transport.loop import Peer
 from openjd_adapt.transport.wire import Decoder
 
@@ -24,9 +23,10 @@ def test_a_host_that_has_no_room_for_another_process_is_told_as_that_and_not_as_
     monkeypatch.setattr(system, "Worker", no_room)
     monkeypatch.setattr(system, "Wakeup", lambda *signals: system.Bell())  # the signals are this process's own
     monkeypatch.setattr(system, "kill_children", lambda **options: set())  # and so are its children
-    spec = LaunchSpec("Probe", ["python"], {"token": "t"}, str(tmp_path / "private"))
+    spec = {"argv": ["python"], "token": "t", "folder": str(tmp_path / "private"), "idle_seconds": None}
+    spec.update(memory_bytes=1000, limit_bytes=1000)
     ours, theirs = socket.socketpair()
-    keeper.keep(spec, Peer(theirs), None, None)
+    keeper.Keeper(spec, Peer(theirs)).keep()
     ours.settimeout(60)
     ((message, _),) = Decoder().feed(ours.recv(10_000))
     ours.close()

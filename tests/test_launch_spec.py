@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from openjd_adapt.daemon.launch_spec import LaunchSpec
+from openjd_adapt.daemon import launch_spec
 
 pytestmark = pytest.mark.core
 
@@ -22,23 +22,22 @@ def ends():
 
 @pytest.mark.parametrize("size", [0, 5_000_000], ids=["small", "more than a socket holds"])
 def test_a_plan_reaches_the_keeper_whole(ends, size):
-    spec = LaunchSpec("Probe", ["python", "_worker"], {"token": "t", "init_data": {"\udc80": "x" * size}}, "folder")
-    spec.listen_at, spec.idle_seconds, spec.keeper_argv = ("connection.json", True), 5.0, ["python", "_keeper"]
-    sender = threading.Thread(target=spec.send, args=(ends[0],))
+    spec = {"adaptor": "Probe", "argv": ["python"], "idle_seconds": 5.0, "init_data": {"\udc80": "x" * size}}
+    sender = threading.Thread(target=launch_spec.send, args=(ends[0], {**spec, "listen_at": ("connection.json", True)}))
     sender.start()
-    other = LaunchSpec.receive(ends[1])
+    other = launch_spec.receive(ends[1])
     sender.join()
-    assert vars(other) == {**vars(spec), "listen_at": ["connection.json", True]}
+    assert other == {**spec, "listen_at": ["connection.json", True]}
 
 
 @pytest.mark.parametrize("said", [b"", b"\0\0", b"\0\0\0\x09\0\0\0\0{}"])
 def test_a_command_that_is_gone_before_it_has_said_all_has_no_plan(ends, said):
     ends[0].sendall(said)
     ends[0].close()
-    assert LaunchSpec.receive(ends[1]) is None
+    assert launch_spec.receive(ends[1]) is None
 
 
 @pytest.mark.posix_only  # elsewhere it is a pipe's end
 def test_a_keeper_that_is_gone_is_no_error_yet(ends):
     ends[1].close()
-    LaunchSpec("Probe", [], {"data": "x" * 1_000_000}, "folder").send(ends[0])
+    launch_spec.send(ends[0], {"init_data": "x" * 1_000_000})

@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import threading
+from types import SimpleNamespace
 
 import pytest
 
 from openjd_adapt.daemon import keeper
+from openjd_adapt.transport.loop import Loop
 
 pytestmark = pytest.mark.core
 
@@ -54,12 +56,14 @@ def test_there_is_a_pause_before_the_first_look():
     assert order == ["pause", "look", "pause", "look", "gone"]
 
 
-def test_it_looks_on_a_thread_of_its_own_as_a_look_may_never_return():
+def test_it_looks_on_a_thread_of_its_own_as_a_look_may_never_return(monkeypatch):
     told = threading.Event()
     threads = []
-    keeper.begin(lambda: threads.append(threading.get_ident()) or "gone", lambda gone: told.set(), lambda seconds: None)
+    monkeypatch.setattr(keeper, "watch", lambda look, tell: threads.append(threading.get_ident()) or told.set())
+    daemon = SimpleNamespace(_loop=Loop())
+    keeper.Keeper._watch_paths(daemon, SimpleNamespace(is_gone=lambda: False))
     assert told.wait(30)
-    assert threading.get_ident() not in threads
+    assert threads != [threading.get_ident()]
 
 
 def test_a_folder_is_gone_when_it_or_one_above_it_is_missing_or_no_folder(tmp_path):

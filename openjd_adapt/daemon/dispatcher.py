@@ -147,7 +147,7 @@ class Dispatcher:
             if self.ended:
                 self._linger(GRACE_SECONDS)
             elif within is not None:
-                self._hasten_stop(within)
+                self._shorten_stop(within)
             return
         if self._next and self._next[0]:
             self._next[0].refuse("the daemon is stopping", NO_DAEMON)
@@ -170,7 +170,7 @@ class Dispatcher:
     def _begin_stop(self, front: Peer | None) -> None:
         self._begin("stop", front, {"do": "stop", "within": max(0.0, self._stop_end - self._timers.clock())})
 
-    def _hasten_stop(self, within: float) -> None:
+    def _shorten_stop(self, within: float) -> None:
         self._stop_end = min(self._stop_end, self._timers.clock() + within)
         task = self._task
         if task and task.result is None:
@@ -194,7 +194,7 @@ class Dispatcher:
             self._next = None
             front.send({"result": {"outcome": "canceled", "message": "canceled before it began", "code": CANCELED}})
         elif self._next and self._next[0] is front and within is not None:
-            self._hasten_stop(within)
+            self._shorten_stop(within)
 
     def acknowledge(self, front: Peer, offset: object) -> None:
         """A front has shown all before ``offset``."""
@@ -222,15 +222,11 @@ class Dispatcher:
             elif task.kind != "stop":
                 self._cancel(task, None)
 
-    @property
-    def is_untouched(self) -> bool:
-        """Whether nothing was asked of the daemon yet."""
-        return self._phase == "starting" and self._task is None
-
     def give_up(self, why: str) -> None:
-        """End a daemon of which nothing was asked; who comes to stop it meanwhile need only wait."""
-        self._phase = "stopping"
-        self._kill(why)
+        """End a daemon if nothing was asked of it yet; who comes to stop it meanwhile need only wait."""
+        if self._phase == "starting" and self._task is None:
+            self._phase = "stopping"
+            self._kill(why)
 
     # Tasks
 

@@ -17,10 +17,9 @@ from ..transport.wire import WINDOW_BYTES, check_hello, hello
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
-    from typing import Any, Callable
+    from typing import Any
 
     from ..transport.wire import Frame, Message
-    from .launch_spec import LaunchSpec
 
 
 #: How long, in seconds, a keeper may take for an answer that it has at hand.
@@ -54,34 +53,30 @@ class DaemonClient:
         self._muted = False
         self._showing = False
         self._mentions: list[str] = []
+        #: When the request that is being answered is late, whether it is canceled then, and whether it was.
         self._alarm: float | None = None
-        self._on_late: Callable[[], object] | None = None
+        self._cancels_late = False
+        self.was_late = False
         #: The keeper has said who it is.
         self.is_heard = False
         #: A signal, or the end of standard output, has canceled the command; when its task will be killed, if known.
         self.canceled = False
         self.deadline: float | None = None
 
-    def greet(self) -> None:
-        """Say hello to a keeper that does not know this command yet."""
-        self._peer.send(hello(PACKAGE))
-
-    def ask(
-        self, request: Message, timeout: float | None = None, on_late: Callable[[], object] | None = None
-    ) -> Message:
+    def ask(self, request: Message, timeout: float | None = None, cancels: bool = False) -> Message:
         """Send a request; show output and notes until its answer comes, and return that.
 
-        After ``timeout`` seconds, calls ``on_late`` and goes on, or raises :class:`Late` unless output still comes.
-        Raises :class:`AdaptError` with the keeper's exit code if it refuses, :class:`ConnectionError` if it is gone,
-        and :class:`Left` if the user leaves.
+        After ``timeout`` seconds raises :class:`Late`, unless output still comes, or if it ``cancels`` does that and
+        goes on. Raises :class:`AdaptError` with the keeper's exit code if it refuses, :class:`ConnectionError` if it is
+        gone, and :class:`Left` if the user leaves.
         """
-        self._on_late = on_late
+        self._cancels_late = cancels
         self._peer.send(request)
         if self.canceled:
             self._peer.send({"cancel": self.remaining()})
         self._alarm = None if timeout is None else time.monotonic() + timeout
         answer = self.listen()
-        self._alarm = self._on_late = None
+        self._alarm = None
         return answer
 
     def listen(self) -> Message:
@@ -91,7 +86,7 @@ class DaemonClient:
             if "output" in message:
                 self._show(body)
                 self._acknowledge(message["output"])
-                if self._alarm is not None and not self._on_late:  # the keeper lives, and keeps the time itself
+                if self._alarm is not None and not self._cancels_late:  # the keeper lives, and keeps the time itself
                     self._alarm = max(self._alarm, time.monotonic() + ANSWER_SECONDS)
             elif "note" in message:
                 self.tell("INFO: " + message["note"])
@@ -162,7 +157,7 @@ class DaemonClient:
                 raise ConnectionResetError("the daemon is gone")
             if self._wait(False):
                 self._inbox.extend(self._peer.receive())
-            elif self._is_late() and not self._on_late:
+            elif self._is_late() and not self._cancels_late:
                 self._alarm = None
                 raise Late
         return self._inbox.pop(0)
@@ -192,17 +187,19 @@ class DaemonClient:
         if not self._peer.closed and (not writing or self._peer.backlog):
             events = (0 if writing else system.READ) | (system.WRITE if self._peer.backlog else 0)
             watched[self._peer.fileno()] = events
-        ready = system.wait_for(watched, None if writing and not self._on_late else self._until_alarm())
+        timeout = None
+        if self._alarm is not None and (self._cancels_late or not writing):
+            timeout = max(0.0, self._alarm - time.monotonic())
+        ready = system.wait_for(watched, timeout)
         for number in filter(None, self._wakeup.heard()):  # 0 is rung for something else than a signal
             self._on_signal(number)
         if self._peer.backlog and ready.get(self._peer.fileno(), 0) & system.WRITE:
             self._peer.flush()
         if self._out.is_broken or ready.get(self._out.fileno(), 0) & system.BROKEN:
             self._lose_reader()
-        on_late = self._on_late
-        if on_late and self._is_late():
-            self._alarm = self._on_late = None
-            on_late()
+        if self._cancels_late and self._is_late():
+            self.was_late = True
+            self.cancel(LATE_SECONDS)
         self._tell_mentioned()
         if writing:
             return bool(ready.get(self._out.fileno(), 0))
@@ -210,9 +207,6 @@ class DaemonClient:
 
     def _is_late(self) -> bool:
         return self._alarm is not None and time.monotonic() >= self._alarm
-
-    def _until_alarm(self) -> float | None:
-        return None if self._alarm is None else max(0.0, self._alarm - time.monotonic())
 
     def _on_signal(self, number: int) -> None:
         if number == system.signal.SIGINT:
@@ -230,7 +224,7 @@ class DaemonClient:
     def cancel(self, within: float | None) -> None:
         """Cancel the task, which is killed after ``within`` seconds, or when the keeper finds it right."""
         self.canceled = True
-        self._on_late = None
+        self._cancels_late = False
         if within is not None:
             end = time.monotonic() + within
             self.deadline = end if self.deadline is None else min(end, self.deadline)
@@ -328,17 +322,16 @@ def _starter() -> ModuleType:
     return launch_windows
 
 
-def run(spec: LaunchSpec, request: Message) -> int:
+def run(spec: Message, request: Message) -> int:
     """Start, one task, stop, all below this process; returns the exit code, that of the first phase that went wrong."""
-    starter = _starter()
-    spare = frozenset(system.children())  # what the author's main or the caller has started is theirs
-    client = DaemonClient(starter.start_below(spec), foreground=True)
+    peer, end = _starter().start(spec)
+    client = DaemonClient(peer, foreground=True)
     try:
         code = _run_phases(client, request)
     finally:
         client.close()
-        left = starter.end_below(spare)
-        remove_private_folder(spec.folder)
+        left = end()
+        remove_private_folder(spec["folder"])
     if left:
         client.tell("ERROR: what the adaptor has started does not die, not even of SIGKILL: " + system.names_of(left))
         return code or FAILED
@@ -362,8 +355,7 @@ def _run_phases(client: DaemonClient, request: Message) -> int:
             failed = conclude(client, result)
             if result.get("gone"):
                 return failed
-        within = client.remaining()
-        result = client.ask({"do": "stop"} if within is None else {"do": "stop", "within": within})["result"]
+        result = client.ask({"do": "stop", "within": client.remaining()})["result"]
         if failed == DONE:
             return conclude(client, result)
         if result["code"] != DONE:
@@ -377,34 +369,30 @@ def _run_phases(client: DaemonClient, request: Message) -> int:
         return failed or FAILED
 
 
-def start(spec: LaunchSpec, timeout: float | None, replaced: str | None) -> int:
+def start(spec: Message, timeout: float | None, replaced: str | None) -> int:
     """Start the daemon of ``spec``; returns the exit code when it is ready or all of it is dead again."""
-    assert spec.listen_at is not None
-    path, made_for_it = spec.listen_at
-    client = DaemonClient(_starter().start_daemon(spec))
-    ready = late = False
+    path, made_for_it = spec["listen_at"]
+    client = DaemonClient(_starter().start(spec)[0])
+    ready = False
     try:
         if replaced:
             client.tell("INFO: " + replaced)
         _warn_if_uncontained(client, client.listen())
         ready = True
         client.say(session.set_env(SOCKET_VARIABLE, path))
-
-        def give_up() -> None:
-            nonlocal late
-            late = True
-            client.cancel(LATE_SECONDS)
-
-        result = client.ask({"do": "start"}, timeout, give_up)["result"]
-        if late and result["code"] == CANCELED:
+        result = client.ask({"do": "start"}, timeout, cancels=True)["result"]
+        if client.was_late and result["code"] == CANCELED:
             result.update(outcome="failed", code=FAILED, message="the start took longer than %g s" % (timeout or 0))
         code = conclude(client, result)
     except (Left, Late):
         return CANCELED
     except ConnectionError:
         code = _fate_of_start(client, path, ready)
-        if made_for_it:
-            _remove_empty_folder(os.path.dirname(path))
+        try:
+            if made_for_it:
+                os.rmdir(os.path.dirname(path))
+        except OSError:
+            pass  # the file that stands there tells how the daemon has ended
     finally:
         client.close()
     if code != DONE:
@@ -430,13 +418,6 @@ def _fate_of_start(client: DaemonClient, path: str, ready: bool) -> int:
     return FAILED
 
 
-def _remove_empty_folder(path: str) -> None:
-    try:
-        os.rmdir(path)
-    except OSError:
-        return  # the file that stands there tells how the daemon has ended
-
-
 def _warn_if_uncontained(client: DaemonClient, ready: Message) -> None:
     if not ready["contained"]:
         client.tell("WARNING: this host lacks what it takes to end processes that leave their process group")
@@ -445,7 +426,7 @@ def _warn_if_uncontained(client: DaemonClient, ready: Message) -> None:
 def run_task(path: str, request: Message) -> int:
     """One task on the daemon behind the connection file ``path``; returns the exit code."""
     try:
-        client = _connect(path)
+        client = _connect(ConnectionFileReader(path))
     except NoDaemonError as error:
         return _without_daemon(path, error)
     try:
@@ -510,14 +491,13 @@ def stop(path: str, timeout: float) -> int:
 def _stop_living(file: ConnectionFileReader, timeout: float) -> int | None:
     """Ask the daemon to stop, or kill it; returns the exit code, or None if its file is to tell that."""
     try:
-        client = DaemonClient(Peer(file.connect()))
+        client = _connect(file)
     except (NoDaemonError, InputError) as error:
         ending = file.is_ending  # it listens no more, or nobody knows why not
         if not ending:
             tell("WARNING: %s; killing it" % error)
         file.kill()
         return None if ending else DONE
-    client.greet()
     try:
         return conclude(client, client.ask({"do": "stop", "within": timeout}, timeout + KILL_MARGIN_SECONDS)["result"])
     except Late:
@@ -557,7 +537,7 @@ def status(path: str, as_json: bool) -> int:
 
 
 def _ask_briefly(path: str, request: Message) -> Message:
-    client = _connect(path)
+    client = _connect(ConnectionFileReader(path))
     try:
         return client.ask(request, ANSWER_SECONDS)
     except (ConnectionError, Late):
@@ -568,11 +548,8 @@ def _ask_briefly(path: str, request: Message) -> Message:
         client.close()
 
 
-def _connect(path: str) -> DaemonClient:
-    """A conversation with a living daemon; raises :class:`NoDaemonError`."""
-    file = ConnectionFileReader(path)
-    if not file.alive:
-        raise NoDaemonError(file.how_it_ended)
-    client = DaemonClient(Peer(file.connect()))
-    client.greet()
-    return client
+def _connect(file: ConnectionFileReader) -> DaemonClient:
+    """A conversation with a living daemon. Raises :class:`NoDaemonError` or :class:`InputError`."""
+    peer = Peer(file.connect())
+    peer.send(hello(PACKAGE))
+    return DaemonClient(peer)

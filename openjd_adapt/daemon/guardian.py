@@ -22,31 +22,26 @@ if TYPE_CHECKING:
 SIGNALS = {signal.SIGTERM, signal.SIGCHLD}
 
 
-def serve(keeper: int, address: dict[str, Any], groups: int | None) -> None:
+def serve(keeper: int, writer: dict[str, Any], groups: int | None) -> None:
     """Watch over a child until it has ended, then end everything that it has left, however long that takes.
 
-    ``address`` is what :meth:`ConnectionFileWriter.to_dict` gives; ``groups`` a descriptor of a :class:`Ledger`, if
+    ``writer`` is what :meth:`ConnectionFileWriter.to_dict` gives; ``groups`` a descriptor of a :class:`Ledger`, if
     there is one.
     """
-    ledger = None if groups is None else Ledger(groups)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)  # what is ignored by default may not wait
     pid, status = os.waitpid(keeper, os.WNOHANG)
     while not pid:
         if signal.sigwait(SIGNALS) == signal.SIGTERM:
             os.kill(keeper, signal.SIGTERM)
         pid, status = os.waitpid(keeper, os.WNOHANG)
-    if ledger:
-        ledger.kill()
+    if groups is not None:
+        Ledger(groups).kill()
     kill_children()
-    _tidy_up(address, status)
 
-
-def _tidy_up(address: dict[str, Any], status: int) -> None:
-    """Do what the keeper could not: it was killed, or had nothing to keep and has given its file no name."""
     from ..errors import describe_exit
     from ..transport.connection_file import note_death, remove_private_folder
 
-    if status or os.path.exists(address["draft"]):
+    if status or os.path.exists(writer["draft"]):  # it was killed, or had nothing to keep: then its file has no name
         how = describe_exit(-os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status))
-        note_death(address, "its keeper " + how)
-    remove_private_folder(address["private_folder"])
+        note_death(writer, "its keeper " + how)
+    remove_private_folder(writer["private_folder"])

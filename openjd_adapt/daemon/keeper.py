@@ -19,8 +19,8 @@ from ..errors import BAD_INPUT, FAILED, AdaptError, describe_exit
 from ..transport.connection_file import ConnectionFileWriter, note_end, remove_private_folder
 from ..transport.loop import Coalescer, Listener, Loop, Peer, seconds
 from ..transport.wire import MarkerFilter
+from . import launch_spec
 from .dispatcher import GRACE_SECONDS, Dispatcher
-from .launch_spec import DEATH_SECONDS, LaunchSpec
 from .spool import Delivery, Spool
 
 TYPE_CHECKING = False
@@ -40,26 +40,16 @@ def folder_is_gone(path: str) -> bool:
     """Whether there is no such folder; only a clear answer counts."""
     try:
         os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
+    except OSError as error:
+        return isinstance(error, (FileNotFoundError, NotADirectoryError))
     return False
 
 
-def begin(
-    look: Callable[[], str], tell: Callable[[str], object], pause: Callable[[float], object] = time.sleep
-) -> None:
-    """Call ``look()`` from now on; when it has named what is gone :data:`LOOKS` times in a row, ``tell`` that, once.
+def watch(look: Callable[[], str], tell: Callable[[str], object], pause: Callable[[float], Any] = time.sleep) -> None:
+    """Call ``look()`` until it has named what is gone :data:`LOOKS` times in a row, and ``tell`` that.
 
-    ``look`` returns an empty text as long as all is there. Both are called on a thread of their own, as a file
-    system may never answer.
+    ``look`` returns an empty text as long as all is there.
     """
-    _thread.start_new_thread(watch, (look, tell, pause))
-
-
-def watch(look: Callable[[], str], tell: Callable[[str], object], pause: Callable[[float], object]) -> None:
-    """What :func:`begin` does, on the calling thread."""
     found = 0
     while found < LOOKS:
         pause(LOOK_SECONDS)
@@ -74,19 +64,18 @@ _READ_BYTES = 256 * 1024
 class Keeper:
     """A daemon, or the middle of a ``run``: from the start of the worker to the end of everything below it."""
 
-    def __init__(self, spec: LaunchSpec, starter: Peer, lifeline: int | None, groups: Ledger | None) -> None:
-        """``starter`` is the front that starts all this; ``lifeline`` a pipe that ends with the process above, if any.
-
-        ``groups``: where process groups are written down, on a host where orphans become nobody's children.
-        """
+    def __init__(self, spec: Message, starter: Peer, writer: ConnectionFileWriter | None = None) -> None:
+        """``starter`` is the front that starts all this; ``writer`` that of a daemon's connection file."""
         self._spec = spec
-        self._delivery = Delivery(Spool(spec.memory_bytes, spec.limit_bytes, os.path.dirname(spec.folder)))
-        self._filter = MarkerFilter(spec.init["token"])
+        self._starter = starter
+        self._writer = writer
+        self._delivery = Delivery(Spool(spec["memory_bytes"], spec["limit_bytes"], os.path.dirname(spec["folder"])))
+        self._filter = MarkerFilter(spec["token"])
         self._born = time.monotonic()
         self._kill_reason = ""
         self._loop = Loop()
         self._coalescer = Coalescer()
-        key = spec.address.key if spec.address else None
+        key = writer.key if writer else None
         self._listener = Listener(self._loop, self._on_message, self._on_gone, key=key)
         self._dispatcher = Dispatcher(
             self._loop.timers,
@@ -94,66 +83,86 @@ class Keeper:
             command=self._command,
             kill=self._kill,
             hear=self._listener.read_all,
-            foreground=spec.address is None,
-            idle_seconds=spec.idle_seconds,
+            foreground=writer is None,
+            idle_seconds=spec["idle_seconds"],
         )
+
+    def keep(self, lifeline: int | None = None, groups: Ledger | None = None) -> None:
+        """Serve until everything has ended. What goes wrong before the worker runs is told to the starter.
+
+        ``lifeline`` is a pipe that ends with the process above, if there is one; ``groups`` is where process groups are
+        written down, on a host where orphans become nobody's children.
+        """
+        try:
+            self._start(lifeline, groups)
+            self._serve()
+        except Exception as error:
+            how, code = str(error), error.exit_code if isinstance(error, AdaptError) else FAILED
+            if not isinstance(error, AdaptError):
+                import traceback
+
+                how = "the keeper failed, which is a fault of openjd_adapt: " + traceback.format_exc()
+            if self._writer:
+                note_end(self._writer.descriptor, how, FAILED)
+            self._starter.refuse(how, code)
+        finally:
+            system.kill_children(timeout=launch_spec.DEATH_SECONDS)
+            if self._writer:
+                self._writer.remove_socket()
+            remove_private_folder(self._spec["folder"])
+
+    def _start(self, lifeline: int | None, groups: Ledger | None) -> None:
         self._wakeup = system.Wakeup(system.TERMINATION, *system.CHILD_SIGNALS)
         self._loop.watch(self._wakeup, self._on_signals)
         if lifeline is not None:
             self._loop.watch(lifeline, partial(self._on_lifeline, lifeline))
-        if spec.address:
-            spec.address.publish(spec.adaptor)
-            self._listener.listen(spec.address.listener)
-        self._start_worker(spec, groups)
-        self._starter = starter
-        self._listener.add(starter)
-        starter.send({"ready": spec.address.path if spec.address else None, "contained": groups is None})
-        if spec.address:
-            self._watch_ground(spec.address)
-
-    def _start_worker(self, spec: LaunchSpec, groups: Ledger | None) -> None:
+        if self._writer:
+            self._writer.publish(self._spec["adaptor"])
+            self._listener.listen(self._writer.listener)
         try:
-            self._worker = system.Worker(spec.argv, self._wakeup, groups)
+            self._worker = system.Worker(self._spec["argv"], self._wakeup, groups)
         except OSError as error:
             raise AdaptError("cannot start the adaptor's process: %s" % error.strerror) from None
         self._control = Peer(self._worker.control)
         self._loop.watch(self._worker, self._on_output)
         self._loop.watch_peer(self._control, self._on_control)
-        self._command({"init": spec.init, "groups": groups is not None})
+        self._command({"init": self._spec, "groups": groups is not None})
+        self._listener.add(self._starter)
+        path = self._writer.path if self._writer else None
+        self._starter.send({"ready": path, "contained": groups is None})
+        if self._writer:
+            self._watch_paths(self._writer)
 
-    def _watch_ground(self, address: ConnectionFileWriter) -> None:
-        """A daemon whose connection file or session folder is gone can be reached by nobody: it stops."""
+    def _watch_paths(self, writer: ConnectionFileWriter) -> None:
+        """A daemon whose connection file or session folder is gone can be reached by nobody: it stops.
+
+        That is looked for on a thread of its own, as a file system may never answer.
+        """
         folder = session.folder()
         folder = folder if folder and not folder_is_gone(folder) else None
 
         def look() -> str:
-            if address.is_gone():
+            if writer.is_gone():
                 return "its connection file"
             return "its session's folder" if folder and folder_is_gone(folder) else ""
 
         def on_gone() -> None:
-            self._loop.forget(bell)
-            self._dispatcher.stop(None, None, ", as %s is gone" % bell.heard().decode("ascii"))
+            self._loop.forget(waker)
+            self._dispatcher.stop(None, None, ", as %s is gone" % waker.heard().decode("ascii"))
 
-        bell = system.Bell()
-        self._loop.watch(bell, on_gone)
-        begin(look, lambda what: bell.ring(what.encode("ascii")))
+        waker = system.Bell()
+        self._loop.watch(waker, on_gone)
+        _thread.start_new_thread(watch, (look, lambda what: waker.ring(what.encode("ascii"))))
 
-    def serve(self) -> None:
+    def _serve(self) -> None:
         """Serve until the worker has ended and the last front has got its result."""
-        while self._dispatcher.ended is None or self._delivery.viewer is not None:
+        end, output = self._dispatcher, self._delivery
+        while end.ended is None or output.viewer is not None:
             self._loop.turn()
             self._listener.drop_closed()
-        if self._spec.address:
-            note_end(
-                self._spec.address.descriptor,
-                self._dispatcher.ended,
-                self._dispatcher.stop_code,
-                self._delivery.unread,
-                self._delivery.unread_output,
-                self._delivery.lost,
-                self._dispatcher.stopped,
-            )
+        if self._writer:
+            unread = output.unread, output.unread_output, output.lost
+            note_end(self._writer.descriptor, end.ended, end.stop_code, *unread, end.stopped)
 
     # What fronts say
 
@@ -171,7 +180,7 @@ class Keeper:
                 act(self, front, message)
 
     def _on_gone(self, front: Peer) -> None:
-        if front is self._starter and self._dispatcher.is_untouched:
+        if front is self._starter:
             self._dispatcher.give_up("the command that started it was gone before it had started")
         self._dispatcher.leave(front)
 
@@ -181,7 +190,7 @@ class Keeper:
     def _tell_status(self, front: Peer, message: Message) -> None:
         status = {
             "state": self._dispatcher.state,
-            "adaptor": self._spec.adaptor,
+            "adaptor": self._spec["adaptor"],
             "pid": os.getpid(),
             "worker_pid": self._worker.pid,
             "tasks": self._dispatcher.tasks,
@@ -257,7 +266,7 @@ class Keeper:
 
     def _on_worker_end(self, returncode: int) -> None:
         """The worker is dead: end all that it has left, and take what they have written."""
-        left = self._worker.end_all(DEATH_SECONDS)
+        left = self._worker.end_all(launch_spec.DEATH_SECONDS)
         end = time.monotonic() + GRACE_SECONDS
         while self._read_output() and time.monotonic() < end:
             pass  # where processes can escape, one may go on writing for ever
@@ -268,41 +277,16 @@ class Keeper:
         self._dispatcher.worker_has_ended(how, killed=bool(self._kill_reason))
 
 
-def keep(spec: LaunchSpec, starter: Peer, lifeline: int | None, groups: Ledger | None) -> None:
-    """Be the keeper until everything has ended. What goes wrong before the worker runs is told to the starter."""
-    try:
-        Keeper(spec, starter, lifeline, groups).serve()
-    except Exception as error:
-        how, code = _describe(error)
-        if spec.address:
-            note_end(spec.address.descriptor, how, FAILED)
-        starter.send({"error": how, "code": code})
-    finally:
-        system.kill_children(timeout=DEATH_SECONDS)
-        if spec.address:
-            spec.address.remove_socket()
-        remove_private_folder(spec.folder)
-
-
-def _describe(error: Exception) -> tuple[str, int]:
-    """What went wrong, and the exit code for it; a fault of the keeper itself with its traceback."""
-    if isinstance(error, AdaptError):
-        return str(error), error.exit_code
-    import traceback
-
-    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    return "the keeper failed, which is a fault of openjd_adapt: " + text, FAILED
-
-
-def serve(starter: int, lifeline: int, address: dict[str, Any] | None, groups: int | None) -> None:
+def serve(starter: int, lifeline: int, groups: int | None, writer: dict[str, Any] | None) -> None:
     """Linux and macOS: be the keeper that a command has started; take its spec, and keep.
 
-    ``starter``, ``lifeline`` and ``groups`` are descriptors of what :class:`Keeper` asks for, ``address`` is what
-    :meth:`ConnectionFileWriter.to_dict` gives.
+    ``starter``, ``lifeline`` and ``groups`` are descriptors, ``writer`` is what :meth:`ConnectionFileWriter.to_dict`
+    gives.
     """
     connection = _socket.socket(fileno=starter)
-    spec = LaunchSpec.receive(connection)
+    spec = launch_spec.receive(connection)
     if spec is None:
         return  # the command was killed before it had said what to do; the guardian tidies up
-    spec.address = ConnectionFileWriter.from_dict(address) if address else None
-    keep(spec, Peer(connection), lifeline, None if groups is None else system.Ledger(groups))  # type: ignore[attr-defined, unused-ignore]
+    listed = None if groups is None else system.Ledger(groups)  # type: ignore[attr-defined, unused-ignore]
+    keeper = Keeper(spec, Peer(connection), ConnectionFileWriter.from_dict(writer) if writer else None)
+    keeper.keep(lifeline, listed)

@@ -11,7 +11,7 @@ import _socket  # as in system.posix
 import gc
 import os
 import sys
-import time
+from functools import partial
 
 assert sys.platform != "win32"  # for type checkers
 
@@ -21,127 +21,107 @@ from ..system.interpreter import Fresh
 from ..system.posix import signal
 from ..transport.connection_file import ConnectionFileWriter, bind
 from ..transport.loop import Peer
-from .launch_spec import DEATH_SECONDS, LaunchSpec
+from . import launch_spec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Iterable
 
+    from ..transport.wire import Message
+
 
 #: Blocked from before there is a process until it can hear them.
 _HEARD_LATER = {signal.SIGTERM, signal.SIGINT}
+#: What guardian and keeper import only when they need it; the first is of time.strptime.
+_IMPORTED_LATER = ("_strptime", "calendar", "ctypes", "fcntl", "json", "select", "subprocess", "tempfile", "traceback")
 
 
-def start_daemon(spec: LaunchSpec) -> Peer:
-    """Start a guardian, its keeper and the worker; returns the connection of the front that starts them.
+def start(spec: Message) -> tuple[Peer, Callable[[], set[int]]]:
+    """Start a keeper and the worker; returns the connection of the front that starts them, and what ends all of them.
 
-    The connection file is theirs from then on: its lock is free when all of them are dead. Raises :class:`InputError`.
-    """
-    assert spec.listen_at is not None
-    fresh = _prepare()
-    address = bind(spec.listen_at[0], spec.folder, spec.listen_at[1])
-    ours, theirs = _socket.socketpair()
-    shared = (theirs.fileno(), address.listener.fileno(), address.descriptor)
-    try:
-        _fork(lambda: _guard(fresh, spec.adaptor, theirs, address), shared)
-    except OSError as error:
-        address.abandon()
-        raise AdaptError("cannot start a process: %s" % error.strerror) from None
-    theirs.close()
-    address.listener.close()
-    os.close(address.descriptor)
-    spec.send(ours)
-    return Peer(ours)
-
-
-def start_below(spec: LaunchSpec) -> Peer:
-    """Start a keeper and the worker below this process, which is their guardian; returns the connection to the keeper.
-
-    The caller ends with :func:`end_below`.
-    """
-    contained = system.become_subreaper()
-    ours, theirs = _socket.socketpair()
-    try:
-        _fork_keeper(_prepare(), spec.adaptor, theirs, None, None if contained else system.Ledger())
-    except OSError as error:
-        raise AdaptError("cannot start a process: %s" % error.strerror) from None
-    theirs.close()
-    spec.send(ours)
-    return Peer(ours)
-
-
-def end_below(spare: frozenset[int]) -> set[int]:
-    """End what the keeper of :func:`start_below` has left, but for the children ``spare``; returns what is left."""
-    return system.kill_children(spare, DEATH_SECONDS)
-
-
-def _prepare() -> Fresh:
-    """How guardian and keeper begin. Where they stay forks, all that they would import later is imported here.
-
-    A frozen program may have unpacked that into a folder that goes when the command ends.
+    Those of a daemon have a guardian above them, and the connection file is theirs from then on: its lock is free when
+    all of them are dead. In the foreground this process is the guardian, and calls what is returned, which tells what
+    cannot be ended. Raises :class:`InputError`.
     """
     fresh = Fresh()
     if not fresh.is_possible:
-        import calendar  # noqa: F401
-        import contextlib
-        import fcntl  # noqa: F401
-        import importlib  # noqa: F401
-        import json  # noqa: F401
-        import select  # noqa: F401
-        import subprocess  # noqa: F401
-        import tempfile  # noqa: F401
-        import traceback  # noqa: F401
+        _import_all()
+    writer = bind(spec["listen_at"][0], spec["folder"], spec["listen_at"][1]) if spec["listen_at"] else None
+    spare = frozenset(() if writer else system.children())  # what the author's main or the caller has started is theirs
+    ours, theirs = _socket.socketpair()
+    try:
+        if writer:
+            shared = (theirs.fileno(), writer.listener.fileno(), writer.descriptor)
+            _fork(lambda: _guard(fresh, spec["adaptor"], theirs, writer), shared)
+        else:
+            _fork_keeper(fresh, spec["adaptor"], theirs, None)
+    except OSError as error:
+        if writer:
+            writer.abandon()
+        raise AdaptError("cannot start a process: %s" % error.strerror) from None
+    theirs.close()
+    if writer:
+        writer.listener.close()
+        os.close(writer.descriptor)
+    launch_spec.send(ours, spec)
+    return Peer(ours), partial(system.kill_children, spare, launch_spec.DEATH_SECONDS)
 
-        from . import guardian, keeper  # noqa: F401
 
-        with contextlib.suppress(ImportError):  # a Python without it: process groups only
-            import ctypes  # noqa: F401
+def _import_all() -> None:
+    """Where guardian and keeper stay forks, import now what they would import later.
 
-        time.strptime("2000", "%Y")  # which imports a module of its own
-    return fresh
+    A frozen program may have unpacked that into a folder that goes when the command ends.
+    """
+    from importlib import import_module
+
+    from . import guardian, keeper  # noqa: F401
+
+    for name in _IMPORTED_LATER:
+        try:
+            import_module(name)
+        except ImportError:
+            continue  # a Python without ctypes: process groups only
 
 
-def _guard(fresh: Fresh, adaptor: str, starter: _socket.socket, address: ConnectionFileWriter) -> None:
+def _guard(fresh: Fresh, adaptor: str, starter: _socket.socket, writer: ConnectionFileWriter) -> None:
     from .guardian import SIGNALS
 
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    groups = None if system.become_subreaper() else system.Ledger()
-    keeper, lifeline = _fork_keeper(fresh, adaptor, starter, address, groups)
+    keeper, lifeline, groups = _fork_keeper(fresh, adaptor, starter, writer)
     starter.close()
-    address.listener.close()
-    arguments = {"keeper": keeper, "address": address.to_dict(), "groups": groups and groups.descriptor}
-    shared = [lifeline, address.descriptor] + ([groups.descriptor] if groups else [])
-    _become(fresh, "guardian", "guardian of " + adaptor, arguments, shared)
+    writer.listener.close()
+    arguments = {"keeper": keeper, "writer": writer.to_dict(), "groups": groups and groups.descriptor}
+    shared = [lifeline, writer.descriptor] + ([groups.descriptor] if groups else [])
+    _become(fresh, "guardian", adaptor, arguments, shared)
 
 
 def _fork_keeper(
-    fresh: Fresh,
-    adaptor: str,
-    starter: _socket.socket,
-    address: ConnectionFileWriter | None,
-    groups: system.Ledger | None,
-) -> tuple[int, int]:
-    """Fork a keeper; returns its pid and the pipe's end that must stay open as long as this process lives."""
+    fresh: Fresh, adaptor: str, starter: _socket.socket, writer: ConnectionFileWriter | None
+) -> tuple[int, int, system.Ledger | None]:
+    """Fork a keeper below this process, its guardian; returns its pid, the pipe's end that must stay open as long as
+    this process lives, and the list of groups that they share where this host loses orphans.
+    """
+    groups = None if system.become_subreaper() else system.Ledger()
     lifeline, our_end = os.pipe()
     shared = [starter.fileno(), lifeline]
     if groups:
         shared.append(groups.descriptor)
-    if address:
-        shared += [address.listener.fileno(), address.descriptor]
+    if writer:
+        shared += [writer.listener.fileno(), writer.descriptor]
     arguments = {
         "starter": starter.fileno(),
         "lifeline": lifeline,
-        "address": address and address.to_dict(),
         "groups": groups and groups.descriptor,
+        "writer": writer and writer.to_dict(),
     }
 
     def be_keeper() -> None:
         system.become_subreaper()
-        _become(fresh, "keeper", "keeper of " + adaptor, arguments, shared)
+        _become(fresh, "keeper", adaptor, arguments, shared)
 
     pid = _fork(be_keeper, shared)
     os.close(lifeline)
-    return pid, our_end
+    return pid, our_end, groups
 
 
 def _fork(run: Callable[[], None], shared: Iterable[int]) -> int:
@@ -149,13 +129,13 @@ def _fork(run: Callable[[], None], shared: Iterable[int]) -> int:
     for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.flush()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD_LATER)
+    pid = -1
     try:
         pid = os.fork()
-    except OSError:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        raise
+    finally:
+        if pid:  # the new process has its own time for that
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
     if pid:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return pid
     code = 1
     try:
@@ -173,19 +153,18 @@ def _fork(run: Callable[[], None], shared: Iterable[int]) -> int:
         os._exit(code)  # nothing is run that the command has registered for its own end
 
 
-def _become(fresh: Fresh, module: str, title: str, arguments: dict[str, Any], shared: Iterable[int]) -> None:
+def _become(fresh: Fresh, module: str, adaptor: str, arguments: dict[str, Any], shared: Iterable[int]) -> None:
     """Call ``serve`` of a module with ``arguments``: in a fresh interpreter, or else here."""
+    title = "%s of %s" % (module, adaptor)
     command, environment = fresh.command(module, title, arguments)
-    try:
+    if command:
         for descriptor in shared:
             os.set_inheritable(descriptor, True)
-        if command:
+        try:
             os.execve(command[0], command, environment)
-    except OSError:
-        pass  # it has vanished since this process was started
+        except OSError:
+            pass  # it has vanished since this process was started
     from importlib import import_module
 
-    for descriptor in shared:
-        os.set_inheritable(descriptor, False)
     system.set_title("openjd_adapt " + title)
     import_module("." + module, __package__).serve(**arguments)

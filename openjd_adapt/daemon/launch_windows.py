@@ -10,61 +10,52 @@ from ..errors import AdaptError, InputError
 from ..system.windows_processes import is_doomed, settle, start_keeper, starter_of_keeper
 from ..transport.connection_file import bind
 from ..transport.loop import Peer
-from .keeper import keep
-from .launch_spec import LaunchSpec
+from . import launch_spec
+from .keeper import Keeper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Callable
+
+    from ..transport.wire import Message
 
 
-#: What must live as long as this process, so that its keeper does.
-_jobs: list[Any] = []
+def start(spec: Message) -> tuple[Peer, Callable[[], set[int]]]:
+    """Start a keeper and the worker; returns the connection of the front that starts them, and what ends all of them.
 
-
-def start_daemon(spec: LaunchSpec) -> Peer:
-    """Start a keeper and the worker; returns the connection of the front that starts them."""
-    return _start(spec, False)
-
-
-def start_below(spec: LaunchSpec) -> Peer:
-    """Start a keeper and the worker, which end with this process at the latest; returns the keeper's connection."""
-    return _start(spec, True)
-
-
-def end_below(spare: frozenset[int]) -> set[int]:
-    """End what the keeper of :func:`start_below` has left; returns what is left."""
-    for job in _jobs:
-        job.kill()
-    return set()
-
-
-def _start(spec: LaunchSpec, foreground: bool) -> Peer:
+    In the foreground they end with the latter, with which their job goes. Raises :class:`AdaptError`.
+    """
     try:
-        connection, job = start_keeper(spec.keeper_argv, foreground)
+        connection, job = start_keeper(spec["keeper_argv"], spec["listen_at"] is None)
     except OSError as error:
         raise AdaptError("cannot start a process: %s" % error.strerror) from None
-    _jobs.append(job)
-    spec.send(connection)
-    return Peer(connection)
+
+    def end() -> set[int]:
+        if job:
+            job.kill()
+        return set()
+
+    launch_spec.send(connection, spec)
+    return Peer(connection), end
 
 
 def serve() -> None:
     """Be the keeper that a command has started: take its spec, and keep."""
     connection = starter_of_keeper()
-    spec = LaunchSpec.receive(connection)
+    spec = launch_spec.receive(connection)
     if spec is None:
         return
     starter = Peer(connection)
+    writer = None
     try:
-        if spec.listen_at:
-            spec.address = bind(spec.listen_at[0], spec.folder, spec.listen_at[1])
+        if spec["listen_at"]:
+            writer = bind(spec["listen_at"][0], spec["folder"], spec["listen_at"][1])
             if is_doomed():
                 starter.send({"note": _DOOMED})
-                spec.address.danger = _DANGER
-        keep(spec, starter, None, None)
+                writer.danger = _DANGER
+        Keeper(spec, starter, writer).keep()
     except InputError as error:
-        starter.send({"error": str(error), "code": error.exit_code})
+        starter.refuse(str(error), error.exit_code)
     finally:
         starter.close()
         settle()
