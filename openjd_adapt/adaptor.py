@@ -147,7 +147,7 @@ class AdaptorConfigurationOptions:
         return cls
 
 
-def _file_of(kind: type) -> str | None:
+def file_of(kind: type) -> str | None:
     """The file that a class was loaded from, where it has one."""
     return getattr(sys.modules.get(kind.__module__), "__file__", None)
 
@@ -220,18 +220,12 @@ class BaseAdaptor(ABC):
     @property
     def integration_data_interface_version(self) -> SemanticVersion:
         """The version of the form of init data and run data."""
-
         return SemanticVersion(0, 1)
-
-    @property
-    def _module_file(self) -> str | None:
-        """The file that the adaptor's class was loaded from, where it has one."""
-        return _file_of(type(self))
 
     @classmethod
     def _schemas(cls) -> dict[str, AdaptorDataValidator]:
         """What checks init data and run data: by the schemas in the folder ``schemas`` beside the adaptor's module."""
-        path = _file_of(cls)
+        path = file_of(cls)
         if not path:
             return {}
         from .config import validator
@@ -243,16 +237,11 @@ class BaseAdaptor(ABC):
     @property
     def config_manager(self) -> ConfigurationManager:
         """The layers of the adaptor's configuration."""
-        from .config import AdaptorConfiguration, for_adaptor
+        from .config import for_adaptor
 
         if self._config_manager is None:
             self._config_manager = for_adaptor(
-                type(self).__name__,
-                self._module_file,
-                config_cls=self._config_opts.config_cls or AdaptorConfiguration,
-                config_path=self._config_opts.config_path,
-                schema_path=self._config_opts.schema_path,
-                command_line_files=self._command_line_files,
+                type(self).__name__, file_of(type(self)), self._config_opts, self._command_line_files
             )
         return self._config_manager
 

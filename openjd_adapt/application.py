@@ -21,10 +21,10 @@ from .transport import connection_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from typing import IO, Any
 
-    from .adaptor import BaseAdaptor
+    from .application_adaptor import ApplicationAdaptor
     from .transport.wire import Message
 
 
@@ -178,24 +178,10 @@ class ApplicationError(AdaptError):
 class Application:
     """One application of an adaptor's, from its start to its end."""
 
-    def __init__(
-        self,
-        adaptor: BaseAdaptor,
-        *,
-        command: Sequence[str],
-        environment: Mapping[str, str] | None = None,
-        startup_directory: str | None = None,
-        handler: RegexHandler | None = None,
-        encoding: str = "utf-8",
-        stdin: bool = False,
-        no_output_timeout: float | None = None,
-        client: str | None = None,
-        reports_take_long: bool = False,
-    ) -> None:
-        """Start ``command`` with the server's address in its environment; for the rest see ``ApplicationAdaptor``.
-
-        ``reports_take_long``: what the adaptor does with what the application reports must not hold up who waits.
-        """
+    def __init__(self, adaptor: ApplicationAdaptor, command: Sequence[str]) -> None:
+        """Start ``command`` as ``adaptor`` says, with the server's address in its environment."""
+        environment, folder = adaptor.get_environment(), adaptor.get_startup_directory()
+        handler = adaptor.line_handler or RegexHandler([])
         self._adaptor = adaptor
         self._queue = ActionsQueue()
         self._server = AdaptorServer(self._queue, adaptor)
@@ -213,30 +199,30 @@ class Application:
         self._phase_limit = _NO_LIMIT
         #: The tasks that have waited for the application, and are woken by what it says.
         self._tasks: set[task.Task] = set()
-        handler = handler or RegexHandler([])
         self.name = os.path.basename(command[0])
         try:
             self.process = LoggingSubprocess(
                 args=command,
-                startup_directory=startup_directory,
+                startup_directory=folder,
                 stdout_handler=handler,
                 stderr_handler=handler,
-                encoding=encoding,
+                encoding=adaptor.encoding,
                 env={
                     **(os.environ if environment is None else environment),
                     SERVER_VARIABLE: self.server_path,
                     "OPENJD_ADAPT_PATH": os.path.dirname(PACKAGE),
-                    **({"OPENJD_ADAPT_CLIENT": _on_disk(os.path.abspath(client))} if client else {}),
+                    **({"OPENJD_ADAPT_CLIENT": _on_disk(os.path.abspath(adaptor.client))} if adaptor.client else {}),
                 },
             )
         except BaseException:
             self._server.shutdown()
             raise
         self.process.ask_over_channel = self._ask_to_end
-        if not stdin and self.process.stdin:
+        if not adaptor.stdin and self.process.stdin:
             self.process.stdin.close()
-        self._listen = task.Task.wait_for if reports_take_long else self._server.listen
-        self._no_output_timeout = no_output_timeout
+        # What an author's method does with what the application reports must not hold up who waits.
+        self._listen = task.Task.wait_for if adaptor._reports_itself else self._server.listen
+        self._no_output_timeout = adaptor.no_output_timeout
         self._prompt = Prompt(self, handler)
         threading.Thread(target=self._server.serve_forever, name="application server", daemon=True).start()
 

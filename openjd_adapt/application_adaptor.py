@@ -7,7 +7,7 @@ import time
 from abc import abstractmethod
 
 from . import __version__
-from .adaptor import Adaptor
+from .adaptor import Adaptor, file_of
 from .errors import AdaptError
 
 TYPE_CHECKING = False
@@ -69,15 +69,14 @@ class ApplicationAdaptor(Adaptor):
         self.on_start()
         command = list(self.get_command())
         import logging
-        import platform
         import shutil
 
         from .system.interpreter import PACKAGE
 
         logging.getLogger(__name__).info(
             "openjd_adapt %s (%s), adaptor %s (%s), Python %s (%s), application %s",
-            *(__version__, PACKAGE, type(self).__name__, self._module_file),
-            *(platform.python_version(), sys.executable, shutil.which(command[0]) or command[0]),
+            *(__version__, PACKAGE, type(self).__name__, file_of(type(self))),
+            *(sys.version.split()[0], sys.executable, shutil.which(command[0]) or command[0]),
         )
         self._app = self._open(command)
         self._limit("start", self.start_timeout)
@@ -88,18 +87,7 @@ class ApplicationAdaptor(Adaptor):
     def _open(self, command: Sequence[str]) -> Application:
         from .application import Application
 
-        return Application(
-            self,
-            command=command,
-            environment=self.get_environment(),
-            startup_directory=self.get_startup_directory(),
-            handler=self.line_handler,
-            encoding=self.encoding,
-            stdin=self.stdin,
-            no_output_timeout=self.no_output_timeout,
-            client=self.client,
-            reports_take_long=self._reports_itself,
-        )
+        return Application(self, command)
 
     @property
     def _reports_itself(self) -> bool:

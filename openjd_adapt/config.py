@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Sequence, TypeVar
 
+    from .adaptor import AdaptorConfigurationOptions
     from .schema import AdaptorDataValidator
 
     Self = TypeVar("Self", bound="Configuration")
@@ -202,10 +203,7 @@ class ConfigurationManager:
 def for_adaptor(
     name: str,
     module_file: str | None,
-    *,
-    config_cls: type[AdaptorConfiguration],
-    config_path: str | None = None,
-    schema_path: str | list[str] | None = None,
+    options: AdaptorConfigurationOptions,
     command_line_files: Sequence[str] = (),
 ) -> ConfigurationManager:
     """The layers for the adaptor class ``name``, whose module was loaded from ``module_file``.
@@ -216,11 +214,11 @@ def for_adaptor(
     file_name = name + ".json"
     named = os.environ.get(name.upper() + "_CONFIG_PATH")
     return ConfigurationManager(
-        config_cls=config_cls,
-        default_config_path=config_path or (folder and os.path.join(folder, file_name)),
+        config_cls=options.config_cls or AdaptorConfiguration,
+        default_config_path=options.config_path or (folder and os.path.join(folder, file_name)),
         system_config_path=os.path.join(system.configuration_folder(), "openjd", "adaptors", name, file_name),
         user_config_rel_path=os.path.join(".openjd", "adaptors", name, file_name),
-        schema_path=schema_path or _schema(name, folder),
+        schema_path=options.schema_path or _schema(name, folder),
         additional_config_paths=([named] if named else []) + list(command_line_files),
     )
 

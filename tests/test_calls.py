@@ -15,13 +15,11 @@ import pytest
 from openjd_adapt import (
     ActionsQueue,
     AdaptError,
-    Adaptor,
     AdaptorServer,
     ApplicationAdaptor,
     InputError,
     Progress,
     RegexCallback,
-    RegexHandler,
     Status,
     client,
     process,
@@ -54,13 +52,21 @@ print("ends in order", flush=True)
 """
 
 
-class Listening(Adaptor):
+class Listening(ApplicationAdaptor):
     """Notes what an application reports; raises what it is told to."""
+
+    _reports_itself = False
 
     def __init__(self):
         super().__init__({})
         self.said = []
         self.failure = None
+
+    def get_command(self):
+        raise NotImplementedError  # the tests give it
+
+    def get_environment(self):
+        return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}
 
     def on_run(self, run_data):
         pass
@@ -76,16 +82,10 @@ def application(current):
     """A function that starts an application of the code that it is given; a client if none is."""
     started = []
 
-    def start(code=CLIENT, adaptor=None, **options):
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}
-        handler = RegexHandler([])
-        app = Application(
-            adaptor or Listening(),
-            command=[sys.executable, "-c", code],
-            environment=environment,
-            handler=handler,
-            **options,
-        )
+    def start(code=CLIENT, adaptor=None, stdin=False, reports_take_long=False):
+        adaptor = adaptor or Listening()
+        adaptor.stdin, adaptor._reports_itself = stdin, reports_take_long
+        app = Application(adaptor, [sys.executable, "-c", code])
         started.append(app)
         if code == CLIENT:
             app.wait_until_connected(HANG_SECONDS)

@@ -11,7 +11,16 @@ import os
 
 import pytest
 
-from openjd_adapt import Adaptor, AdaptorConfiguration, InputError, RuntimeConfiguration, config, data, system
+from openjd_adapt import (
+    Adaptor,
+    AdaptorConfiguration,
+    AdaptorConfigurationOptions,
+    InputError,
+    RuntimeConfiguration,
+    config,
+    data,
+    system,
+)
 
 pytestmark = pytest.mark.core
 
@@ -40,7 +49,7 @@ class Layout:
 
     def manager(self):
         files = [str(path) for path in self.command_line_files]
-        return config.for_adaptor("Tool", str(self.module), config_cls=AdaptorConfiguration, command_line_files=files)
+        return config.for_adaptor("Tool", str(self.module), AdaptorConfigurationOptions(), files)
 
 
 def write(path, value):
@@ -164,7 +173,7 @@ def test_a_subclass_has_its_own_defaults_and_properties(layout):
         def threads(self):
             return self.config["threads"]
 
-    manager = config.for_adaptor("Tool", str(layout.module), config_cls=Own)
+    manager = config.for_adaptor("Tool", str(layout.module), AdaptorConfigurationOptions(Own))
     assert manager.build_config().threads == 4
     write(layout.files["system"], {"threads": 8})
     assert manager.build_config().threads == 8
@@ -174,7 +183,7 @@ def test_another_file_may_take_the_place_of_the_adaptors_own(layout):
     write(layout.files["default"], {"value": "not this"})
     write(layout.folder / "other.json", {"value": "this"})
     own = str(layout.folder / "other.json")
-    manager = config.for_adaptor("Tool", str(layout.module), config_cls=AdaptorConfiguration, config_path=own)
+    manager = config.for_adaptor("Tool", str(layout.module), AdaptorConfigurationOptions(config_path=own))
     assert manager.get_default_config().given == {"value": "this"}
 
 
@@ -214,7 +223,7 @@ def test_a_user_without_a_home_has_no_layer(layout, monkeypatch):
 def test_an_adaptor_without_a_file_of_its_own_module_has_no_default_layer(layout, monkeypatch):
     monkeypatch.chdir(layout.folder)
     write(layout.folder / "Tool.json", {"value": "the folder that a command happens to run in"})
-    manager = config.for_adaptor("Tool", None, config_cls=AdaptorConfiguration)
+    manager = config.for_adaptor("Tool", None, AdaptorConfigurationOptions())
     assert os.path.exists("Tool.json") and manager.build_config().given == {}
 
 
@@ -232,14 +241,14 @@ def test_a_file_of_which_nobody_can_tell_whether_it_is_there_is_not_taken_for_no
     circle = tmp_path / "circle"
     circle.symlink_to(circle)
     monkeypatch.setenv("TOOL_CONFIG_PATH", str(circle / "Tool.json"))
-    manager = config.for_adaptor("Tool", None, config_cls=AdaptorConfiguration)
+    manager = config.for_adaptor("Tool", None, AdaptorConfigurationOptions())
     with pytest.raises(InputError, match="configuration .*Tool.json: Too many levels of symbolic links"):
         manager.build_config()
     with pytest.raises(InputError, match="schema .*circle.*: Too many levels of symbolic links"):
         data.schema_paths(str(circle))
     monkeypatch.delenv("TOOL_CONFIG_PATH")
     monkeypatch.setenv("HOME", str(circle))  # the home that sudo leaves is no place of this user's
-    assert config.for_adaptor("Tool", None, config_cls=AdaptorConfiguration).build_config().given == {}
+    assert config.for_adaptor("Tool", None, AdaptorConfigurationOptions()).build_config().given == {}
 
 
 @pytest.mark.posix_only  # /dev/zero

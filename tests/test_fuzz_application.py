@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from openjd_adapt import Action, ActionsQueue, Adaptor, AdaptorServer, InputError, application
+from openjd_adapt import Action, ActionsQueue, AdaptorServer, ApplicationAdaptor, InputError, application
 from openjd_adapt.application import Application, ApplicationError, ApplicationExited
 from openjd_adapt.output import ProgressThrottle
 from openjd_adapt.transport import wire
@@ -41,7 +41,12 @@ def small_frames(monkeypatch):
     monkeypatch.setattr(wire, "FRAME_LIMIT", 200_000)
 
 
-class Silent(Adaptor):
+class Silent(ApplicationAdaptor):
+    stdin = True
+
+    def get_command(self):
+        return ["cat"]
+
     def on_run(self, run_data):
         """Nothing: here it is only asked for its rules, and told of progress."""
 
@@ -92,7 +97,7 @@ class Pair:
     """An application that runs for as long as the test, and its client."""
 
     def __init__(self):
-        self.app = Application(Silent({}), command=["cat"], stdin=True)
+        self.app = Application(Silent({}), ["cat"])
         self.client = Client(self.app.server_path)
 
     def call(self, **args):
