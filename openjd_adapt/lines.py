@@ -39,6 +39,8 @@ except ImportError:  # before Python 3.11
 _MOST = 16
 #: Flags that change which text a literal stands for.
 _LOOSE = re.VERBOSE | re.LOCALE
+#: How much of the end of a stream is kept for the case that the application dies.
+TAIL_BYTES = 2048
 
 
 class Prefilter:
@@ -103,24 +105,13 @@ def _of_sequence(items: Iterable[tuple[Any, Any]]) -> Iterator[Literals]:
                 yield from _of_sequence(inner)
         elif kind in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT") and value[0] > 0:
             yield from _of_sequence(value[2])
-        elif kind == "ATOMIC_GROUP":
-            yield from _of_sequence(value)
         elif kind == "BRANCH":
-            yield from _of_branches(value[1])
+            found = [_best(_of_sequence(branch)) for branch in value[1]]
+            texts = tuple(text for branch in found for text in branch)
+            if all(found) and len(texts) <= _MOST:  # each branch needs something
+                yield texts
     if run:
         yield (run,)
-
-
-def _of_branches(branches: Iterable[Any]) -> Iterator[Literals]:
-    """What one of several branches needs, if each needs something."""
-    found = [_best(_of_sequence(branch)) for branch in branches]
-    texts = tuple(text for branch in found for text in branch)
-    if all(found) and len(texts) <= _MOST:
-        yield texts
-
-
-#: How much of the end of a stream is kept for the case that the application dies.
-TAIL_BYTES = 2048
 
 
 class RegexCallback:
@@ -145,8 +136,6 @@ class RegexCallback:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RegexCallback) and vars(self) == vars(other)
 
-    __hash__ = None  # type: ignore[assignment]
-
     def get_match(self, msg: str) -> re.Match[str] | None:
         """The match of the first pattern that is found in ``msg``."""
         for regex in self.regex_list:
@@ -163,13 +152,6 @@ class RegexHandler(logging.Handler):
         super().__init__(level)
         self.regex_callbacks = list(regex_callbacks)
 
-    @property
-    def only_calls_back(self) -> bool:
-        """Whether nothing but its callbacks looks at lines, whatever it is derived into."""
-        kind = type(self)
-        own = (RegexHandler.emit, RegexHandler.hides, RegexHandler.matches)
-        return (kind.emit, kind.hides, kind.matches) == own
-
     def awake(self, block: Prefilter) -> list[RegexCallback]:
         """The callbacks that a line of ``block`` may call."""
         return [
@@ -178,28 +160,33 @@ class RegexHandler(logging.Handler):
             if type(entry).get_match is not RegexCallback.get_match or any(map(block.may_have, entry.regex_list))
         ]
 
-    def matches(
-        self, line: str, callbacks: Sequence[RegexCallback] | None = None
-    ) -> Iterator[tuple[RegexCallback, re.Match[str]]]:
-        """Those of ``callbacks``, or of all, that ``line`` calls, with their matches."""
-        matched = False
-        for entry in self.regex_callbacks if callbacks is None else callbacks:
-            if matched and entry.only_run_if_first_matched:
-                continue
-            match = entry.get_match(line)
-            if match:
-                matched = True
-                yield entry, match
-                if entry.exit_if_matched:
-                    return
-
-    def hides(self, line: str) -> bool:
-        """Whether the line is not to be passed on."""
-        return False
-
     def emit(self, record: logging.LogRecord) -> None:
-        for entry, match in self.matches(record.getMessage()):
+        for entry, match in _calls(self.regex_callbacks, record.getMessage()):
             entry.callback(match)
+
+
+def _calls(entries: Iterable[RegexCallback], line: str) -> Iterator[tuple[RegexCallback, re.Match[str]]]:
+    """Those of ``entries`` that ``line`` calls, with their matches."""
+    matched = False
+    for entry in entries:
+        if matched and entry.only_run_if_first_matched:
+            continue
+        match = entry.get_match(line)
+        if match:
+            matched = True
+            yield entry, match
+            if entry.exit_if_matched:
+                return
+
+
+class Watcher(RegexHandler):
+    """The watches of an adaptor: what is called for each line, and which lines are hidden."""
+
+    def __init__(self, adaptor: BaseAdaptor, watches: Sequence[Watch]) -> None:
+        acting = [watch for watch in watches if not isinstance(watch, Ignore)]
+        super().__init__([RegexCallback([watch.regex], partial(watch.act, adaptor)) for watch in acting])
+        #: A line in which one of these is found is not passed on.
+        self.hidden = [watch.regex for watch in watches if isinstance(watch, Ignore)]
 
 
 class LineForwarder:
@@ -215,13 +202,12 @@ class LineForwarder:
         loggers: Sequence[logging.Logger] = (),
         handlers: Sequence[logging.Handler] = (),
         encoding: str = "utf-8",
-        passed_on: Sequence[bytes] = PASSED_ON,
     ) -> None:
         self._level = level
         self._prefix = ("%s: " % logging.getLevelName(level)).encode("utf-8")
         self._loggers = loggers
         self._handlers = handlers
-        self._passed_on = passed_on
+        self._hidden = [regex for handler in handlers if isinstance(handler, Watcher) for regex in handler.hidden]
         self._task = task.current()
         #: The end of what was passed on.
         self.tail = b""
@@ -231,11 +217,10 @@ class LineForwarder:
         utf8 = codecs.lookup(encoding).name in ("utf-8", "ascii")
         self._decoder = None if utf8 else codecs.getincrementaldecoder(encoding)("backslashreplace")
 
-    def feed(self, chunk: bytes) -> None:
-        """Take the next bytes of the stream."""
-        self._take(self._decoder.decode(chunk).encode("utf-8", "backslashreplace") if self._decoder else chunk)
-
-    def _take(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes, final: bool = False) -> None:
+        """Take the next bytes of the stream; ``final``: there are no more."""
+        if self._decoder:
+            chunk = self._decoder.decode(chunk, final).encode("utf-8", "backslashreplace")
         if not chunk:
             return
         if self._after_return and chunk[:1] == b"\n":
@@ -256,11 +241,9 @@ class LineForwarder:
 
     def close(self) -> None:
         """The stream has ended: pass on an unfinished line."""
-        if self._decoder:
-            self._take(self._decoder.decode(b"", final=True).encode("utf-8", "backslashreplace"))
+        self.feed(b"", final=True)
         if self._partial:
             self._pass_on(self._partial + b"\n")
-        self._partial = b""
 
     def _pass_on(self, block: bytes) -> None:
         """Pass on whole lines; the first may go on a piece that is out already, and then begins no line."""
@@ -271,70 +254,59 @@ class LineForwarder:
             block = block[end:]
             self._continued = False
         if block:
-            self._show(block, self._passed_on)
+            self._show(block, PASSED_ON)
 
     def _show(self, block: bytes, passed_on: Sequence[bytes]) -> None:
-        known = self._callbacks()
+        loggers = [each for each in self._loggers if _has_author_handlers(each) and each.isEnabledFor(self._level)]
+        prefilter = Prefilter(block.decode("utf-8", "backslashreplace") if self._handlers else "")
+        hidden = list(filter(prefilter.may_have, self._hidden))
+        known = self._watching()
         try:
-            watching = self._watching(block)
+            watching = self._watching(prefilter)
         except BaseException as failure:  # what stands in for a callback is none
             self._task.fail(failure)
             watching = []
-        if not watching and not any(map(_has_author_handlers, self._loggers)):
+        if not loggers and not watching and not hidden:
             write(prefixed(self._prefix, block, passed_on))
             return
-        begin = position = 0
+        unshown: list[bytes] = []
+
+        def show() -> None:
+            if unshown:
+                write(prefixed(self._prefix, b"\n".join(unshown) + b"\n", passed_on))
+                unshown.clear()
+
         for line in block[:-1].split(b"\n"):
-            position += len(line) + 1
             text = line.decode("utf-8", "backslashreplace")
-            if any(handler.hides(text) for handler, _ in watching if isinstance(handler, RegexHandler)):
-                end = position - len(line) - 1
-                if begin < end:
-                    write(prefixed(self._prefix, block[begin:end], passed_on))
-                begin = position
+            if not any(regex.search(text) for regex in hidden):
+                unshown.append(line)
             try:
-                for call in self._calls(text, watching):
-                    if begin < position:
-                        write(prefixed(self._prefix, block[begin:position], passed_on))
-                        begin = position
-                    call()
+                for logger in loggers:
+                    show()
+                    logger.handle(self._record(logger.name, text))
+                for handler, callbacks in watching:
+                    if callbacks is None:
+                        show()
+                        handler.handle(self._record("", text))
+                    for entry, match in _calls(callbacks or (), text):
+                        show()
+                        entry.callback(match)
             except BaseException as failure:
                 self._task.fail(failure)
-            if begin == position and known != self._callbacks():  # one of them has changed what is watched for
-                watching = [(handler, None) for handler in self._handlers]
-        if begin < position:
-            write(prefixed(self._prefix, block[begin:], passed_on))
+            if not unshown and known != self._watching():  # one of them has changed what is watched for
+                known = watching = self._watching()
+        show()
 
-    def _callbacks(self) -> list[list[RegexCallback]]:
-        return [handler.regex_callbacks[:] for handler in self._handlers if isinstance(handler, RegexHandler)]
-
-    def _watching(self, block: bytes) -> list[tuple[logging.Handler, Sequence[RegexCallback] | None]]:
-        """The handlers that may do something with a line of ``block``; of those that only call back, the callbacks."""
-        watching: list[tuple[logging.Handler, Sequence[RegexCallback] | None]] = []
-        prefilter: Prefilter | None = None
+    def _watching(self, block: Prefilter | None = None) -> list[tuple[logging.Handler, list[RegexCallback] | None]]:
+        """The handlers that may do something with a line (of ``block``); if they only call back, the callbacks, too."""
+        watching: list[tuple[logging.Handler, list[RegexCallback] | None]] = []
         for handler in self._handlers:
-            if isinstance(handler, RegexHandler) and handler.only_calls_back:
-                prefilter = prefilter or Prefilter(block.decode("utf-8", "backslashreplace"))
-                callbacks = handler.awake(prefilter)
-                if callbacks:
-                    watching.append((handler, callbacks))
-            else:
-                watching.append((handler, None))
-        return watching
-
-    def _calls(
-        self, line: str, watching: Sequence[tuple[logging.Handler, Sequence[RegexCallback] | None]]
-    ) -> Iterator[Callable[[], object]]:
-        """What is to be called for ``line``, after it was passed on itself: an author's logging, then callbacks."""
-        for logger in self._loggers:
-            if _has_author_handlers(logger) and logger.isEnabledFor(self._level):
-                yield partial(logger.handle, self._record(logger.name, line))
-        for handler, callbacks in watching:
+            callbacks = None
             if isinstance(handler, RegexHandler) and type(handler).emit is RegexHandler.emit:
-                for entry, match in handler.matches(line, callbacks):
-                    yield partial(entry.callback, match)
-            else:
-                yield partial(handler.handle, self._record("", line))
+                callbacks = handler.awake(block) if block else handler.regex_callbacks[:]
+            if callbacks != []:
+                watching.append((handler, callbacks))
+        return watching
 
     def _record(self, name: str, line: str) -> logging.LogRecord:
         record = logging.LogRecord(name, self._level, "", 0, line, None, None)
@@ -350,20 +322,3 @@ def _has_author_handlers(logger: logging.Logger) -> bool:
             return True
         place = place.parent if place.propagate else None
     return False
-
-
-class Watcher(RegexHandler):
-    """The watches of an adaptor: what is called for each line, and which lines are hidden."""
-
-    def __init__(self, adaptor: BaseAdaptor, watches: Sequence[Watch]) -> None:
-        self._hidden = [watch.regex for watch in watches if isinstance(watch, Ignore)]
-
-        def callback(watch: Watch) -> Callable[[re.Match[str]], None]:
-            return lambda match: watch.act(adaptor, match)
-
-        acting = [watch for watch in watches if not isinstance(watch, Ignore)]
-        super().__init__([RegexCallback([watch.regex], callback(watch)) for watch in acting])
-
-    def hides(self, line: str) -> bool:
-        """Whether the line is not to be passed on."""
-        return any(regex.search(line) for regex in self._hidden)

@@ -28,7 +28,7 @@ REASONS = {
     r"adaptors\.configuration\.ConfigurationManager\.(explain|layers): added": "which file has set a key",
     r"adaptors\.AdaptorDataValidators\.validator_cls: added": "so that compat's raise jsonschema's errors",
     r"adaptors\.AdaptorDataValidator\.(__init__|validate): \+where": "where the data come from, for the message",
-    r"app_handlers\.RegexHandler\.(hides|matches|awake|only_calls_back): added": "lines are watched without a record",
+    r"app_handlers\.RegexHandler\.awake: added": "lines are watched without a record",
     r"application_ipc\.ActionsQueue\.(on_enqueue|put_back|withdraw): added": "an action need not be polled for",
     r"application_ipc\.AdaptorServer\.(close_application|listen): added": "an application is asked to end, and heard",
     r"client\.Action\.(call|frame|seal): added": "an action may be answered, and is encoded once",
