@@ -29,9 +29,14 @@ class EntryPoint:
         """
         from functools import partial
 
-        from .app import App, checked
-        from .cli import run
-        from .errors import DONE
+        from .errors import DONE, PartLeftOut
+
+        try:
+            from .app import App, checked
+            from .cli import run
+        except PartLeftOut as error:  # all that a command can say it with is not there
+            print("ERROR: %s" % error, file=sys.stderr)
+            sys.exit(error.exit_code)
 
         name = getattr(self.adaptor_class, "__name__", repr(self.adaptor_class))
         program = os.fspath(reentry_exe) if reentry_exe else None

@@ -120,6 +120,34 @@ def test_without_schema_an_adaptor_that_has_schemas_runs_nothing(node, copy):
     assert done.err.splitlines() == ["ERROR: " + LACKS % ("schema/", "the schema %s" % path)]
 
 
+SCRIPT = """
+from openjd_adapt import Adaptor, EntryPoint
+
+class Script(Adaptor):
+    def on_run(self, run_data): pass
+
+EntryPoint(Script).start()
+"""
+
+
+@pytest.mark.parametrize("zipped", [False, True], ids=["folder", "zip"])
+def test_a_copy_for_another_system_says_so_in_one_line(node, copy, zipped):
+    own, lacks = ("Windows", "windows") if sys.platform == "win32" else ("Linux", "posix")
+    told = "ERROR: this copy of openjd_adapt was made for another system: it has no openjd_adapt.system." + lacks
+    farm = node(copy(own, zipped=zipped))
+    (farm.folder / "script.py").write_text(SCRIPT)
+    adaptor = farm.command("run")[:-1]
+    package, script = [*farm.python, "-m", "openjd_adapt"], [*farm.python, "script.py"]
+    for begin in (adaptor, package, script):
+        farm.command = lambda *words, begin=begin: [*begin, *words]
+        for words in ("run", "daemon start", "daemon run", "daemon stop", "session", "new made", "--help"):
+            done = farm(*words.split())
+            assert (done.code, done.out, done.err.splitlines()) == (2, "", [told]), done
+    for code in ("import openjd_adapt.client", "from openjd_adapt import LoggingSubprocess"):
+        farm.command = lambda code: [*farm.python, "-c", code]
+        assert told.replace("ERROR: ", "openjd_adapt.errors.PartLeftOut: ") == farm(code).err.splitlines()[-1]
+
+
 def test_without_schema_a_configuration_that_has_one_is_not_taken(node, copy):
     farm = node(copy(*PARTS))
     path = farm.folder / "Probe.schema.json"
@@ -155,6 +183,8 @@ def test_what_may_be_left_out_is_an_error_of_bad_input():
     [
         ModuleNotFoundError(name="openjd_adapt.schema.keywords"),
         ModuleNotFoundError(name="openjd_adapt.errors"),
+        ModuleNotFoundError(name="openjd_adapt.system.posix_children"),
+        ModuleNotFoundError(name="studio.system.posix"),
         ModuleNotFoundError(name="studio.schema"),
         ModuleNotFoundError("no name"),
         ImportError(name="openjd_adapt.schema"),

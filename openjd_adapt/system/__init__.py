@@ -73,9 +73,17 @@ import sys
 
 from .interpreter import ensure_standard_descriptors as ensure_standard_descriptors, long_path as long_path
 
-if sys.platform == "win32":
-    from .windows import *  # noqa: F403
-    from .windows_processes import *  # noqa: F403
-else:
-    from .posix import *  # noqa: F403
-    from .posix_processes import *  # noqa: F403
+try:
+    if sys.platform == "win32":
+        from .windows import *  # noqa: F403
+        from .windows_processes import *  # noqa: F403
+    else:
+        from .posix import *  # noqa: F403
+        from .posix_processes import *  # noqa: F403
+except ModuleNotFoundError as error:
+    if error.name not in (__name__ + ".posix", __name__ + ".windows"):
+        raise
+    from ..errors import PartLeftOut
+
+    package = __name__.rpartition(".")[0]
+    raise PartLeftOut("this copy of %s was made for another system: it has no %s" % (package, error.name)) from None
