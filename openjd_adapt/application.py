@@ -247,7 +247,7 @@ class Application:
         action.seal()
         answers = self._owed[number] = []
         try:
-            self._enqueue(action)
+            self._queue.enqueue_action(action)
             self._wait(lambda: bool(answers), timeout, "the answer to %s" % name)
             self.process.settle()  # what the application printed before it answered comes before what follows
             task.current().check()
@@ -268,7 +268,7 @@ class Application:
         """Call a function of the application without waiting for it; what it returns or raises stays there."""
         action = Action(name, args)
         action.seal()
-        self._enqueue(action)
+        self._queue.enqueue_action(action)
 
     def wait_until_connected(self, timeout: float | None = None) -> None:
         """Wait until the application's client has connected; raises as :meth:`call`."""
@@ -358,10 +358,6 @@ class Application:
         """Let the waits look at their conditions; from any thread."""
         for waiting in tuple(self._tasks):
             waiting.changed()
-
-    def _enqueue(self, action: Action) -> None:
-        task.current().calls += 1
-        self._queue.enqueue_action(action)
 
     def _hear(self, message: Message) -> None:
         """What the application says; what an author's methods raise fails the task, whatever thread listens."""

@@ -28,8 +28,6 @@ class Task:
         self.cancelled = threading.Event()
         self._deadline: float | None = None
         self._failure: BaseException | None = None
-        #: How often an application was called.
-        self.calls = 0
         self._bells: list[Callable[[], object]] = []
 
     def begin(self, within: float | None = None) -> None:
@@ -38,7 +36,6 @@ class Task:
             self._active = True
             self.cancelled.clear()
             self._failure = None
-            self.calls = 0
             self._deadline = None if within is None else self._clock() + within
 
     def activate(self) -> None:

@@ -76,13 +76,13 @@ def kept_open(farm):
     return farm
 
 
-def test_the_summary_has_a_row_a_phase_with_calls_lines_and_exit_code(kept_open):
+def test_the_summary_has_a_row_a_phase_with_lines_and_exit_code(kept_open):
     done = kept_open("session", "--run-data", json.dumps(SAMPLES), "--run-data", '{"call": "nothing"}')
     rows = [line.split() for line in done.lines[-6:]]
-    assert rows[0] == ["phase", "seconds", "calls", "lines", "exit"]
-    facts = {" ".join(row[:-4]): [int(word) for word in row[-3:]] for row in rows[1:-1]}
-    assert facts["start"][0] == 1 and facts["start"][2] == 0  # on_ready asks for the pid
-    assert facts["task 1"] == [1, done.out.count("Sample 1/4") + done.out.count("openjd_progress") + 1, 0]
+    assert rows[0] == ["phase", "seconds", "lines", "exit"]
+    facts = {" ".join(row[:-3]): [int(word) for word in row[-2:]] for row in rows[1:-1]}
+    assert facts["start"][1] == 0
+    assert facts["task 1"] == [done.out.count("Sample 1/4") + done.out.count("openjd_progress") + 1, 0]
     assert rows[-1][0] == "all" and float(rows[-1][1]) > 0
 
 
@@ -90,8 +90,8 @@ def test_tools_get_the_summary_as_json_and_nothing_else(kept_open):
     done = kept_open("session", "--json", "--run-data", json.dumps(SAMPLES), "--run-data", '{"call": "nothing"}')
     told = json.loads(done.out)
     assert done.code == told["exit"] == 1 and "STDOUT: Sample 1/4" in done.err
-    assert [(row["phase"], row["calls"], row["exit"]) for row in told["phases"]] == [
-        *(("start", 1, 0), ("task 1", 1, 0), ("task 2", 1, 1), ("stop", 0, 0)),
+    assert [(row["phase"], row["exit"]) for row in told["phases"]] == [
+        *(("start", 0), ("task 1", 0), ("task 2", 1), ("stop", 0)),
     ]
     begins = [row["begin"] for row in told["phases"]]
     ends = [row["begin"] + row["seconds"] for row in told["phases"]]
@@ -271,34 +271,6 @@ def test_a_session_whose_output_nobody_reads_is_canceled_and_leaves_nothing(farm
     shown = process.stderr.read().decode()
     assert process.wait(HANG_SECONDS) == 4 and "Traceback" not in shown, shown
     farm.wait_until_nothing_is_left(0)
-
-
-NESTED = """
-import os, subprocess, sys
-from openjd_adapt import Adaptor
-
-class Nested(Adaptor):
-    def on_start(self):
-        print("told", "OPENJD_ADAPT_FACTS" in os.environ)
-
-    def on_run(self, run_data):
-        if run_data.get("depth", 1):
-            command = [sys.executable, "-m", "openjd_adapt", "--adaptor", __file__, "run", "--run-data", "depth: 0"]
-            subprocess.run(command, check=True)
-"""
-
-
-def test_what_a_command_is_to_tell_its_session_is_not_for_what_an_adaptor_starts(farm):
-    farm.adaptor = str(farm.folder / "nested.py")
-    (farm.folder / "nested.py").write_text(NESTED)
-    done = farm("session")
-    assert done.code == 0 and done.lines.count("told False") == 2 and "told True" not in done.lines, done
-
-
-def test_a_command_that_cannot_tell_its_session_goes_without(farm):
-    farm.env["OPENJD_ADAPT_FACTS"] = str(farm.folder / "nowhere" / "facts")
-    done = farm("run", "--run-data", '{"do": "say", "text": "x"}')
-    assert done.code == 0 and done.err == "", done
 
 
 @pytest.mark.posix_only

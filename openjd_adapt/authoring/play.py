@@ -22,7 +22,6 @@ from ..daemon.frontend import answer
 from ..data import load
 from ..errors import BAD_INPUT, CANCELED, DONE, AdaptError, InputError
 from ..ranges import IntRange
-from ..system.interpreter import FACTS_VARIABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ def rehearse(
         folder = tempfile.mkdtemp(prefix="openjd_adapt-", dir=system.temporary_folder(session.folder()))
     except OSError as error:
         raise InputError("no folder for the session: %s" % error) from None
-    show = _Show(sys.stderr if as_json else sys.stdout, tasks, os.path.join(folder, "facts"))
+    show = _Show(sys.stderr if as_json else sys.stdout, tasks)
     try:
         daemon = ["--connection-file", os.path.join(folder, "connection.json")]
         options = [item for name, value in init.items() for item in (name, _in_file(folder, name, value))]
@@ -108,7 +107,7 @@ def _write_trace(path: str, phases: list[dict[str, Any]]) -> int:
             "tid": 1,
             "ts": round(phase["begin"] * 1e6),
             "dur": round(phase["seconds"] * 1e6),
-            "args": {key: phase[key] for key in ("calls", "lines", "exit")},
+            "args": {key: phase[key] for key in ("lines", "exit")},
         }
         for phase in phases
     ]
@@ -174,17 +173,15 @@ def _file(folder: str, name: str, text: str) -> str:
 class _Show:
     """Runs the commands of a session and shows what they print: as it is, or on a terminal above a progress line."""
 
-    def __init__(self, out: TextIO, tasks: int, facts: str) -> None:
-        """``facts``: a path where commands put what they tell beside their output."""
+    def __init__(self, out: TextIO, tasks: int) -> None:
         self._out = out
         if isinstance(out, io.TextIOWrapper):
             out.reconfigure(errors="backslashreplace")
         self._terminal = out.isatty()
         self._coloured = self._terminal and not os.environ.get("NO_COLOR")
         self._tasks = tasks
-        self._facts = facts
         self._born = time.monotonic()
-        #: What is known of each phase: begin and seconds, calls of the application, lines of output, exit code.
+        #: What is known of each phase: begin and seconds, lines of output, exit code.
         self.phases: list[dict[str, Any]] = []
         self._percent = 0.0
         self._status = ""
@@ -212,7 +209,6 @@ class _Show:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, FACTS_VARIABLE: self._facts},
             **system.ASKABLE_OPTIONS,
         ) as self._process:
             assert self._process.stdout is not None
@@ -232,7 +228,6 @@ class _Show:
                 "phase": name,
                 "begin": round(begin - self._born, 6),
                 "seconds": round(seconds, 6),
-                "calls": self._take_calls(),
                 "lines": lines,
                 "exit": code,
             }
@@ -263,15 +258,6 @@ class _Show:
         if self._process and not self._spared:
             self._cancel(self._process)
         self.canceled = True
-
-    def _take_calls(self) -> int:
-        try:
-            with open(self._facts, encoding="ascii") as stream:
-                calls = int(stream.read())
-            os.unlink(self._facts)
-        except (OSError, ValueError):
-            return 0  # it was killed before it could tell
-        return calls
 
     def _listen(self) -> None:
         """Cancel the running command for every signal, as a scheduler's NOTIFY_THEN_TERMINATE begins."""
@@ -314,10 +300,10 @@ class _Show:
         return "\033[%sm%s\033[0m" % (colour, text) if self._coloured and colour else text
 
     def summary(self) -> None:
-        """A row a phase: its name, seconds, calls of the application, lines of output and exit code."""
-        rows = ["%-10s %9s %8s %8s %6s" % ("phase", "seconds", "calls", "lines", "exit")]
+        """A row a phase: its name, seconds, lines of output and exit code."""
+        rows = ["%-10s %9s %8s %6s" % ("phase", "seconds", "lines", "exit")]
         for phase in self.phases:
-            row = "%(phase)-10s %(seconds)9.3f %(calls)8d %(lines)8d %(exit)6d" % phase
+            row = "%(phase)-10s %(seconds)9.3f %(lines)8d %(exit)6d" % phase
             rows.append(self._painted(row, _RED if phase["exit"] else ""))
         rows.append("%-10s %9.3f" % ("all", sum(phase["seconds"] for phase in self.phases)))
         self._write("\n".join(rows) + "\n")

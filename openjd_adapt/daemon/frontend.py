@@ -9,7 +9,7 @@ from functools import partial
 
 from .. import plain_json, session, system
 from ..errors import CANCELED, DONE, FAILED, AdaptError, InputError, NoDaemonError
-from ..system.interpreter import FACTS_VARIABLE, PACKAGE
+from ..system.interpreter import PACKAGE
 from ..transport.connection_file import ConnectionFileReader, remove_drafts, remove_private_folder
 from ..transport.loop import Peer
 from ..transport.wire import WINDOW_BYTES, check_hello, hello
@@ -290,7 +290,6 @@ show = partial(put, 1)
 
 def conclude(client: DaemonClient, result: dict[str, Any]) -> int:
     """Show how a task ended, and return the exit code for it."""
-    _tell_facts(result)
     if result["outcome"] == "failed" and result["code"] == FAILED:
         client.say(session.fail(result["message"]))
     elif result["outcome"] == "failed":
@@ -298,17 +297,6 @@ def conclude(client: DaemonClient, result: dict[str, Any]) -> int:
     elif result["outcome"] == "canceled":
         client.tell("INFO: " + result["message"])
     return int(result["code"])
-
-
-def _tell_facts(result: dict[str, Any]) -> None:
-    """Tell a session that runs this command how often the application was called."""
-    path = os.environ.get(FACTS_VARIABLE)
-    if path:
-        try:
-            with open(path, "w", encoding="ascii") as stream:
-                stream.write("%d" % result.get("calls", 0))
-        except OSError:
-            return  # it goes without, rather than that a task fails for it
 
 
 def _starter() -> ModuleType:

@@ -53,8 +53,7 @@ def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Iterable
         result = life.perform(tasks.get())
         life.await_on_cancel()
         output.flush()
-        told = {**result.to_dict(), "calls": life.task.calls}
-        output.write(encode_marker(init["token"], told, _MARKER_BYTES), column_0=False)
+        output.write(encode_marker(init["token"], result.to_dict(), _MARKER_BYTES), column_0=False)
 
 
 def _listen(said: Iterator[Message], tasks: queue.SimpleQueue[Message], life: Life) -> None:

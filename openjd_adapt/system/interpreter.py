@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 #: The folder of the package: all that it has of its own is found from here.
 PACKAGE = os.path.abspath(sys.modules[__name__.rsplit(".", 2)[0]].__path__[0])
-#: Names a file for what this command has to tell the ``session`` that runs it, beside its output.
-FACTS_VARIABLE = "OPENJD_ADAPT_FACTS"
 
 #: How the names of programs begin that take a Python's options: its own, Maya's, Houdini's, Cinema 4D's, 3ds Max's.
 _PYTHONS = ("python", "pypy", "mayapy", "hython", "c4dpy", "3dsmaxpy")
@@ -85,7 +83,6 @@ def environment() -> dict[str, str]:
     uses that folder, unless it is told to unpack itself again.
     """
     found = dict(os.environ)
-    found.pop(FACTS_VARIABLE, None)
     unpacked = getattr(sys, "_MEIPASS", None)
     if unpacked:
         found["PYINSTALLER_RESET_ENVIRONMENT"] = "1"
