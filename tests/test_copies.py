@@ -19,8 +19,8 @@ PARTS = ("authoring/", "testing.py", "compat/", "schema/", "Linux" if sys.platfo
 #: What the commands for authors need.
 NEEDS = {
     "session": ["authoring/"],
-    "template": ["authoring/", "schema/"],
-    "new made": ["authoring/", "schema/"],
+    "template": ["authoring/"],
+    "new made": ["authoring/"],
     "compat": ["compat/"],
 }
 LACKS = "this copy of openjd_adapt has no %s, which %s needs"
@@ -116,6 +116,16 @@ def test_without_schema_an_adaptor_that_has_schemas_runs_nothing(node, copy):
     path.parent.mkdir()
     path.write_text("{}")
     done = farm("run")
+    assert (done.code, done.out) == (2, ""), done
+    assert done.err.splitlines() == ["ERROR: " + LACKS % ("schema/", "the schema %s" % path)]
+
+
+def test_without_schema_no_job_template_is_made_of_schemas(node, copy):
+    farm = node(copy("schema/"))
+    path = farm.folder / "schemas" / "init_data.schema.json"
+    path.parent.mkdir()
+    path.write_text("{}")
+    done = farm("template")
     assert (done.code, done.out) == (2, ""), done
     assert done.err.splitlines() == ["ERROR: " + LACKS % ("schema/", "the schema %s" % path)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import keyword
 import os
@@ -77,8 +78,6 @@ _TAKEN |= {"ManagedProcess", "Progress", "Render", "Session"}
 
 
 def _check(folder: str, name: str) -> None:
-    import importlib.util
-
     if not re.fullmatch(r"[a-z][a-z0-9_]{,63}", name) or keyword.iskeyword(name) or keyword.iskeyword(_title(name)):
         raise InputError("new: %r can be no package; use up to 64 lower case letters, digits and underscores" % name)
     if os.path.lexists(os.path.join(folder, name)):

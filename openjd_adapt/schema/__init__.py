@@ -240,6 +240,8 @@ class AdaptorDataValidator:
     """Checks the data of one kind. Raises :class:`InputError` for a schema that is wrong or that is not supported."""
 
     def __init__(self, schema: Any, where: str = "schema") -> None:
+        #: The schema as it was given.
+        self.schema = schema
         self._where = where
         try:
             self._validator = Validator(schema)
