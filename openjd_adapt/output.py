@@ -90,17 +90,17 @@ def install_pipe() -> None:
         os.register_at_fork(after_in_child=partial(_open_streams, put))
 
 
-def divert(put: Callable[[bytes], object]) -> Callable[[], None]:
-    """Hand all that this process would write to ``put``, one call at a time, until what is returned is called."""
+@contextmanager
+def diverted(put: Callable[[bytes], object]) -> Iterator[None]:
+    """Hand all that this process would write to ``put``, one call at a time, for the length of a block."""
     before = _Outlet.way, _Outlet.streams, sys.stdout, sys.stderr
     _Outlet.streams = ()
     _open_streams(put)
-
-    def undo() -> None:
+    try:
+        yield
+    finally:
         flush()
         _Outlet.way, _Outlet.streams, sys.stdout, sys.stderr = before
-
-    return undo
 
 
 def _open_streams(put: Callable[[bytes], object]) -> None:

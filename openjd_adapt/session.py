@@ -9,6 +9,10 @@ from . import plain_json
 from .errors import one_line
 from .system.interpreter import long_path
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 # The ``openjd_*`` lines that a scheduler reads.
 #
 # Source: "Stdout/Stderr Messages" in the Open Job Description's "How Jobs Are Run".
@@ -19,11 +23,16 @@ PASSED_ON = (b"openjd_progress:", b"openjd_status:", b"openjd_fail:")
 
 def progress(percent: float) -> str | None:
     """``openjd_progress: 12.5``, or None if ``percent`` is no number from 0 to 100."""
+    value = _percent(percent)
+    return None if value is None else "openjd_progress: %g" % round(value, 4)
+
+
+def _percent(value: Any) -> float | None:
     try:
-        value = float(percent)
+        percent = float(value)
     except (TypeError, ValueError, OverflowError):
         return None
-    return "openjd_progress: %g" % round(value, 4) if 0 <= value <= 100 else None
+    return percent if 0 <= percent <= 100 else None
 
 
 def status(message: object) -> str | None:
@@ -63,6 +72,29 @@ def _checked(name: str) -> str:
     if not (name.isascii() and name.isidentifier()):
         raise ValueError("%r is not the name of an environment variable (letters, digits, underscores)" % (name,))
     return name
+
+
+def read(line: str) -> tuple[str, Any]:
+    """What a scheduler takes a line for: the directive and its value; two empty texts if it is none for it.
+
+    The value of ``openjd_progress`` is a number, that of ``openjd_env`` and ``openjd_redacted_env`` a pair of texts,
+    the variable's name and value, and that of the others a text.
+    """
+    directive, colon, text = line.partition(": ")
+    value: Any = text if colon else None
+    if directive == "openjd_progress":
+        value = _percent(text)
+    elif directive in ("openjd_env", "openjd_redacted_env"):
+        value = _assignment(text)
+    return (directive, value) if directive.startswith("openjd_") and value is not None else ("", "")
+
+
+def _assignment(text: str) -> tuple[str, str] | None:
+    try:
+        name, equals, value = (plain_json.loads(text) if text.startswith('"') else text).partition("=")
+    except ValueError:
+        return None
+    return (name, value) if equals else None
 
 
 # What a scheduler's session tells its commands: its folder, and how long a cancel leaves them.

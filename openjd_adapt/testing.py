@@ -18,7 +18,7 @@ import re
 import tempfile
 import traceback
 
-from . import output, task
+from . import output, session, task
 from .application import ApplicationError, ApplicationExited
 from .daemon.worker import Life
 from .errors import AdaptError, InputError, describe_exit
@@ -31,13 +31,10 @@ if TYPE_CHECKING:
 
     from .adaptor import BaseAdaptor
     from .application_adaptor import ApplicationAdaptor
+    from .lifecycle import Result
     from .lines import RegexHandler
 
-__all__ = [
-    "FakeApplication",
-    "Outcome",
-    "Session",
-]
+__all__ = ["FakeApplication", "Outcome", "Session"]
 
 
 class FakeApplication:
@@ -77,9 +74,6 @@ class FakeApplication:
 
     # What an adaptor does with its application
 
-    def limit_phase(self, limit: tuple[float, str] | None) -> None:
-        """As of the real one; nothing is waited for here."""
-
     def call(self, name: str, timeout: float | None = None, **args: Any) -> Any:
         """Call a function and return its result; raises as the real one does."""
         self._check("waiting for the answer to %s" % name)
@@ -88,12 +82,9 @@ class FakeApplication:
         if function is None:
             known = ", ".join(sorted(self.functions)) or "none"
             raise ApplicationError("%s failed in the application: no action %r; it has: %s" % (name, name, known))
+        _sealed(name, args, None)  # raises what a real one raises for what cannot be sent
         try:
-            given = json.loads(json.dumps(args))
-        except (TypeError, ValueError) as error:
-            raise InputError("the arguments of %s are not JSON: %s" % (name, error)) from None
-        try:
-            result = json.loads(json.dumps(function(**given)))
+            result = json.loads(json.dumps(function(**json.loads(json.dumps(args)))))
         except Exception as error:
             self._check("waiting for the answer to %s" % name)
             failed = ApplicationError("%s failed in the application: %s: %s" % (name, type(error).__name__, error))
@@ -131,16 +122,16 @@ class FakeApplication:
         self._check("waiting for a line with %r" % pattern)
         raise AdaptError("%s: it would wait for ever for a line with %r" % (self.name, pattern))
 
-    def wait_until_connected(self, timeout: float | None = None) -> None:
-        """It is connected."""
+    def wait_until_connected(self, limit: object = None) -> None:
+        """Nothing is waited for here."""
+
+    limit_phase = wait_until_connected
 
     def close(self, grace_seconds: float = 0) -> None:
-        """Ask the application to end."""
+        """Let the application end, as it is asked to, or because it is killed."""
         self.is_running = False
 
-    def end(self) -> None:
-        """Kill it."""
-        self.is_running = False
+    end = close
 
     def serve(self, adaptor: ApplicationAdaptor) -> None:
         """Be what the adaptor opens."""
@@ -162,52 +153,33 @@ class FakeApplication:
             raise ApplicationExited("%s %s while %s" % (self.name, how, while_doing), self._code)
 
 
-#: What the toolkit reports; an application may print anything behind the word.
-_NUMBER = re.compile(r"\d+(\.\d*)?$")
-
-
 class Outcome:
     """How a phase ended, and what the scheduler has seen of it."""
 
-    def __init__(self, phase: str, outcome: str, message: str, code: int, text: str) -> None:
+    def __init__(self, phase: str, result: Result, text: str) -> None:
         self.phase = phase
         #: ``done``, ``failed`` or ``canceled``; why, in words; and the exit code that the command would have.
-        self.outcome = outcome
-        self.message = message
-        self.code = code
+        self.outcome, self.message, self.code = result.outcome, result.message, result.code
+        #: Whether the phase was a success.
+        self.is_done = self.outcome == "done"
         #: The lines in their order, as they go to the scheduler's log.
-        self.lines = text.split("\n")[:-1] if text.endswith("\n") else text.split("\n") if text else []
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the phase was a success."""
-        return self.outcome == "done"
-
-    @property
-    def progress(self) -> list[float]:
-        """Every progress that was reported, in percent."""
-        return [float(text) for text in self._said("openjd_progress") if _NUMBER.match(text)]
-
-    @property
-    def statuses(self) -> list[str]:
-        """Every status message."""
-        return self._said("openjd_status")
-
-    @property
-    def variables(self) -> dict[str, str]:
-        """The environment variables that are set for the session, also those whose value is not to be shown."""
-        found: dict[str, str] = {}
-        for directive, _, text in (line.partition(": ") for line in self.lines):
-            if directive in ("openjd_env", "openjd_redacted_env"):
-                name, _, value = (json.loads(text) if text.startswith('"') else text).partition("=")
-                found[name] = value
+        self.lines = text.split("\n")
+        if not self.lines[-1]:
+            self.lines.pop()
+        #: Every progress that was reported, in percent, and every status message.
+        self.progress: list[float] = []
+        self.statuses: list[str] = []
+        #: The environment variables that are set for the session, also those whose value is not to be shown.
+        self.variables: dict[str, str] = {}
+        for directive, value in map(session.read, self.lines):
+            if directive == "openjd_progress":
+                self.progress.append(value)
+            elif directive == "openjd_status":
+                self.statuses.append(value)
+            elif directive in ("openjd_env", "openjd_redacted_env"):
+                self.variables[value[0]] = value[1]
             elif directive == "openjd_unset_env":
-                found.pop(text, None)
-        return found
-
-    def _said(self, directive: str) -> list[str]:
-        begin = directive + ": "
-        return [line[len(begin) :] for line in self.lines if line.startswith(begin)]
+                self.variables.pop(value, None)
 
     def __repr__(self) -> str:
         head = "the %s is %s%s" % (self.phase, self.outcome, self.message and ": " + self.message)
@@ -238,8 +210,13 @@ class Session:
         self.adaptor: Any = None
         self.application = application
         self._folder = tempfile.TemporaryDirectory(prefix="openjd_adapt-")
+        files: list[str] = []
+        if configuration:
+            files.append(os.path.join(self._folder.name, "configuration.json"))
+            with open(files[0], "w", encoding="ascii") as stream:
+                json.dump(configuration, stream)
         init = {
-            "config": [self._write("configuration.json", configuration)] if configuration else [],
+            "config": files,
             "init_data": delivered,
             "init_data_from": "init data",
             "path_mapping": path_mapping or {},
@@ -254,12 +231,6 @@ class Session:
         self._tail = ""
         #: The level of the root logger within the phases, once the start has set it.
         self._level: int | None = None
-
-    def _write(self, name: str, value: Any) -> str:
-        path = os.path.join(self._folder.name, name)
-        with open(path, "w", encoding="utf-8") as stream:
-            json.dump(value, stream)
-        return path
 
     def _serve(self, adaptor: BaseAdaptor) -> None:
         self.adaptor = adaptor
@@ -278,11 +249,7 @@ class Session:
         if not self.adaptor:
             raise AdaptError("run: there is no adaptor; start the session first, by start() or with")
         request = {"do": "run", "data": _delivered("run data", run_data or {}), "from": "run data"}
-        self._cancel_at = cancel_at
-        try:
-            return self._perform("task", request)
-        finally:
-            self._cancel_at = None
+        return self._perform("task", request, cancel_at)
 
     def stop(self) -> Outcome:
         """Stop the adaptor and clean up."""
@@ -295,29 +262,28 @@ class Session:
         """
         self._life.cancel(within)
 
-    def _perform(self, phase: str, request: dict[str, Any]) -> Outcome:
+    def _perform(self, phase: str, request: dict[str, Any], cancel_at: str | None = None) -> Outcome:
         root = logging.getLogger()
         level = root.level
         if self._level is not None:
             root.setLevel(self._level)
         console = output.ConsoleHandler()
-        self._texts, self._tail = [], ""
-        undo = output.divert(self._take)
+        self._texts, self._tail, self._cancel_at = [], "", cancel_at
         root.addHandler(console)
         try:
-            self._life.task.begin()
-            result = self._life.perform(request)
-            self._life.await_on_cancel()
+            with output.diverted(self._take):
+                self._life.task.begin()
+                result = self._life.perform(request)
+                self._life.await_on_cancel()
         finally:
             if self._life.ended:
                 self._folder.cleanup()
             root.removeHandler(console)
             self._level = root.level
             root.setLevel(level)
-            undo()
         if isinstance(result.error, KeyboardInterrupt):
             raise result.error  # whoever runs the tests wants no other one
-        return Outcome(phase, result.outcome, result.message, result.code, "".join(self._texts))
+        return Outcome(phase, result, "".join(self._texts))
 
     def _take(self, data: bytes) -> None:
         text = data.decode("utf-8", "backslashreplace")

@@ -92,3 +92,32 @@ def test_a_name_that_the_environment_cannot_hold_is_refused(name):
 def test_a_value_with_a_nul_is_refused_without_being_shown():
     with pytest.raises(ValueError, match="^the value of NAME has a NUL character$"):
         session.redact_env("NAME", "sec\0ret")
+
+
+@pytest.mark.parametrize(
+    "line, taken",
+    [
+        (session.progress(12.5), ("openjd_progress", 12.5)),
+        (session.status("half: done"), ("openjd_status", "half: done")),
+        (session.fail("no: licence"), ("openjd_fail", "no: licence")),
+        (session.set_env("NAME", "a=b: c"), ("openjd_env", ("NAME", "a=b: c"))),
+        (session.set_env("NAME", ""), ("openjd_env", ("NAME", ""))),
+        (session.set_env("NAME", 'two\n"lines"'), ("openjd_env", ("NAME", 'two\n"lines"'))),
+        (session.redact_env("NAME", "secret "), ("openjd_redacted_env", ("NAME", "secret "))),
+        (session.unset_env("NAME"), ("openjd_unset_env", "NAME")),
+    ],
+)
+def test_what_is_written_is_what_a_scheduler_reads(line, taken):
+    assert session.read(line) == taken
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("openjd_progress: " + text for text in ("", "half", "nan", "inf", "-1", "100.1", "7 of 9", "1e400")),
+        *("openjd_env: NAME", 'openjd_env: "NAME=1', 'openjd_env: "NAME"', "openjd_env:NAME=1", "openjd_progress:1"),
+        *("", ": ", "openjd_status", " openjd_status: half", "INFO: openjd_status: half", "OPENJD_STATUS: half"),
+    ],
+)
+def test_what_no_scheduler_takes_for_a_directive_is_none(line):
+    assert session.read(line) == ("", "")
