@@ -20,6 +20,7 @@ import traceback
 
 from . import output, session, task
 from .application import ApplicationError, ApplicationExited
+from .client import Action
 from .daemon.worker import Life
 from .errors import AdaptError, InputError, describe_exit
 from .lines import LineForwarder
@@ -82,7 +83,7 @@ class FakeApplication:
         if function is None:
             known = ", ".join(sorted(self.functions)) or "none"
             raise ApplicationError("%s failed in the application: no action %r; it has: %s" % (name, name, known))
-        _sealed(name, args, None)  # raises what a real one raises for what cannot be sent
+        Action(name, args).seal()  # raises what a real one raises for what cannot be sent
         try:
             result = json.loads(json.dumps(function(**json.loads(json.dumps(args)))))
         except Exception as error:
