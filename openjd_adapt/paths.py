@@ -48,9 +48,8 @@ class PathMappingRule:
         self.destination_path = destination_path
         self.destination_os = destination_os
         if self.source_path_format not in _FORMATS:
-            raise InputError(
-                "path mapping rule: source_path_format is %r; known are %s" % (source_path_format, ", ".join(_FORMATS))
-            )
+            known = ", ".join(_FORMATS)
+            raise InputError("path mapping rule: source_path_format is %r; known are %s" % (source_path_format, known))
         for name in ("source_path", "destination_path"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise InputError("path mapping rule: %s must be a path, not %r" % (name, getattr(self, name)))

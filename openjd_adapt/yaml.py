@@ -83,8 +83,7 @@ def resolve(text: str, source: str = "", begin: int = 0) -> Scalar:
     if text in _WORDS:
         return _WORDS[text]
     if text in _SPECIAL:
-        message = "%s are not supported; put quotes around it if it is text" % _SPECIAL[text]
-        raise YAMLDecodeError(message, source, begin)
+        raise YAMLDecodeError("%s are not supported; put quotes around text" % _SPECIAL[text], source, begin)
     if text[:1] not in "+-.0123456789":
         return text
     is_integer = _INTEGER.fullmatch(text)
@@ -110,7 +109,7 @@ def resolve(text: str, source: str = "", begin: int = 0) -> Scalar:
 
 def unquote(raw: str, quote: str, source: str = "", begin: int = 0) -> str:
     """The text of a quoted scalar from what stands between its quotes, which begins at ``begin`` in ``source``."""
-    if "\\" not in raw and "'" not in raw and not _BREAK.search(raw):
+    if ("\\" if quote == '"' else "'") not in raw and not _BREAK.search(raw):
         return raw
 
     def text_of(match: Match[str]) -> str:
@@ -182,11 +181,10 @@ _REFUSED = {
     "!": "tags (!) are not supported; put quotes around text that begins with !",
     "?": "complex keys (?) are not supported; put quotes around text that holds or begins with ?",
     "%": "directives (%) are not supported; put quotes around text that begins with %",
-    "|": "a block scalar (|) cannot stand here",
-    ">": "a block scalar (>) cannot stand here",
     "-": "an item (-) cannot stand here",
     ":": "a key is missing before the colon",
     "": "the text ends where a value should be",
+    **{char: "a block scalar (%s) cannot stand here" % char for char in "|>"},
     **{char: "%s cannot stand here; put quotes around text that begins with it" % char for char in "@`,[]{}"},
 }
 
@@ -216,7 +214,10 @@ class Scanner:
     def next(self, length: int = 0) -> bool:
         """Go to the token behind ``length`` characters, over blanks and comments; whether it is on another line."""
         new_line = False
-        for gap in _GAP.finditer(self.text, self.at + length):
+        self.at += length
+        while True:
+            gap = _GAP.match(self.text, self.at)
+            assert gap
             self.at = gap.end()
             if gap.lastindex is None:
                 break

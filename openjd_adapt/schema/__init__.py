@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Sequence
 
-    from .faults import Fault, Keyword, Memory, Path
+    from .faults import Fault, Keyword, Path
 
     Keywords = dict[str, tuple[type, Keyword]]
 
@@ -65,9 +65,8 @@ class Validator:
 
     def validate(self, instance: Any) -> None:
         """Raise :class:`ValidationError` if ``instance`` is not as the schema wants it."""
-        memory: Memory = {}
         try:
-            faults = self._root.faults(instance, (), memory)
+            faults = self._root.faults(instance, (), {})
             if faults:
                 best = _best(faults)
                 raise ValidationError(best.message, best.path, best.site.path, best.instance)
@@ -205,8 +204,8 @@ def _keywords(schema: Any, path: Path) -> Keywords:
     name = schema["$schema"]
     keywords = DIALECTS.get(name.partition("://")[2].rstrip("#")) if isinstance(name, str) else None
     if keywords is None:
-        known = ", ".join(DIALECTS)
-        raise SchemaError("%s is not supported; known are %s" % (quote(name), known), (*path, "$schema"))
+        message = "%s is not supported; known are %s" % (quote(name), ", ".join(DIALECTS))
+        raise SchemaError(message, (*path, "$schema"))
     return keywords
 
 

@@ -87,8 +87,6 @@ class Site(namedtuple("Site", "document base keyword schema path")):
     ``base`` is the address of the resource in ``document`` that it belongs to.
     """
 
-    __slots__ = ()
-
     def node(self, schema: Any, *steps: str | int) -> Node:
         """The schema that stands below the keyword, by so many steps."""
         node: Node = self.document.compile(schema, self.path + steps, self.base)

@@ -218,14 +218,9 @@ def _pattern(argument: Any, site: Site) -> Check:
     return value_check(site, lambda text: not matches(text), "{0!r} does not match {1!r}", argument)
 
 
-def _required(argument: Any, site: Site) -> Check:
-    return _needed(argument, site, "{0!r} is a required property")
-
-
-def _needed(names: Any, site: Site, text: str, given: str = "") -> Check:
-    """An object must have all these properties; ``text`` is a format for one that it has not, and for ``given``."""
-    is_right = isinstance(names, list) and all(isinstance(name, str) for name in names)
-    site.demand(is_right, names, "a list of strings")
+def _required(names: Any, site: Site, text: str = "{0!r} is a required property", given: str = "") -> Check:
+    """``text`` is a format for the name of a property that is not there, and for ``given``."""
+    site.demand(isinstance(names, list) and all(isinstance(name, str) for name in names), names, "a list of strings")
     return lambda instance, path, memory: [
         Fault(site, instance, path, (text, name, given)) for name in names if name not in instance
     ]
@@ -258,17 +253,17 @@ def _dependent_schemas(argument: Any, site: Site) -> Check:
 def _dependent_required(argument: Any, site: Site) -> Check:
     need_object(argument, site)
     text = "{0!r} is a dependency of {1!r}"
-    return _if_given({name: _needed(names, site, text, name) for name, names in argument.items()})
+    return _if_given({name: _required(names, site, text, name) for name, names in argument.items()})
 
 
 def _dependencies(argument: Any, site: Site) -> Check:
     """What ``dependentSchemas`` and ``dependentRequired`` are in draft-07."""
     need_object(argument, site)
-    checks = {}
+    checks = []
     for name, value in argument.items():
         keyword = _dependent_required if isinstance(value, list) else _dependent_schemas
-        checks[name] = keyword({name: value}, site)
-    return _all(lambda value: checks.values())
+        checks.append(keyword({name: value}, site))
+    return _all(lambda value: checks)
 
 
 def _reference(argument: Any, site: Site) -> Check:
@@ -433,8 +428,7 @@ def _counted(argument: Any, site: Site, least: int, most: int | None, none: str)
     def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
         count = sum(1 for index, item in enumerate(instance) if not node.faults(item, (*path, index), memory))
         if most is not None and count > most:
-            text = "Too many items match the given schema (expected at most {0})"
-            return site.fault(instance, path, text, most)
+            return site.fault(instance, path, "Too many items match the given schema (expected at most {0})", most)
         if count >= least:
             return ()
         if not count:
@@ -447,7 +441,15 @@ def _counted(argument: Any, site: Site, least: int, most: int | None, none: str)
 
 def _properties(argument: Any, site: Site) -> Check:
     nodes = named_nodes(argument, site)
-    return _parts(lambda value: [(node, name) for name, node in nodes.items() if name in value])
+
+    def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
+        found: list[Fault] = []  # not by _parts, which takes a fifth longer
+        for name, node in nodes.items():
+            if name in instance:
+                found += node.faults(instance[name], (*path, name), memory)
+        return found
+
+    return check
 
 
 def _pattern_properties(argument: Any, site: Site) -> Check:
@@ -475,12 +477,11 @@ def _additional_properties(argument: Any, site: Site) -> Check:
         names = sorted(extra_of(instance), key=str)
         if not names:
             return ()
-        if "patternProperties" not in site.schema:
-            text = "Additional properties are not allowed ({0} {1} unexpected)"
-            return site.fault(instance, path, text, Listed(names), "was" if len(names) == 1 else "were")
-        text = "{0} {1} not match any of the regexes: {2}"
-        does = "does" if len(names) == 1 else "do"
-        return site.fault(instance, path, text, Listed(names), does, Listed(sorted(pattern_texts)))
+        text, one, many = "Additional properties are not allowed ({0} {1} unexpected)", "was", "were"
+        if "patternProperties" in site.schema:
+            text, one, many = "{0} {1} not match any of the regexes: {2}", "does", "do"
+        verb = one if len(names) == 1 else many
+        return site.fault(instance, path, text, Listed(names), verb, Listed(sorted(pattern_texts)))
 
     return check if argument is False else _parts(lambda value: zip(repeat(node), extra_of(value)))
 
