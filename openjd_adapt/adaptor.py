@@ -168,7 +168,6 @@ class BaseAdaptor(ABC):
         config_opts: AdaptorConfigurationOptions | None = None,
         path_mapping_data: dict[str, Any] | None = None,
     ) -> None:
-        from . import task
         from .output import ProgressThrottle
         from .paths import rules_from_document
         from .task import Task
@@ -180,7 +179,7 @@ class BaseAdaptor(ABC):
         self._config: Configuration | None = None
         self._path_mapping_rules = rules_from_document(path_mapping_data or {})
         self._task = Task()
-        self._throttle = ProgressThrottle(task.is_running)
+        self._throttle = ProgressThrottle()
 
     # What the lifecycle calls; an adaptor overrides the on_ hooks instead.
 
@@ -265,7 +264,6 @@ class BaseAdaptor(ABC):
         import logging
 
         from . import output, session
-        from .output import ProgressThrottle
 
         logger = logging.getLogger(__name__)
         if progress is None and status_message is None:
@@ -273,7 +271,7 @@ class BaseAdaptor(ABC):
         if progress is not None:
             line = session.progress(progress)
             if line:
-                ProgressThrottle.waiting = None
+                output.ProgressThrottle.waiting = None
                 output.say(line)
             else:
                 logger.warning("Progress %r is no number from 0 to 100; it is not reported", progress)

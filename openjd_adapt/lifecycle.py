@@ -126,7 +126,7 @@ class Result:
     def report(self) -> None:
         """Print a failure that is not the task's result."""
         if self.outcome == "failed":
-            _print(self.message)
+            output.write_lines("ERROR", self.message)
 
 
 def attempt(*phases: Callable[[], None], debug: bool = False) -> Result:
@@ -154,7 +154,7 @@ def _attempt(phase: Callable[[], None], debug: bool) -> Result:
         if debug:
             report_traceback(error)
         if error.detail:
-            _print(error.detail)
+            output.write_lines("ERROR", error.detail.rstrip("\n"))
         return Result("failed", one_line(error), error.exit_code)
     except BaseException as error:
         report_traceback(error)
@@ -174,11 +174,5 @@ def report_traceback(error: BaseException) -> None:
     own = __name__.rpartition(".")[0] + "."
     while place and place.tb_frame.f_globals.get("__name__", "").startswith(own):
         place = place.tb_next
-    text = "".join(traceback.format_exception(type(error), error, place or error.__traceback__))
-    _print(text)
-
-
-def _print(text: str) -> None:
-    """Print lines, each marked, so that none can be a directive."""
-    lines = text.rstrip("\n").replace("\r", "\n") + "\n"
-    output.write(output.prefixed(b"ERROR: ", lines.encode("utf-8", "backslashreplace")))
+    lines = traceback.format_exception(type(error), error, place or error.__traceback__)
+    output.write_lines("ERROR", "".join(lines).rstrip("\n"))

@@ -5,7 +5,6 @@ All end in one pipe, so that they keep the order in which they were made.
 
 from __future__ import annotations
 
-import functools
 import io
 import logging
 import os
@@ -15,7 +14,7 @@ import time
 from contextlib import contextmanager
 from functools import partial
 
-from . import session, system
+from . import session, system, task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +33,10 @@ PIECE_BYTES = 63_900
 CHARACTER_BYTES = 4  # the most that UTF-8 takes for one
 #: A read of this size rarely makes a block in which a line can be over :data:`PIECE_BYTES`.
 READ_BYTES = 60_000
+#: Progress is reported this often, in seconds, at the most.
+REPORT_SECONDS = 0.1
+#: Where the consoles that an author's main sets up write.
+_CONSOLES = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
 
 
 class Way:
@@ -146,6 +149,12 @@ def say(line: str) -> None:
     write(line.encode("utf-8", "backslashreplace") + b"\n")
 
 
+def write_lines(level: str, text: str) -> None:
+    """Write ``text`` with its level before each of its lines, so that none can be a directive."""
+    prefix = ("%s: " % level).encode("utf-8", "backslashreplace")
+    write(prefixed(prefix, text.replace("\r", "\n").encode("utf-8", "backslashreplace") + b"\n"))
+
+
 def prefixed(prefix: bytes, block: bytes, passed_on: Sequence[bytes] = ()) -> bytes:
     """``block``, lines that each end in a line break, with ``prefix`` before each and none over the limit.
 
@@ -198,16 +207,9 @@ class ConsoleHandler(logging.Handler):
             return
         try:
             plain = self.formatter is None and not (record.exc_info or record.exc_text or record.stack_info)
-            text = record.getMessage() if plain else self.format(record)
-            lines = text.replace("\r", "\n").encode("utf-8", "backslashreplace")
-            write(prefixed(_prefix_of(record.levelname), lines + b"\n"))
+            write_lines(record.levelname, record.getMessage() if plain else self.format(record))
         except Exception:
             self.handleError(record)
-
-
-@functools.lru_cache(maxsize=64)
-def _prefix_of(level: str) -> bytes:
-    return ("%s: " % level).encode("utf-8", "backslashreplace")
 
 
 def install_logging() -> None:
@@ -222,28 +224,18 @@ def install_logging() -> None:
     root.addHandler(ConsoleHandler())
 
 
-_CONSOLES = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
-
-
-#: Progress is reported this often, in seconds, at the most.
-REPORT_SECONDS = 0.1
-
-
 class ProgressThrottle:
     """Reports progress not too often, scaled to a part of the task, and never loses the last value."""
 
-    #: What waits, if anything does; of all meters, for a process has one scheduler to report to.
+    #: What waits, if anything does; of all throttles, for a process has one scheduler to report to.
     waiting: str | None = None
 
-    def __init__(self, is_running: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> None:
-        """``is_running``: whether a task is, whose end :meth:`flush` tells."""
-        self._is_running = is_running
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._last = float("-inf")
         self._lock = threading.Lock()
-        #: A thread that reports what waits, as long as values come; and what ends it.
-        self._ticker: threading.Thread | None = None
-        self._over = threading.Event()
+        #: Reports what waits, unless a later value or the end of the task does.
+        self._timer: threading.Timer | None = None
         #: The part of the task, in percent, that 0 to 100 stand for.
         self.span = (0.0, 100.0)
 
@@ -255,21 +247,20 @@ class ProgressThrottle:
             return
         with self._lock:
             ProgressThrottle.waiting = line
-            if self._ticker and self._ticker.is_alive():  # not in a child that was forked from here
+            if self._timer and self._timer.is_alive():  # not in a child that was forked from here
                 return
             if self._clock() - self._last >= REPORT_SECONDS:
                 self._say()
-            elif self._is_running():
-                self._ticker = threading.Thread(target=self._tick, name="progress", daemon=True)
-                self._ticker.start()
+            elif task.current() is not task.IDLE:  # whose end flush tells
+                self._timer = threading.Timer(REPORT_SECONDS, self._say_late)
+                self._timer.name = "progress"
+                self._timer.daemon = True
+                self._timer.start()
 
-    def _tick(self) -> None:
-        while not self._over.wait(REPORT_SECONDS):
-            with self._lock:
-                if self._over.is_set() or not ProgressThrottle.waiting:
-                    self._ticker = None
-                    return
-                self._say()
+    def _say_late(self) -> None:
+        with self._lock:
+            self._timer = None
+            self._say()
 
     def _say(self) -> None:
         """Called with the lock held."""
@@ -281,12 +272,11 @@ class ProgressThrottle:
     def flush(self) -> None:
         """Report what has waited: the task is over."""
         with self._lock:
-            self._over.set()
-            ticker = self._ticker
+            timer = self._timer
             self._say()
-        if ticker:
-            ticker.join()
-        self._over.clear()
+        if timer:
+            timer.cancel()
+            timer.join()
 
     @contextmanager
     def within(self, begin: float, end: float) -> Iterator[None]:

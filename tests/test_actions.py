@@ -20,7 +20,6 @@ from openjd_adapt import (
     ClientInterface,
     InputError,
     PathMappingRule,
-    task,
 )
 from openjd_adapt.client import Client
 from openjd_adapt.output import ProgressThrottle
@@ -388,7 +387,7 @@ def test_a_span_scales_progress_to_a_part_of_the_task_and_ends_with_its_block(ca
             with self.progress_span(50, 100):
                 self.report_progress(50)
             self._throttle.flush()
-            self._throttle = ProgressThrottle(task.is_running)
+            self._throttle = ProgressThrottle()
             self.report_progress(50)
 
     runner = AdaptorRunner(adaptor=Any({}))
@@ -399,7 +398,7 @@ def test_a_span_scales_progress_to_a_part_of_the_task_and_ends_with_its_block(ca
 
 def test_progress_is_reported_ten_times_a_second_at_the_most_scaled_and_never_lost(capsys):
     now = [0.0]
-    throttle = ProgressThrottle(task.is_running, lambda: now[0])
+    throttle = ProgressThrottle(lambda: now[0])
     for step in range(100):
         now[0] = step / 100
         throttle.report(step)
@@ -452,13 +451,13 @@ def test_progress_is_reported_soon_though_nothing_follows_by_a_thread_that_ends_
 def test_progress_that_no_value_follows_leaves_no_thread_and_what_comes_later_is_reported_again():
     class Slow(Adaptor):
         def on_run(self, run_data):
-            ticker = None
-            while ticker is None:  # on a slow machine not even these two come in quick succession
+            timer = None
+            while timer is None:  # on a slow machine not even these two come in quick succession
                 self.report_progress(1)
                 self.report_progress(2)
-                ticker = self._throttle._ticker
-            ticker.join(HANG_SECONDS)
-            assert not ticker.is_alive()
+                timer = self._throttle._timer
+            timer.join(HANG_SECONDS)
+            assert not timer.is_alive()
             self.report_progress(3)
 
     with Session(Slow) as session:

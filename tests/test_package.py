@@ -31,7 +31,7 @@ PARTS = """
     yaml ranges paths session data
     schema: faults keywords __init__
     config
-    output task watch lines process
+    task output watch lines process
     client bootstrap server application
     lifecycle adaptor application_adaptor
     daemon: __init__ launch_spec spool dispatcher worker keeper guardian launch launch_windows frontend
