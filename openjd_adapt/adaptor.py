@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+# An adaptor's main imports this module for every short command: what only an adaptor's process needs is imported there.
 import os
 import sys
 from abc import ABC, abstractmethod
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 class SemanticVersion(namedtuple("SemanticVersion", "major minor")):
     """A version of an interface: a breaking change moves ``major``, an addition moves ``minor``. Orders as a tuple."""
-
-    __slots__ = ()
 
     def __str__(self) -> str:
         return "%d.%d" % self
@@ -95,11 +94,10 @@ class ManagedProcess(ABC):
 
         args = [self.get_executable(), *self.get_arguments()]
         folder, environment = self.get_startup_directory(), self.get_environment()
-        given: dict[str, object] = {"get_arguments: item %d" % number: item for number, item in enumerate(args)}
-        given["get_executable: it"] = given.pop("get_arguments: item 0")
-        given["get_startup_directory: it"] = folder or ""
-        given.update(("get_environment: %s" % name, value) for name, value in (environment or {}).items())
-        for what, value in given.items():
+        given: list[tuple[str, object]] = [("get_executable: it", args[0]), ("get_startup_directory: it", folder or "")]
+        given += [("get_arguments: item %d" % number, item) for number, item in enumerate(args[1:], 1)]
+        given += [("get_environment: %s" % name, value) for name, value in (environment or {}).items()]
+        for what, value in given:
             if not isinstance(value, (str, bytes, os.PathLike)):
                 raise AdaptError("%s is %r, no text" % (what, value))
         process = LoggingSubprocess(
@@ -110,19 +108,15 @@ class ManagedProcess(ABC):
             env=environment,
             watcher=self._watcher,
         )
-        process.close_stdin()
+        grace = self.grace_seconds
         try:
             process._wait_for_end()
-        except BaseException:
-            process.terminate(self.grace_seconds)
-            raise
-        process.terminate(0)  # what it has left in its group
+            grace = 0  # for what it has left in its group
+        finally:
+            process.terminate(grace)
         returncode = process.returncode or 0
         if returncode not in self.success_exit_codes:
             raise ProcessFailed("%s %s" % (os.path.basename(process.args[0]), describe_exit(returncode)), returncode)
-
-
-# An adaptor's main imports this module for every short command: what only an adaptor's process needs is imported there.
 
 
 class AdaptorConfigurationOptions:
@@ -390,8 +384,7 @@ class CommandAdaptor(BaseAdaptor):
         if self.watch:
             from .lines import Watcher
 
-            handlers = (process.stdout_handler, process.stderr_handler)
-            if not any(isinstance(handler, Watcher) for handler in handlers):
+            if not any(isinstance(handler, Watcher) for handler in (process.stdout_handler, process.stderr_handler)):
                 process._watcher = self.line_handler
         process.run()
         self.on_postrun()

@@ -53,45 +53,31 @@ class AdaptorRunner:
         self.adaptor = adaptor
         self.state = AdaptorState.NOT_STARTED
 
-    def _enter(self, state: AdaptorState) -> None:
-        if self.state not in ENTERED_FROM[state]:
-            raise AdaptError("an adaptor cannot go from %s to %s" % (self.state, state))
-        self.state = state
-
     def _start(self) -> None:
-        self._enter(AdaptorState.START)
-        self.adaptor._may_set_env = True
-        try:
-            self._as_task(self.adaptor._start)
-        finally:
-            self.adaptor._may_set_env = False
+        self._enter(AdaptorState.START, self.adaptor._start)
 
     def _run(self, run_data: dict[str, Any]) -> None:
-        self._enter(AdaptorState.RUN)
-        self._as_task(self.adaptor._run, run_data)
+        self._enter(AdaptorState.RUN, self.adaptor._run, run_data)
 
     def _stop(self) -> None:
-        self._enter(AdaptorState.STOP)
-        self._as_task(self.adaptor._stop)
+        self._enter(AdaptorState.STOP, self.adaptor._stop)
 
     def _cleanup(self) -> None:
         if self.state is not AdaptorState.CLEANUP:
-            self._enter(AdaptorState.CLEANUP)
-            self._as_task(self.adaptor._cleanup)
+            self._enter(AdaptorState.CLEANUP, self.adaptor._cleanup)
 
-    def _cancel(self, within: float | None = None) -> None:
-        """Cancel the running phase, from another thread; ``within`` seconds at the most."""
-        if self.adaptor._task.cancel(within):
-            self.adaptor.on_cancel()
-
-    def _as_task(self, phase: Callable[..., None], *arguments: Any) -> None:
+    def _enter(self, state: AdaptorState, phase: Callable[..., None], *arguments: Any) -> None:
         """Call a hook as a task, which a callback's exception fails, and which can be canceled if it starts or runs.
 
         Whatever a canceled hook does in the end, it ends as :class:`Canceled`.
         """
+        if self.state not in ENTERED_FROM[state]:
+            raise AdaptError("an adaptor cannot go from %s to %s" % (self.state, state))
+        self.state = state
+        self.adaptor._may_set_env = state is AdaptorState.START
         current = self.adaptor._task
-        if self.state in (AdaptorState.START, AdaptorState.RUN):
-            current.activate()
+        if state in (AdaptorState.START, AdaptorState.RUN):
+            current.is_active = True
         error: BaseException | None = None
         task.enter(current)
         try:
@@ -100,11 +86,12 @@ class AdaptorRunner:
         except BaseException as raised:
             error = raised
         task.leave()
+        self.adaptor._may_set_env = False
         self.adaptor._throttle.flush()
         ending = current.end(error)
         if isinstance(ending, Canceled):
-            ending = Canceled("the %s was canceled" % phase.__name__.lstrip("_"))
-            if self.state is not AdaptorState.CLEANUP:
+            ending = Canceled("the %s was canceled" % state)
+            if state is not AdaptorState.CLEANUP:
                 self.state = AdaptorState.CANCELED
         if ending is not None:
             raise ending
@@ -158,14 +145,9 @@ def _attempt(phase: Callable[[], None], debug: bool) -> Result:
         return Result("failed", one_line(error), error.exit_code)
     except BaseException as error:
         report_traceback(error)
-        return Result("failed", _describe(error), FAILED, error)
+        text = "the adaptor called sys.exit(%r)" % (error.code,) if isinstance(error, SystemExit) else describe(error)
+        return Result("failed", text, FAILED, error)
     return Result("done")
-
-
-def _describe(error: BaseException) -> str:
-    if isinstance(error, SystemExit):
-        return "the adaptor called sys.exit(%r)" % (error.code,)
-    return describe(error)
 
 
 def report_traceback(error: BaseException) -> None:

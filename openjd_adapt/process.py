@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import threading
 import time
+from contextlib import suppress
 
 from . import output, system, task
 from .errors import AdaptError, ProgramNotFound, ProgramNotStarted
@@ -13,71 +15,50 @@ from .lines import LineForwarder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol
-
-    class Target(Protocol):
-        """What is to be ended. Each asking tells whether it could be done."""
-
-        @property
-        def is_running(self) -> bool: ...
-        def ask_over_channel(self) -> bool: ...
-        def ask_by_signal(self) -> bool: ...
-        def wait_until(self, end: Callable[[], float]) -> object:
-            """Wait for its end until ``end()``, which is asked again whenever the cancel's deadline has changed."""
-
-        def kill(self) -> None: ...
-
     from collections.abc import Callable, Mapping, Sequence
-    from types import TracebackType
     from typing import IO, Any
 
     from .lines import RegexHandler
 
 
-# The stop escalation: how a process and all below it are ended, step by step, by a deadline that only comes closer.
+_logger = logging.getLogger(__name__)
 
 #: How long, in seconds, a process may take to end after it was asked, unless told otherwise.
 GRACE_SECONDS = 60.0
-
-#: The steps, each with the part of the whole time that is over when the next one is climbed.
-STEPS: tuple[tuple[Callable[[Target], bool], float], ...] = (
-    (lambda target: target.ask_over_channel(), 0.5),
-    (lambda target: target.ask_by_signal(), 1.0),
-)
+#: The part of the whole time that a process has to end after it was asked over its channel; then it gets a signal.
+CHANNEL_PART = 0.5
 #: What is left of a cancel's time for the adaptor's own cleanup: a tenth, but not less than this many seconds.
 LEAST_RESERVE_SECONDS = 0.5
+#: How long, in seconds, a process may take to die of SIGKILL before it is left to whoever outlives this one.
+DEATH_SECONDS = 10.0
+#: How long, in seconds, output is waited for when a process has ended but a descendant holds its pipe.
+DRAIN_SECONDS = 1.0
+#: How much, in bytes, may stand in a stream when its process has ended; and how long passing that on may take on a
+#: host that has no time, in seconds.
+PIPE_BYTES = 64 * 1024
+CATCH_UP_SECONDS = 60.0
 
 
-def escalate(
-    target: Target,
-    grace: float,
-    remaining: Callable[[], float | None],
-    clock: Callable[[], float] = time.monotonic,
-) -> None:
-    """Ask, wait, and kill in the end what is left of ``target`` and of all below it.
+def escalate(process: LoggingSubprocess, grace: float, current: task.Task) -> None:
+    """End a process and all below it, step by step, by a deadline that only comes closer: ask, wait, kill what is left.
 
-    ``grace``: seconds that the asking may take. ``remaining``: seconds until the deadline of a cancel, None without
-    one; it is asked throughout, as a further cancel may shorten it while the escalation waits.
+    ``grace``: seconds that the asking may take. ``current`` is asked for the deadline of a cancel throughout, as a
+    further cancel may shorten it while the escalation waits.
     """
+    clock = current.clock
     begin = clock()
 
     def top() -> float:
-        left = remaining()
+        left = current.remaining()
         if left is None:
             return begin + grace
         deadline = clock() + left
         return min(begin + grace, deadline - max(LEAST_RESERVE_SECONDS, (deadline - begin) / 10))
 
-    for ask, part in STEPS:
-        if target.is_running and top() > clock() and ask(target):
-            target.wait_until(lambda part=part: begin + part * (top() - begin))  # type: ignore[misc]
-    target.kill()
-
-
-#: How much, in bytes, may stand in a stream when its process has ended; and how long passing that on may take on a
-#: host that has no time, in seconds.
-PIPE_BYTES = 64 * 1024
-CATCH_UP_SECONDS = 60.0
+    for ask, part in ((process.ask_over_channel, CHANNEL_PART), (process._ask_by_signal, 1.0)):
+        if process.is_running and top() > clock() and ask():
+            process._wait_until(lambda part=part: begin + part * (top() - begin))  # type: ignore[misc]
+    process._kill()
 
 
 class StreamLogger(threading.Thread):
@@ -110,24 +91,19 @@ class StreamLogger(threading.Thread):
     def run(self) -> None:
         """Read until the stream ends."""
         try:
-            if hasattr(self._stream, "read1"):
-                self._read_bytes()
-            else:
+            if isinstance(self._stream, io.BufferedReader):
+                self._read(self._stream.fileno())
+            else:  # text, or bytes in memory
                 for line in self._stream:
-                    self._forwarder.feed(line.encode("utf-8", "backslashreplace"))
+                    self._forwarder.feed(line if isinstance(line, bytes) else line.encode("utf-8", "backslashreplace"))
         finally:
             self._forwarder.close()
             with self._state:
                 self._ended = True
                 self._state.notify_all()
 
-    def _read_bytes(self) -> None:
+    def _read(self, descriptor: int) -> None:
         """Read and pass on, so that what was written is at any moment either in the stream or marked as in hand."""
-        try:
-            descriptor = self._stream.fileno()
-        except OSError:  # no file, but a buffer
-            self._forwarder.feed(self._stream.read())
-            return
         while True:
             system.wait_readable(descriptor)
             with self._state:
@@ -143,45 +119,16 @@ class StreamLogger(threading.Thread):
                 self._state.notify_all()
 
     def settle(self, timeout: float) -> None:
-        """Wait until what stands in the stream now is passed on, ``timeout`` seconds at the most."""
-        if threading.current_thread() is self:
-            return  # a callback: what it was called for is in hand
+        """Wait, ``timeout`` seconds at the most, until what stands in the stream now is passed on."""
         with self._state:
+            if self._ended or threading.current_thread() is self:
+                return  # in a callback, what it was called for is in hand
+            descriptor = self._stream.fileno()
+            last = self._taken + output.READ_BYTES + PIPE_BYTES
             self._state.wait_for(
-                lambda: self._ended or not (self._in_hand or system.wait_readable(self._stream.fileno(), 0)), timeout
+                lambda: self._ended or self._taken > last or not (self._in_hand or system.wait_readable(descriptor, 0)),
+                timeout,
             )
-
-    def catch_up(self) -> None:
-        """Wait until what the process had written when it ended is passed on, and not for what others write."""
-        if not self.is_alive():
-            return
-        with self._state:
-            last = self._taken + PIPE_BYTES
-            self._state.wait_for(
-                lambda: (
-                    self._ended
-                    or self._taken > last
-                    or not (self._in_hand or system.wait_readable(self._stream.fileno(), 0))
-                ),
-                CATCH_UP_SECONDS,
-            )
-
-    def close(self) -> None:
-        """Close the stream, if it has been read to its end."""
-        if not self.is_alive():
-            self._stream.close()
-
-    def last_lines(self, count: int) -> list[str]:
-        """The last ``count`` lines that were passed on."""
-        return self._forwarder.tail.decode("utf-8", "backslashreplace").splitlines()[-count:]
-
-
-_logger = logging.getLogger(__name__)
-
-#: How long, in seconds, output is waited for when a process has ended but a descendant holds its pipe.
-DRAIN_SECONDS = 1.0
-#: How long, in seconds, a process may take to die of SIGKILL before it is left to whoever outlives this one.
-DEATH_SECONDS = 10.0
 
 
 class LoggingSubprocess:
@@ -228,9 +175,10 @@ class LoggingSubprocess:
             kind = ProgramNotFound if isinstance(error, FileNotFoundError) else ProgramNotStarted
             where = " in " + os.fspath(startup_directory) if startup_directory else ""
             raise kind("cannot start %s%s: %s" % (command[0], where, error)) from error
-        if task.groups:
-            task.groups.enter(self._process.pid)
+        self._tree = system.Tree(self._process)
         self.args = command
+        #: The pipe to the process's standard input.
+        self.stdin: IO[bytes] | None = self._process.stdin
         #: How the process is asked to end before it gets a signal; False if it cannot be asked so.
         self.ask_over_channel: Callable[[], bool] = bool
         self._logger = logger
@@ -240,24 +188,17 @@ class LoggingSubprocess:
         self._pid_lock = threading.Lock()
         self._reaped = False
         self._waiting: list[task.Task] = []
-        self._readers = [
-            StreamLogger(
-                name="%s of %s" % (logging.getLevelName(level), command[0]),
-                daemon=True,
-                stream=stream,
-                loggers=[logger],
-                level=level,
-                handlers=[each for each in (handler, watcher) if each],
-                encoding=encoding,
-            )
-            for stream, level, handler in (
-                (self._process.stdout, output.STDOUT, stdout_handler),
-                (self._process.stderr, output.STDERR, stderr_handler),
-            )
-            if stream is not None
-        ]
-        for reader in self._readers:
+        self._readers: list[StreamLogger] = []
+        out = self._process.stdout, output.STDOUT, stdout_handler
+        err = self._process.stderr, output.STDERR, stderr_handler
+        for stream, level, handler in (out, err):
+            assert stream is not None
+            handlers = [each for each in (handler, watcher) if each]
+            reader = StreamLogger(stream=stream, loggers=[logger], level=level, handlers=handlers, encoding=encoding)
+            reader.name = "%s of %s" % (logging.getLevelName(level), command[0])
+            reader.daemon = True
             reader.start()
+            self._readers.append(reader)
         threading.Thread(target=self._watch, name="end of %s" % command[0], daemon=True).start()
 
     def _watch(self) -> None:
@@ -273,11 +214,6 @@ class LoggingSubprocess:
         return self._process.pid
 
     @property
-    def stdin(self) -> IO[bytes] | None:
-        """The pipe to the process's standard input."""
-        return self._process.stdin
-
-    @property
     def returncode(self) -> int | None:
         """The exit code, negative for a signal; None while the process runs."""
         return self._returncode
@@ -290,20 +226,12 @@ class LoggingSubprocess:
     def __enter__(self) -> LoggingSubprocess:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if error is not None:
-            self.terminate()
-            return
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         try:
-            self.wait()
-        except BaseException:
+            if error is None:
+                self.wait()
+        finally:
             self.terminate()
-            raise
 
     def wait(self) -> None:
         """Close the process's standard input; wait for its end and for all that it has written.
@@ -312,11 +240,11 @@ class LoggingSubprocess:
         that exception; the process goes on in both cases. A descendant that holds the pipes is waited for one second at
         the most.
         """
-        self.close_stdin()
         self._wait_for_end()
         self._reap()
 
     def _wait_for_end(self) -> None:
+        self.close_stdin()
         current = task.current()
         self.tell(current)
         current.wait_for(self._end.is_set)
@@ -326,12 +254,10 @@ class LoggingSubprocess:
     def _reap(self) -> None:
         """Give the pid back: from now on it may be anybody's."""
         with self._pid_lock:
-            if task.groups and not self._reaped:
-                task.groups.cross_out(self.pid)
-            self._process.wait()
             if not self._reaped:
                 self._tree.release()
-            self._reaped = True
+                self._process.wait()
+                self._reaped = True
 
     def _signal(self, signal_tree: Callable[[], object]) -> bool:
         """Signal the process and those below it, unless its pid was given back; whether they could be signalled."""
@@ -362,7 +288,8 @@ class LoggingSubprocess:
 
     def last_lines(self, count: int) -> list[str]:
         """The last lines that were written to standard output, and then those to standard error."""
-        return [line for reader in self._readers for line in reader.last_lines(count)][-count:]
+        tails = [reader._forwarder.tail.decode("utf-8", "backslashreplace") for reader in self._readers]
+        return [line for tail in tails for line in tail.splitlines()][-count:]
 
     def terminate(self, grace_time_s: float = GRACE_SECONDS) -> None:
         """End the process and all below it: ask it, wait ``grace_time_s`` seconds at the most, kill.
@@ -372,55 +299,40 @@ class LoggingSubprocess:
         """
         if self._reaped:
             return
-        escalate(_Victim(self, self._logger), grace_time_s, task.current().remaining)
+        escalate(self, grace_time_s, task.current())
         if not self._end.wait(DEATH_SECONDS):
             raise AdaptError("process %d (%s) does not die, not even of SIGKILL; it is left" % (self.pid, self.args[0]))
         self._reap()
         self._drain()
 
+    def _ask_by_signal(self) -> bool:
+        self._logger.info("Asking process %d to end", self.pid)
+        return self._signal(self._tree.ask)
+
+    def _wait_until(self, end: Callable[[], float]) -> None:
+        """Wait for the process's end until ``end()``, which is asked again when the cancel's deadline has changed."""
+        current = task.current()
+        self.tell(current)
+        current.wait_until(self._end.is_set, end)
+
+    def _kill(self) -> None:
+        if self.is_running:
+            self._logger.info("Killing process %d and all below it", self.pid)
+        self._signal(self._tree.kill)
+
     def _drain(self) -> None:
         """Wait for what the process has written; a descendant that holds its pipes is not waited for long."""
         self.close_stdin()
         end = time.monotonic() + DRAIN_SECONDS
-        others = [reader for reader in self._readers if reader is not threading.current_thread()]
-        for reader in others:
-            reader.join(max(0.0, end - time.monotonic()))
-        for reader in others:
-            reader.catch_up()
-            reader.close()
+        for reader in self._readers:
+            if reader is not threading.current_thread():
+                reader.join(max(0.0, end - time.monotonic()))
+                reader.settle(CATCH_UP_SECONDS)
+                if not reader.is_alive():
+                    reader._stream.close()
 
     def close_stdin(self) -> None:
         """Close the process's standard input, if that has not been done."""
-        if self._process.stdin:
-            try:
-                self._process.stdin.close()
-            except BrokenPipeError:
-                pass  # what the process did not read is nobody's loss
-
-
-class _Victim:
-    """A process as the stop escalation sees it."""
-
-    def __init__(self, process: LoggingSubprocess, logger: logging.Logger) -> None:
-        self._process = process
-        self._tree = process._tree
-        self._logger = logger
-        self.ask_over_channel = process.ask_over_channel
-
-    @property
-    def is_running(self) -> bool:
-        return self._process.is_running
-
-    def ask_by_signal(self) -> bool:
-        self._logger.info("Asking process %d to end", self._process.pid)
-        return self._process._signal(self._tree.ask)
-
-    def wait_until(self, end: Callable[[], float]) -> None:
-        current = task.current()
-        self._process.tell(current)
-        current.wait_until(self._process._end.is_set, end)
-
-    def kill(self) -> None:
-        if self.is_running:
-            self._logger.info("Killing process %d and all below it", self._process.pid)
-        self._process._signal(self._tree.kill)
+        if self.stdin:
+            with suppress(BrokenPipeError):  # what the process did not read is nobody's loss
+                self.stdin.close()

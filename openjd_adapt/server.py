@@ -196,14 +196,14 @@ class AdaptorServer:
 
     def _sleep_and_read(self, peer: Peer, waiting: Task, condition: Callable[[], bool], timeout: float | None) -> None:
         wakeup, connection = self._listening_wakeup.fileno(), peer.fileno()
-        waiting.add_bell(self._listening_wakeup.ring)  # from here on it tells of whatever changes
+        waiting.add_waker(self._listening_wakeup.ring)  # from here on it tells of whatever changes
         try:
             if condition():
                 return
             waiting.check()
             ready = system.wait_for({wakeup: system.READ, connection: system.READ}, timeout)
         finally:
-            waiting.remove_bell(self._listening_wakeup.ring)
+            waiting.remove_waker(self._listening_wakeup.ring)
         if wakeup in ready:
             self._listening_wakeup.heard()
         if connection in ready:

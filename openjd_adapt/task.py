@@ -11,8 +11,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable
 
-    from .system import Ledger  # type: ignore[attr-defined, unused-ignore]
-
 
 class Task:
     """What may end a wait early: a cancel, or a failure that another thread met.
@@ -21,27 +19,21 @@ class Task:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._changed = threading.Condition()
-        self._active = True
+        self.clock = clock
+        self._changed = threading.Condition()  # whose lock the thread that holds it may take again
         #: Set by a cancel, clear again for the next task.
         self.cancelled = threading.Event()
-        self._deadline: float | None = None
-        self._failure: BaseException | None = None
-        self._bells: list[Callable[[], object]] = []
+        self._wakers: list[Callable[[], object]] = []
+        self.begin()
 
     def begin(self, within: float | None = None) -> None:
         """A new task: neither canceled nor failed; ``within`` seconds are left for it if a cancel brought it about."""
         with self._changed:
-            self._active = True
+            #: Whether it can be canceled.
+            self.is_active = True
             self.cancelled.clear()
-            self._failure = None
-            self._deadline = None if within is None else self._clock() + within
-
-    def activate(self) -> None:
-        """Let a task be canceled, if :meth:`begin` has not done so already."""
-        with self._changed:
-            self._active = True
+            self._failure: BaseException | None = None
+            self._deadline = None if within is None else self.clock() + within
 
     def end(self, error: BaseException | None = None) -> BaseException | None:
         """The task is over, with ``error`` of its hook or without; returns what it ends with, None for success.
@@ -50,7 +42,7 @@ class Task:
         """
         with self._changed:
             ending = Canceled("canceled") if self.cancelled.is_set() else error or self._failure
-            self._active = False
+            self.is_active = False
             self.cancelled.clear()
             self._failure = None
         return ending
@@ -63,49 +55,45 @@ class Task:
         if within is not None:
             self.hurry(within)
         with self._changed:
-            first = self._active and not self.cancelled.is_set()
+            first = self.is_active and not self.cancelled.is_set()
             if first:
                 self.cancelled.set()
-                self._wake()
+                self.changed()
         return first
 
     def hurry(self, within: float) -> None:
         """Set the deadline without a cancel; a further one can only shorten it."""
         with self._changed:
-            end = self._clock() + within
+            end = self.clock() + within
             self._deadline = end if self._deadline is None else min(end, self._deadline)
-            self._wake()
+            self.changed()
 
     def fail(self, failure: BaseException) -> None:
         """Fail the task from another thread; the first failure counts."""
         with self._changed:
             self._failure = self._failure or failure
-            self._wake()
+            self.changed()
 
     def changed(self) -> None:
         """Wake the waits, whose conditions another thread may have made true."""
         with self._changed:
-            self._wake()
+            self._changed.notify_all()
+            for wake in self._wakers:
+                wake()
 
-    def _wake(self) -> None:
-        """Called with the lock held."""
-        self._changed.notify_all()
-        for ring in self._bells:
-            ring()
-
-    def add_bell(self, ring: Callable[[], object]) -> None:
-        """Call ``ring``, from any thread, when a wait that is not one of this object's is to look what has changed."""
+    def add_waker(self, wake: Callable[[], object]) -> None:
+        """Call ``wake``, from any thread, when a wait that is not one of this object's is to look what has changed."""
         with self._changed:
-            self._bells.append(ring)
+            self._wakers.append(wake)
 
-    def remove_bell(self, ring: Callable[[], object]) -> None:
+    def remove_waker(self, wake: Callable[[], object]) -> None:
         """Call it no more; afterwards nobody is in it."""
         with self._changed:
-            self._bells.remove(ring)
+            self._wakers.remove(wake)
 
     def remaining(self) -> float | None:
         """Seconds until the deadline of the cancel, not below 0; None without one."""
-        return None if self._deadline is None else max(0.0, self._deadline - self._clock())
+        return None if self._deadline is None else max(0.0, self._deadline - self.clock())
 
     def check(self) -> None:
         """Raise what has ended the task, if anything has: its failure, or :class:`Canceled`."""
@@ -133,8 +121,8 @@ class Task:
         Neither a cancel nor a failure ends this wait: it is for what has to end because of them.
         """
         with self._changed:
-            while not condition() and end() > self._clock():
-                self._changed.wait(min(end() - self._clock(), threading.TIMEOUT_MAX))
+            while not condition() and end() > self.clock():
+                self._changed.wait(min(end() - self.clock(), threading.TIMEOUT_MAX))
 
     def sleep(self, seconds: float) -> None:
         """Sleep; ends early as :meth:`wait_for` does."""
@@ -143,21 +131,14 @@ class Task:
 
 #: Where this process makes its sockets, if somebody removes them should it be killed.
 private_folder: str | None = None
-#: Where the groups of this process's children are written down, if nobody could find them otherwise.
-groups: Ledger | None = None
 
 #: The task of a process that runs no adaptor: nothing cancels it.
 IDLE = Task()
 _current = [IDLE]
 
 
-def is_running() -> bool:
-    """Whether a task is, in this process."""
-    return current() is not IDLE
-
-
 def current() -> Task:
-    """The task that this process is running, which the waits of child processes end with."""
+    """The task that this process is running, which the waits of child processes end with; else :data:`IDLE`."""
     return _current[-1]
 
 

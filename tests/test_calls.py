@@ -593,9 +593,7 @@ time.sleep(300)
     wait_until(lambda: "up" in last_lines(app))
     with pytest.raises(ApplicationExited, match="has closed its standard input while a line was written to it"):
         app.write_line("anybody?")
-    monkeypatch.setattr(
-        process, "STEPS", [(process.STEPS[0][0], 0.001), process.STEPS[1]]
-    )  # its input tells it nothing
+    monkeypatch.setattr(process, "CHANNEL_PART", 0.001)  # its input tells it nothing
     app.close(HANG_SECONDS)
     assert last_lines(app)[-1:] == ["saved"]
 

@@ -55,20 +55,20 @@ class History:
             self._ask("channel")
         return self._asked
 
-    def ask_by_signal(self):
+    def _ask_by_signal(self):
         self._ask("signal")
         return True
 
-    def wait_until(self, end):
+    def _wait_until(self, end):
         while self.is_running and end() > self.clock.now:
             cancel = self._cancels[0][0] if self._cancels else NEVER
             self._pass_to(min(end(), self._end, cancel))
 
-    def kill(self):
+    def _kill(self):
         self._note("kill")
 
     def escalate(self, grace):
-        escalate(self, grace, self.task.remaining, self.clock)
+        escalate(self, grace, self.task)
         return self.log
 
 
@@ -112,7 +112,7 @@ def test_without_grace_it_is_killed_at_once(cancels):
         (0.6, 0.1),
     ],
 )
-def test_a_cancels_deadline_shortens_all_rungs_and_leaves_a_tenth_and_half_a_second_at_least(within, killed):
+def test_a_cancels_deadline_shortens_all_steps_and_leaves_a_tenth_and_half_a_second_at_least(within, killed):
     log = History(cancels=[(0, within)]).escalate(600)
     assert log == [(0, "channel"), (pytest.approx(killed / 2), "signal"), (pytest.approx(killed), "kill")]
 
@@ -127,13 +127,13 @@ def test_a_deadline_behind_the_grace_changes_nothing(cancels):
     assert History(cancels=cancels).escalate(10) == [(0, "channel"), (5, "signal"), (10, "kill")]
 
 
-def test_a_cancel_that_comes_while_a_rung_waits_shortens_that_very_wait():
+def test_a_cancel_that_comes_while_a_step_waits_shortens_that_very_wait():
     # at 2 it is 6 seconds from the beginning to the deadline, at 7 it is 8: a tenth or half a second is kept of each
     assert History(cancels=[(2, 4)]).escalate(100) == [(0, "channel"), (2.7, "signal"), (5.4, "kill")]
     assert History(cancels=[(7, 1)]).escalate(10) == [(0, "channel"), (5, "signal"), (7.2, "kill")]
 
 
-def test_a_cancel_that_leaves_no_time_kills_while_a_rung_waits():
+def test_a_cancel_that_leaves_no_time_kills_while_a_step_waits():
     assert History(cancels=[(2, 0)]).escalate(100) == [(0, "channel"), (2, "kill")]
     assert History(cancels=[(60, 0)]).escalate(100) == [(0, "channel"), (50, "signal"), (60, "kill")]
 

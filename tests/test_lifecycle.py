@@ -53,6 +53,13 @@ def fail(error):
     raise error
 
 
+def cancel(life, within=None):
+    """As a scheduler does."""
+    if within is not None:
+        life._task.hurry(within)
+    life.cancel()
+
+
 def enter(runner, state):
     arguments = [{"frame": 1}] if state is AdaptorState.RUN else []
     getattr(runner, "_" + PHASES[state])(*arguments)
@@ -91,7 +98,7 @@ def test_a_whole_life_passes_through_its_phases_and_cleans_up_once():
 
 @pytest.mark.parametrize("how", ["failed", "canceled"])
 def test_a_cleanup_that_goes_wrong_is_not_repeated(how):
-    runner, life = living(cleanup=lambda: fail(ValueError()) if how == "failed" else runner._cancel())
+    runner, life = living(cleanup=lambda: fail(ValueError()) if how == "failed" else cancel(runner.adaptor))
     for expected in (how, "done"):
         assert attempt(runner._cleanup).outcome == expected
         assert runner.state is AdaptorState.CLEANUP
@@ -113,8 +120,8 @@ ENDINGS = {
 def test_a_cancel_turns_any_ending_of_a_phase_into_canceled(state, ending, capsys):
     def act():
         assert task.current() is life._task
-        runner._cancel(5)
-        runner._cancel(5)
+        cancel(life, 5)
+        cancel(life, 5)
         ENDINGS[ending]()
 
     name = PHASES[state]
@@ -132,7 +139,7 @@ def test_what_stops_and_cleans_up_is_not_canceled_but_has_the_deadline():
     seen = []
 
     def act():
-        runner._cancel(5)
+        cancel(life, 5)
         life.sleep(0)
         seen.append(life._task.remaining())
 
@@ -144,7 +151,7 @@ def test_what_stops_and_cleans_up_is_not_canceled_but_has_the_deadline():
 
 
 def test_the_task_after_a_canceled_one_runs_and_a_stop_may_wait():
-    runner, life = living(run=lambda: runner._cancel() if life.calls.count("run") == 1 else life.sleep(0))
+    runner, life = living(run=lambda: cancel(life) if life.calls.count("run") == 1 else life.sleep(0))
     runner._start()
     with pytest.raises(Canceled):
         enter(runner, AdaptorState.RUN)
@@ -157,14 +164,14 @@ def test_the_task_after_a_canceled_one_runs_and_a_stop_may_wait():
 def test_a_cancel_that_comes_before_the_phase_keeps_it_from_being_called():
     runner, life = living()
     idle = task.current()
-    runner._cancel()
+    cancel(life)
     assert attempt(runner._start).outcome == "canceled"
     assert life.calls == ["cancel"] and task.current() is idle
 
 
 def test_a_cancel_from_another_thread_ends_a_sleep():
     runner, life = living(run=lambda: (thread.start(), life.sleep(600)))
-    thread = threading.Thread(target=lambda: runner._cancel(), daemon=True)
+    thread = threading.Thread(target=lambda: cancel(life), daemon=True)
     runner._start()
     with pytest.raises(Canceled):
         enter(runner, AdaptorState.RUN)

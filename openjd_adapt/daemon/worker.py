@@ -45,7 +45,7 @@ def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Iterable
     init = first["init"]
     task.private_folder = init["folder"]
     if first["groups"]:
-        task.groups = system.worker_groups()  # type: ignore[attr-defined, unused-ignore]
+        system.worker_groups()  # type: ignore[attr-defined, unused-ignore]
     tasks: queue.SimpleQueue[Message] = queue.SimpleQueue()
     life = Life(load, init, on_bootstrap_complete)
     threading.Thread(target=_listen, args=(said, tasks, life), name="control", daemon=True).start()
@@ -68,8 +68,6 @@ def _listen(said: Iterator[Message], tasks: queue.SimpleQueue[Message], life: Li
                 life.task.begin(message.get("within"))  # from now on a cancel is this task's
                 tasks.put(message)
     finally:  # the keeper is dead; where nobody else sees to this process and its children, it does
-        if task.groups:
-            task.groups.kill()
         system.kill_own_group()
 
 

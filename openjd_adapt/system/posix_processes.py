@@ -217,8 +217,13 @@ def send(how: Callable[[int, int], None], target: int, number: int) -> bool:
 class Tree:
     """The child must be unreaped."""
 
+    #: Where the groups of this process's children are written down, if nobody could find them otherwise.
+    groups: Ledger | None = None
+
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._pid = process.pid
+        if self.groups:
+            self.groups.enter(self._pid)
         #: What was ever seen below the child, with its start time: an orphan is no longer found below it.
         self._seen: dict[int, int] = {}
 
@@ -230,7 +235,9 @@ class Tree:
         self._signal(signal.SIGKILL)
 
     def release(self) -> None:
-        """Nothing is held."""
+        """Let go of it, before the child is reaped: its group's number may be another's then."""
+        if self.groups:
+            self.groups.cross_out(self._pid)
 
     def _signal(self, number: int) -> None:
         for pid in descendants(self._pid):
@@ -275,6 +282,9 @@ def kill(pid: int, started: int, guardian: tuple[int, int]) -> bool:
 
 
 def kill_own_group() -> NoReturn:
+    """Kill this process and all of its group, and the groups of its children if they are written down."""
+    if Tree.groups:
+        Tree.groups.kill()
     os.killpg(0, signal.SIGKILL)
     os._exit(1)
 
@@ -402,10 +412,10 @@ def worker_control() -> _socket.socket:
     return _socket.socket(fileno=_CONTROL_DESCRIPTOR)
 
 
-def worker_groups() -> Ledger:
-    """In the adaptor's process: the list of groups, if the keeper says that there is one."""
+def worker_groups() -> None:
+    """In the adaptor's process, if the keeper says that there is a list of groups: write all into it from now on."""
     os.set_inheritable(_GROUPS_DESCRIPTOR, False)
-    return Ledger(_GROUPS_DESCRIPTOR)
+    Tree.groups = Ledger(_GROUPS_DESCRIPTOR)
 
 
 def _spawn(argv: Sequence[str], output: int, shared: Sequence[int]) -> int:
