@@ -7,9 +7,10 @@ import re
 
 import pytest
 
-from openjd_adapt import STDERR, STDOUT, Canceled, RegexCallback, RegexHandler, output
-from openjd_adapt.lines import LineForwarder
+from openjd_adapt import STDERR, STDOUT, Adaptor, Canceled, RegexCallback, RegexHandler, Status, output
+from openjd_adapt.lines import LineForwarder, Prefilter
 from openjd_adapt.output import PIECE_BYTES
+from openjd_adapt.watch import Ignore
 
 pytestmark = pytest.mark.core
 
@@ -133,6 +134,31 @@ def test_a_line_is_shown_before_its_callback_speaks(capsys):
         "STDOUT: 20%",
         "openjd_progress: 20",
     ]
+
+
+class Watches(Adaptor):
+    watch = (Status("^at (.*)"), Ignore("^noise|hidden"))
+
+    def on_run(self, run_data):
+        pass
+
+
+def test_a_line_that_is_ignored_is_not_shown_but_calls_what_else_watches_for_it(capsys):
+    forward([b"one\nnoise\ntwo\nat a hidden place\nthree\nat four\nnoise\n"], handlers=[Watches({}).line_handler])
+    assert capsys.readouterr().out.splitlines() == [
+        "STDOUT: one",
+        "STDOUT: two",
+        "openjd_status: a hidden place",
+        "STDOUT: three",
+        "STDOUT: at four",
+        "openjd_status: four",
+    ]
+
+
+@pytest.mark.parametrize("block, asked", [("one\ntwo\n", False), ("one\nat two\n", True)])
+def test_a_block_in_which_no_watch_can_match_is_passed_on_unread(block, asked):
+    forwarder = LineForwarder(STDOUT, handlers=[Watches({}).line_handler])
+    assert bool(forwarder._watching(Prefilter(block))) == asked
 
 
 @pytest.mark.parametrize("how", ["forwarded", "logged"])
