@@ -364,12 +364,9 @@ def test_a_refused_file_leaves_no_descriptor_behind(daemon):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-@pytest.mark.parametrize("direct", [True, False])
-def test_a_connection_is_accepted_whatever_the_listeners_socket_can(daemon, read, monkeypatch, direct):
+def test_a_connection_is_accepted_and_where_there_is_none_that_is_told_at_once(daemon, read):
     file = read(daemon.path)
     front = file.connect()
-    if not direct:
-        monkeypatch.setattr(posix, "_ACCEPTS", False)
     connection = system.accept(daemon.writer.listener)
     assert system.peer_is_me(connection)
     with pytest.raises(BlockingIOError):
