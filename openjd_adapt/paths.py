@@ -139,7 +139,7 @@ def _view(kind: str, path: str) -> tuple[list[str], list[str]]:
         anchor = "/" if path.startswith("/") else ""
     end = [""] if path.endswith("/") else []
     components = [anchor, *[part for part in path.split("/") if part and part != "."], *end]
-    return components, [_fold(component) for component in components] if kind == "WINDOWS" else components
+    return components, list(map(_fold, components)) if kind == "WINDOWS" else components
 
 
 def _windows(path: str) -> tuple[str, str]:
