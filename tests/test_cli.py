@@ -468,7 +468,7 @@ def test_a_session_plays_every_task_and_stops_at_the_first_failure(farm):
     tasks = ['{"do": "say", "text": "x"}', '{"do": "sleep", "seconds": 0.1}', '{"do": "fail"}', "{}"]
     done = farm("session", *(word for task in tasks for word in ("--run-data", task)))
     assert done.code == 1
-    rows = [line.rsplit(None, 4) for line in done.lines[-6:-1]]
+    rows = [line.rsplit(None, 3) for line in done.lines[-6:-1]]
     assert [(row[0], row[-1]) for row in rows] == [
         ("start", "0"),
         ("task 1", "0"),
@@ -497,12 +497,12 @@ def test_the_first_signal_is_not_passed_to_a_sessions_stop_and_the_second_is(far
         "    process.kill()\n"
         "    return True\n"
         "system.ask = ask\n"
-        "show = play._Show(sys.stdout, 1, '')\n"
+        "show = play._Show(sys.stdout, 1)\n"
         "def ring(name, line, show=show):\n"
         "    show._wakeup.ring(bytes([system.TERMINATION]))\n"
         "show._print = ring\n"
         "code = 'import time; print(1, flush=True); time.sleep(0.3); print(2, flush=True); time.sleep(100)'\n"
-        "show.phase('stop', [sys.executable, '-c', code], spared=True)\n"
+        "show.phase('stop', [sys.executable, '-c', code])\n"
         "print(len(asked), show.phases[0]['lines'])\n"
     )
     done = subprocess.run([sys.executable, "-c", program], env=farm.env, stdout=subprocess.PIPE, timeout=HANG_SECONDS)
