@@ -88,7 +88,7 @@ class ManagedProcess(ABC):
     def run(self) -> None:
         """Run the process to its end; leaves nothing of its tree, whatever ends the wait.
 
-        Raises :class:`ProcessFailed` if it ends with a code that is no success, or by a signal.
+        Raises :class:`ProcessFailed` if it ends with a code that is not a success, or by a signal.
         """
         from .process import LoggingSubprocess
 
@@ -268,7 +268,7 @@ class BaseAdaptor(ABC):
                 output.ProgressThrottle.waiting = None
                 output.say(line)
             else:
-                logger.warning("Progress %r is no number from 0 to 100; it is not reported", progress)
+                logger.warning("Progress %r is not a number from 0 to 100; it is not reported", progress)
         if status_message is not None:
             line = session.status(status_message)
             if line:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: The command of the daemon's own second start.
 WORKER = "_worker"
-#: The command of a keeper that is no fork.
+#: The command of a keeper that is not a fork.
 KEEPER = "_keeper"
 
 
@@ -76,7 +76,7 @@ def _module() -> str:
 
 
 def _split(text: str) -> tuple[str, str]:
-    """The module and the class; no class if none is named (a drive's colon is no separator)."""
+    """The module and the class; no class if none is named (a drive's colon is not a separator)."""
     module, _, name = text.rpartition(":")
     return (module, name) if module and name.isidentifier() else (text, "")
 
@@ -96,7 +96,7 @@ def adaptor_name(text: str) -> str:
 def load_adaptor(text: str) -> type[BaseAdaptor]:
     """The class that ``text`` names: ``package.module`` or a path to a .py file, and perhaps ``:Class``.
 
-    Raises :class:`InputError` if it cannot be imported or is no adaptor.
+    Raises :class:`InputError` if it cannot be imported or is not an adaptor.
     """
     from .adaptor import BaseAdaptor
 
@@ -117,7 +117,7 @@ def checked(where: str, name: str, adaptor: Any) -> type[BaseAdaptor]:
     from .adaptor import BaseAdaptor
 
     if not (isinstance(adaptor, type) and issubclass(adaptor, BaseAdaptor)):
-        raise InputError("%s: %s is no adaptor (no subclass of Adaptor or CommandAdaptor)" % (where, name))
+        raise InputError("%s: %s is not an adaptor (no subclass of Adaptor or CommandAdaptor)" % (where, name))
     lacking = sorted(getattr(adaptor, "__abstractmethods__", ()))
     if lacking:
         raise InputError("%s: %s does not define %s" % (where, name, ", ".join(lacking)))
@@ -135,7 +135,7 @@ def _import(where: str, name: str) -> ModuleType:
         stem = os.path.splitext(os.path.basename(path))[0]
         spec = util.spec_from_file_location(stem, path)
         if spec is None or spec.loader is None:
-            raise InputError("%s: is no Python file" % where)
+            raise InputError("%s: is not a Python file" % where)
         sys.path.insert(0, os.path.dirname(path))
         module = sys.modules[stem] = util.module_from_spec(spec)
         spec.loader.exec_module(module)

@@ -388,7 +388,7 @@ class Application:
             if isinstance(percent, (int, float)):
                 self._adaptor.report_progress(percent)
             else:
-                _logger.warning("%s has reported a progress that is no number: %.100r", self.name, percent)
+                _logger.warning("%s has reported a progress that is not a number: %.100r", self.name, percent)
         elif "status" in message:
             self._adaptor.update_status(status_message=message["status"])
 

@@ -278,7 +278,7 @@ def _flush() -> None:
         try:
             stream.flush()
         except (AttributeError, OSError, ValueError):
-            continue  # it is none, is no stream, or nobody reads it
+            continue  # it is none, is not a stream, or nobody reads it
 
 
 class ClientInterface:

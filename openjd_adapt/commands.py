@@ -99,7 +99,7 @@ def _timeout(options: Options, default: float | None, option: str = "--timeout")
     except ValueError:
         seconds = -1.0
     if not 0 < seconds < 1e9:
-        raise InputError("%s: %r is no number of seconds above 0" % (option, options[option]))
+        raise InputError("%s: %r is not a number of seconds above 0" % (option, options[option]))
     return seconds
 
 
@@ -127,7 +127,7 @@ def _config(options: Options) -> list[str]:
         return []
     full = _full(path)
     if not os.path.isfile(full):
-        reason = "is no regular file" if os.path.exists(full) else "there is no such file"
+        reason = "is not a regular file" if os.path.exists(full) else "there is no such file"
         raise InputError("--config: %s: %s" % (path, reason))
     return [full]
 
@@ -226,7 +226,7 @@ def _session(app: App, options: Options) -> int:
 
 
 def _load(app: App) -> type[BaseAdaptor]:
-    """The adaptor's class. What an adaptor prints meanwhile is no part of what the command prints."""
+    """The adaptor's class. What an adaptor prints meanwhile is not a part of what the command prints."""
     import contextlib
 
     with contextlib.redirect_stdout(sys.stderr):

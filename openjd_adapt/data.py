@@ -140,7 +140,7 @@ def parse(where: str, text: str) -> Any:
         return made
 
     def constant(name: str) -> None:
-        faults.append("%s is no number of JSON" % name)
+        faults.append("%s is not a number of JSON" % name)
 
     reader = plain_json.Reader(parse_int=whole, parse_float=real, object_pairs_hook=obj, parse_constant=constant)
     try:
@@ -161,10 +161,10 @@ def _check_portable(where: str, value: Any) -> None:
     if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
-                raise InputError("%s: the key %r is no text; put quotes around it" % (where, key))
+                raise InputError("%s: the key %r is not text; put quotes around it" % (where, key))
             _check_portable(where, item)
     elif isinstance(value, list):
         for item in value:
             _check_portable(where, item)
     elif isinstance(value, float) and value - value != 0:
-        raise InputError("%s: %r is no number of JSON; put quotes around it if it is text" % (where, value))
+        raise InputError("%s: %r is not a number of JSON; put quotes around it if it is text" % (where, value))

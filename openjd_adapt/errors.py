@@ -66,7 +66,7 @@ class WireError(AdaptError, ConnectionError):
 
 
 class ProcessFailed(AdaptError):
-    """A managed process ended with a code that is no success, or by a signal.
+    """A managed process ended with a code that is not a success, or by a signal.
 
     ``returncode`` is negative for a signal, as in :attr:`subprocess.Popen.returncode`.
     """

@@ -155,7 +155,7 @@ def _windows(path: str) -> tuple[str, str]:
 
 
 def _fold(component: str) -> str:
-    # As Windows's file systems do it, for which U+212A, the sign for Kelvin, is no K.
+    # As Windows's file systems do it, for which U+212A, the sign for Kelvin, is not a K.
     return "\u212a".join(part.lower() for part in component.split("\u212a"))
 
 

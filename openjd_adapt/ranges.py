@@ -101,7 +101,7 @@ def _part(part: str, text: str) -> range:
     if match:
         first, last, step = (_number(match.group(n) or other) for n, other in ((1, ""), (2, match.group(1)), (3, "1")))
     if not match:
-        wrong = "is no number and no range such as 1-10 or 1-10:2"
+        wrong = "is not a number, nor a range such as 1-10 or 1-10:2"
     elif max(abs(first), abs(last), abs(step)) >= LIMIT:
         wrong = "has a number that is too large: the limit is 2**62"
     elif step == 0:

@@ -106,7 +106,7 @@ class AdaptorServer:
         try:
             self._file = connection_file.bind(path, self._folder)
             self._file.publish(type(adaptor).__name__)
-        except InputError as error:  # it is no input that is wrong, but the disk
+        except InputError as error:  # it is not the input that is wrong, but the disk
             raise AdaptError(str(error)) from None
         self._loop = Loop()
         # An application is heard whatever it has not taken yet: it gets one action at a time, and may be answering.

@@ -22,7 +22,7 @@ PASSED_ON = (b"openjd_progress:", b"openjd_status:", b"openjd_fail:")
 
 
 def progress(percent: float) -> str | None:
-    """``openjd_progress: 12.5``, or None if ``percent`` is no number from 0 to 100."""
+    """``openjd_progress: 12.5``, or None if ``percent`` is not a number from 0 to 100."""
     value = _percent(percent)
     return None if value is None else "openjd_progress: %g" % round(value, 4)
 

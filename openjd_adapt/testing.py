@@ -194,7 +194,7 @@ class Session:
     command line give; ``application`` stands in for the application of an ``ApplicationAdaptor``. Data go through JSON,
     as on the way to a real one; :class:`InputError` if they cannot. Phases do not raise what the adaptor raises, but
     for a ``KeyboardInterrupt``: they return an :class:`Outcome`. Only ``with`` raises :class:`AssertionError`, if the
-    start or the stop is no success.
+    start or the stop is not a success.
     """
 
     def __init__(
@@ -313,4 +313,4 @@ def _delivered(what: str, value: Any) -> Any:
     try:
         return json.loads(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError) as error:
-        raise InputError("%s: is no JSON: %s" % (what, error)) from None
+        raise InputError("%s: is not JSON: %s" % (what, error)) from None

@@ -27,7 +27,7 @@ class Watch:
 
 
 class Progress(Watch):
-    """Progress in percent (one group), or done and all (two groups); what is no number is passed over."""
+    """Progress in percent (one group), or done and all (two groups); what is not a number is passed over."""
 
     def __init__(self, pattern: str) -> None:
         super().__init__(pattern)

@@ -125,7 +125,9 @@ def unquote(raw: str, quote: str, source: str = "", begin: int = 0) -> str:
             return "'"
         if kind == "name":
             return _NAMES[text]
-        message = "%s is no escape; in double quotes write \\\\ for a backslash, or use single quotes" % match.group()
+        message = (
+            "%s is not an escape; in double quotes write \\\\ for a backslash, or use single quotes" % match.group()
+        )
         if kind != "unknown":
             if int(text, 16) <= 0x10FFFF:
                 return chr(int(text, 16))

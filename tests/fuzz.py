@@ -316,7 +316,7 @@ def any_value(rnd, depth=0):
 def any_message(rnd):
     """A message of the protocol's own keys, and of others, with values of any type.
 
-    It is no valid stop, and cancels nothing so soon that the worker is killed: both may end a daemon.
+    It is not a valid stop, and cancels nothing so soon that the worker is killed: both may end a daemon.
     """
     message = {rnd.choice(KEYS): any_value(rnd) for _ in range(rnd.randrange(4))}
     if rnd.random() < 0.5:
@@ -333,7 +333,7 @@ def any_message(rnd):
 
 
 def ways_to_be_no_message(rnd):
-    """A frame's text that is no JSON object."""
+    """A frame's text that is not a JSON object."""
     return rnd.choice(
         [
             b"",

@@ -139,7 +139,7 @@ def test_the_references_client_takes_the_actions_of_a_queue_until_it_is_closed(w
 
 
 class Quiet(ClientInterface):
-    """Answers to nobody's signals: a test is no application."""
+    """Answers to nobody's signals: a test is not an application."""
 
     def graceful_shutdown(self, signum, frame):
         pass

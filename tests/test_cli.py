@@ -48,7 +48,7 @@ BAD_DATA = [
     ("[1]", "must be an object, not a list"),
     ('"x"', "must be an object, not a string"),
     ("null", "must be an object, not null"),
-    ('{"a": NaN}', "NaN is no number of JSON"),
+    ('{"a": NaN}', "NaN is not a number of JSON"),
     ('{"a": 1e999}', "1e999 is out of range"),
     ("[" * 100_000, "nested too deeply"),
     ("file:///no/such/file.json", "/no/such/file.json: No such file or directory"),
@@ -104,8 +104,8 @@ def test_an_unreadable_file_is_named(farm):
         (["run", "--run-data"], "--run-data: expected one argument"),
         (["run", "extra"], "unrecognized arguments: extra"),
         (["daemon", "run"], "give --connection-file or set OPENJD_ADAPTOR_SOCKET"),
-        (["daemon", "stop", "--connection-file", "x", "--timeout", "soon"], "'soon' is no number of seconds"),
-        (["daemon", "stop", "--connection-file", "x", "--timeout", "-1"], "'-1' is no number of seconds"),
+        (["daemon", "stop", "--connection-file", "x", "--timeout", "soon"], "'soon' is not a number of seconds"),
+        (["daemon", "stop", "--connection-file", "x", "--timeout", "-1"], "'-1' is not a number of seconds"),
         (["run", "--config", "/no/such.json"], "--config: /no/such.json: there is no such file"),
         (["run", "--path-mapping-rules", '{"version": "2"}'], "version is '2'"),
         (["show-config", "--config", "/no/such.json"], "--config: /no/such.json: there is no such file"),
@@ -207,8 +207,8 @@ def complains_of_its_standard_output(process):
     [
         ("no.such.module:Class", "cannot be imported: ModuleNotFoundError: No module named 'no'"),
         ("/no/such/file.py", "cannot be imported: there is no such file"),
-        ("json:JSONDecoder", "JSONDecoder is no adaptor"),
-        ("json:Missing", "Missing is no adaptor"),
+        ("json:JSONDecoder", "JSONDecoder is not an adaptor"),
+        ("json:Missing", "Missing is not an adaptor"),
         ("json", "has 0 adaptors; name one as json:Class"),
         ("openjd_adapt.adaptor:Adaptor", "Adaptor does not define on_run"),
     ],
@@ -220,7 +220,7 @@ def test_what_is_no_adaptor_is_refused(adaptor, text):
 
 
 def test_what_is_no_adaptor_is_one_line_whatever_the_command(farm):
-    farm.adaptor, text = "json:JSONDecoder", "JSONDecoder is no adaptor"
+    farm.adaptor, text = "json:JSONDecoder", "JSONDecoder is not an adaptor"
     for words in (["run"], ["daemon", "start", "--connection-file", str(farm.file)], ["show-config"]):
         done = farm(*words)
         assert done.code == 2 and text in done.err and "Traceback" not in done.err + done.out, done
@@ -242,8 +242,8 @@ def test_an_adaptor_that_fails_while_it_is_imported_says_where(farm):
     "definition, text, words",
     [
         ("class Mine(Adaptor): pass", "EntryPoint: Mine does not define on_run", ["run", "show-config"]),
-        ("class Mine: pass", "EntryPoint: Mine is no adaptor", ["version-info", "template"]),
-        ("Mine = None", "EntryPoint: None is no adaptor", ["run"]),
+        ("class Mine: pass", "EntryPoint: Mine is not an adaptor", ["version-info", "template"]),
+        ("Mine = None", "EntryPoint: None is not an adaptor", ["run"]),
     ],
 )
 def test_what_an_entry_point_cannot_serve_is_one_line_whatever_the_command(farm, definition, text, words):
@@ -340,7 +340,7 @@ def test_a_missing_file_of_the_configuration_is_warned_of_once_with_the_level(fa
 @pytest.mark.parametrize("word", ["run", "show-config"])
 def test_a_configuration_that_is_a_pipe_is_told_apart_from_a_missing_one(farm, word):
     os.mkfifo(str(farm.folder / "pipe"))
-    refused(farm(word, "--config", "pipe"), "--config: pipe: is no regular file")
+    refused(farm(word, "--config", "pipe"), "--config: pipe: is not a regular file")
 
 
 TALKING = """

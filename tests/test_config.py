@@ -247,7 +247,7 @@ def test_a_file_of_which_nobody_can_tell_whether_it_is_there_is_not_taken_for_no
     with pytest.raises(InputError, match="schema .*circle.*: Too many levels of symbolic links"):
         data.schema_paths(str(circle))
     monkeypatch.delenv("TOOL_CONFIG_PATH")
-    monkeypatch.setenv("HOME", str(circle))  # the home that sudo leaves is no place of this user's
+    monkeypatch.setenv("HOME", str(circle))  # the home that sudo leaves is not a place of this user's
     assert config.for_adaptor("Tool", None, AdaptorConfigurationOptions()).build_config().given == {}
 
 

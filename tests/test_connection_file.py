@@ -342,7 +342,7 @@ def test_a_file_that_is_missing_is_no_daemon_and_one_that_is_no_regular_file_is_
     with pytest.raises(NoDaemonError, match="there is none"):
         ConnectionFileReader(str(tmp_path / "none"))
     os.mkfifo(str(tmp_path / "fifo"), 0o600)
-    with pytest.raises(InputError, match="is no regular file"):
+    with pytest.raises(InputError, match="is not a regular file"):
         ConnectionFileReader(str(tmp_path / "fifo"))
     with pytest.raises(InputError, match="Is a directory"):
         ConnectionFileReader(str(tmp_path))

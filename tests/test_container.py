@@ -187,7 +187,7 @@ def make_root(root: Path) -> None:
     program = "import _ctypes, json, os, sys; print(json.dumps([sys.version_info[:2], os.__file__, _ctypes.__file__]))"
     found = subprocess.run([PYTHON, "-I", "-c", program], stdout=subprocess.PIPE)
     if found.returncode or json.loads(found.stdout.decode())[0] < [3, 7]:
-        pytest.skip("%s is no Python from 3.7 on, with ctypes" % PYTHON)
+        pytest.skip("%s is not a Python from 3.7 on, with ctypes" % PYTHON)
     _, module, extension = json.loads(found.stdout.decode())
     library = os.path.dirname(module)
     for path in {PYTHON} | libraries_of(PYTHON) | libraries_of(extension):

@@ -371,7 +371,7 @@ while True:
 
 
 def test_32_peers_that_ask_without_end_hold_up_nobody(siege):
-    # A process of its own, so that it is no burden for this one, which measures.
+    # A process of its own, so that it is not a burden for this one, which measures.
     command = [sys.executable, "-c", ASKERS, siege.address]
     with subprocess.Popen(command, cwd=str(ROOT), stdout=subprocess.PIPE) as process:
         try:

@@ -213,7 +213,7 @@ class Writer:
             self.collection(value, parent, after)
 
     def one_line(self, value, parent, after):
-        """A scalar or a flow collection; it may well take several lines, but it is no block collection."""
+        """A scalar or a flow collection; it may well take several lines, but it is not a block collection."""
         if value is None and after != "begin" and self.maybe():
             self.line_end()
             return

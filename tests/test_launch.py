@@ -66,7 +66,7 @@ def test_what_an_adaptor_imports_is_in_neither_guardian_nor_keeper(script):
         assert command.endswith("%s of Large" % name) and "sqlite" not in maps
 
 
-#: A program that is no Python has a command of its own that leads to its adaptor.
+#: A program that is not a Python has a command of its own that leads to its adaptor.
 COMMAND = "\nfrom openjd_adapt.app import App\nApp.command = lambda self: [%r, sys.argv[0]]" % sys.executable
 NO_PYTHONS = {
     "frozen": "sys.frozen = True",

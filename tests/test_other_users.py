@@ -471,7 +471,7 @@ def test_what_is_no_regular_file_is_refused_at_once(town, planted, kind):
         planted.chmod(0o777)
     for word in WORDS if kind == "fifo" else ["start", "status"]:  # who opens a FIFO may wait for ever
         done = town.alice.on(planted, word)
-        assert_refused(done, planted, "is no regular file|Is a directory|No such device or address")
+        assert_refused(done, planted, "is not a regular file|Is a directory|No such device or address")
     assert os.listdir(str(town.lobby)) == ["connection.json"]
 
 

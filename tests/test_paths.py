@@ -336,7 +336,7 @@ def test_posix_paths_are_mapped_as_openjd_sessions_does(source, path, destinatio
 # Not compared are:
 #  - a source without a component, ".": openjd-sessions lets it match absolute paths, too;
 #  - long-path prefixes, which openjd-sessions takes for servers;
-#  - a server without a share, which is no path by itself;
+#  - a server without a share, which is not a path by itself;
 #  - case beyond ASCII, which openjd-sessions minds and Windows does not.
 @pytest.mark.skipif(os.name != "posix", reason="the paths compared are those of a POSIX host")
 @given(WINDOWS.filter(lambda source: pathlib.PureWindowsPath(source).parts), WINDOWS, destinations)

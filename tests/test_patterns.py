@@ -28,7 +28,7 @@ MEANING = [
     ("[$.^]", ["$", ".", "^"], ["a", "\n"]),
     (r"\\$", ["\\"], ["\\a", "\\\n"]),
     (r"^\^$", ["^"], [""]),
-    # The point is no line break, and half of no character. (ECMA's is none of "\r", U+2028 and U+2029, either.)
+    # The point is not a line break, and half of no character. (ECMA's is none of "\r", U+2028 and U+2029, either.)
     ("^.$", ["a", CLEF, NBSP, "\x85", "\x0b"], ["\n", "", "ab"]),
     (r"^\.$", ["."], ["a"]),
     ("[.]", ["."], ["a"]),

@@ -200,7 +200,7 @@ def test_every_other_character_behind_a_backslash_is_refused():
     known = {raw[1] for raw, _ in ESCAPES}
     for code in range(0x3000):
         if chr(code) not in known:
-            with pytest.raises(YAMLDecodeError, match="is no escape") as caught:
+            with pytest.raises(YAMLDecodeError, match="is not an escape") as caught:
                 yaml.unquote("ab\\%s01234567" % chr(code), '"')
             assert caught.value.column == 3
 
@@ -209,7 +209,7 @@ def test_every_other_character_behind_a_backslash_is_refused():
     "raw", ["\\x", "\\x1", "\\x1g", "\\u123", "\\u12 34", "\\U0001234", "\\x-1", "\\x\n11", "\\u١٢٣٤"]
 )
 def test_an_escape_of_too_few_digits_is_refused(raw):
-    with pytest.raises(YAMLDecodeError, match="%s is no escape" % raw[1]):
+    with pytest.raises(YAMLDecodeError, match="%s is not an escape" % raw[1]):
         yaml.unquote(raw, '"')
 
 

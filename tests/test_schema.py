@@ -99,7 +99,7 @@ def test_what_the_official_suite_has_and_is_left_out_is_refused_by_its_name(suit
             assert error.message.startswith("%r is not supported; known are " % argument)
             assert argument.startswith("http://localhost:1234/")
         elif keyword == "pattern":
-            assert error.message.startswith("%r is no regular expression that is supported: bad escape" % argument)
+            assert error.message.startswith("%r is not a regular expression that is supported: bad escape" % argument)
             assert r"\p{" in argument
         else:
             assert keyword in LEFT_OUT
@@ -514,7 +514,7 @@ def test_a_refusal_is_one_line_even_where_re_quotes_the_pattern():
     error = refusal({"pattern": "[b-\n]"})
     assert "\n" in error.message
     assert str(error).startswith(
-        r"pattern: '[b-\n]' is no regular expression that is supported: bad character range b- "
+        r"pattern: '[b-\n]' is not a regular expression that is supported: bad character range b- "
     )
     assert len(str(error).splitlines()) == 1
 
@@ -554,7 +554,7 @@ WRONG = [
     ({"maxProperties": float("inf")}, ("maxProperties",), "must be a whole number from 0 on, not inf"),
     ({"uniqueItems": 1}, ("uniqueItems",), "must be true or false, not 1"),
     ({"pattern": 1}, ("pattern",), "must be a regular expression, not 1"),
-    ({"pattern": "a{2,1}"}, ("pattern",), "'a{2,1}' is no regular expression that is supported: min repeat greater"),
+    ({"pattern": "a{2,1}"}, ("pattern",), "'a{2,1}' is not a regular expression that is supported: min repeat greater"),
     ({"required": "a"}, ("required",), "must be a list of strings, not 'a'"),
     ({"required": [1]}, ("required",), "must be a list of strings, not [1]"),
     ({"properties": {"a": {"required": True}}}, ("properties", "a", "required"), "must be a list of strings, not True"),
@@ -565,7 +565,7 @@ WRONG = [
     ({"properties": {"a": 1}}, ("properties", "a"), "must be a schema, not 1"),
     ({"properties": {"a b": {"x": 1, "type": 1}}}, ("properties", "a b", "type"), "must be a type or a list of types"),
     ({"patternProperties": {"a": None}}, ("patternProperties", "a"), "must be a schema, not None"),
-    ({"patternProperties": {"[": {}}}, ("patternProperties",), "'[' is no regular expression that is supported: "),
+    ({"patternProperties": {"[": {}}}, ("patternProperties",), "'[' is not a regular expression that is supported: "),
     ({"additionalProperties": None}, ("additionalProperties",), "must be a schema, not None"),
     ({"propertyNames": "a"}, ("propertyNames",), "must be a schema, not 'a'"),
     ({"prefixItems": {}}, ("prefixItems",), "must be a list of schemas, not {}"),
@@ -599,7 +599,7 @@ WRONG = [
     ({"minContains": 1.5}, ("minContains",), "must be a whole number from 0 on, not 1.5"),
     ({"maxContains": None}, ("maxContains",), "must be a whole number from 0 on, not None"),
     ({"additionalProperties": {}, "patternProperties": 1}, ("patternProperties",), "must be an object, not 1"),
-    ({"additionalProperties": {}, "patternProperties": {"(": {}}}, ("patternProperties",), "'(' is no regular"),
+    ({"additionalProperties": {}, "patternProperties": {"(": {}}}, ("patternProperties",), "'(' is not a regular"),
     ({"if": {}, "then": 1}, ("then",), "must be a schema, not 1"),
     ({"if": {}, "else": {"type": 1}}, ("else", "type"), "must be a type or a list of types, not 1"),
     (

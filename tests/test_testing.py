@@ -401,9 +401,9 @@ def test_data_arrive_as_a_farm_delivers_them_and_are_refused_if_none_can():
         assert session.adaptor.init_data == {"1": [1, 2]}
         assert session.run({"a": ((1,),)}).is_done and session.adaptor.run_data == {"a": [[1]]}
         for odd in ({1, 2}, object(), float("nan")):
-            with pytest.raises(InputError, match="^run data: is no JSON: "):
+            with pytest.raises(InputError, match="^run data: is not JSON: "):
                 session.run({"a": odd})
-    with pytest.raises(InputError, match="^init data: is no JSON: "):
+    with pytest.raises(InputError, match="^init data: is not JSON: "):
         Session(Keeps, {"a": {1, 2}})
 
 

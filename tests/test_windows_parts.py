@@ -1,4 +1,4 @@
-"""What of the modules for Windows is no system call: it is the same everywhere, and so tested everywhere."""
+"""What of the modules for Windows is not a system call: it is the same everywhere, and so tested everywhere."""
 
 from __future__ import annotations
 

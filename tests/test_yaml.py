@@ -334,7 +334,7 @@ def test_the_kind_of_line_end_makes_no_difference(text, value, line_end):
 def test_pyyaml_reads_each_text_as_that_value_too():
     pyyaml = module("yaml")
     for text, value in TABLE:
-        if "2001-01-01" not in text:  # which is no text there
+        if "2001-01-01" not in text:  # which is not text there
             assert (text, repr(pyyaml.safe_load(text))) == (text, repr(value))
 
 
@@ -475,9 +475,9 @@ def test_from_a_keys_begin_to_its_colon_there_may_be_1024_characters(form, text,
         ("a: 'b\n---\n'", (2, 1), "a document"),
         ("'a\n... b'", (2, 1), "a document"),
         ('"a\\\n--- b"', (2, 1), "a document"),
-        ('a: "C:\\Users"', (1, 7), "\\U is no escape"),
-        ('a: "C:\\dir"', (1, 7), "\\d is no escape"),
-        ('"a\n  \\x4"', (2, 3), "\\x is no escape"),
+        ('a: "C:\\Users"', (1, 7), "\\U is not an escape"),
+        ('a: "C:\\dir"', (1, 7), "\\d is not an escape"),
+        ('"a\n  \\x4"', (2, 3), "\\x is not an escape"),
         ('"\\U00110000"', (1, 2), "\\U0010FFFF"),
         ('"\\UFFFFFFFF"', (1, 2), "\\U0010FFFF"),
         # Flow collections

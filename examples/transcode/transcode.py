@@ -10,7 +10,7 @@ from openjd_adapt import AdaptError, CommandAdaptor, InputError, ManagedProcess,
 
 
 class Transcode(CommandAdaptor):
-    """Init data: ``input``, ``input_format`` (where the input is no file), ``output`` (``####`` becomes the part),
+    """Init data: ``input``, ``input_format`` (where the input is not a file), ``output`` (``####`` becomes the part),
     ``part_seconds``. Run data: ``part``, from 1 on."""
 
     def on_prerun(self) -> None:

@@ -136,7 +136,7 @@ def _in_file(folder: str, option: str, value: str) -> str:
     """Inline data, which may hold a secret, as a file: the command lines of others can be read by everybody."""
     if option == "--config" or value.startswith("file://"):
         return value
-    # As text, what was no UTF-8 on the command line could be in no file.
+    # As text, what was not UTF-8 on the command line could be in no file.
     return _file(folder, option.strip("-") + ".json", load(option, value))
 
 

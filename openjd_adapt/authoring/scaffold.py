@@ -37,7 +37,7 @@ KINDS = {
 
 
 def new(path: str, kind: str) -> int:
-    """The command ``new``. Raises :class:`InputError` if there is something already, or the name can be no package."""
+    """The command ``new``. Raises :class:`InputError` if something is there, or the name cannot be a package."""
     if kind not in KINDS:
         raise InputError("new: --kind: %r is none of: %s" % (kind, ", ".join(KINDS)))
     folder, name = os.path.split(full_path(path))
@@ -79,7 +79,7 @@ _TAKEN |= {"ManagedProcess", "Progress", "Render", "Session"}
 
 def _check(folder: str, name: str) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9_]{,63}", name) or keyword.iskeyword(name) or keyword.iskeyword(_title(name)):
-        raise InputError("new: %r can be no package; use up to 64 lower case letters, digits and underscores" % name)
+        raise InputError("new: %r cannot be a package; use up to 64 lower case letters, digits and underscores" % name)
     if os.path.lexists(os.path.join(folder, name)):
         raise InputError("new: %s is there already; nothing was written" % os.path.join(folder, name))
     if not os.path.isdir(folder):

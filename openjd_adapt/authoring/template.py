@@ -165,7 +165,7 @@ _BOUNDS_OF = {"INT": _SIZES, "FLOAT": _SIZES, "STRING": _LENGTHS, "PATH": _LENGT
 
 
 def _of_schema(key: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """The parameter for the property ``key``: what is no number and no text is passed as JSON."""
+    """The parameter for the property ``key``: what is neither a number nor text is passed as JSON."""
     kind = _KINDS.get(str(schema.get("type")), "")
     if kind == "STRING" and schema.get("format") == "path":
         kind = "PATH"
@@ -190,7 +190,7 @@ def _possible(values: list[Any], kind: str, facts: dict[str, Any]) -> list[Any]:
     """Those of a schema's values that a parameter of these facts can have."""
     found = []
     for value in values if kind else map(json.dumps, values):
-        if type(value) in _TYPES[kind]:  # true is no number
+        if type(value) in _TYPES[kind]:  # true is not a number
             size, most = (len(value), _TEXT) if isinstance(value, str) else (value, value)
             low = facts.get("minValue", facts.get("minLength", size))
             high = min(facts.get("maxValue", facts.get("maxLength", most)), most)

@@ -2,7 +2,7 @@
 
 Both are forked before any thread exists, the keeper by the guardian: so each is in its place, with what it inherits,
 before it becomes a fresh interpreter. That carries nothing of what an author imports, and no guardian or keeper of a
-large application is as large as that. Where the executable is no Python, they stay forks.
+large application is as large as that. Where the executable is not Python itself, they stay forks.
 """
 
 from __future__ import annotations

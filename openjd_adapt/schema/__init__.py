@@ -216,7 +216,7 @@ def _join(base: str, address: str) -> str:
 
     try:
         return urljoin(base, address)
-    except ValueError:  # it is no URI, as http://[ is none
+    except ValueError:  # it is not a URI, as http://[ is none
         return address
 
 

@@ -114,7 +114,7 @@ def need_pattern(argument: Any, site: Site) -> Callable[[str], object]:
     try:
         return compile_pattern(argument).search
     except ValueError as error:
-        site.refuse("%r is no regular expression that is supported: %s" % (argument, error))
+        site.refuse("%r is not a regular expression that is supported: %s" % (argument, error))
 
 
 def nodes_of(schemas: Any, site: Site) -> list[Node]:

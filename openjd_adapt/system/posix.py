@@ -202,7 +202,7 @@ def open_private(path: str) -> int:
     facts = os.fstat(descriptor)
     reason = ""
     if not stat.S_ISREG(facts.st_mode):
-        reason = "is no regular file"
+        reason = "is not a regular file"
     elif facts.st_uid != os.geteuid():
         reason = "belongs to another user (uid %d)" % facts.st_uid
     elif facts.st_mode & 0o077:

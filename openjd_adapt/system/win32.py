@@ -187,7 +187,7 @@ def handle_of(descriptor: int) -> int:
 
 
 def has_reader(pipe: int) -> bool | None:
-    """Whether the other end of an anonymous pipe, whose writing end this is, is open; None if it is no pipe."""
+    """Whether the other end of an anonymous pipe, whose writing end this is, is open; None if it is not a pipe."""
     facts = PipeInformation()
     status = (c_size_t * 2)()  # IO_STATUS_BLOCK
     if QueryInformationFile(pipe, byref(status), byref(facts), sizeof(facts), FilePipeLocalInformation):

@@ -365,7 +365,7 @@ class Endpoint:
         self.text = text
         host, _, port = text.rpartition(":")
         if host != _HOST:
-            raise ValueError("%s is no address of this host" % text)
+            raise ValueError("%s is not an address of this host" % text)
         self._port = int(port)
 
     def __str__(self) -> str:

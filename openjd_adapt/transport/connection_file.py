@@ -216,8 +216,8 @@ class ConnectionFileReader:
     def __init__(self, path: str) -> None:
         """Open and read ``path``.
 
-        Raises :class:`NoDaemonError` if there is none, :class:`InputError` if it is no connection file or not private
-        to this user.
+        Raises :class:`NoDaemonError` if there is none, :class:`InputError` if it is not a connection file, or not this
+        user's alone.
         """
         self.path = path
         try:

@@ -35,7 +35,7 @@ class OSName(str):
             if alias.startswith(begin):
                 alias = {"win": "windows"}.get(begin, begin)
         if alias not in _NAMES:
-            raise ValueError("%r is no operating system; known are %s" % (name, ", ".join(sorted(_NAMES))))
+            raise ValueError("%r is not an operating system; known are %s" % (name, ", ".join(sorted(_NAMES))))
         return _NAMES[alias]
 
     @staticmethod
