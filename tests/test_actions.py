@@ -205,9 +205,9 @@ def test_an_application_that_lets_an_action_lie_and_then_says_nonsense_ends_no_s
     server.actions_queue.enqueue_action(Action("large", {"text": "x" * 5_000_000}))
     connection.recv(64)
     wait_until(lambda: not server.actions_queue)
-    connection.sendall(b"\0\0\0\3\0\0\0\0bad")
     gone = threading.Event()
     server.on_gone = gone.set
+    connection.sendall(b"\0\0\0\3\0\0\0\0bad")
     assert gone.wait(HANG_SECONDS)
     client = Client(server.server_path)  # and the next one is served
     server.actions_queue.enqueue_action(Action("echo", {}))
