@@ -1,7 +1,7 @@
 """The one contract with the operating system: what differs between systems has one name here, and is picked here alone.
 
-What each name is on every system stands here; a system's module says what is particular there. Times are in seconds.
-What fails raises :class:`OSError`.
+What each name is on every system stands here; a system's module says what is particular there. Times are in seconds;
+what fails raises :class:`OSError`.
 
 Signals and the end of this process:
     signal: the standard library's module, or the part of it that costs little.

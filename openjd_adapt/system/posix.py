@@ -402,8 +402,7 @@ def _at_short_path(path: str, act: Callable[[str], object]) -> None:
 
 
 def accept(listener: _socket.socket) -> _socket.socket:
-    descriptor, _ = listener._accept()  # type: ignore[attr-defined]
-    return _socket.socket(fileno=descriptor)
+    return _socket.socket(fileno=listener._accept()[0])  # type: ignore[attr-defined]
 
 
 def peer_is_me(connection: _socket.socket) -> bool:
