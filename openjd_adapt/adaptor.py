@@ -254,7 +254,7 @@ class BaseAdaptor(ABC):
 
     @classmethod
     def update_status(cls, *, progress: float | None = None, status_message: str | None = None) -> None:
-        """Tell the scheduler how far the task is: ``progress`` in percent (0 to 100), and a line of text."""
+        """Tell the scheduler how far the task is: ``progress`` in percent (0 to 100), and a text, made one line."""
         import logging
 
         from . import output, session

@@ -12,7 +12,7 @@ from .daemon.frontend import answer
 from .errors import BAD_INPUT, DONE, AdaptError, InputError, ProgramNotFound, ProgramNotStarted, describe
 from .system.interpreter import PACKAGE
 from .transport import connection_file
-from .transport.wire import FRAME_LIMIT
+from .transport.wire import FRAME_LIMIT, STOP_SECONDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -208,7 +208,8 @@ def _daemon_run(app: App, options: Options) -> int:
 
 
 def _daemon_stop(app: App, options: Options) -> int:
-    return frontend.stop(_connection_path(options), _timeout(options, 60.0) or 60.0)
+    within = _timeout(options, None)
+    return frontend.stop(_connection_path(options), STOP_SECONDS if within is None else within)
 
 
 def _daemon_cancel(app: App, options: Options) -> int:

@@ -36,13 +36,13 @@ def _percent(value: Any) -> float | None:
 
 
 def status(message: object) -> str | None:
-    """``openjd_status: …`` on one line, or None if the message says nothing."""
+    """``openjd_status: …``, made one line by :func:`one_line`, or None if the message says nothing."""
     text = one_line(message)
     return "openjd_status: " + text if text else None
 
 
 def fail(message: object) -> str:
-    """``openjd_fail: …`` on one line."""
+    """``openjd_fail: …``, made one line by :func:`one_line`."""
     return "openjd_fail: " + (one_line(message) or "failed without a message")
 
 

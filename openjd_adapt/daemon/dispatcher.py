@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import partial
 
 from ..errors import BAD_INPUT, CANCELED, DONE, FAILED, NO_DAEMON, InputError
+from ..transport.wire import STOP_SECONDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,16 +21,16 @@ if TYPE_CHECKING:
     from .spool import Delivery
 
 
-#: What a canceled task gets, in seconds, if nobody says when it will be killed. Source: the template schemas' default
-#: notifyPeriodInSeconds of a task.
+#: What a canceled task gets, in seconds, before it is killed, unless a scheduler says when it will kill
+#: (``session.notify_end``), ``daemon cancel --timeout`` does, or a stop waits, half of whose time it gets. Source: the
+#: template schemas' default notifyPeriodInSeconds of a task.
 CANCEL_SECONDS = 120.0
-#: What a daemon gets to stop, in seconds, if nobody says otherwise.
-STOP_SECONDS = 60.0
 #: How long, in seconds, the worker may take from its last result to its end.
 EXIT_SECONDS = 10.0
 #: How long, in seconds, a front that takes nothing may hold up the daemon's end, or the stop behind its task.
 LINGER_SECONDS = 60.0
-GRACE_SECONDS = 5.0
+#: And how long one may that is to see the end of a daemon which has ended.
+FRONT_SECONDS = 5.0
 
 
 class _Task:
@@ -145,7 +146,7 @@ class Dispatcher:
             if front:
                 front.send({"note": "the daemon is already stopping"})
             if self.ended:
-                self._linger(GRACE_SECONDS)
+                self._linger(FRONT_SECONDS)
             elif within is not None:
                 self._shorten_stop(within)
             return
@@ -283,7 +284,7 @@ class Dispatcher:
 
     def _hurry(self) -> None:
         """Something waits for the front of a finished task to take the rest and to leave: not for ever."""
-        self._timers.set("late front", GRACE_SECONDS, self._drop)
+        self._timers.set("late front", FRONT_SECONDS, self._drop)
 
     def _drop(self) -> None:
         """Go on without the viewer, which is told how its task went; what it did not take is kept for the next."""

@@ -280,8 +280,9 @@ SOCKET_VARIABLE = "OPENJD_ADAPTOR_SOCKET"
 LATE_SECONDS = 10.0
 #: How long after its own deadline a daemon that does not stop is killed from here, in seconds.
 KILL_MARGIN_SECONDS = 5.0
-#: A wait of more than this many seconds is explained; what is not dead after that many is given up.
+#: A wait of more than this many seconds is explained.
 SILENT_SECONDS = 2.0
+#: What is not dead after this many seconds is given up, and named.
 DEATH_SECONDS = 10.0
 
 #: Put bytes on standard output.
@@ -518,7 +519,7 @@ def cancel(path: str, timeout: float | None) -> int:
 
 
 def status(path: str, as_json: bool) -> int:
-    """Print what the daemon behind ``path`` is doing."""
+    """Print what the daemon behind ``path`` is doing; the facts come from ``Keeper._tell_status``."""
     facts = _ask_briefly(path, {"do": "status"})["status"]
     text = "{state}: {adaptor}, {tasks} tasks, up {uptime_seconds:.0f} s, pid {pid}".format(**facts)
     return answer((plain_json.dumps(facts) if as_json else text) + "\n")

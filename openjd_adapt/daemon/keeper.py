@@ -20,7 +20,7 @@ from ..transport.connection_file import ConnectionFileWriter, note_end, remove_p
 from ..transport.loop import Coalescer, Listener, Loop, Peer, seconds
 from ..transport.wire import MarkerFilter
 from . import launch_spec
-from .dispatcher import GRACE_SECONDS, Dispatcher
+from .dispatcher import Dispatcher
 from .spool import Delivery, Spool
 
 TYPE_CHECKING = False
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 #: Seconds between two looks, and how many in a row must find something gone.
 LOOK_SECONDS = 2.0
 LOOKS = 2
+#: How long, in seconds, output is read that somebody goes on writing when the worker has ended.
+DRAIN_SECONDS = 5.0
 
 
 def folder_is_gone(path: str) -> bool:
@@ -267,7 +269,7 @@ class Keeper:
     def _on_worker_end(self, returncode: int) -> None:
         """The worker is dead: end all that it has left, and take what they have written."""
         left = self._worker.end_all(launch_spec.DEATH_SECONDS)
-        end = time.monotonic() + GRACE_SECONDS
+        end = time.monotonic() + DRAIN_SECONDS
         while self._read_output() and time.monotonic() < end:
             pass  # where processes can escape, one may go on writing for ever
         self._delivery.keep(self._filter.rest())

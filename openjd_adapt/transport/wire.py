@@ -45,6 +45,8 @@ OUTPUT_MEMORY_BYTES = 8 * 1024 * 1024
 OUTPUT_LIMIT_BYTES = 1024 * 1024 * 1024
 #: How long, in seconds, a peer may take to make itself known.
 HANDSHAKE_SECONDS = 5.0
+#: How long, in seconds, a daemon may take to stop, if nobody says otherwise.
+STOP_SECONDS = 60.0
 
 #: The end of a path that a hello has room for, as JSON.
 _PACKAGE_BYTES = 2048
