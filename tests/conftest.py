@@ -47,6 +47,9 @@ def kill_command(process: subprocess.Popen) -> None:
     if hasattr(os, "killpg"):
         os.killpg(process.pid, KILL)
     else:
+        # Wine 8 never closes a socket whose process dies within select() or send(), and nobody learns of the end: let
+        # the command show and acknowledge what there is, and wait.
+        time.sleep(1)
         process.kill()
 
 
