@@ -1,4 +1,4 @@
-"""The application's end: what the Python inside Blender or Maya imports to be driven by an adaptor.
+"""The application's end: what the Python inside Blender or Maya imports to be driven by an adaptor; and an action.
 
     client = Client()
 

@@ -1,4 +1,4 @@
-"""What can go wrong, as classes and as exit codes."""
+"""What can go wrong, as classes and as exit codes, and how it is told in one line."""
 
 from __future__ import annotations
 
