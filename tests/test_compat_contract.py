@@ -26,6 +26,7 @@ REASONS = {
     _ADAPTOR + r"\.(set_env|unset_env|redact_env): added": "the session's environment variables",
     r"adaptors\.configuration\.\w+\.(DEFAULTS|check|given): added": "defaults and checks as data of the class",
     r"adaptors\.configuration\.ConfigurationManager\.(explain|layers): added": "which file has set a key",
+    r"adaptors\.AdaptorDataValidator\.schema: added": "what a job template is made of",
     r"adaptors\.AdaptorDataValidators\.validator_cls: added": "so that compat's raise jsonschema's errors",
     r"adaptors\.AdaptorDataValidator\.(__init__|validate): \+where": "where the data come from, for the message",
     r"app_handlers\.RegexHandler\.awake: added": "lines are watched without a record",
