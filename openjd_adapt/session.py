@@ -110,8 +110,7 @@ def folder() -> str | None:
 
 
 def notify_end() -> float | None:
-    """Seconds until the scheduler kills what it has just asked to end; None if it did not say, or said it long ago:
-    then ``CANCEL_SECONDS`` of ``daemon/dispatcher.py`` count.
+    """Seconds until the scheduler kills what it has just asked to end; None if it did not say: see ``CANCEL_SECONDS``.
 
     Source: "Canceling" in the Open Job Description's "How Jobs Are Run" (``cancel_info.json``, ``NotifyEnd``).
     """

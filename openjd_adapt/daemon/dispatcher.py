@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from .spool import Delivery
 
 
-#: What a canceled task gets, in seconds, before it is killed, unless a scheduler says when it will kill
-#: (``session.notify_end``), ``daemon cancel --timeout`` does, or a stop waits, half of whose time it gets. Source: the
-#: template schemas' default notifyPeriodInSeconds of a task.
+#: What a canceled task gets, in seconds, before it is killed, unless the scheduler (``session.notify_end``) or ``daemon
+#: cancel --timeout`` says it, or a stop waits: half of that's. Source: the default of a task's notifyPeriodInSeconds.
 CANCEL_SECONDS = 120.0
 #: How long, in seconds, the worker may take from its last result to its end.
 EXIT_SECONDS = 10.0

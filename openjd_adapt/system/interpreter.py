@@ -96,16 +96,10 @@ class Fresh:
     """A new interpreter that runs a part of this package, and has neither ``site`` nor anything of an author's."""
 
     def __init__(self) -> None:
-        #: The command up to the code; empty where no new one can be had.
-        self._command = [sys.executable, *flags(), "-S", "-c"] if is_python() else []
         self._root, self._name = os.path.split(PACKAGE)
-        if not os.path.exists(self._root):
-            self._command = []  # what is frozen, or deep in an archive
-
-    @property
-    def is_possible(self) -> bool:
-        """Whether one can be had here."""
-        return bool(self._command)
+        can = is_python() and os.path.exists(self._root)  # what is frozen, or deep in an archive, cannot
+        #: The command up to the code; empty where no new one can be had.
+        self.program = [sys.executable, *flags(), "-S", "-c"] if can else []
 
     def command(self, module: str, title: str, arguments: dict[str, Any]) -> tuple[list[str], dict[str, str]]:
         """The command that calls ``serve`` of the daemon's ``module`` with ``arguments``, and its environment; both may
@@ -115,11 +109,11 @@ class Fresh:
         whoever looks at the processes. The arguments stand in the environment, which is this user's alone, as a command
         line is not: the name of a private folder is among them.
         """
-        if not self._command:
+        if not self.program:
             return [], {}
         given = ", ".join("%s=%s" % (name, ascii(value)) for name, value in arguments.items())
         code = _CODE % (ascii(self._root), self._name, self._name, module, module, given)
-        return [*self._command, _FIRST, title], {**os.environ, _CODE_VARIABLE: code}
+        return [*self.program, _FIRST, title], {**os.environ, _CODE_VARIABLE: code}
 
 
 _CODE_VARIABLE = "OPENJD_ADAPT_CODE"

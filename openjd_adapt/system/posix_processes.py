@@ -244,7 +244,8 @@ class Tree:
             self._seen.setdefault(pid, start_time(pid))
         send(os.killpg, self._pid, number)
         for pid, started in self._seen.items():
-            if _group(pid) != self._pid:
+            stat = stat_of(pid)
+            if stat and int(stat[2]) != self._pid:  # who is in the group has heard it already
                 send_signal(pid, started, number)
 
 
@@ -287,13 +288,6 @@ def kill_own_group() -> NoReturn:
         Tree.groups.kill()
     os.killpg(0, signal.SIGKILL)
     os._exit(1)
-
-
-def _group(pid: int) -> int:
-    try:
-        return os.getpgid(pid)
-    except ProcessLookupError:
-        return 0
 
 
 def _unlinked_file() -> int:
