@@ -1,4 +1,4 @@
-"""Runs the core tests inside Blender, by its own Python, in which clients live.
+"""Runs the core tests that touch the system most inside Blender, by its own Python, in which clients live.
 
     blender --background --python-exit-code 1 --python tests/inside_blender.py -- PYTEST
 
@@ -16,4 +16,4 @@ sys.argv = ["pytest"]
 
 import pytest  # noqa: E402
 
-sys.exit(int(pytest.main(["-q", "-m", "core and not long"])))
+sys.exit(int(pytest.main(["-q", "-m", "core and windows_core and not long"])))

@@ -15,7 +15,7 @@ import pytest
 from .conftest import ADAPTORS, HANG_SECONDS, read_until, wait_until
 from .test_daemon import shared_daemon, task
 
-# How often the longest of these tests is repeated; CI says 20.
+# How often the longest of these tests is repeated; CI says 10.
 ROUNDS = int(os.environ.get("OPENJD_ADAPT_ROUNDS", "1"))
 
 

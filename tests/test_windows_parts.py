@@ -8,6 +8,11 @@ import threading
 
 import pytest
 
+try:
+    from ctypes import wintypes  # noqa: F401
+except ValueError:  # before Python 3.9
+    pytest.skip("ctypes.wintypes of this Python is for Windows alone", allow_module_level=True)
+
 from openjd_adapt.system import interpreter, windows, windows_processes
 
 from .conftest import ROOT

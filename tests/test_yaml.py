@@ -12,7 +12,7 @@ from openjd_adapt import yaml
 
 from .conftest import CORPUS, missing, module
 
-# How many thousand characters a hostile text has; CI says 1000.
+# How many thousand characters a hostile text has; CI says 500.
 THOUSANDS = int(os.environ.get("OPENJD_ADAPT_EXAMPLES", "200"))
 
 
