@@ -30,14 +30,21 @@ def validator(path: str) -> AdaptorDataValidator:
     return AdaptorDataValidator.from_schema_file(path)
 
 
+def _copied(value: Any) -> Any:
+    """A JSON value that shares nothing with ``value``; the module copy costs a short command more than its own work."""
+    if isinstance(value, dict):
+        return {name: _copied(item) for name, item in value.items()}
+    return [_copied(item) for item in value] if isinstance(value, list) else value
+
+
 class Configuration:
-    """Keys and values from one layer or several, over the class's defaults."""
+    """Keys and values from one layer or several, over the class's defaults; what is handed out is the reader's own."""
 
     #: The values of keys that no layer has.
     DEFAULTS: dict[str, Any] = {}
 
     def __init__(self, config: dict[str, Any]) -> None:
-        self._config = dict(config)
+        self._config: dict[str, Any] = _copied(config)
 
     @classmethod
     def from_file(cls: type[Self], config_path: str, schema_path: str | list[str] | None = None) -> Self:
@@ -69,12 +76,12 @@ class Configuration:
     @property
     def config(self) -> dict[str, Any]:
         """All keys and values, defaults included."""
-        return {**self.DEFAULTS, **self._config}
+        return {**_copied(self.DEFAULTS), **self.given}
 
     @property
     def given(self) -> dict[str, Any]:
         """The keys and values that layers have set."""
-        return dict(self._config)
+        return dict(_copied(self._config))
 
 
 class RuntimeConfiguration(Configuration):

@@ -30,7 +30,9 @@ class PathMappingRule:
 
     ``WINDOWS`` ignores case, takes both separators, and reads ``\\?\C:\a`` as ``C:\a`` and ``\\?\UNC\server\share`` as
     ``\\server\share``. ``URI`` ignores case in scheme and authority; what follows is taken by the letter, so ``a//b``
-    is not ``a/b``, and ``https://host:443`` is not ``https://host``.
+    is not ``a/b``, nothing but ``a/`` and ``a//b`` lies below ``a/``, and ``https://host:443`` is not ``https://host``.
+    Case is that of ASCII alone. Letters and slashes count as in openjd-sessions 0.13: what the scheduler has mapped in
+    a parameter and what an adaptor maps itself must land in one place.
 
     The result is ``destination_path`` and the rest of the path, joined with ``/`` if that is a URI, or else with the
     separator of ``destination_os`` (``Windows`` or anything else). If none is given, ``D:\a`` and ``\\server`` are
@@ -58,7 +60,7 @@ class PathMappingRule:
         if self.source_path_format == "URI" and not _URI.match(source_path):
             raise InputError("path mapping rule: source_path must begin as s3://bucket does, not as %r" % source_path)
         _, key = _view(self.source_path_format, source_path)
-        self._source = key if key[-1] else key[:-1] or [""]
+        self._source = key if key[-1] or self.source_path_format == "URI" else key[:-1] or [""]
         #: How many components the source path has: of the rules that match, the deepest wins.
         self.depth = len(self._source)
 
@@ -99,12 +101,12 @@ class PathMappingRule:
 
     def _mapped(self, components: list[str]) -> str:
         rest = components[self.depth :]
-        if not rest:
+        if not rest and (self.depth == 1 or self._source[-1]):
             return self.destination_path
         separator = _separator(self.destination_path, self.destination_os)
-        # Only one goes, for the root of "file:///" has three.
+        # Of a URI that ends in its source's slash, that is left. Only one goes, for the root of "file:///" has three.
         ends = self.destination_path.endswith(("/", separator) if separator == "\\" else "/")
-        return separator.join([self.destination_path[: -1 if ends else None], *rest])
+        return separator.join([self.destination_path[: -1 if ends else None], *(rest or [""])])
 
 
 def _format(name: str) -> str:
@@ -132,7 +134,7 @@ def _view(kind: str, path: str) -> tuple[list[str], list[str]]:
         scheme, mark, rest = path.partition("://")
         authority, *parts = rest.split("/")
         anchor = scheme + mark + authority
-        return [anchor, *parts], [anchor.translate(_LOWER), *parts]
+        return [anchor, *parts], [_fold(anchor), *parts]
     if kind == "WINDOWS":
         anchor, path = _windows(path)
     else:
@@ -151,12 +153,13 @@ def _windows(path: str) -> tuple[str, str]:
         path = path[4:]
     drive = path[:2] if path[1:2] == ":" else ""
     path = path[len(drive) :]
-    return drive + ("//" if path.startswith("//") else "/" if path.startswith("/") else ""), path
+    # Behind a drive any number of separators is its root; by themselves two begin the name of a server.
+    root = "//" if path.startswith("//") and not drive else "/" if path.startswith("/") else ""
+    return drive + root, path
 
 
-def _fold(component: str) -> str:
-    # As Windows's file systems do it, for which U+212A, the sign for Kelvin, is not a K.
-    return "\u212a".join(part.lower() for part in component.split("\u212a"))
+def _fold(text: str) -> str:
+    return text.translate(_LOWER)
 
 
 def rules_from_document(document: Any, where: str = "path mapping rules") -> list[PathMappingRule]:

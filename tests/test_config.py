@@ -194,6 +194,22 @@ def test_what_is_given_out_cannot_change_the_configuration(layout):
     assert built.config["value"] == built.given["value"] == 1
 
 
+def test_nested_values_are_the_readers_own_whether_given_or_built_in():
+    class Own(AdaptorConfiguration):
+        DEFAULTS = {"built_in": {"list": [1]}}
+
+    given = {"nested": {"list": [{"a": 1}]}}
+    built = Own(given)
+    for read in (lambda: built.config, lambda: built.override(Own({})).config):
+        read()["built_in"]["list"].append(2)
+        read()["nested"]["list"][0]["a"] = 2
+        assert read() == {"built_in": {"list": [1]}, "nested": {"list": [{"a": 1}]}}
+    built.given["nested"]["list"].clear()
+    given["nested"]["list"].clear()
+    assert built.given == {"nested": {"list": [{"a": 1}]}}
+    assert Own.DEFAULTS == {"built_in": {"list": [1]}}
+
+
 def test_nothing_is_ever_written(layout):
     write(layout.files["default"], {"value": 1})
     before = {path: path.stat().st_mtime_ns for path in layout.folder.rglob("*")}
