@@ -385,7 +385,7 @@ class Application:
                 self._given_up.discard(call)
         elif "progress" in message:
             percent = message["progress"]
-            if isinstance(percent, (int, float)):
+            if isinstance(percent, (int, float)) and percent - percent == 0:
                 self._adaptor.report_progress(percent)
             else:
                 _logger.warning("%s has reported a progress that is not a number: %.100r", self.name, percent)

@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 import traceback
+from functools import lru_cache
 from http import HTTPStatus
 
 from . import plain_json, system
@@ -80,7 +81,7 @@ class Action:
 
     def seal(self) -> None:
         """Fix what is sent. Raises :class:`InputError` if the arguments cannot be sent."""
-        self._sealed = _encode_values(self._message, "the arguments of " + self.name, "are")
+        self._sealed = encode_values(self._message, "the arguments of " + self.name, "are")
 
     @staticmethod
     def from_json_string(json_str: str) -> Action:
@@ -97,7 +98,7 @@ class Action:
         return Action.from_json_string(s.decode("utf-8"))
 
 
-def _encode_values(message: Message, what: str, verb: str) -> bytes:
+def encode_values(message: Message, what: str, verb: str) -> bytes:
     """One frame. Raises :class:`InputError`, which says ``what`` in it cannot be sent."""
     try:
         return encode(message)
@@ -188,11 +189,11 @@ class Client:
 
     def progress(self, percent: float) -> None:
         """Tell the adaptor how far the running action is, from 0 to 100; from any thread."""
-        self._say({"progress": percent})
+        self._tell("progress", percent)
 
     def status(self, text: str) -> None:
         """Tell the adaptor what the running action is doing; from any thread."""
-        self._say({"status": text})
+        self._tell("status", text)
 
     def map_path(self, path: str | os.PathLike[str]) -> str:
         """Where ``path`` lies on this host, by the rules that the adaptor has."""
@@ -217,7 +218,7 @@ class Client:
                 raise AdaptError("the application has no action %r; it has: %s" % (name, known))
             result = function(**arguments)
             if call is not None:
-                self._reply(_encode_values({"answer": call, "result": result}, "the result of " + name, "is"))
+                self._reply(encode_values({"answer": call, "result": result}, "the result of " + name, "is"))
         except AdaptError as error:
             self._report(call, str(error), "")
         except Exception as error:
@@ -231,8 +232,8 @@ class Client:
     def _report(self, call: int | None, text: str, trace: str) -> None:
         if call is not None:
             self._reply(encode({"answer": call, "error": text[:_ERROR_LENGTH], "traceback": trace[-_ERROR_LENGTH:]}))
-        elif sys.stderr is not None:
-            sys.stderr.write(trace or text + "\n")
+        else:
+            _print(sys.stderr, "%s", trace.rstrip("\n") or text)
 
     def _reply(self, answer: bytes) -> None:
         """Send an answer; who only serves asks for the next action with it, which saves the adaptor a wake."""
@@ -241,6 +242,13 @@ class Client:
             self._asked = True
             answer += _NEXT
         self._send(answer)
+
+    def _tell(self, what: str, value: object) -> None:
+        """Report a value; one that cannot be told ends no render."""
+        try:
+            self._send(encode_values({what: value}, "the " + what, "is"))
+        except InputError as error:
+            _print(sys.stderr, "WARNING: %s", error)
 
     def _say(self, message: Message) -> None:
         self._send(encode(message))
@@ -277,8 +285,25 @@ def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (AttributeError, OSError, ValueError):
-            continue  # it is none, is not a stream, or nobody reads it
+        except Exception:  # it is none, is not a stream, or nobody reads it
+            continue
+
+
+def _print(stream: Any, text: str, *values: object) -> None:
+    """Print a line of the toolkit's own. Never raises, whatever the line, the encoding and the stream are."""
+    try:
+        text %= values
+        try:
+            stream.write(text + "\n")
+        except UnicodeError:
+            stream.write(text.encode("ascii", "backslashreplace").decode("ascii") + "\n")
+    except Exception:  # as in _flush
+        pass
+    _flush()
+
+
+#: How many paths, those that it was asked for last, a client knows the places of.
+MAPPED_PATHS = 4096
 
 
 class ClientInterface:
@@ -293,7 +318,7 @@ class ClientInterface:
         #: The functions that the adaptor may call, by name; each gets its arguments as one dict, or None.
         self.actions: dict[str, Callable[..., Any]] = {"close": self.close}
         self._connection: Client | None = None
-        self._mapped: dict[str, str] = {}
+        self._mapped = lru_cache(MAPPED_PATHS)(self._map)
         self._open = True
         if threading.current_thread() is threading.main_thread():
             for name in ("SIGTERM", "SIGBREAK"):
@@ -307,18 +332,20 @@ class ClientInterface:
             if status == HTTPStatus.GONE:
                 return
             if status != HTTPStatus.OK:
-                print("ERROR: the adaptor gave no action: %s %s" % (status, reason), file=sys.stderr, flush=True)
+                _print(sys.stderr, "ERROR: the adaptor gave no action: %s %s", status, reason)
             elif action is not None:
-                print("Performing the action %s" % action, flush=True)
+                _print(sys.stdout, "Performing the action %s", action)
                 self._perform_action(action)
                 self._open = self._open and action.name != "close"
 
     def map_path(self, path: str) -> str:
-        """Where ``path`` lies on this host; says what it did, once a path."""
-        if path not in self._mapped:
-            self._mapped[path] = self._connect().map_path(path)
-            print("Mapped the path %s to %s" % (path, self._mapped[path]), flush=True)
-        return self._mapped[path]
+        """Where ``path`` lies on this host; says what it did, once a path while that is one of the last few thousand."""
+        return self._mapped(path)
+
+    def _map(self, path: str) -> str:
+        mapped = self._connect().map_path(path)
+        _print(sys.stdout, "Mapped the path %s to %s", path, mapped)
+        return mapped
 
     def path_mapping_rules(self) -> list[PathMappingRule]:
         """The adaptor's rules."""
@@ -355,7 +382,7 @@ class ClientInterface:
             self.actions[a.name](a.args)
         else:
             known = ", ".join(sorted(self.actions))
-            print("ERROR: there is no action %s; there are: %s" % (a.name, known), file=sys.stderr, flush=True)
+            _print(sys.stderr, "ERROR: there is no action %s; there are: %s", a.name, known)
 
     def _connect(self) -> Client:
         if self._connection is None:

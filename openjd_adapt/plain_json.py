@@ -28,7 +28,7 @@ try:
     import _json as parts
 
     # Without a dict of what it is in: an object that holds itself is as well found by its endless depth.
-    _encoder = parts.make_encoder(None, _refuse, parts.encode_basestring_ascii, None, ":", ",", False, False, True)
+    _encoder = parts.make_encoder(None, _refuse, parts.encode_basestring_ascii, None, ":", ",", False, False, False)
     _make_scanner = parts.make_scanner
     if hasattr(sys, "gettotalrefcount"):
         raise ImportError("a debug build of Python does not survive a scanner without words")
@@ -37,7 +37,7 @@ except (ImportError, AttributeError, TypeError):
 
 
 def dumps(value: Any) -> str:
-    """As :func:`json.dumps`, without blanks."""
+    """As :func:`json.dumps`, without blanks, and without what only Python takes for JSON: :class:`ValueError` for NaN."""
     if _encoder:
         try:
             return "".join(_encoder(value, 0))
@@ -45,7 +45,7 @@ def dumps(value: Any) -> str:
             pass  # the same follows, in better words
     import json
 
-    return json.dumps(value, separators=(",", ":"))
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)
 
 
 class Reader:

@@ -20,10 +20,11 @@ import traceback
 
 from . import output, session, task
 from .application import ApplicationError, ApplicationExited
-from .client import Action
+from .client import Action, encode_values
 from .daemon.worker import Life
-from .errors import AdaptError, InputError, describe_exit
+from .errors import AdaptError, InputError, describe, describe_exit
 from .lines import LineForwarder
+from .transport.wire import Decoder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,8 +35,14 @@ if TYPE_CHECKING:
     from .application_adaptor import ApplicationAdaptor
     from .lifecycle import Result
     from .lines import RegexHandler
+    from .transport.wire import Message
 
 __all__ = ["FakeApplication", "Outcome", "Session"]
+
+
+def _arrived(frame: bytes) -> Message:
+    """What the other end reads of a frame."""
+    return next(iter(Decoder().feed(frame)))[0]
 
 
 class FakeApplication:
@@ -79,17 +86,20 @@ class FakeApplication:
         """Call a function and return its result; raises as the real one does."""
         self._check("waiting for the answer to %s" % name)
         self.calls.append((name, args))
-        function = self.functions.get(name)
-        if function is None:
-            known = ", ".join(sorted(self.functions)) or "none"
-            raise ApplicationError("%s failed in the application: no action %r; it has: %s" % (name, name, known))
-        Action(name, args).seal()  # raises what a real one raises for what cannot be sent
+        action = Action(name, args)
+        action.seal()  # raises what a real one raises for what cannot be sent
         try:
-            result = json.loads(json.dumps(function(**json.loads(json.dumps(args)))))
+            function = self.functions.get(name)
+            if function is None:
+                known = ", ".join(sorted(self.functions)) or "none"
+                raise AdaptError("no action %r; it has: %s" % (name, known))
+            result = function(**_arrived(action.frame)["args"])
+            result = _arrived(encode_values({"result": result}, "the result of " + name, "is"))["result"]
         except Exception as error:
             self._check("waiting for the answer to %s" % name)
-            failed = ApplicationError("%s failed in the application: %s: %s" % (name, type(error).__name__, error))
-            failed.detail = traceback.format_exc()
+            text = str(error) if isinstance(error, AdaptError) else describe(error)
+            failed = ApplicationError("%s failed in the application: %s" % (name, text))
+            failed.detail = "" if isinstance(error, AdaptError) else traceback.format_exc()
             raise failed from None
         self._check("waiting for the answer to %s" % name)
         return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -21,7 +22,7 @@ from openjd_adapt import (
     InputError,
     PathMappingRule,
 )
-from openjd_adapt.client import Client
+from openjd_adapt.client import MAPPED_PATHS, Client
 from openjd_adapt.output import ProgressThrottle
 from openjd_adapt.testing import Session
 from openjd_adapt.transport.connection_file import ConnectionFileReader
@@ -184,6 +185,58 @@ def test_a_client_maps_paths_by_the_rules_and_asks_no_adaptors_method(served):
 
     client = served(Own())[1]
     assert client.map_path("/a/x") == "/b/x" and client.map_path("/c") == "/c"
+
+
+class Refuses:
+    """What an application has put in place of a stream."""
+
+    def write(self, text):
+        raise RuntimeError("the console is closed")
+
+
+@pytest.mark.posix_only
+def test_no_line_of_the_client_fails_whatever_its_text_and_the_streams_are(served, monkeypatch):
+    server, client = served(RulesOnly())
+    ascii_only = io.TextIOWrapper(io.BytesIO(), "ascii")
+    for stream in (ascii_only, Refuses(), object(), None):
+        monkeypatch.setattr(sys, "stdout", stream)
+        monkeypatch.setattr(sys, "stderr", stream)
+        assert client.map_path("/a/\u20bf\udcff%s%d") == "/b/\u20bf\udcff%s%d"
+        client._mapped.cache_clear()
+        server.actions_queue.enqueue_action(Action("\u20bf", {"it": "\u20bf"}))
+        server.actions_queue.enqueue_action(Action("close"))
+        client.poll()
+        client._open = True
+    text = "Mapped the path /a/\\u20bf\\udcff%s%d to /b/\\u20bf\\udcff%s%d\n"
+    text += 'Performing the action {"name": "\\u20bf", "args": {"it": "\\u20bf"}}\n'
+    text += "ERROR: there is no action \\u20bf; there are: close\n"
+    text += 'Performing the action {"name": "close", "args": null}\n'
+    assert ascii_only.buffer.getvalue().decode() == text
+
+
+@pytest.mark.posix_only
+def test_a_client_remembers_some_thousand_paths_those_that_were_asked_for_last(served, monkeypatch, capsys):
+    assert MAPPED_PATHS < 10_000
+    monkeypatch.setattr("openjd_adapt.client.MAPPED_PATHS", 100)
+    client = served(RulesOnly())[1]
+    for number in range(1000):
+        assert client.map_path("/a/%d" % number) == "/b/%d" % number
+        assert client.map_path("/a/first") == "/b/first"
+    assert client._mapped.cache_info().currsize == 100
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1001 and lines.count("Mapped the path /a/first to /b/first") == 1
+
+
+@pytest.mark.posix_only
+@pytest.mark.parametrize("report", ["progress", "status"])
+@pytest.mark.parametrize("value", [float("nan"), float("-inf"), object()], ids=["nan", "infinite", "no JSON"])
+def test_what_cannot_be_reported_is_told_where_it_was_made_and_ends_no_render(asked, capsys, report, value):
+    client, sent = asked[1:3]
+    getattr(client, report)(value)
+    line = capsys.readouterr().err
+    assert line.startswith("WARNING: the %s is not JSON: O" % report) and line.count("\n") == 1 and not sent
+    client.progress(5)
+    assert sent == [[{"progress": 5}]]
 
 
 @pytest.mark.posix_only

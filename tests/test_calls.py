@@ -445,6 +445,7 @@ SMALL_FRAMES = "from openjd_adapt.transport import wire; wire.FRAME_LIMIT = 3_00
     [
         (SMALL_FRAMES + "result = 'x' * 4_000_000", "the result of run cannot be sent: data of 4000"),
         ("result = object()", "the result of run is not JSON"),
+        ("result = [float('nan')]", "the result of run is not JSON: Out of range float values are not JSON compliant"),
         (
             "class Odd(Exception):\n    def __str__(self):\n        raise self\nraise Odd",
             "failed in the application: Odd",
@@ -453,7 +454,7 @@ SMALL_FRAMES = "from openjd_adapt.transport import wire; wire.FRAME_LIMIT = 3_00
         ("sys.stdout = sys.stderr = None\nraise ValueError('silent')", "failed in the application: ValueError: silent"),
         ("class Stream:\n    pass\nsys.stdout = Stream()\nraise ValueError('odd')", "ValueError: odd"),
     ],
-    ids=["large", "no JSON", "no text", "long", "no streams", "no flush"],
+    ids=["large", "no JSON", "NaN", "no text", "long", "no streams", "no flush"],
 )
 def test_whatever_goes_wrong_in_an_action_is_told_and_the_next_one_is_taken(application, code, what):
     app = application()

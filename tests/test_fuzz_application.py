@@ -178,6 +178,14 @@ def test_an_answer_to_a_call_that_nobody_made_is_said(pair, caplog, call):
     assert "has answered a call that nobody made: %r" % (call,) in caplog.text
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "50", None], ids=str)
+def test_progress_that_is_not_a_number_is_said(pair, caplog, value):
+    pair.client.say(frame({"progress": value}))
+    pair.client.answer()
+    assert pair.call(x=1) == {"x": 1}
+    assert "has reported a progress that is not a number: %r" % (value,) in caplog.text
+
+
 @pytest.mark.parametrize("about", ["", " \n", None, [], 0])
 def test_a_client_is_connected_whatever_it_says_about_itself(about):
     pair = Pair()
@@ -277,7 +285,9 @@ def test_arguments_that_change_after_their_cast_do_the_next_call_no_harm(pair):
     assert pair.call(x=1) == {"x": 1}
 
 
-@pytest.mark.parametrize("args", [{"x": object()}, {"x": {1, 2}}, {("a", "b"): 1}, {"x": TOO_LARGE}])
+@pytest.mark.parametrize(
+    "args", [{"x": object()}, {"x": float("nan")}, {"x": {1, 2}}, {("a", "b"): 1}, {"x": TOO_LARGE}]
+)
 def test_an_action_that_cannot_be_said_does_those_behind_it_no_harm(args, small_frames):
     queue = ActionsQueue()
     server = AdaptorServer(queue, Silent({}))

@@ -17,7 +17,7 @@ from .conftest import ROOT
 pytestmark = pytest.mark.core
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=20,
 )
@@ -64,6 +64,15 @@ def deep():
 def test_what_cannot_be_written_is_refused_as_by_json(make):
     value = make()
     assert outcome(plain_json.dumps, value) == outcome(json.dumps, value)
+
+
+@pytest.mark.parametrize("parts", [True, False])
+@pytest.mark.parametrize("value", [float("nan"), [float("inf")], {"x": -float("inf")}], ids=str)
+def test_what_only_python_takes_for_json_is_not_written(value, parts, monkeypatch):
+    if not parts:
+        monkeypatch.setattr(plain_json, "_encoder", None)
+    with pytest.raises(ValueError, match="Out of range float values are not JSON compliant"):
+        plain_json.dumps(value)
 
 
 def test_keys_that_are_no_text_are_written_as_by_json():

@@ -249,11 +249,15 @@ def test_what_a_real_application_would_refuse_is_refused(renderer):
     assert outcome.outcome == "failed" and "unexpected keyword argument 'shot'" in outcome.message
     renderer.adaptor.on_run = lambda run_data: renderer.adaptor.app.call("render", frame=object())
     assert "the arguments of render are not JSON" in renderer.run().message
+    renderer.adaptor.on_run = lambda run_data: renderer.adaptor.app.call("render", frame=float("nan"))
+    assert renderer.run().message.startswith("the arguments of render are not JSON: Out of range")
 
 
 def test_results_that_are_not_json_and_unknown_functions_fail_as_with_a_real_one(renderer):
-    renderer.application.functions["render"] = lambda frame: object()
-    assert "not JSON serializable" in renderer.run({"frame": 1}).message
+    for odd in (object(), float("inf")):
+        renderer.application.functions["render"] = lambda frame, odd=odd: odd
+        message = renderer.run({"frame": 1}).message
+        assert message.startswith("render failed in the application: the result of render is not JSON: O")
     del renderer.application.functions["render"]
     assert "no action 'render'; it has: open_scene, save" in renderer.run({"frame": 1}).message
 
