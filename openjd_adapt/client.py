@@ -339,7 +339,7 @@ class ClientInterface:
                 self._open = self._open and action.name != "close"
 
     def map_path(self, path: str) -> str:
-        """Where ``path`` lies on this host; says what it did, once a path while that is one of the last few thousand."""
+        """Where ``path`` lies on this host; says what it did, once a path among the last :data:`MAPPED_PATHS`."""
         return self._mapped(path)
 
     def _map(self, path: str) -> str:

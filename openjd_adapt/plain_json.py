@@ -37,7 +37,7 @@ except (ImportError, AttributeError, TypeError):
 
 
 def dumps(value: Any) -> str:
-    """As :func:`json.dumps`, without blanks, and without what only Python takes for JSON: :class:`ValueError` for NaN."""
+    """As :func:`json.dumps`, without blanks; of NaN and infinity, which are not JSON, :class:`ValueError`."""
     if _encoder:
         try:
             return "".join(_encoder(value, 0))
