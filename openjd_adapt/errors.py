@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
 DONE = 0  #: the command did what it was asked
 FAILED = 1  #: the adaptor or its application failed
 BAD_INPUT = 2  #: bad usage or bad input: nothing was tried
@@ -9,7 +14,26 @@ NO_DAEMON = 3  #: there is no daemon to talk to
 CANCELED = 4  #: the task was canceled
 
 
-class AdaptError(Exception):
+class Copied(Exception):
+    """An error that survives ``copy`` and ``pickle``, whatever arguments it is made with: a process pool tells it."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        reduced: Any = super().__reduce__()
+        kind, args, *state = reduced
+        return (_copy, (kind, args), *state)
+
+
+def _copy(kind: type[Exception], args: tuple[object, ...]) -> Exception:
+    """An error without a call of its ``__init__``; what that has set follows as its state."""
+    base: Any = kind
+    while base.__module__ != "builtins":  # the one that makes it; ``kind.__new__`` may be that of another base
+        base = base.__base__
+    error: Exception = base.__new__(kind, *args)
+    error.args = error.args or args  # an OSError with an __init__ of its own has none yet
+    return error
+
+
+class AdaptError(Copied):
     """The root of the toolkit's errors; its text is one line for the person who reads a farm's log."""
 
     exit_code = FAILED

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import re
 
+from .errors import Copied
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Match, NoReturn, Union
@@ -22,7 +24,7 @@ BREAKS = "\n\u2028\u2029"
 _BREAK = re.compile("[%s]" % BREAKS)
 
 
-class YAMLDecodeError(ValueError):
+class YAMLDecodeError(Copied, ValueError):
     """Text that cannot be read: malformed, or beyond what is supported.
 
     ``message`` says what is wrong, ``line`` and ``column`` (both from 1) where; ``str()`` has all three.

@@ -30,6 +30,9 @@ def as_validation_error(error: Any) -> Exception:
             )
             self.detail = str(error)
 
+        def __reduce__(self) -> tuple[Any, ...]:
+            return as_validation_error, (error,)
+
         def __str__(self) -> str:
             return str(self.message)
 
@@ -48,6 +51,9 @@ def as_schema_error(error: Any) -> Exception:
 
         def __init__(self) -> None:
             exceptions.SchemaError.__init__(self, str(error))
+
+        def __reduce__(self) -> tuple[Any, ...]:
+            return as_schema_error, (error,)
 
         def __str__(self) -> str:
             return str(self.message)
