@@ -265,7 +265,7 @@ class BaseAdaptor(ABC):
         if progress is not None:
             line = session.progress(progress)
             if line:
-                output.ProgressThrottle.waiting = None
+                output.ProgressThrottle.waiting.clear()
                 output.say(line)
             else:
                 logger.warning("Progress %r is not a number from 0 to 100; it is not reported", progress)

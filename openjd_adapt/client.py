@@ -28,7 +28,7 @@ from .errors import AdaptError, InputError, WireError, describe
 from .paths import PathMappingRule, map_path
 from .system.interpreter import PACKAGE
 from .transport.connection_file import ConnectionFileReader
-from .transport.wire import RECEIVE_BYTES, Decoder, check_hello, encode, hello
+from .transport.wire import RECEIVE_BYTES, Decoder, InOrder, check_hello, encode, hello
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Client:
         self._functions: dict[str, Callable[..., Any]] = {}
         self._asked = False
         self._serves = False
-        self._sending = threading.Lock()  # progress and status may come from any thread
+        self._send = InOrder(self._send_now)  # progress and status may come from any thread, or a signal handler
         self._say(hello(PACKAGE))
         answer = self._receive(None)
         if answer is None or "error" in answer:
@@ -253,15 +253,14 @@ class Client:
     def _say(self, message: Message) -> None:
         self._send(encode(message))
 
-    def _send(self, frames: bytes) -> None:
-        with self._sending:
-            try:
-                self._connection.sendall(frames)
-            except OSError:
-                return  # the adaptor is gone, but what it has said may still lie unread
-            except BaseException:
-                self.close()  # half a frame may be on its way, behind which nothing can be said
-                raise
+    def _send_now(self, frames: bytes) -> None:
+        try:
+            self._connection.sendall(frames)
+        except OSError:
+            return  # the adaptor is gone, but what it has said may still lie unread
+        except BaseException:
+            self.close()  # half a frame may be on its way, behind which nothing can be said
+            raise
 
     def _receive(self, timeout: float | None) -> Message | None:
         """The next message; None if there is none in time or the adaptor is gone."""

@@ -5,16 +5,18 @@ All end in one pipe, so that they keep the order in which they were made.
 
 from __future__ import annotations
 
+import _thread
 import io
 import logging
 import os
 import sys
-import threading
 import time
+from collections import deque
 from contextlib import contextmanager
 from functools import partial
 
 from . import session, system, task
+from .transport.wire import InOrder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,21 +46,26 @@ class Way:
 
     def __init__(self, put: Callable[[bytes], object]) -> None:
         self._put = put
-        self._lock = threading.Lock()
         self._mid_line = False
+        self.write = InOrder(self._write)
 
-    def write(self, data: bytes, column_0: bool = False) -> None:
+    def _write(self, data: bytes | Callable[[], bytes], column_0: bool = False) -> None:
+        """A function is called for the data when all that was written before is out."""
+        if callable(data):
+            data = data()
         if not data:
             return
-        with self._lock:
-            if column_0 and self._mid_line:
-                data = b"\n" + data
-            self._mid_line = data[-1:] != b"\n"
-            self._put(data)
+        if column_0 and self._mid_line:
+            data = b"\n" + data
+        self._mid_line = data[-1:] != b"\n"
+        self._put(data)
 
 
 class _Raw(io.RawIOBase):
-    """A standard stream's lowest layer, over the common way."""
+    """A standard stream's lowest layer, over the common way: nothing is buffered here, and no lock is held."""
+
+    #: What is written is dropped.
+    muted = False
 
     def __init__(self, way: Way, descriptor: int) -> None:
         self._way = way
@@ -71,14 +78,21 @@ class _Raw(io.RawIOBase):
         return self._descriptor
 
     def write(self, data: Any) -> int:
-        self._way.write(bytes(data))
+        data = bytes(data)
+        if not self.muted:
+            self._way.write(data)
         return len(data)
+
+
+def _write_to_stdout(data: bytes) -> None:
+    sys.stdout.write(data.decode("utf-8", "backslashreplace"))
+    sys.stdout.flush()
 
 
 class _Outlet:
     """Where the process writes: sys.stdout as it stands, until the worker installs the pipe."""
 
-    way: Way | None = None
+    way = Way(_write_to_stdout)
     streams: tuple[io.TextIOWrapper, ...] = ()
 
 
@@ -87,17 +101,25 @@ def install_pipe() -> None:
 
     The pipe is descriptor 1 under a number of its own, so that an adaptor may do with 1 what it likes.
     """
-    put = partial(system.write_all, os.dup(1))
-    _open_streams(put)
-    if hasattr(os, "register_at_fork"):  # a forked child must not wait for a lock that another thread held at the fork
-        os.register_at_fork(after_in_child=partial(_open_streams, put))
+    raws = _open_streams(partial(system.write_all, os.dup(1)))
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=partial(_forget, raws))
+
+
+def _forget(raws: Sequence[_Raw]) -> None:
+    """In a forked child: an unfinished line is the parent's, and so is a write that another thread was in."""
+    _Outlet.way.write.reset()
+    for raw in raws:
+        raw.muted = True
+    flush()
+    for raw in raws:
+        raw.muted = False
 
 
 @contextmanager
 def diverted(put: Callable[[bytes], object]) -> Iterator[None]:
     """Hand all that this process would write to ``put``, one call at a time, for the length of a block."""
     before = _Outlet.way, _Outlet.streams, sys.stdout, sys.stderr
-    _Outlet.streams = ()
     _open_streams(put)
     try:
         yield
@@ -106,23 +128,20 @@ def diverted(put: Callable[[bytes], object]) -> Iterator[None]:
         _Outlet.way, _Outlet.streams, sys.stdout, sys.stderr = before
 
 
-def _open_streams(put: Callable[[bytes], object]) -> None:
-    way = Way(put)
-    streams = tuple(
+def _open_streams(put: Callable[[bytes], object]) -> tuple[_Raw, ...]:
+    way = _Outlet.way = Way(put)
+    raws = tuple(_Raw(way, number) for number in (1, 2))
+    sys.stdout, sys.stderr = _Outlet.streams = tuple(
         io.TextIOWrapper(
-            io.BufferedWriter(_Raw(way, number)),
+            raw,  # type: ignore[arg-type]
             encoding="utf-8",
             errors="backslashreplace",
             newline="\n",
             line_buffering=True,
         )
-        for number in (1, 2)
+        for raw in raws
     )
-    for name, stream, old in zip(("stdout", "stderr"), streams, _Outlet.streams or (sys.stdout, sys.stderr)):
-        if getattr(sys, name) is old:
-            setattr(sys, name, stream)
-    _Outlet.streams = streams
-    _Outlet.way = way
+    return raws
 
 
 def flush() -> None:
@@ -134,19 +153,19 @@ def flush() -> None:
             continue  # its author has closed it, or detached what is below
 
 
-def write(data: bytes, column_0: bool = True) -> None:
+def write(data: bytes | Callable[[], bytes], column_0: bool = True) -> None:
     """Write whole lines after what was printed before, at the beginning of a line unless ``column_0`` is False."""
-    if _Outlet.way is None:
-        sys.stdout.write(data.decode("utf-8", "backslashreplace"))
-        sys.stdout.flush()
-        return
     flush()
     _Outlet.way.write(data, column_0)
 
 
 def say(line: str) -> None:
     """Write one line of the runtime's own, such as ``openjd_progress: 50``."""
-    write(line.encode("utf-8", "backslashreplace") + b"\n")
+    write(_encoded(line))
+
+
+def _encoded(line: str) -> bytes:
+    return line.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def write_lines(level: str, text: str) -> None:
@@ -228,14 +247,13 @@ class ProgressThrottle:
     """Reports progress not too often, scaled to a part of the task, and never loses the last value."""
 
     #: What waits, if anything does; of all throttles, for a process has one scheduler to report to.
-    waiting: str | None = None
+    waiting: deque[str] = deque(maxlen=1)
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._last = float("-inf")
-        self._lock = threading.Lock()
-        #: Reports what waits, unless a later value or the end of the task does.
-        self._timer: threading.Timer | None = None
+        #: When what waits is reported, unless a later value or the end of the task does.
+        self._due = float("-inf")
         #: The part of the task, in percent, that 0 to 100 stand for.
         self.span = (0.0, 100.0)
 
@@ -245,38 +263,30 @@ class ProgressThrottle:
         line = session.progress(begin + (end - begin) * min(100.0, max(0.0, percent)) / 100)
         if line is None or percent != percent:
             return
-        with self._lock:
-            ProgressThrottle.waiting = line
-            if self._timer and self._timer.is_alive():  # not in a child that was forked from here
-                return
-            if self._clock() - self._last >= REPORT_SECONDS:
-                self._say()
-            elif task.current() is not task.IDLE:  # whose end flush tells
-                self._timer = threading.Timer(REPORT_SECONDS, self._say_late)
-                self._timer.name = "progress"
-                self._timer.daemon = True
-                self._timer.start()
+        self.waiting.append(line)
+        now = self._clock()
+        if now - self._last >= REPORT_SECONDS:
+            self.flush()
+        elif now >= self._due and task.current() is not task.IDLE:  # whose end flush tells
+            self._due = self._last + REPORT_SECONDS
+            # Not as a threading.Thread, whose start takes a lock: a signal handler may be here.
+            _thread.start_new_thread(self._report_late, (self._due - now,))
 
-    def _say_late(self) -> None:
-        with self._lock:
-            self._timer = None
-            self._say()
-
-    def _say(self) -> None:
-        """Called with the lock held."""
-        line, ProgressThrottle.waiting = ProgressThrottle.waiting, None
-        if line:
-            self._last = self._clock()
-            say(line)
+    def _report_late(self, seconds: float) -> None:
+        time.sleep(seconds)
+        self.flush()
 
     def flush(self) -> None:
-        """Report what has waited: the task is over."""
-        with self._lock:
-            timer = self._timer
-            self._say()
-        if timer:
-            timer.cancel()
-            timer.join()
+        """Report what waits; afterwards no other thread is about to."""
+        write(self._take)
+
+    def _take(self) -> bytes:
+        try:
+            line = self.waiting.pop()
+        except IndexError:
+            return b""
+        self._last = self._clock()
+        return _encoded(line)
 
     @contextmanager
     def within(self, begin: float, end: float) -> Iterator[None]:

@@ -185,7 +185,7 @@ class LoggingSubprocess:
         self._end = threading.Event()
         self._returncode: int | None = None
         #: Guards the pid: it is signalled and given back under this lock only.
-        self._pid_lock = threading.Lock()
+        self._pid_lock = threading.RLock()
         self._reaped = False
         self._waiting: list[task.Task] = []
         self._readers: list[StreamLogger] = []

@@ -40,7 +40,7 @@ class ActionsQueue:
 
     def __init__(self) -> None:
         self._actions: deque[Action] = deque()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may enqueue, too
         #: Called, on the thread that enqueues, when there is something to take.
         self.on_enqueue: Callable[[], object] = bool
 
@@ -64,9 +64,11 @@ class ActionsQueue:
     def withdraw(self, call: int) -> bool:
         """Remove the action of a call that nobody waits for any more; False if it was taken already."""
         with self._lock:
-            before = len(self._actions)
-            self._actions = deque(action for action in self._actions if action.call != call)
-            return len(self._actions) < before
+            for index, action in enumerate(tuple(self._actions)):
+                if action.call == call:
+                    del self._actions[index]
+                    return True
+            return False
 
 
 #: How long, in seconds, the server's thread stays away when it has found another listening.
@@ -264,10 +266,11 @@ class AdaptorServer:
                     self._asked = False
                     self._application.send({"close": True})
                 return
+            self._asked = False  # what enqueues meanwhile, on this thread, hands over nothing
             try:
                 self._application.send_frames(action.frame)
-                self._asked = False
             except (TypeError, ValueError) as error:
+                self._asked = True
                 # Who enqueued it may not be here to be told, but the application is to get what follows.
                 _logger.error("%s is not handed to the application: %s", action.name, error)
                 if action.call is not None:

@@ -33,7 +33,7 @@ TOO_LARGE = "y" * 300_000
 def impatient(monkeypatch):
     """The process stays when its client leaves here: its exit code is not worth a wait."""
     monkeypatch.setattr(application, "EXIT_SECONDS", 0.01)
-    monkeypatch.setattr(ProgressThrottle, "waiting", None)  # and what it reports is no other test's
+    ProgressThrottle.waiting.clear()  # and what it reports is no other test's
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from openjd_adapt import output
 from openjd_adapt.output import PIECE_BYTES, prefixed
 from openjd_adapt.session import PASSED_ON
 
-from .conftest import ROOT
+from .conftest import HANG_SECONDS, ROOT
 
 pytestmark = [pytest.mark.core, pytest.mark.windows_core]
 
@@ -105,3 +105,104 @@ def test_only_consoles_that_a_main_has_set_up_are_taken_down(monkeypatch):
     output.install_logging()
     assert logging.getLogger().handlers[:-1] == elsewhere
     assert isinstance(logging.getLogger().handlers[-1], output.ConsoleHandler)
+
+
+# What interrupts a write, and what a fork copies of it
+
+INTERRUPTED = """
+import gc, logging, os, signal, sys, threading
+from openjd_adapt import output, system, task
+real, waits = system.write_all, ["the handler"]
+class Leaves:
+    def __del__(self): act()
+class Raises:
+    def __del__(self): raise ValueError("left")
+def slow(descriptor, data):
+    if waits and data == b"INFO: first\\n":
+        waits.clear()
+        interrupt()
+    real(descriptor, data)
+system.write_all = slow
+output.install_pipe()
+output.install_logging()
+logging.getLogger().setLevel("INFO")
+task.enter(task.Task())
+throttle = output.ProgressThrottle()
+def act(*_):
+    print("printed")
+    logging.info("logged")
+    throttle.report(5)
+    throttle.report(6)
+    output.say("said")
+    sys.stdout.flush()
+def interrupt():
+    %s
+signal.signal(signal.SIGUSR1, act)
+logging.info("first")
+throttle.flush()
+print("last")
+"""
+
+
+@pytest.mark.posix_only
+@pytest.mark.parametrize("how", ["os.kill(os.getpid(), signal.SIGUSR1)", "Leaves(); gc.collect()"])
+def test_what_interrupts_a_write_is_written_behind_it(how):
+    command = [sys.executable, "-u", "-c", INTERRUPTED % how]
+    out = subprocess.check_output(command, cwd=str(ROOT), timeout=HANG_SECONDS).decode().splitlines()
+    assert [line for line in out if not line.startswith("openjd")] == [
+        "INFO: first",
+        "printed",
+        "INFO: logged",
+        "said",
+        "last",
+    ]
+    assert [line for line in out if line.startswith("openjd")] == ["openjd_progress: 6"]  # the newest
+
+
+def test_a_finalizer_that_raises_while_a_line_is_written_is_told():
+    text = INTERRUPTED.replace("signal.SIGUSR1", "signal.SIGTERM")  # Windows has no other
+    command = [sys.executable, "-u", "-c", text % "Raises()"]
+    out = subprocess.check_output(command, cwd=str(ROOT), timeout=HANG_SECONDS).decode().splitlines()
+    assert out[0] == "INFO: first" and "ValueError: left" in out and out[-1] == "last"
+
+
+FORKED = """
+import os, subprocess, threading
+from openjd_adapt import output, system
+real, inside, go_on = system.write_all, threading.Event(), threading.Event()
+def slow(descriptor, data):
+    if data == b"slow\\n":
+        inside.set()
+        go_on.wait()
+    real(descriptor, data)
+system.write_all = slow
+output.install_pipe()
+"""
+
+
+@pytest.mark.posix_only
+def test_an_unfinished_line_is_written_once_however_many_children_are_forked():
+    text = FORKED + (
+        "print('progress: ', end='')\n"
+        "for _ in range(2): subprocess.call(['true'], preexec_fn=os.setsid)\n"
+        "if not os.fork(): print('child', end='', flush=True); os._exit(0)\n"
+        "os.wait()\n"
+        "print('done')\n"
+    )
+    out = subprocess.check_output([sys.executable, "-uWignore", "-c", text], cwd=str(ROOT), timeout=HANG_SECONDS)
+    assert out == b"childprogress: done\n"
+
+
+@pytest.mark.posix_only
+def test_a_forked_child_does_not_wait_for_a_thread_that_it_does_not_have():
+    text = FORKED + (
+        "thread = threading.Thread(target=print, args=['slow'])\n"
+        "thread.start()\n"
+        "inside.wait()\n"
+        "if not os.fork(): print('child'); os._exit(0)\n"
+        "os.wait()\n"
+        "go_on.set()\n"
+        "thread.join()\n"
+    )
+    out = subprocess.check_output([sys.executable, "-uWignore", "-c", text], cwd=str(ROOT), timeout=HANG_SECONDS)
+    assert out == b"child\nslow\n"

@@ -35,7 +35,7 @@ log = logging.getLogger("an.author")
 @pytest.fixture(autouse=True)
 def nothing_waits(monkeypatch):
     """No progress that an earlier test of this process has reported is still to be said."""
-    monkeypatch.setattr(ProgressThrottle, "waiting", None)
+    ProgressThrottle.waiting.clear()
 
 
 class Scene(Adaptor):

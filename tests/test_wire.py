@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import threading
 
 import pytest
 
@@ -195,3 +196,56 @@ def test_a_message_that_is_too_long_for_one_write_is_cut_to_it(limit, letter):
 def test_a_message_that_fits_is_not_cut():
     result = {"outcome": "failed", "message": "x" * 3000, "code": 1}
     assert joined(wire.MarkerFilter(TOKEN).feed(wire.encode_marker(TOKEN, result, 4096))) == [result]
+
+
+# What is given to one after the other
+
+
+def test_what_interrupts_an_act_on_its_own_thread_waits_for_its_end():
+    done = []
+
+    def act(item):
+        if item == 1:
+            tell(2)
+            tell(3)
+        done.append(item)
+
+    tell = wire.InOrder(act)
+    tell(1)
+    tell(4)
+    assert done == [1, 2, 3, 4]
+
+
+def test_an_act_that_fails_holds_up_no_later_one():
+    done = []
+
+    def act(item):
+        if item == 1:
+            tell(2)
+            raise ValueError
+        done.append(item)
+
+    tell = wire.InOrder(act)
+    with pytest.raises(ValueError):
+        tell(1)
+    tell(3)
+    assert done == [2, 3]
+
+
+def test_many_threads_give_and_each_ones_order_stays():
+    done, inside = [], []
+
+    def act(name, number):
+        inside.append(name)
+        done.append((name, number))
+        assert inside == [name]
+        inside.clear()
+
+    tell = wire.InOrder(act)
+    threads = [threading.Thread(target=lambda n=name: [tell(n, i) for i in range(2000)]) for name in "abc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for name in "abc":
+        assert [number for each, number in done if each == name] == list(range(2000))

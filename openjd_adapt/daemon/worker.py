@@ -102,7 +102,7 @@ class Life:
         self._schemas: dict[str, AdaptorDataValidator] = {}
         #: Begun by whoever hears of it, before it is performed.
         self.task = Task()
-        self._cancel_lock = threading.Lock()
+        self._cancel_lock = threading.RLock()
         self._canceling: threading.Thread | None = None
         #: The adaptor's life is over.
         self.ended = False

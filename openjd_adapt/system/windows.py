@@ -35,7 +35,7 @@ class Bell:
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def fileno(self) -> int:
         return self._reader.fileno()

@@ -17,6 +17,7 @@ What fronts and keeper say (a front's first frame is its hello, its second one r
 
 from __future__ import annotations
 
+import _thread
 import os
 import struct
 
@@ -111,6 +112,37 @@ def messages(receive: Callable[[int], bytes], limit: int = FRAME_LIMIT) -> Itera
         for message, _ in decoder.feed(data):
             yield message
         data = receive(RECEIVE_BYTES)
+
+
+class InOrder:
+    """Calls ``act`` with what it is given, one after the other, in the order in which any thread has given it.
+
+    A signal handler or a ``__del__`` may interrupt ``act`` and give more on the very thread that is in it: that waits
+    for ``act`` to return, where a plain lock would wait for its own thread.
+    """
+
+    def __init__(self, act: Callable[..., object]) -> None:
+        self._act = act
+        self.reset()
+
+    def reset(self) -> None:
+        """In a forked child: forget what other threads were doing."""
+        self._lock = _thread.RLock()
+        self._waiting: list[tuple[Any, ...]] = []
+        self._busy = False
+
+    def __call__(self, *given: Any) -> None:
+        self._waiting.append(given)
+        while self._waiting:  # again behind the block: an interruption just before its end finds it busy, too
+            with self._lock:
+                if self._busy:
+                    return
+                self._busy = True
+                try:
+                    while self._waiting:
+                        self._act(*self._waiting.pop(0))
+                finally:
+                    self._busy = False
 
 
 def hello(package: str) -> Message:
