@@ -10,9 +10,10 @@ import sys
 
 from . import errors, system
 from .app import KEEPER, WORKER, App, adaptor_name, load_adaptor
-from .commands import COMMANDS, HELP, ONCE, OPTIONS, REST, Command
+from .commands import ACTIONS, COMMANDS, HELP, ONCE, OPTIONS, REST, Command
 from .daemon.frontend import answer, tell
 from .errors import CANCELED, DONE, FAILED, AdaptError, InputError, one_line
+from .session import fail
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 def read(app: App, arguments: list[str]) -> tuple[Command, Options]:
     """The command and its options by name; argparse reads what is more than options that each have a value."""
-    words = 2 if arguments[:1] == ["daemon"] else 1
+    words = _words(arguments)
     command = COMMANDS.get(" ".join(arguments[:words]))
     names, values = arguments[words::2], arguments[words + 1 :: 2]
     if command is None or command.operand or len(names) != len(values):
@@ -31,6 +32,11 @@ def read(app: App, arguments: list[str]) -> tuple[Command, Options]:
     if any(command.options.get(name) != ONCE for name in names) or any(value.startswith("--") for value in values):
         return _ask_argparse(app, arguments)
     return command, dict(zip(names, values))
+
+
+def _words(arguments: list[str]) -> int:
+    """How many words the command's name has."""
+    return 2 if arguments[:1] == ["daemon"] else 1
 
 
 def _ask_argparse(app: App, arguments: list[str]) -> tuple[Command, Options]:
@@ -125,4 +131,6 @@ def _run(app: App, arguments: list[str]) -> int:
 
             tell(traceback.format_exc().rstrip())
         tell("ERROR: " + one_line(error))
+        if " ".join(arguments[: _words(arguments)]) in ACTIONS and error.exit_code != CANCELED:
+            answer(fail(error) + "\n")  # all that a farm shows
         return error.exit_code

@@ -331,6 +331,8 @@ def _compat(app: App, options: Options) -> int:
         raise kind("compat: cannot run %s: %s" % (command[0], error.strerror)) from None
 
 
+#: The commands that a scheduler's actions run; one that fails tells why.
+ACTIONS = ("run", "daemon start", "daemon run", "daemon stop")
 _DATA = "init-data path-mapping-rules config"
 _FILE = "--connection-file connection.json"
 _TASK = "--run-data '{\"frame\": 1}'"

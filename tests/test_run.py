@@ -251,8 +251,10 @@ def limited(farm):
 def test_run_data_that_cannot_be_sent_are_an_error_and_the_adaptor_is_stopped_all_the_same(limited):
     limited.env["LIMIT"] = "10000"
     done = run(limited, {"text": "x" * 10_000})
-    assert done.code == 2 and done.lines == ["on_start", "on_stop", "on_cleanup"], done
-    assert "are over the limit of 10000 bytes" in done.err and done.err.count("\n") == 1
+    assert done.code == 2 and done.err.count("\n") == 1, done
+    assert "are over the limit of 10000 bytes" in done.err
+    failed = done.err.replace("ERROR", "openjd_fail", 1).rstrip()
+    assert done.lines == ["on_start", failed, "on_stop", "on_cleanup"], done
 
 
 @pytest.mark.parametrize("limit", [1_000_000, pytest.param(wire.FRAME_LIMIT, marks=pytest.mark.long)])

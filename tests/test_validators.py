@@ -49,11 +49,11 @@ def checked(farm):
     return farm
 
 
-def refused(done, line):
-    """One line, exit code 2, and the adaptor was not asked."""
+def refused(done, line, *shown):
+    """One line, exit code 2, and the adaptor was not asked; the scheduler hears why, and nothing but ``shown``."""
     assert done.code == 2, done
     assert done.err.splitlines() == ["ERROR: " + line]
-    assert "Traceback" not in done.out and "openjd_fail" not in done.out
+    assert done.lines == [*shown, "openjd_fail: " + line]
 
 
 def test_good_data_pass_and_arrive_as_they_are(checked):
@@ -67,7 +67,6 @@ def test_bad_init_data_are_refused_before_on_start_by_option_place_and_fault(che
     text = GOOD_INIT + "\ncameras:\n- name: a\n- name: 7"
     done = checked("run", "--init-data", text, "--run-data", "frame: 1")
     refused(done, "--init-data: cameras[1].name: 7 is not of type 'string'")
-    assert "on_start" not in done.out and "on_stop" not in done.out
 
 
 def test_bad_init_data_in_a_file_name_the_file_and_leave_no_daemon(checked):
@@ -75,7 +74,6 @@ def test_bad_init_data_in_a_file_name_the_file_and_leave_no_daemon(checked):
     path.write_text("scene_file: null\n")
     done = checked.daemon("start", "--init-data", "file://%s" % path)
     refused(done, "--init-data: %s: scene_file: None is not of type 'string'" % path)
-    assert done.lines == ["openjd_env: OPENJD_ADAPTOR_SOCKET=%s" % checked.file]
     checked.wait_until_nothing_is_left()
     assert checked.daemon("stop").code == 0
 
@@ -86,7 +84,6 @@ def test_bad_run_data_are_refused_before_on_run_and_the_next_task_runs(checked):
     assert checked.daemon("start", "--init-data", GOOD_INIT).code == 0
     done = checked.daemon("run", "--run-data", "file://%s" % path)
     refused(done, "--run-data: %s: frame: 0 is less than the minimum of 1" % path)
-    assert done.out == ""
     refused(checked.daemon("run"), "--run-data: 'frame' is a required property")
     done = checked.daemon("run", "--run-data", "frame: 2")
     assert (done.code, done.lines) == (0, ["on_run {'frame': 2}"])
@@ -96,7 +93,6 @@ def test_bad_run_data_are_refused_before_on_run_and_the_next_task_runs(checked):
 def test_bad_run_data_in_run_are_refused_before_anything_is_started(checked):
     done = checked("run", "--init-data", GOOD_INIT, "--run-data", "frame: x")
     refused(done, "--run-data: frame: 'x' is not of type 'integer'")
-    assert done.out == ""
 
 
 def test_an_adaptor_is_not_made_of_bad_init_data(checked):
@@ -109,7 +105,6 @@ def test_an_adaptor_is_not_made_of_bad_init_data(checked):
     )
     done = checked("run", "--init-data", "{}", "--run-data", "frame: 1")
     refused(done, "--init-data: 'scene_file' is a required property")
-    assert done.out == ""
     assert checked("run", "--init-data", GOOD_INIT, "--run-data", "frame: 1").code == 0
 
 
@@ -117,7 +112,6 @@ def test_one_schema_alone_is_enough(checked):
     (checked.schemas / "init_data.schema.json").unlink()
     done = checked("run", "--run-data", "frame: 0")
     refused(done, "--run-data: frame: 0 is less than the minimum of 1")
-    assert done.out == ""
 
 
 @pytest.mark.parametrize("kind", ["init_data", "run_data"])
@@ -134,15 +128,16 @@ def test_every_layer_of_the_configuration_must_fulfil_its_schema(checked, layer)
     path = checked.folder / ("adaptor/Checked.json" if layer == "own" else "more.json")
     write(path, {"steps": "many"})
     done = checked("run", "--init-data", GOOD_INIT, "--run-data", "frame: 1", "--config", str(path))
-    refused(done, "configuration %s: steps: 'many' is not of type 'integer'" % path)
-    assert done.lines == ["on_cleanup"]
+    refused(done, "configuration %s: steps: 'many' is not of type 'integer'" % path, "on_cleanup")
 
 
 def test_the_configurations_schema_may_lie_in_the_folder_that_the_environment_names(checked):
     write(checked.folder / "elsewhere" / "Checked.schema.json", {"required": ["speed"]})
     checked.env["ADAPTOR_CONFIG_SCHEMA_PATH"] = str(checked.folder / "elsewhere")
     own = checked.folder / "adaptor" / "Checked.json"
-    refused(checked("show-config"), "configuration %s: 'speed' is a required property" % own)
+    done = checked("show-config")  # which is no action's
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "ERROR: configuration %s: 'speed' is a required property\n" % own
 
 
 # The classes

@@ -291,10 +291,10 @@ show = partial(put, 1)
 
 def conclude(client: DaemonClient, result: dict[str, Any]) -> int:
     """Show how a task ended, and return the exit code for it."""
-    if result["outcome"] == "failed" and result["code"] == FAILED:
+    if result["outcome"] == "failed":
+        if result["code"] != FAILED:
+            client.tell("ERROR: " + result["message"])
         client.say(session.fail(result["message"]))
-    elif result["outcome"] == "failed":
-        client.tell("ERROR: " + result["message"])
     elif result["outcome"] == "canceled":
         client.tell("INFO: " + result["message"])
     return int(result["code"])
@@ -361,6 +361,7 @@ def _run_phases(client: DaemonClient, request: Message) -> int:
 def start(spec: Message, timeout: float | None, replaced: str | None) -> int:
     """Start the daemon of ``spec``; returns the exit code when it is ready or all of it is dead again."""
     path, made_for_it = spec["listen_at"]
+    spec["announcement"] = session.set_env(SOCKET_VARIABLE, path)
     client = DaemonClient(_starter().start(spec)[0])
     ready = False
     try:
@@ -368,7 +369,6 @@ def start(spec: Message, timeout: float | None, replaced: str | None) -> int:
             client.tell("INFO: " + replaced)
         _warn_if_uncontained(client, client.listen())
         ready = True
-        client.say(session.set_env(SOCKET_VARIABLE, path))
         result = client.ask({"do": "start"}, timeout, cancels=True)["result"]
         if client.was_late and result["code"] == CANCELED:
             result.update(outcome="failed", code=FAILED, message="the start took longer than %g s" % (timeout or 0))

@@ -142,6 +142,8 @@ class Life:
         result = self._attempt(self._make)
         runner = self._runner
         if runner and result.outcome == "done":
+            if "announcement" in self._init:  # not before the data are known to be good, and before on_start
+                output.say(self._init["announcement"])
             result = self._attempt(runner._start)
         if result.outcome != "done":
             self.ended = True
