@@ -127,10 +127,9 @@ class Client:
         path = server_path or os.environ.get(SERVER_VARIABLE)
         if not path:
             raise InputError("no adaptor: %s is not set; was this application started by one?" % SERVER_VARIABLE)
-        file = ConnectionFileReader(path)
-        self._connection = file.connect()
+        with ConnectionFileReader(path) as file:
+            self._connection = file.connect()
         self._connection.settimeout(None)  # whatever the application has made the default
-        file.close()
         self._decoder = Decoder()
         self._gone = False
         self._inbox: list[Message] = []

@@ -258,6 +258,20 @@ def test_after_sigkill_to_any_one_process_nothing_is_left(farm, victim, moment):
     assert farm.pids() == [] and list(farm.folder.glob("connection*")) == []
 
 
+@pytest.mark.parametrize("word", ["stop", "start"])
+def test_a_start_whose_keeper_is_killed_ends_and_holds_up_no_command_beside_it(farm, word):
+    process = farm.daemon_popen("start", "--init-data", '{"on_start": {"do": "sleep", "seconds": 300}}')
+    read_until(process.stdout, "sleeping")
+    os.kill(processes(farm)["keeper"], signal.SIGKILL)
+    if word == "start":  # beside a start that has not ended it is refused
+        process.wait(HANG_SECONDS)
+    beside = farm.daemon(word)
+    assert beside.code == 0 and "waiting for the last" not in beside.err, beside
+    done = farm.finish(process)
+    assert (done.code, done.out, done.err) == (1, "openjd_fail: the daemon was killed while it started\n", "")
+    assert farm.daemon("stop").code == 0 and list(farm.folder.glob("connection*")) == []
+
+
 def test_after_sigkill_to_the_keeper_of_run_nothing_is_left(farm):
     process = farm.popen("run", "--run-data", '{"do": "tree"}')
     read_until(process.stdout, "tree is up")

@@ -247,6 +247,17 @@ def test_a_stop_that_is_interrupted_twice_leaves_at_once(farm):
     assert farm.daemon("stop", "--timeout", "0.5").code == 1  # it is killed
 
 
+def test_a_start_that_is_canceled_without_notice_is_killed_when_its_timeout_is_over_and_leaves_nothing(farm):
+    hurry(farm, 0.2, "daemon.frontend.LATE_SECONDS")
+    init = json.dumps({"on_start": {"do": "ignore_cancel", "seconds": 300}})
+    process = farm.daemon_popen("start", "--timeout", "2", "--init-data", init)
+    read_until(process.stdout, "ignoring")
+    process.send_signal(signal.SIGTERM)
+    done = farm.finish(process)
+    assert done.code == 4 and "did not end by its deadline" in done.err and "openjd_fail" not in done.out, done
+    assert farm.pids() == []
+
+
 @pytest.mark.long  # of ten seconds, most of them waits
 def test_a_session_whose_user_insists_leaves_its_task_and_its_stop(farm):
     process = farm.popen("session", "--run-data", '{"do": "ignore_cancel", "seconds": 15}')

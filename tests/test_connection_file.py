@@ -19,6 +19,7 @@ from openjd_adapt.system import posix
 from openjd_adapt.transport import connection_file
 from openjd_adapt.transport.connection_file import ConnectionFileReader, bind, note_end
 
+from .conftest import HANG_SECONDS
 from .test_process import alive, all_dead
 
 pytestmark = [pytest.mark.core, pytest.mark.posix_only]
@@ -250,6 +251,49 @@ def test_a_new_daemon_shows_what_the_dead_one_wrote_last_and_takes_its_place(dae
     assert shown == [b"one\n"] and replaced.startswith("replaced the file of a dead daemon: ")
     assert replaced.endswith("it fell") and list(daemon.path.parent.iterdir()) == []
     assert connection_file.clear_for_start(str(daemon.path), pytest.fail) is None
+
+
+@pytest.mark.parametrize("act", ["wait", "claim"])
+def test_who_has_had_the_lock_of_a_dead_daemon_lets_go_of_it_with_the_file(daemon, read, act):
+    daemon.dies()
+    with ConnectionFileReader(str(daemon.path)) as file:
+        assert file.wait(HANG_SECONDS) if act == "wait" else file.claim()
+        assert read(daemon.path).alive  # as it seems to all others
+    assert not read(daemon.path).alive and read(daemon.path).claim()
+
+
+def test_a_listener_that_lets_go_of_its_file_frees_the_lock_and_one_that_cannot_bind_leaves_no_descriptor(
+    tmp_path, monkeypatch
+):
+    before = len(os.listdir("/proc/self/fd"))
+    daemon = Life(tmp_path)
+    daemon.writer.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+    def fail(path, act):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(posix, "_at_short_path", fail)
+    with pytest.raises(InputError, match="No space left"):
+        bind(str(tmp_path / "other.json"), str(tmp_path / "private"))
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("holder", ["who only looks", "a guardian without its keeper"])
+def test_a_claim_waits_for_what_holds_the_lock_for_a_moment_only(daemon, read, monkeypatch, holder):
+    if holder != "who only looks":
+        monkeypatch.setattr(system, "start_time", lambda pid: 0)  # the keeper that the file means is no more
+        monkeypatch.setattr(connection_file, "_GLANCE_SECONDS", 0)
+    file = read(daemon.path)
+    wait, asked = system.wait_for_lock, []
+
+    def free_then_wait(descriptor, timeout):
+        asked.append(timeout)
+        daemon.dies()
+        return wait(descriptor, timeout)
+
+    monkeypatch.setattr(system, "wait_for_lock", free_then_wait)
+    assert file.claim() and asked[0] > 0
 
 
 # When it counts as gone

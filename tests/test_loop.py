@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 
@@ -252,6 +253,26 @@ def test_a_peer_that_goes_away_with_a_large_backlog_is_found_gone(loop, pair):
         if not peer.closed:
             turn(loop)
     assert peer.closed and peer.backlog == 0
+
+
+@pytest.mark.posix_only  # Windows keeps nothing of what lies unread in a connection that has ended
+@pytest.mark.parametrize("number", [errno.ENOBUFS, errno.ENOMEM, errno.EPIPE], ids=errno.errorcode.get)
+def test_a_peer_whose_socket_fails_is_gone_for_both_ends_once_what_it_said_is_read(loop, number):
+    class Failing(socket.socket):
+        def send(self, data):
+            raise OSError(number, os.strerror(number))
+
+    ours, theirs = socket.socketpair()
+    peer, heard = Peer(Failing(fileno=ours.detach())), []
+    loop.watch_peer(peer, lambda: heard.extend(message for message, _ in peer.receive()))
+    with theirs:
+        theirs.send(encode({"n": 1}))
+        peer.send({"output": 1})
+        assert peer.backlog == 0
+        while not peer.closed:
+            loop.turn()
+        assert heard == [{"n": 1}] and theirs.recv(1) == b""
+    peer.close()
 
 
 # What comes in small pieces

@@ -213,6 +213,16 @@ def test_an_alarm_just_before_or_after_the_wait_is_the_last_and_raises_nothing(t
     assert posix.is_locked(first) is free
 
 
+def test_a_wait_for_a_lock_ends_in_time_also_where_the_parent_has_blocked_the_alarm(two):
+    first, second = two
+    posix.lock(first)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+    try:
+        assert posix.wait_for_lock(second, 0.1) is False
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def test_a_lock_that_is_freed_while_it_is_waited_for_is_had_then(two, monkeypatch):
     import fcntl
 

@@ -17,7 +17,7 @@ from ..transport.wire import WINDOW_BYTES, check_hello, hello
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
-    from typing import Any
+    from typing import Any, NoReturn
 
     from ..transport.wire import Frame, Message
 
@@ -30,8 +30,11 @@ class Late(Exception):
     """The time that was given to a request is over."""
 
 
-class Left(Exception):
-    """The user or the reader of the output has gone; the keeper takes that for a cancel."""
+class Left(KeyboardInterrupt):
+    """The user or the reader of the output has gone; the keeper takes that for a cancel.
+
+    Where nothing else is to be done the command ends with CANCELED, as with any interrupt.
+    """
 
 
 class DaemonClient:
@@ -198,7 +201,7 @@ class DaemonClient:
         if self._out.is_broken or ready.get(self._out.fileno(), 0) & system.BROKEN:
             self._lose_reader()
         if self._cancels_late and self._is_late():
-            self.was_late = True
+            self.was_late = not self.canceled
             self.cancel(LATE_SECONDS)
         self._tell_mentioned()
         if writing:
@@ -224,8 +227,8 @@ class DaemonClient:
     def cancel(self, within: float | None) -> None:
         """Cancel the task, which is killed after ``within`` seconds, or when the keeper finds it right."""
         self.canceled = True
-        self._cancels_late = False
         if within is not None:
+            self._cancels_late = False
             end = time.monotonic() + within
             self.deadline = end if self.deadline is None else min(end, self.deadline)
             self._alarm = self.deadline + ANSWER_SECONDS
@@ -248,6 +251,7 @@ def leave_on(*signals: int) -> None:
 
     for number in signals:
         system.signal.signal(number, leave)
+    system.reset_signals()  # the caller may have blocked them
 
 
 def answer(text: str) -> int:
@@ -374,7 +378,7 @@ def start(spec: Message, timeout: float | None, replaced: str | None) -> int:
             result.update(outcome="failed", code=FAILED, message="the start took longer than %g s" % (timeout or 0))
         code = conclude(client, result)
     except (Left, Late):
-        return CANCELED
+        return FAILED if client.was_late else CANCELED
     except ConnectionError:
         code = _fate_of_start(client, path, ready)
         try:
@@ -382,22 +386,27 @@ def start(spec: Message, timeout: float | None, replaced: str | None) -> int:
                 os.rmdir(os.path.dirname(path))
         except OSError:
             pass  # the file that stands there tells how the daemon has ended
+        return code
     finally:
         client.close()
     if code != DONE:
-        try:
-            _await_end(ConnectionFileReader(path))
-        except NoDaemonError:
-            return code  # it never was, or somebody has stopped it meanwhile
+        _ended_by_stop(path)
     return code
+
+
+def _ended_by_stop(path: str) -> bool | None:
+    """Wait for the daemon's end, and tell whether a stop or a signal has brought it; None if there is no such file."""
+    try:
+        with ConnectionFileReader(path) as file:
+            return _await_end(file) and file.was_stopped
+    except NoDaemonError:
+        return None
 
 
 def _fate_of_start(client: DaemonClient, path: str, ready: bool) -> int:
     """The daemon is gone without an answer: stopped by another command, or killed, perhaps before it was ``ready``."""
-    try:
-        file = ConnectionFileReader(path)
-        stopped = file.wait(DEATH_SECONDS) and file.was_stopped
-    except NoDaemonError:
+    stopped = _ended_by_stop(path)
+    if stopped is None:
         stopped = ready  # and its file is removed already
         remove_drafts(path, DEATH_SECONDS)
     if stopped:
@@ -415,7 +424,8 @@ def _warn_if_uncontained(client: DaemonClient, ready: Message) -> None:
 def run_task(path: str, request: Message) -> int:
     """One task on the daemon behind the connection file ``path``; returns the exit code."""
     try:
-        client = _connect(ConnectionFileReader(path))
+        with ConnectionFileReader(path) as file:
+            client = _connect(file)
     except NoDaemonError as error:
         return _without_daemon(path, error)
     try:
@@ -431,22 +441,16 @@ def run_task(path: str, request: Message) -> int:
     return _without_daemon(path)  # it has ended without a word to this command, whose task has not begun
 
 
-def _without_daemon(path: str, error: NoDaemonError | None = None) -> int:
+def _without_daemon(path: str, error: NoDaemonError | None = None) -> NoReturn:
     """What a dead daemon wrote last is this task's log, too, unless another command is showing it.
 
-    Raises ``error``, or the :class:`NoDaemonError` that tells how it ended; returns the exit code if a signal comes
-    before that.
+    Raises ``error``, or the :class:`NoDaemonError` that tells how it ended.
     """
-    file = ConnectionFileReader(path)
-    try:
+    with ConnectionFileReader(path) as file:
         if file.claim() if error else file.wait(SILENT_SECONDS):
             leave_on(*system.CANCEL_SIGNALS)
             file.show_unread_output(show)
             error = error or NoDaemonError(file.how_it_ended)
-    except Left:
-        return CANCELED
-    finally:
-        file.close()
     raise error or NoDaemonError("connection file %s: its daemon has closed the connection" % path)
 
 
@@ -459,7 +463,7 @@ def stop(path: str, timeout: float) -> int:
         tell("INFO: nothing to stop: %s" % error)
         return DONE
     code: int | None = DONE
-    try:
+    with file:
         if not file.alive:
             tell("INFO: nothing to stop: %s" % file.how_it_ended)
         else:
@@ -472,8 +476,6 @@ def stop(path: str, timeout: float) -> int:
             tell("ERROR: connection file %s: what its daemon wrote last cannot be shown; it stays there" % path)
             return code or FAILED
         file.remove()
-    except Left:
-        return CANCELED
     return file.stop_code if code is None else code
 
 
@@ -526,13 +528,12 @@ def status(path: str, as_json: bool) -> int:
 
 
 def _ask_briefly(path: str, request: Message) -> Message:
-    client = _connect(ConnectionFileReader(path))
+    with ConnectionFileReader(path) as file:
+        client = _connect(file)
     try:
         return client.ask(request, ANSWER_SECONDS)
     except (ConnectionError, Late):
         raise NoDaemonError("connection file %s: its daemon does not answer" % path) from None
-    except Left:
-        raise SystemExit(CANCELED) from None
     finally:
         client.close()
 

@@ -59,10 +59,10 @@ def start(spec: Message) -> tuple[Peer, Callable[[], set[int]]]:
         if writer:
             writer.abandon()
         raise AdaptError("cannot start a process: %s" % error.strerror) from None
-    theirs.close()
-    if writer:
-        writer.listener.close()
-        os.close(writer.descriptor)
+    finally:
+        theirs.close()
+        if writer:
+            writer.close()
     launch_spec.send(ours, spec)
     return Peer(ours), partial(system.kill_children, spare, launch_spec.DEATH_SECONDS)
 

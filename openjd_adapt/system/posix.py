@@ -253,6 +253,7 @@ def wait_for_lock(descriptor: int, timeout: float) -> bool:
         raise TimeoutError
 
     signal.signal(signal.SIGALRM, give_up)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})  # the command's parent may have blocked it
     try:
         try:
             # It goes on ringing, as the first may come just before the wait begins; a time of 0 would switch it off.

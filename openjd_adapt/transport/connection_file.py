@@ -123,6 +123,11 @@ class ConnectionFileWriter:
         os.unlink(self._values["draft"])
         self.remove_socket()
 
+    def close(self) -> None:
+        """Let go of lock and socket, which are from now on those of the processes that have inherited them, if any."""
+        self.listener.close()
+        os.close(self.descriptor)
+
     def remove_socket(self) -> None:
         """Remove the socket, unless somebody has done so."""
         self._endpoint.remove()
@@ -142,6 +147,7 @@ def bind(path: str, private_folder: str, made_for_it: bool = False) -> Connectio
         system.lock(descriptor)
         endpoint, listener = system.Endpoint.listen(draft, private_folder)
     except OSError as error:
+        os.close(descriptor)
         os.unlink(draft)
         raise InputError("connection file %s: cannot make its lock and socket: %s" % (path, error)) from None
     listener.listen(128)
@@ -208,10 +214,17 @@ def line_of(record: dict[str, Any]) -> bytes:
 _BEGIN = b'{"wire": '
 #: Between two looks whether a start has given its daemon's file its name.
 _LOOK_SECONDS = 0.02
+#: How long, in seconds, a claim waits for who only looks at the lock, and for the end of a daemon without its keeper.
+_GLANCE_SECONDS = 0.2
+_END_SECONDS = 2.0
 
 
 class ConnectionFileReader:
-    """A connection file as a reader finds it; keeps it open, so that its lock can be asked and waited for."""
+    """A connection file as a reader finds it; keeps it open, so that its lock can be asked and waited for.
+
+    To be used with ``with``: who has waited for the lock, or claimed the file, holds the lock until it is closed, and
+    is a living daemon to all others.
+    """
 
     def __init__(self, path: str) -> None:
         """Open and read ``path``.
@@ -275,7 +288,9 @@ class ConnectionFileReader:
 
     def claim(self) -> bool:
         """Whether the daemon is dead and nobody else has claimed what it has left."""
-        return system.lock(self._descriptor) and self._still_has_its_name()
+        has_keeper = self._is_here and system.start_time(self.pid) == self.started
+        timeout = _GLANCE_SECONDS if has_keeper else _END_SECONDS
+        return system.wait_for_lock(self._descriptor, timeout) and self._still_has_its_name()
 
     def _still_has_its_name(self) -> bool:
         try:
@@ -389,6 +404,12 @@ class ConnectionFileReader:
             except OSError:
                 return  # somebody has put something there
 
+    def __enter__(self) -> ConnectionFileReader:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
     def close(self) -> None:
         """Let go of the file; once is enough."""
         if self._descriptor >= 0:
@@ -407,7 +428,7 @@ def clear_for_start(path: str, show: Callable[[bytes], object]) -> str | None:
         old = ConnectionFileReader(path)
     except NoDaemonError:
         return None
-    try:
+    with old:
         if not old.claim():
             what = "a daemon is already running (pid %d)" % old.pid
             if old.is_ending:
@@ -416,8 +437,6 @@ def clear_for_start(path: str, show: Callable[[bytes], object]) -> str | None:
         if not old.show_unread_output(show):
             raise InputError("connection file %s: what its dead daemon wrote last cannot be shown" % path)
         old.remove()
-    finally:
-        old.close()
     return "replaced the file of a dead daemon: " + old.how_it_ended
 
 

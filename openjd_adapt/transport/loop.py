@@ -145,6 +145,8 @@ class Loop:
         self.timers.call_due()
 
 
+#: ``socket.SHUT_RDWR``: that module is too costly here.
+_SHUT_RDWR = 2
 #: Who is heard among many says little at a time, so that one that asks without end holds up nobody.
 _RECEIVE_AT_ONCE_BYTES = 4 * 1024
 
@@ -216,8 +218,16 @@ class Peer:
         except BlockingIOError:
             return 0
         except OSError:
-            self._deaf = True  # what it said may still lie unread
+            self._deaf = True
+            self._hang_up()
             return len(data)
+
+    def _hang_up(self) -> None:
+        """End the connection for both, whatever was wrong with it; what the other end has said can still be read."""
+        try:
+            self._socket.shutdown(_SHUT_RDWR)
+        except OSError:
+            return  # it has ended already
 
     def receive(self) -> Iterable[Frame]:
         """The frames that one read completes; the end of the stream sets :attr:`closed`. Raises :class:`WireError`."""
