@@ -47,6 +47,18 @@ class ApplicationExited(AdaptError):
         self.returncode = returncode
 
 
+def exited(name: str, returncode: int | None, closed: str, while_doing: str, lines: Sequence[str]) -> ApplicationExited:
+    """The error that tells how an application has ended or, without a return code, that it has closed something."""
+    how = "has closed its " + closed if returncode is None else describe_exit(returncode)
+    tail = "; its last lines: " + " | ".join(map(one_line, lines[-LAST_LINES:])) if lines else ""
+    return ApplicationExited("%s %s while %s%s" % (name, how, while_doing, tail), returncode)
+
+
+def no_standard_input(name: str) -> AdaptError:
+    """The error of an adaptor that has not asked for a pipe."""
+    return AdaptError("%s has no standard input; set stdin = True" % name)
+
+
 class TimedOut(AdaptError):
     """What was waited for has not come in time."""
 
@@ -70,15 +82,17 @@ class Prompt:
 
     def _take_turn(self, timeout: float | None) -> IO[bytes]:
         stdin = self._process.stdin
-        if stdin is None or stdin.closed:
-            raise AdaptError("%s has no standard input; set stdin = True" % self._application.name)
+        if stdin is None:
+            raise no_standard_input(self._application.name)
+        if stdin.closed:
+            raise self._application._exited("a line was written to it", "standard input")
         while not self._turn.acquire(blocking=False):
             self._application._wait(lambda: not self._turn.locked(), timeout, "it to read the line before")
         return stdin
 
     def _write(self, stdin: IO[bytes], text: str, timeout: float | None) -> None:
         """In one's turn, and on a thread: an application that does not read blocks that for as long as it likes."""
-        data = text.encode("utf-8") + b"\n"
+        data = text.encode("utf-8", "surrogateescape") + b"\n"
         taken: list[bool] = []  # whether all of the line was, once that is known
 
         def write() -> None:
@@ -218,8 +232,9 @@ class Application:
             self._server.shutdown()
             raise
         self.process.ask_over_channel = self._ask_to_end
-        if not adaptor.stdin and self.process.stdin:
-            self.process.stdin.close()
+        if not adaptor.stdin:
+            self.process.close_stdin()
+            self.process.stdin = None
         # What an author's method does with what the application reports must not hold up who waits.
         self._listen = task.Task.wait_for if adaptor._reports_itself else self._server.listen
         self._no_output_timeout = adaptor.no_output_timeout
@@ -347,12 +362,7 @@ class Application:
         return self._gone or not self.process.is_running
 
     def _exited(self, while_doing: str, closed: str = "connection") -> ApplicationExited:
-        """The error that tells how the application has ended, or that it has closed something without that."""
-        code = self.process.returncode
-        how = "has closed its " + closed if code is None else describe_exit(code)
-        lines = " | ".join(one_line(line) for line in self.process.last_lines(LAST_LINES))
-        tail = "; its last lines: " + lines if lines else ""
-        return ApplicationExited("%s %s while %s%s" % (self.name, how, while_doing, tail), code)
+        return exited(self.name, self.process.returncode, closed, while_doing, self.process.last_lines(LAST_LINES))
 
     def _wake(self) -> None:
         """Let the waits look at their conditions; from any thread."""

@@ -19,10 +19,10 @@ import tempfile
 import traceback
 
 from . import output, session, task
-from .application import ApplicationError, ApplicationExited
+from .application import ApplicationError, exited, no_standard_input
 from .client import Action, encode_values
 from .daemon.worker import Life
-from .errors import AdaptError, InputError, describe, describe_exit
+from .errors import AdaptError, InputError, describe
 from .lines import LineForwarder
 from .transport.wire import Decoder
 
@@ -66,6 +66,7 @@ class FakeApplication:
         self.is_running = False
         self.name = "the application"
         self._code: int | None = None
+        self._stdin = False
         self._said: list[str] = []
         self._handlers: list[RegexHandler] = []
 
@@ -116,6 +117,8 @@ class FakeApplication:
 
     def write_line(self, text: str) -> None:
         """Write a line to the standard input."""
+        if not self._stdin:
+            raise no_standard_input(self.name)
         self._check("a line was written to it")
         self.calls.append(("write_line", {"text": text}))
         for line in (self.prompt(text) if self.prompt else None) or ():
@@ -140,7 +143,8 @@ class FakeApplication:
 
     def close(self, grace_seconds: float = 0) -> None:
         """Let the application end, as it is asked to, or because it is killed."""
-        self.is_running = False
+        if self.is_running:
+            self.die(0)
 
     end = close
 
@@ -151,7 +155,7 @@ class FakeApplication:
         def open_application(command: Sequence[str]) -> FakeApplication:
             self.command, self.environment = list(command), adaptor.get_environment()
             self.name = os.path.basename(command[0])
-            self.is_running = True
+            self.is_running, self._stdin = True, adaptor.stdin
             return self
 
         adaptor._open = open_application  # type: ignore[assignment, method-assign]
@@ -160,8 +164,7 @@ class FakeApplication:
         """Raise what ends a wait: the application's end, a cancel, or the failure that a watch has met."""
         task.current().check()
         if not self.is_running:
-            how = "has ended" if self._code is None else describe_exit(self._code)
-            raise ApplicationExited("%s %s while %s" % (self.name, how, while_doing), self._code)
+            raise exited(self.name, self._code, "connection", while_doing, self._said)
 
 
 class Outcome:

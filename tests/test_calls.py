@@ -6,6 +6,7 @@ import io
 import os
 import re
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -547,6 +548,34 @@ def test_each_of_several_writers_waits_for_its_own_line_alone(application, gate)
     for thread in threads:
         thread.join(HANG_SECONDS)
     assert len(done) == 2
+
+
+@pytest.mark.posix_only  # SIGKILL
+def test_a_prompt_that_was_killed_between_two_questions_is_told_with_signal_and_last_lines(application):
+    app = application(LATE_READER % "", stdin=True)
+    assert app.ask("x", "got x", timeout=HANG_SECONDS)
+    os.kill(app.process.pid, signal.SIGKILL)
+    wait_until(lambda: not app.process.is_running)
+    for act in (lambda: app.ask("y", "got y"), lambda: app.ask("y", "got y"), lambda: app.write_line("z")):
+        with pytest.raises(
+            ApplicationExited, match="was killed by SIGKILL while .*; its last lines: up | got x$"
+        ) as told:
+            act()
+        assert told.value.returncode == -signal.SIGKILL
+
+
+def test_an_application_without_a_prompt_says_what_to_set_dead_or_alive(application):
+    app = application("import sys; sys.stdin.read()")
+    for _ in range(2):
+        with pytest.raises(AdaptError, match="has no standard input; set stdin = True"):
+            app.write_line("x")
+        assert app.process.wait_quietly(HANG_SECONDS)
+
+
+@pytest.mark.posix_only  # where a file's name may be any bytes
+def test_a_line_takes_the_name_of_a_file_that_is_not_utf_8(application):
+    app = application("import sys; print(ascii(sys.stdin.buffer.readline()))", stdin=True)
+    assert app.ask("/a/\udce9", r"/a/\\xe9", timeout=HANG_SECONDS)
 
 
 def test_a_callback_on_its_own_line_may_end_the_process(application, current, gate):

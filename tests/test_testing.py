@@ -306,6 +306,24 @@ def test_an_application_with_a_prompt_is_driven_by_its_lines():
         assert "it would wait for ever for a line with" in session.run({"frame": 8}).message
 
 
+def test_a_prompt_that_has_died_between_two_tasks_is_told_as_with_a_real_one():
+    application = FakeApplication(prompt=lambda line: ["frame %s written" % line.split()[1]])
+    with Session(Prompt, application=application) as session:
+        assert session.run({"frame": 7}).is_done
+        application.die(-9)
+        for _ in range(2):
+            message = session.run({"frame": 8}).message
+            assert message == (
+                "renderer was killed by SIGKILL while a line was written to it; its last lines: frame 7 written"
+            )
+
+
+def test_an_adaptor_that_did_not_ask_for_a_standard_input_has_none_as_with_a_real_one(monkeypatch):
+    monkeypatch.setattr(Prompt, "stdin", False)
+    with Session(Prompt, application=FakeApplication(prompt=lambda line: [line])) as session:
+        assert session.run({"frame": 7}).message == "renderer has no standard input; set stdin = True"
+
+
 def test_a_real_process_of_an_adaptor_is_run_and_its_lines_are_captured():
     class Runs(Adaptor):
         def on_run(self, run_data):
