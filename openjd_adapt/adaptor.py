@@ -197,8 +197,9 @@ class BaseAdaptor(ABC):
         """
 
     def cancel(self) -> None:
-        """Cancel the running task, as a scheduler does."""
-        if self._task.cancel():
+        """Cancel the running task; a scheduler's cancel calls it, too. Calls :meth:`on_cancel`, once a task."""
+        self._task.cancel()
+        if self._task.take_cancel():
             self.on_cancel()
 
     @property

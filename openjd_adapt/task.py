@@ -32,6 +32,7 @@ class Task:
             #: Whether it can be canceled.
             self.is_active = True
             self.cancelled.clear()
+            self._untold = False
             self._failure: BaseException | None = None
             self._deadline = None if within is None else self.clock() + within
 
@@ -57,9 +58,16 @@ class Task:
         with self._changed:
             first = self.is_active and not self.cancelled.is_set()
             if first:
+                self._untold = True
                 self.cancelled.set()
                 self.changed()
         return first
+
+    def take_cancel(self) -> bool:
+        """Whether a cancel has come of which on_cancel has not been told; true once a task."""
+        with self._changed:
+            untold, self._untold = self._untold, False
+        return untold
 
     def hurry(self, within: float) -> None:
         """Set the deadline without a cancel; a further one can only shorten it."""

@@ -166,6 +166,34 @@ def test_a_task_is_canceled_at_a_line_and_the_next_one_is_not():
         assert session.run({"seconds": 0}).is_done
 
 
+@pytest.mark.parametrize("goes_on", [True, False])
+@pytest.mark.parametrize("by", ["the scheduler", "itself", "both"])
+def test_a_cancel_that_an_adaptor_has_overridden_is_called_and_passes_it_on_once(by, goes_on):
+    class Overrides(Adaptor):
+        def on_run(self, run_data):
+            self.told = []
+            if by != "the scheduler":
+                self.cancel()
+            if by != "itself":
+                session.cancel(60)
+            self.sleep(100)
+
+        def cancel(self):
+            self.told.append("cancel")
+            if goes_on or by == "itself":
+                super().cancel()
+
+        def on_cancel(self):
+            assert self.cancelled.is_set()
+            self.told.append("on_cancel")
+
+    with Session(Overrides) as session:
+        for _ in range(2):
+            assert session.run().outcome == "canceled"
+            once = ["cancel"] * (2 if by == "both" and not goes_on else 1)
+            assert session.adaptor.told == once + ["on_cancel"] * (goes_on or by == "itself")
+
+
 def test_a_task_is_canceled_from_another_thread():
     class Waits(Adaptor):
         def on_run(self, run_data):

@@ -108,16 +108,16 @@ class Life:
         self.ended = False
 
     def cancel(self, within: float | None) -> None:
-        """Cancel the task; its on_cancel runs on a thread of its own, so that a further cancel is heard."""
+        """Cancel the task; the adaptor's cancel() runs on a thread of its own, so that a further cancel is heard."""
         with self._cancel_lock:
             if self.task.cancel(within) and self._runner:
-                self._canceling = threading.Thread(target=self._call_on_cancel, name="cancel", daemon=True)
+                self._canceling = threading.Thread(target=self._call_cancel, name="cancel", daemon=True)
                 self._canceling.start()
 
-    def _call_on_cancel(self) -> None:
+    def _call_cancel(self) -> None:
         assert self._runner is not None
         try:
-            self._runner.adaptor.on_cancel()
+            self._runner.adaptor.cancel()
         except BaseException as error:
             lifecycle.report_traceback(error)
 
