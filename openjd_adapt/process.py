@@ -31,6 +31,9 @@ CHANNEL_PART = 0.5
 LEAST_RESERVE_SECONDS = 0.5
 #: How long, in seconds, a process may take to die of SIGKILL before it is left to whoever outlives this one.
 DEATH_SECONDS = 10.0
+#: Between two looks at who of a tree still lives, in seconds.
+FIRST_LOOK_SECONDS = 0.01
+LAST_LOOK_SECONDS = 0.2
 #: How long, in seconds, output is waited for when a process has ended but a descendant holds its pipe.
 DRAIN_SECONDS = 1.0
 #: How much, in bytes, may stand in a stream when its process has ended; and how long passing that on may take on a
@@ -55,9 +58,13 @@ def escalate(process: LoggingSubprocess, grace: float, current: task.Task) -> No
         deadline = clock() + left
         return min(begin + grace, deadline - max(LEAST_RESERVE_SECONDS, (deadline - begin) / 10))
 
-    for ask, part in ((process.ask_over_channel, CHANNEL_PART), (process._ask_by_signal, 1.0)):
-        if process.is_running and top() > clock() and ask():
-            process._wait_until(lambda part=part: begin + part * (top() - begin))  # type: ignore[misc]
+    def try_to(ask: Callable[[], bool], lives: Callable[[], bool], part: float) -> None:
+        if top() > clock() and lives() and ask():
+            process._wait_while(lives, lambda: begin + part * (top() - begin))
+
+    process._look()  # whom a wrapper that goes first leaves behind is noted now
+    try_to(process.ask_over_channel, lambda: process.is_running, CHANNEL_PART)
+    try_to(process._ask_by_signal, process._look, 1.0)
     process._kill()
 
 
@@ -175,7 +182,6 @@ class LoggingSubprocess:
             kind = ProgramNotFound if isinstance(error, FileNotFoundError) else ProgramNotStarted
             where = " in " + os.fspath(startup_directory) if startup_directory else ""
             raise kind("cannot start %s%s: %s" % (command[0], where, error)) from error
-        self._tree = system.Tree(self._process)
         self.args = command
         #: The pipe to the process's standard input.
         self.stdin: IO[bytes] | None = self._process.stdin
@@ -301,7 +307,7 @@ class LoggingSubprocess:
             return
         escalate(self, grace_time_s, task.current())
         if not self._end.wait(DEATH_SECONDS):
-            raise AdaptError("process %d (%s) does not die, not even of SIGKILL; it is left" % (self.pid, self.args[0]))
+            raise AdaptError("process %d (%s) cannot be ended, not even by SIGKILL" % (self.pid, self.args[0]))
         self._reap()
         self._drain()
 
@@ -309,11 +315,23 @@ class LoggingSubprocess:
         self._logger.info("Asking process %d to end", self.pid)
         return self._signal(self._tree.ask)
 
-    def _wait_until(self, end: Callable[[], float]) -> None:
-        """Wait for the process's end until ``end()``, which is asked again when the cancel's deadline has changed."""
+    def _look(self) -> bool:
+        """Note what stands below the process and in the groups of all these; whether any of them lives."""
+        return self._signal(self._tree.look) or self.is_running
+
+    def _wait_while(self, lives: Callable[[], bool], end: Callable[[], float]) -> None:
+        """Wait for the process's end, and while ``lives()``, until ``end()``.
+
+        That is asked again when the cancel's deadline has changed. No event tells of the end of what is not a child.
+        """
         current = task.current()
         self.tell(current)
         current.wait_until(self._end.is_set, end)
+        pause, next_look = FIRST_LOOK_SECONDS, 0.0
+        while lives() and end() > current.clock():
+            next_look = current.clock() + pause
+            current.wait_until(bool, lambda: min(end(), next_look))  # noqa: B023
+            pause = min(2 * pause, LAST_LOOK_SECONDS)
 
     def _kill(self) -> None:
         if self.is_running:

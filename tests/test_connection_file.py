@@ -501,14 +501,14 @@ def test_a_guardian_that_was_stopped_goes_on_when_its_keeper_is_killed_if_it_is_
 def test_what_is_left_below_the_guardian_is_told_only_if_that_is_still_meant(read, keeper):
     own = [os.getpid(), system.start_time(os.getpid())]
     assert keeper.pid in read(keeper(guardian=own)).left()
-    assert read(keeper(guardian=[own[0], own[1] + 1])).left() == []
-    assert read(keeper(guardian=own, host="another")).left() == []
-    assert read(keeper(guardian=[0, 0])).left() == []
+    assert read(keeper(guardian=[own[0], own[1] + 1])).left() == {}
+    assert read(keeper(guardian=own, host="another")).left() == {}
+    assert read(keeper(guardian=[0, 0])).left() == {}
 
 
 def test_the_record_of_a_neighbouring_version_is_read_whatever_it_has_not_or_has_more(keeper, read):
     file = read(keeper(folder=None, guardian=None, package=None, wire=None, news={"a": 1}))
-    assert (file.adaptor, file.pid, file.ended, file.left()) == ("Probe", keeper.pid, None, [])
+    assert (file.adaptor, file.pid, file.ended, file.left()) == ("Probe", keeper.pid, None, {})
     with open(file.path, "ab") as stream:
         stream.write(b'{"how": "it was stopped", "output": "one", "code": 0}\n')
     dead = read(file.path)

@@ -19,10 +19,11 @@ NEVER = float("inf")
 class History:
     """A process that ends when its history says, below a task that is canceled when its history says."""
 
-    def __init__(self, *, asked=True, after_channel=NEVER, after_signal=NEVER, ended=False, cancels=()):
+    def __init__(self, *, asked=True, after_channel=NEVER, after_signal=NEVER, ended=False, cancels=(), wrapper=NEVER):
         """``asked``: whether it can be asked over its channel; ``after_…``: seconds from that question to its end.
 
-        ``cancels``: when a cancel comes, and how many seconds it leaves.
+        ``cancels``: when a cancel comes, and how many seconds it leaves. ``wrapper``: how many seconds after its first
+        question the process ends; the others are of what it has started, then.
         """
         self.clock = Clock()
         self.begin = self.clock.now
@@ -31,6 +32,7 @@ class History:
         self._asked = asked
         self._after = {"channel": after_channel, "signal": after_signal}
         self._end = self.begin if ended else NEVER
+        self._wrapper, self._wrapper_end = wrapper, NEVER
         self._cancels = sorted((self.begin + at, within) for at, within in cancels)
         self._pass_to(self.begin)
 
@@ -45,9 +47,13 @@ class History:
     def _ask(self, how):
         self._note(how)
         self._end = min(self._end, self.clock.now + self._after[how])
+        self._wrapper_end = min(self._wrapper_end, self.clock.now + self._wrapper)
 
     @property
     def is_running(self):
+        return self.clock.now < min(self._end, self._wrapper_end)
+
+    def _look(self):
         return self.clock.now < self._end
 
     def ask_over_channel(self):
@@ -59,10 +65,11 @@ class History:
         self._ask("signal")
         return True
 
-    def _wait_until(self, end):
-        while self.is_running and end() > self.clock.now:
+    def _wait_while(self, lives, end):
+        while lives() and end() > self.clock.now:
             cancel = self._cancels[0][0] if self._cancels else NEVER
-            self._pass_to(min(end(), self._end, cancel))
+            ends = [moment for moment in (self._end, self._wrapper_end) if moment > self.clock.now]
+            self._pass_to(min(end(), cancel, *ends))
 
     def _kill(self):
         self._note("kill")
@@ -92,6 +99,20 @@ def test_the_signal_has_all_of_the_time_where_there_is_no_channel_to_ask_over():
 )
 def test_what_ends_is_asked_for_nothing_more_and_what_it_has_left_is_killed(history, log):
     assert History(**history).escalate(10) == log
+
+
+@pytest.mark.parametrize(
+    "history, log",
+    [
+        ({"asked": False, "after_signal": 3}, [(0, "signal"), (3, "kill")]),
+        ({"asked": False}, [(0, "signal"), (10, "kill")]),
+        ({"asked": False, "cancels": [(0, 4)]}, [(0, "signal"), (3.5, "kill")]),
+        # What was asked over its channel, and has not ended with the wrapper, is asked by a signal at once.
+        ({"after_signal": 3}, [(0, "channel"), (1, "signal"), (4, "kill")]),
+    ],
+)
+def test_what_stands_behind_a_wrapper_that_goes_first_has_its_grace_all_the_same(history, log):
+    assert History(wrapper=1, **history).escalate(10) == log
 
 
 def test_nothing_is_asked_of_a_process_that_has_ended_but_what_it_has_left_is_killed():

@@ -12,6 +12,7 @@ import pytest
 from openjd_adapt.system import posix_processes
 from openjd_adapt.system.posix_processes import Ledger, Tree, send_signal, start_time
 
+from .conftest import HANG_SECONDS, NOT_ALLOWED
 from .test_process import alive, all_dead
 
 pytestmark = [
@@ -56,6 +57,22 @@ def own_process(farm):
         done = farm.finish(subprocess.Popen(command, env=farm.env, start_new_session=True, **pipes))
         assert (done.code, done.err) == (0, ""), done
         assert farm.pids() == []
+        return done.out.split()
+
+    return run
+
+
+@pytest.fixture
+def namespace(farm):
+    """The same in PID namespaces of its own, which end with it: for what a host may not be left with."""
+    unshare = ["unshare", "-pf", "--kill-child"]
+
+    def run(program, *more):
+        if subprocess.call([*unshare, "--mount-proc", "true"], stderr=subprocess.DEVNULL) != 0:
+            pytest.skip(NOT_ALLOWED + " PID namespaces")
+        command = [*unshare, *(more or ["--mount-proc"]), sys.executable, "-c", PRELUDE + program]
+        done = farm.finish(subprocess.Popen(command, env=farm.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+        assert (done.code, done.err) == (0, ""), done
         return done.out.split()
 
     return run
@@ -208,6 +225,71 @@ print(system.children() == {foreign})
 os.kill = kill
 print(system.kill_children())
 """) == ["True", "set()"]
+
+
+def test_the_group_of_a_child_dies_though_its_leader_has_ended_and_nobody_finds_the_rest(own_process):
+    assert own_process("""
+import ctypes
+ctypes.CDLL(None).prctl(36, 0, 0, 0, 0)  # no subreaper any more
+def lead():
+    os.setsid()
+    child(stay)
+    os._exit(0)
+child(lead)
+heard(1)
+os.close(writer)
+print(system.kill_children(), os.read(reader, 1))  # the pipe ends with the last that holds it
+""") == ["set()", "b''"]
+
+
+def test_the_groups_of_spared_children_are_spared(own_process):
+    assert own_process("""
+def lead():
+    os.setsid()
+    if os.fork() == 0:
+        child(stay)
+        os._exit(0)
+    os.wait()
+    stay()
+spared = child(lead)
+heard(2)
+print(system.kill_children(frozenset([spared])), system.children() == {spared}, os.waitpid(spared, os.WNOHANG))
+system.kill_children()
+""") == ["set()", "True", "(0,", "0)"]
+
+
+@pytest.mark.timeout(2 * HANG_SECONDS)
+def test_a_process_that_forks_itself_for_ever_beside_1500_others_does_not_outrun_its_end(namespace):
+    assert namespace("""
+others = [child(stay) for _ in range(1500)]
+heard(1500)
+def bomb():
+    os.setsid()
+    say("B")
+    while True:
+        os.fork()
+child(bomb)
+heard(1)
+while len(system.tree_of(os.getpid(), system.start_time(os.getpid()))) < 600:
+    pass
+print(system.kill_children(frozenset(others)), system.children() == {*others})
+""") == ["set()", "True"]
+
+
+def test_no_more_than_ones_own_children_are_read_to_end_them(own_process):
+    assert own_process("""
+import builtins
+read, opened = [], builtins.open
+def noting(path, *more):
+    read.append(str(path))
+    return opened(path, *more)
+child(stay)
+heard(1)
+builtins.open = noting
+print(system.kill_children())
+own = "/proc/%d/task/%d/children" % (os.getpid(), os.getpid())
+print({*read} == {own})
+""") == ["set()", "True"]
 
 
 def test_whether_a_child_has_ended_is_told_without_reaping_it(own_process):

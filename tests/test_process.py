@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -226,6 +227,64 @@ def test_the_deadline_of_a_cancel_shortens_the_grace(watch, current, within):
     current.cancel(within)
     process.terminate(600)
     assert process.returncode == KILLED
+
+
+# Two that are asked: the second, in a group of its own or not, ends only when the first, the wrapper, has gone.
+BEHIND_A_WRAPPER = """
+def save(*_):
+    while os.getppid() == wrapper:
+        time.sleep(0.01)
+    print("saved")
+    sys.exit()
+wrapper = os.getpid()
+if os.fork() == 0:
+    %s
+    signal.signal(ASKED, save)
+stay()
+"""
+
+
+@pytest.mark.posix_only  # fork
+@pytest.mark.parametrize("own_group", ["", "os.setsid()"])
+def test_what_stands_behind_a_wrapper_has_its_grace_though_that_goes_first(watch, capsys, own_group):
+    process, pids = watch(BEHIND_A_WRAPPER % own_group, count=2)
+    process.terminate(HANG_SECONDS)
+    assert (process.returncode, "saved" in capsys.readouterr().out) == (DIED_OF_THE_QUESTION, True)
+    assert all_dead(pids)
+
+
+@pytest.mark.posix_only  # SIGSTOP
+def test_a_process_that_was_stopped_hears_the_question(watch):
+    process, _ = watch("os.kill(os.getpid(), signal.SIGSTOP) if os.write(1, b'up %d\\n' % os.getpid()) else 0")
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+    process.terminate(HANG_SECONDS)
+    assert process.returncode == -signal.SIGTERM
+
+
+@pytest.mark.posix_only  # os.killpg
+@pytest.mark.parametrize("pid", [None, True, 1, 0, -1, "another"])
+def test_what_stands_for_a_process_in_an_authors_test_is_never_signalled(monkeypatch, pid):
+    sent = []
+    for name in ("kill", "killpg"):
+        monkeypatch.setattr(os, name, lambda *what: sent.append(what))
+    monkeypatch.setattr(os, "pidfd_open", lambda *what: sent.append(what), raising=False)
+    with mock.patch("subprocess.Popen") as popen:
+        if pid is not None:  # else it is a mock, too, which os.kill takes for 1
+            popen.return_value.pid = os.getppid() if pid == "another" else pid
+        LoggingSubprocess(args=["maya"]).terminate(0.01)
+    assert popen.called and sent == []
+
+
+@pytest.mark.posix_only  # a handle keeps the pid
+def test_the_pid_of_a_process_that_an_authors_handler_has_reaped_is_not_signalled(watch, monkeypatch):
+    process, [pid] = watch("stay()")
+    kill(pid)
+    os.waitpid(pid, 0)
+    sent = []
+    for name in ("kill", "killpg"):
+        monkeypatch.setattr(os, name, lambda *what: sent.append(what))
+    process.terminate(0.01)
+    assert sent == [] and process.returncode in (255, KILLED)  # whoever was first
 
 
 def test_terminate_may_be_called_again_and_after_the_end(watch):

@@ -118,13 +118,13 @@ class Keeper:
         self._loop.watch(self._wakeup, self._on_signals)
         if lifeline is not None:
             self._loop.watch(lifeline, partial(self._on_lifeline, lifeline))
-        if self._writer:
-            self._writer.publish(self._spec["adaptor"])
-            self._listener.listen(self._writer.listener)
         try:
             self._worker = system.Worker(self._spec["argv"], self._wakeup, groups)
         except OSError as error:
             raise AdaptError("cannot start the adaptor's process: %s" % error.strerror) from None
+        if self._writer:
+            self._writer.publish(self._spec["adaptor"], self._worker.pid)
+            self._listener.listen(self._writer.listener)
         self._control = Peer(self._worker.control)
         self._loop.watch(self._worker, self._on_output)
         self._loop.watch_peer(self._control, self._on_control)

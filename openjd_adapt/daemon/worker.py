@@ -68,7 +68,7 @@ def _listen(said: Iterator[Message], tasks: queue.SimpleQueue[Message], life: Li
                 life.task.begin(message.get("within"))  # from now on a cancel is this task's
                 tasks.put(message)
     finally:  # the keeper is dead; where nobody else sees to this process and its children, it does
-        system.kill_own_group()
+        system.kill_own_tree()
 
 
 def make(kind: type[BaseAdaptor], init_data: dict[str, Any], config_files: list[str], **options: Any) -> BaseAdaptor:

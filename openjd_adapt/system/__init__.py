@@ -14,7 +14,7 @@ Signals and the end of this process:
     hand_over: run another program in this one's place; returns its exit code, if it returns.
     settle: let what was sent over connections that are closed now reach the other process before this one ends.
     finish: the last that a command does, before it ends as any interpreter.
-    kill_own_group: kill this process and all of its group.
+    kill_own_tree: kill this process and all that it has started.
 Waits and streams:
     READ, WRITE, BROKEN: what a descriptor is waited for, and found ready for; broken is found without being asked for.
     wait_for: wait until a descriptor is ready for what is wanted, or broken; empty after ``timeout`` (None: never).
@@ -48,15 +48,18 @@ Processes:
     prepare_command: what to start for a command.
     start_time: when a process started, in the system's own unit; 0 if that cannot be told.
     names_of: processes, in words.
-    children, descendants: this process's children; all below ``pid``, parents first. Empty without /proc.
+    children: this process's; empty without /proc.
+    tree_of: a process, if it is still the one that started then, and all below it, by their start times; empty if not.
+    kill_all: kill such processes; returns those that live after ``timeout``.
     wait_unreaped: block until a child has ended, and leave its pid its own; returns its exit code.
     ask: ask a child, a command of ours, to end as a scheduler does, or for SIGINT as a terminal; False if it is killed.
-    Tree: a child that leads a group, and all below it: ``ask`` them to end (False if they cannot be asked), ``kill``
-        them, ``release`` them when the child is reaped.
-    kill_children: kill and reap this process's children until none but ``spare`` is left; returns what is left after
-        ``timeout`` (None: never).
-    kill: kill a keeper, if it is still the one that started then, and let its guardian act; False if it is not, or if
-        that cannot be told.
+    Tree: a child that leads a group, and all below it or in a group with them. ``look`` notes them, and tells whether
+        any but the child lives; ``ask`` them to end (False if they cannot be asked), ``kill`` them, ``release`` them
+        when the child is reaped.
+    kill_children: kill and reap this process's children until none but ``spare`` is left; returns what else is left:
+        after ``timeout`` (None: never), or because it is another user's.
+    kill, wake: kill a process, if it is still the one that started then (False if it is not, or if that cannot be
+        told); let it go on if it was stopped.
     Worker: the process of an adaptor, with all below this process. ``bell`` rings when it has ended; ``read`` gives
         some of its output, b"" at the end, and raises BlockingIOError if there is none now; ``returncode`` is None
         while it lives; ``kill`` kills it alone; ``end_all``, when it has ended, kills all that it has left, and returns

@@ -50,9 +50,9 @@ def prepare_command(command: list[str], environment: Mapping[str, str] | None) -
 
 
 def become_subreaper() -> bool:
-    """Make orphaned descendants this process's children (Linux). False where that or /proc cannot be had."""
+    """Make orphaned descendants this process's children (Linux). False where it cannot have or see them."""
     libc = _libc()
-    if not hasattr(libc, "prctl") or not os.path.exists("/proc/self/stat"):
+    if not hasattr(libc, "prctl") or not _sees_children():
         return False
     return bool(libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
 
@@ -74,26 +74,51 @@ def set_title(title: str) -> None:
         libc.prctl(_PR_SET_NAME, b"openjd_adapt", 0, 0, 0)
 
 
-# Who is who
+# Who is who. /proc counts only if it is that of this process's PID namespace: another's numbers mean others.
+
+
+def has_proc() -> bool:
+    """Whether /proc tells of this process and those that it sees."""
+    try:
+        return os.readlink("/proc/self") == str(os.getpid())
+    except OSError:
+        return False
+
+
+def _sees_children() -> bool:
+    return has_proc() and os.path.exists("/proc/self/task/%d/children" % os.getpid())  # CONFIG_PROC_CHILDREN
 
 
 def stat_of(pid: object) -> list[bytes] | None:
     """The fields of /proc/PID/stat from the third on (the second, a name, may hold anything), or None."""
     try:
         with open("/proc/%s/stat" % pid, "rb") as stream:
-            return stream.read().rpartition(b")")[2].split()
+            return stream.read().rpartition(b")")[2].split() if has_proc() else None
     except OSError:
         return None
 
 
-def all_parents() -> dict[int, int]:
-    """The parent of every process on the host; empty without /proc."""
-    try:
-        pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-    except OSError:
-        return {}
-    stats = ((pid, stat_of(pid)) for pid in pids)
-    return {pid: int(stat[1]) for pid, stat in stats if stat}
+#: Of a larger tree not all is read, as it may grow for ever: what is left of it is the keeper's to kill.
+_MOST_DESCENDANTS = 1000
+#: How often the children of a process are read until two readings agree: the kernel may skip some while others end.
+_READINGS = 8
+
+
+def _children_of(pid: int) -> set[int]:
+    """The children of a process, those that it has not reaped included; empty where that cannot be told."""
+    found: set[int] = set()
+    last = -1
+    for _ in range(_READINGS if has_proc() else 0):
+        try:
+            for thread in os.listdir("/proc/%d/task" % pid):
+                with open("/proc/%d/task/%s/children" % (pid, thread), "rb") as stream:
+                    found.update(map(int, stream.read().split()))
+        except OSError:
+            continue  # a thread, or the process, has ended meanwhile
+        if len(found) == last:
+            break
+        last = len(found)
+    return found
 
 
 def start_time(pid: int) -> int:
@@ -129,29 +154,46 @@ def names_of(pids: Iterable[int]) -> str:
 
 
 def children() -> set[int]:
-    own = os.getpid()
-    return {pid for pid, parent in all_parents().items() if parent == own}
+    return _children_of(os.getpid())
 
 
-def descendants(pid: int) -> list[int]:
-    parents = all_parents()
-    found = [pid]
-    for ancestor in found:
-        found += [child for child, parent in parents.items() if parent == ancestor]
-    return found[1:]
+def descendants(*pids: int) -> list[int]:
+    """All below ``pids``, parents first; what forks itself for ever is not followed for ever."""
+    known = set(pids)
+    found = list(pids)
+    for pid in found:
+        new = _children_of(pid) - known if len(known) < _MOST_DESCENDANTS else set()
+        known |= new
+        found += new
+    return found[len(pids) :]
 
 
 # The end of a child
 
 
-def has_ended(pid: int) -> bool:
-    """Whether the child ``pid`` has ended; it stays a zombie, so that its pid and group are still its own.
+def _wait_unreaped(pid: int, options: int) -> os.waitid_result | None:
+    """How the child ``pid`` has ended; it stays a zombie, so that its pid and group are still its own.
 
-    Always False where the system cannot look without reaping (macOS before Python 3.13).
+    Raises :class:`ChildProcessError` if it was reaped, or is not a child: as in an author's test, where something
+    stands for a process.
     """
-    if not hasattr(os, "waitid"):
+    if type(pid) is not int or pid <= 1:
+        raise ChildProcessError
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | options)
+
+
+def has_ended(pid: int) -> bool:
+    """Always False where the system cannot look without reaping (macOS before Python 3.13)."""
+    return hasattr(os, "waitid") and _wait_unreaped(pid, os.WNOHANG) is not None
+
+
+def is_own(pid: int) -> bool:
+    """Whether ``pid`` is a child that was not reaped, and so nobody else's."""
+    try:
+        has_ended(pid)
+    except ChildProcessError:
         return False
-    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    return True
 
 
 def wait_unreaped(process: subprocess.Popen[bytes]) -> int:
@@ -159,7 +201,7 @@ def wait_unreaped(process: subprocess.Popen[bytes]) -> int:
     if not hasattr(os, "waitid"):
         return process.wait()
     try:
-        result = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        result = _wait_unreaped(process.pid, 0)
     except ChildProcessError:
         return UNKNOWN_EXIT  # an author's own SIGCHLD handler has reaped it
     assert result is not None
@@ -169,44 +211,66 @@ def wait_unreaped(process: subprocess.Popen[bytes]) -> int:
 #: Between two looks at children that were killed: death by SIGKILL is quick, but no event tells of a grandchild's.
 _FIRST_PAUSE_SECONDS = 0.002
 _LAST_PAUSE_SECONDS = 0.2
+#: How long, in seconds, a process that nobody watches any more goes on killing what it has started.
+_LAST_SECONDS = 5.0
 
 
 def kill_children(spare: frozenset[int] = frozenset(), timeout: float | None = None) -> set[int]:
-    """Only unreaped children are signalled, so no pid can have been reused.
+    """Only unreaped children are signalled, so no pid can have been reused, and the groups that they are in.
 
     What stands below them becomes a child when its parent dies (if this process is a subreaper), and is met in the next
-    round. What may not be killed (it has become another user's) is not waited for, and what the kernel cannot end for
-    ``timeout`` seconds is given up. Without /proc nothing is done.
+    round. Each round reads this process's children alone, and a group dies at once: else what forks itself for ever, or
+    beside a thousand others, is faster. What may not be killed (it has become another user's) is not waited for, and
+    what the kernel cannot end for ``timeout`` seconds is given up. Without /proc nothing is done.
     """
-    out_of_reach = set(spare)
+    spared = {os.getpgrp(), *map(_group_of, spare)}
+    out_of_reach: set[int] = set()
     killed: set[int] = set()
     pause = _FIRST_PAUSE_SECONDS
     end = None if timeout is None else time.monotonic() + timeout
+    alone = 0  # how many readings in a row had nothing to kill: only ECHILD proves that there are none
     while True:
+        left = children() - spare
+        for pid in left - out_of_reach:
+            group = _group_of(pid)
+            if group not in spared:
+                send(os.killpg, group, signal.SIGKILL)
+            if not send(os.kill, pid, signal.SIGKILL):
+                out_of_reach.add(pid)  # it is there, as nobody has reaped it
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pause = _FIRST_PAUSE_SECONDS
         except ChildProcessError:
             return set()
-        left = children() - out_of_reach
-        if not left or (end is not None and time.monotonic() >= end):
-            return left
-        for pid in left:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except PermissionError:
-                out_of_reach.add(pid)
+        alone = alone + 1 if left <= out_of_reach else 0
+        done = alone > 1 and bool(spare or out_of_reach) or not _sees_children()
+        if done or (end is not None and time.monotonic() >= end):
+            return children() - spare
         if left <= killed:  # while new ones appear there is no pause: something forks as fast as it is killed
             time.sleep(pause)
             pause = min(2 * pause, _LAST_PAUSE_SECONDS)
         killed |= left
 
 
+def _group_of(pid: int) -> int:
+    """The process group of a child; 0 if that is gone."""
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return 0
+
+
 # The end of others
 
 
 def send(how: Callable[[int, int], None], target: int, number: int) -> bool:
-    """Signal ``target`` by ``how``; False if that is not there, or may not be signalled."""
+    """Signal ``target`` by ``how``; False if that is not there, or may not be signalled.
+
+    Every signal goes this way: what stands in for a process in an author's test has a pid that :func:`os.kill` takes
+    for 1, and 1, 0 and negative numbers mean all processes or groups.
+    """
+    if type(target) is not int or target <= 1:
+        return False
     try:
         how(target, number)
     except (ProcessLookupError, PermissionError):
@@ -215,7 +279,7 @@ def send(how: Callable[[int, int], None], target: int, number: int) -> bool:
 
 
 class Tree:
-    """The child must be unreaped."""
+    """The child is signalled only as long as it is unreaped."""
 
     #: Where the groups of this process's children are written down, if nobody could find them otherwise.
     groups: Ledger | None = None
@@ -224,14 +288,33 @@ class Tree:
         self._pid = process.pid
         if self.groups:
             self.groups.enter(self._pid)
-        #: What was ever seen below the child, with its start time: an orphan is no longer found below it.
-        self._seen: dict[int, int] = {}
+        #: Who was ever seen below the child, or in a group with them, by start time: an orphan is not found below it.
+        self._noted: dict[int, int] = {}
+
+    def look(self) -> bool:
+        """Where there is no /proc only macOS, whose kernel counts no zombies, tells whether a group has somebody."""
+        own = is_own(self._pid)
+        if not has_proc():
+            return own and os.uname().sysname == "Darwin" and hasattr(os, "waitid") and send(os.killpg, self._pid, 0)
+        roots = [pid for pid, started in self._noted.items() if _lives(pid, started)]
+        groups = set(map(_group_of, roots)) - {0, os.getpgrp()}
+        if own:
+            roots.append(self._pid)
+            groups.add(self._pid)
+        # Orphans become children of the process above this one, which is the keeper.
+        orphans = [pid for pid in _children_of(os.getppid()) if _group_of(pid) in groups]
+        self._noted.update((pid, start_time(pid)) for pid in orphans + descendants(*roots, *orphans))
+        return any(_lives(pid, started) for pid, started in self._noted.items())
 
     def ask(self) -> bool:
+        self.look()
         self._signal(signal.SIGTERM)
+        self._signal(signal.SIGCONT)  # what is stopped hears it only when it goes on
         return True
 
     def kill(self) -> None:
+        self._signal(signal.SIGSTOP)  # else what forks itself for ever is faster than the look
+        self.look()
         self._signal(signal.SIGKILL)
 
     def release(self) -> None:
@@ -240,12 +323,9 @@ class Tree:
             self.groups.cross_out(self._pid)
 
     def _signal(self, number: int) -> None:
-        for pid in descendants(self._pid):
-            self._seen.setdefault(pid, start_time(pid))
-        send(os.killpg, self._pid, number)
-        for pid, started in self._seen.items():
-            stat = stat_of(pid)
-            if stat and int(stat[2]) != self._pid:  # who is in the group has heard it already
+        group = self._pid if is_own(self._pid) and send(os.killpg, self._pid, number) else 0
+        for pid, started in self._noted.items():
+            if _group_of(pid) != group:  # who is in the group has heard it already
                 send_signal(pid, started, number)
 
 
@@ -277,17 +357,49 @@ def send_signal(pid: int, started: int, number: int) -> bool:
             os.close(held)
 
 
-def kill(pid: int, started: int, guardian: tuple[int, int]) -> bool:
-    send_signal(*guardian, signal.SIGCONT)  # one that was stopped would end nothing
+def kill(pid: int, started: int) -> bool:
     return send_signal(pid, started, signal.SIGKILL)
 
 
-def kill_own_group() -> NoReturn:
-    """Kill this process and all of its group, and the groups of its children if they are written down."""
-    if Tree.groups:
-        Tree.groups.kill()
-    os.killpg(0, signal.SIGKILL)
-    os._exit(1)
+def wake(pid: int, started: int) -> None:
+    send_signal(pid, started, signal.SIGCONT)
+
+
+def _lives(pid: int, started: int) -> bool:
+    """Whether the process that started then lives; on macOS also if it has ended and was not reaped."""
+    stat = stat_of(pid)
+    return 0 < started == start_time(pid) and not (stat and stat[0] in b"ZX")
+
+
+def tree_of(pid: int, started: int) -> dict[int, int]:
+    found = [pid, *descendants(pid)] if _lives(pid, started) else []
+    return {each: start_time(each) for each in found}
+
+
+def kill_all(processes: Mapping[int, int], timeout: float) -> set[int]:
+    end = time.monotonic() + timeout
+    while True:
+        left = {pid for pid, started in processes.items() if _lives(pid, started)}
+        for pid in left:
+            kill(pid, processes[pid])
+        if not left or time.monotonic() >= end:
+            return left
+        time.sleep(_FIRST_PAUSE_SECONDS)
+
+
+def kill_own_tree() -> NoReturn:
+    """Orphans that have left their groups stay: they were another process's children, which is dead.
+
+    Only now this becomes a subreaper: before, it would have had to reap what somebody here waits for.
+    """
+    try:
+        if Tree.groups:
+            Tree.groups.kill()
+        become_subreaper()
+        kill_children(timeout=_LAST_SECONDS)
+    finally:
+        os.killpg(0, signal.SIGKILL)
+        os._exit(1)
 
 
 def _unlinked_file() -> int:

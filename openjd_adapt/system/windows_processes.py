@@ -108,16 +108,19 @@ class Job:
 
     def wait(self, timeout: float) -> bool:
         """Wait until none lives; False after ``timeout`` seconds."""
-        facts = win32.Accounting()
-        what = win32.JobObjectBasicAccountingInformation
         end = time.monotonic() + timeout
-        while True:
-            win32.QueryInformationJobObject(self._handle, what, byref(facts), sizeof(facts), None)
-            if not facts.ActiveProcesses:
-                return True
+        while self.active():
             if time.monotonic() >= end:
                 return False
             time.sleep(_PAUSE_SECONDS)
+        return True
+
+    def active(self) -> int:
+        """How many of them live."""
+        facts = win32.Accounting()
+        what = win32.JobObjectBasicAccountingInformation
+        win32.QueryInformationJobObject(self._handle, what, byref(facts), sizeof(facts), None)
+        return int(facts.ActiveProcesses)
 
 
 def is_doomed() -> bool:
@@ -152,6 +155,10 @@ class Tree:
         except (OSError, subprocess.TimeoutExpired):
             return False
         return code == 0
+
+    def look(self) -> bool:
+        """The job knows them all."""
+        return self._job.active() > (self._process.poll() is None)
 
     def kill(self) -> None:
         self._job.kill()
@@ -218,9 +225,13 @@ def children() -> set[int]:
     return set()
 
 
-def descendants(pid: int) -> list[int]:
-    """There is no guardian that any could be below."""
-    return []
+def tree_of(pid: int, started: int) -> dict[int, int]:
+    """What a keeper has started ends with its job, and there is no guardian."""
+    return {}
+
+
+def kill_all(processes: Mapping[int, int], timeout: float) -> set[int]:
+    return set()
 
 
 def wait_unreaped(process: subprocess.Popen[bytes]) -> int:
@@ -236,7 +247,7 @@ def kill_children(spare: frozenset[int] = frozenset(), timeout: float | None = N
     return set()
 
 
-def kill(pid: int, started: int, guardian: tuple[int, int]) -> bool:
+def kill(pid: int, started: int) -> bool:
     if not 0 < started == start_time(pid):
         return False
     try:
@@ -246,7 +257,11 @@ def kill(pid: int, started: int, guardian: tuple[int, int]) -> bool:
     return True
 
 
-def kill_own_group() -> NoReturn:
+def wake(pid: int, started: int) -> None:
+    """Nothing stops a process here."""
+
+
+def kill_own_tree() -> NoReturn:
     """The job ends the rest."""
     os._exit(KILLED_EXIT)
 

@@ -74,10 +74,10 @@ class ConnectionFileWriter:
         """The writer that :meth:`to_dict` has made an object of, in the process that has inherited it."""
         return ConnectionFileWriter(values, _socket.socket(fileno=values["listener"]))
 
-    def publish(self, adaptor: str) -> None:
+    def publish(self, adaptor: str, worker: int = 0) -> None:
         """Write the file and give it its name, whole or not at all. Raises :class:`InputError`.
 
-        The pid that it names is this process's.
+        The pid that it names is this process's; ``worker`` is that of a daemon's adaptor.
         """
         record = {
             "wire": VERSION,
@@ -87,6 +87,7 @@ class ConnectionFileWriter:
             "host": _socket.gethostname(),
             "started": system.start_time(os.getpid()),
             "guardian": [os.getppid(), system.start_time(os.getppid())],
+            "worker": [worker, system.start_time(worker)],
             "private_folder": self._values["made_for_it"],
             "danger": self.danger,
             "folder": self._values["private_folder"],
@@ -257,6 +258,8 @@ class ConnectionFileReader:
             self._private_folder: str = record.get("folder", "")
             guardian = record.get("guardian", [0, 0])
             self._guardian: tuple[int, int] = (guardian[0], guardian[1])
+            worker = record.get("worker", [0, 0])
+            self._worker: tuple[int, int] = (worker[0], worker[1])
             self.adaptor: str = record["adaptor"]
             self.endpoint = system.Endpoint(record["address"], os.path.dirname(self.path))
             self._key = bytes.fromhex(record.get("key", ""))
@@ -306,12 +309,18 @@ class ConnectionFileReader:
         """Kill the keeper, if the file still means it; the guardian then ends the rest. False if it does not."""
         if not self._is_here:
             return False
-        return system.kill(self.pid, self.started, self._guardian)
+        self.wake()
+        return system.kill(self.pid, self.started)
 
-    def left(self) -> list[int]:
-        """The pids of what is still below the guardian."""
-        pid, started = self._guardian
-        return system.descendants(pid) if self._is_here and 0 < started == system.start_time(pid) else []
+    def wake(self) -> None:
+        """Let a guardian that was stopped go on: nothing would end without it."""
+        if self._is_here:
+            system.wake(*self._guardian)
+
+    def left(self) -> dict[int, int]:
+        """What still lives of the daemon, as :func:`system.tree_of` tells it: below its guardian or its worker."""
+        found = [system.tree_of(*each) for each in (self._guardian, self._worker) if self._is_here]
+        return {pid: started for each in found for pid, started in each.items()}
 
     def wait(self, timeout: float) -> bool:
         """Block until all of the daemon is dead, and claim what it has left; False after ``timeout`` seconds."""
