@@ -21,6 +21,12 @@ pytestmark = pytest.mark.core
 SUCCESS = {"outcome": "done", "message": "", "code": DONE}
 FAILURE = {"outcome": "failed", "message": "ValueError: no scene", "code": FAILED}
 CANCEL = {"outcome": "canceled", "message": "the task was canceled", "code": CANCELED}
+
+
+def failure(message):
+    return {"outcome": "failed", "message": message, "code": FAILED}
+
+
 #: More than a front may have unacknowledged.
 MUCH = b"line of output\n" * (WINDOW_BYTES // 10)
 
@@ -333,7 +339,7 @@ def test_a_canceled_task_gets_120_seconds_if_nobody_says_how_many(daemon):
     daemon.wait(119.9)
     assert daemon.kills == []
     daemon.wait(0.1)
-    assert daemon.kills == [(220, "it was killed: the run did not end by its deadline")]
+    assert daemon.kills == [(220, "it was killed: the run ignored its cancel and did not end by its deadline")]
 
 
 def test_a_further_cancel_can_only_shorten_the_time(daemon):
@@ -387,7 +393,7 @@ def test_a_start_can_be_canceled_and_is_killed_at_its_deadline():
     history.dispatcher.cancel(front, 7)
     history.wait(7)
     assert history.commands[1:] == [{"cancel": 7}]
-    assert history.kills == [(7, "it was killed: the start did not end by its deadline")]
+    assert history.kills == [(7, "it was killed: the start ignored its cancel and did not end by its deadline")]
 
 
 def test_a_front_that_is_gone_is_a_cancel_and_the_next_run_waits_for_its_task(daemon):
@@ -492,13 +498,39 @@ def test_a_task_that_ignores_its_cancel_is_killed_at_half_of_the_stops_time_and_
     runner = daemon.run()
     stopper = daemon.stop(40)
     daemon.wait(40)
-    assert daemon.kills == [(20, "it was killed: the run did not end by its deadline")]
+    assert daemon.kills == [(20, "it was killed: the run ignored its cancel and did not end by its deadline")]
     daemon.dies(daemon.kills[0][1], killed=True)
     assert [(result["code"], result["gone"]) for result in result_of(runner)] == [(CANCELED, True)]
     assert daemon.kills[0][1] in result_of(runner)[0]["message"]
-    assert result_of(stopper) == []  # its connection ends, and the connection file tells how
+    assert result_of(stopper) == [failure("on_stop never ran: " + daemon.kills[0][1])]
     daemon.leave(runner)
-    assert daemon.is_over and daemon.dispatcher.ended == daemon.kills[0][1]
+    assert daemon.is_over and daemon.end == (daemon.kills[0][1], FAILED)
+
+
+def test_a_stop_that_nobody_asked_for_by_a_command_fails_too_if_its_task_ignores_the_cancel(daemon):
+    runner = daemon.run()
+    daemon.dispatcher.stop(None, 30, " by SIGTERM")
+    daemon.wait(15)
+    daemon.dies(daemon.kills[0][1], killed=True)
+    daemon.leave(runner)
+    assert daemon.is_over and daemon.end == (daemon.kills[0][1], FAILED)
+
+
+def test_a_stop_between_two_tasks_fails_if_the_worker_dies_before_it_begins(daemon):
+    daemon.run()
+    daemon.prints(MUCH)
+    daemon.ends()
+    stopper = daemon.stop(60)
+    daemon.dies("the adaptor's process was killed by SIGSEGV")
+    assert result_of(stopper) == [failure("on_stop never ran: the adaptor's process was killed by SIGSEGV")]
+
+
+def test_what_cannot_be_ended_fails_the_stop_and_is_named_there_and_in_the_connection_file(daemon):
+    stopper = daemon.stop(60)
+    daemon.ends()
+    daemon.dispatcher.worker_has_ended("the adaptor's process exited with code 0", False, "left: 7 (sudo)")
+    assert result_of(stopper) == [failure("left: 7 (sudo)")]
+    assert daemon.end == ("it was stopped; left: 7 (sudo)", FAILED) and daemon.dispatcher.stopped
 
 
 @pytest.mark.parametrize("begun", [False, True])

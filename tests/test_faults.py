@@ -151,6 +151,48 @@ def test_a_stop_that_finds_the_daemon_ending_waits_for_that_and_has_its_exit_cod
     farm.wait_until_nothing_is_left(0)
 
 
+def test_a_stopped_guardian_is_woken_by_stop_and_costs_no_failure(farm):
+    hurry(farm, 0.2, "daemon.frontend.SILENT_SECONDS")
+    farm.daemon("start")
+    os.kill(processes(farm)["guardian"], signal.SIGSTOP)
+    done = farm.daemon("stop")
+    assert done.code == 0 and "ERROR" not in done.err, done
+    assert farm.pids() == [] and list(farm.folder.glob("connection*")) == []
+
+
+@pytest.mark.parametrize("holding", [False, True])
+def test_after_guardian_and_keeper_were_killed_at_once_nothing_is_left(farm, holding):
+    farm.daemon("start")
+    tree, hold = {"do": "tree_in_groups"}, {"do": "hold_gil", "seconds": 300}
+    process = farm.daemon_popen("run", "--run-data", json.dumps(hold if holding else tree))
+    read_until(process.stdout, "holding" if holding else "tree is up")
+    pids = processes(farm)
+    for name in ("guardian", "keeper"):
+        os.kill(pids[name], signal.SIGSTOP)
+    for name in ("guardian", "keeper"):
+        os.kill(pids[name], signal.SIGKILL)
+    assert farm.finish(process).code == 1
+    if not holding:  # the worker itself sees that its control has ended
+        farm.wait_until_nothing_is_left()
+    done = farm.daemon("stop")
+    assert done.code == 0 and ("killing what it has left: %d (" % pids["worker"] in done.err) == holding
+    assert farm.pids() == [] and list(farm.folder.glob("connection*")) == []
+
+
+def test_a_start_over_the_file_of_a_killed_daemon_ends_what_that_has_left(farm):
+    farm.daemon("start")
+    process = farm.daemon_popen("run", "--run-data", '{"do": "hold_gil", "seconds": 300}')
+    read_until(process.stdout, "holding")
+    pids = processes(farm)
+    for name in ("guardian", "keeper"):
+        os.kill(pids[name], signal.SIGSTOP)
+    for name in ("guardian", "keeper"):
+        os.kill(pids[name], signal.SIGKILL)
+    farm.finish(process)
+    assert farm.daemon("start").code == 0 and pids["worker"] not in farm.pids()
+    assert farm.daemon("stop").code == 0
+
+
 def test_a_hung_keeper_is_killed_by_stop_and_a_hung_guardian_is_woken_for_that(farm):
     hurry(farm, 0.2, "daemon.frontend.KILL_MARGIN_SECONDS")
     farm.daemon("start")
@@ -338,7 +380,8 @@ def test_a_stale_connection_file_whose_pid_is_another_processs_harms_nobody(farm
         *(("run", own, 3), ("status", own, 3), ("cancel", own, 3), ("stop", own, 0)),
         *(("run", other, 3), ("stop", other, 0), ("stop", 0, 0)),
     ]:
-        record = {**first, "pid": bystander.pid, "started": started, "guardian": [bystander.pid, started]}
+        them = [bystander.pid, started]
+        record = {**first, "pid": bystander.pid, "started": started, "guardian": them, "worker": them}
         farm.file.touch(0o600)
         farm.file.write_text(json.dumps(record) + "\n")
         assert farm.daemon(word).code == code
@@ -408,6 +451,6 @@ def test_a_run_names_what_not_even_sigkill_ends_and_fails(farm, cgroup):
     wait_until(lambda: (cgroup / "freezer.state").read_text() == "FROZEN\n")
     (farm.folder / "frozen").touch()
     done = farm.finish(process)
-    assert done.code == 1 and "does not die, not even of SIGKILL: " in done.err and "%d (sleep)" % sleeper in done.err
+    assert done.code == 1 and "cannot be ended: " in done.err and "%d (sleep)" % sleeper in done.err
     (cgroup / "freezer.state").write_text("THAWED")
     farm.wait_until_nothing_is_left()

@@ -52,6 +52,10 @@ class _Task:
         return self.kind == "stop" or (self.kind == "start" and failed)
 
 
+def _failed(message: str) -> dict[str, Any]:
+    return {"outcome": "failed", "message": message, "code": FAILED}
+
+
 class Dispatcher:
     """The tasks of one worker, from its start to its end, and the fronts that they are for."""
 
@@ -263,7 +267,8 @@ class Dispatcher:
 
     def _on_deadline(self, task: _Task) -> None:
         if task is self._task and task.result is None:
-            self._kill("it was killed: the %s did not end by its deadline" % task.kind)
+            ignored = "ignored its cancel and " * task.canceled
+            self._kill("it was killed: the %s %sdid not end by its deadline" % (task.kind, ignored))
 
     def finish(self, result: dict[str, Any]) -> None:
         """The marker of the running task: what stands before it in the output is the task's."""
@@ -338,11 +343,20 @@ class Dispatcher:
 
     # The worker's end
 
-    def worker_has_ended(self, how: str, killed: bool) -> None:
-        """All of the worker's output is here; ``how`` it has ended, and whether it was ``killed`` by :attr:`_kill`."""
+    def worker_has_ended(self, how: str, killed: bool, left: str = "") -> None:
+        """All of the worker's output is here; ``how`` it has ended, and whether it was ``killed`` by :attr:`_kill`.
+
+        ``left`` names what it has left that cannot be ended.
+        """
+        how += left and "; " + left
         self.ended = how
         self._linger()
         task = self._task
+        if self._next and self._phase == "stopping" and not (task and task.ends_worker):
+            front, self._next = self._next[0], None
+            self.stop_code = FAILED
+            if front:
+                front.send({"result": _failed("on_stop never ran: " + how)})
         if task is None:
             self._go_on()
             return
@@ -354,6 +368,9 @@ class Dispatcher:
         elif task.ends_worker and not killed:
             self.stopped = task.kind == "stop"
             self.ended = self._stop_reason if self.stopped else "the start failed: " + task.result["message"]
+            if self.stopped and left:
+                self.ended += "; " + left
+                task.result = _failed(left) if task.result["code"] == DONE else task.result
         if task.kind == "stop":
             self.stop_code = int(task.result["code"])
         task.end = self._delivery.end

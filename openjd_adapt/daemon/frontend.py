@@ -326,7 +326,7 @@ def run(spec: Message, request: Message) -> int:
         left = end()
         remove_private_folder(spec["folder"])
     if left:
-        client.tell("ERROR: what the adaptor has started does not die, not even of SIGKILL: " + system.names_of(left))
+        client.tell("ERROR: " + left)
         return code or FAILED
     return code
 
@@ -466,6 +466,7 @@ def stop(path: str, timeout: float) -> int:
     with file:
         if not file.alive:
             tell("INFO: nothing to stop: %s" % file.how_it_ended)
+            code = _end_orphans(file)
         else:
             code = _stop_living(file, timeout)
         leave_on(system.signal.SIGINT)  # the daemon has been asked, and who goes away now loses nothing
@@ -501,12 +502,23 @@ def _stop_living(file: ConnectionFileReader, timeout: float) -> int | None:
         client.close()
 
 
+def _end_orphans(file: ConnectionFileReader) -> int:
+    """End what a daemon has left whose guardian and keeper were killed at once; returns the exit code."""
+    orphans = file.orphans()
+    if orphans:
+        tell("INFO: killing what it has left: %s" % system.names_of(orphans))
+    left = system.kill_all(orphans, DEATH_SECONDS)
+    if left:
+        tell("ERROR: connection file %s: what cannot be ended: %s" % (file.path, system.names_of(left)))
+    return FAILED if left else DONE
+
+
 def _await_end(file: ConnectionFileReader) -> bool:
     """Wait until all of the daemon is dead, and say so if that takes long; False if it does not come to that."""
     if file.wait(SILENT_SECONDS):
         return True
-    left = file.left()
-    tell("INFO: waiting for the last processes of the daemon to end: %s" % system.names_of(left))
+    tell("INFO: waiting for the last processes of the daemon to end: %s" % system.names_of(file.left()))
+    file.wake()
     if file.wait(DEATH_SECONDS):
         return True
     tell("ERROR: connection file %s: what holds its lock does not end: %s" % (file.path, system.names_of(file.left())))

@@ -274,9 +274,7 @@ class Keeper:
             pass  # where processes can escape, one may go on writing for ever
         self._delivery.keep(self._filter.rest())
         how = self._kill_reason or "the adaptor's process " + describe_exit(returncode)
-        if left:
-            how += "; what does not die of SIGKILL: " + system.names_of(left)
-        self._dispatcher.worker_has_ended(how, killed=bool(self._kill_reason))
+        self._dispatcher.worker_has_ended(how, bool(self._kill_reason), launch_spec.describe_left(left))
 
 
 def serve(starter: int, lifeline: int, groups: int | None, writer: dict[str, Any] | None) -> None:

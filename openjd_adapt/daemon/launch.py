@@ -11,7 +11,6 @@ import _socket  # as in system.posix
 import gc
 import os
 import sys
-from functools import partial
 
 assert sys.platform != "win32"  # for type checkers
 
@@ -36,7 +35,7 @@ _HEARD_LATER = {signal.SIGTERM, signal.SIGINT}
 _IMPORTED_LATER = ("_strptime", "calendar", "ctypes", "fcntl", "json", "select", "subprocess", "tempfile", "traceback")
 
 
-def start(spec: Message) -> tuple[Peer, Callable[[], set[int]]]:
+def start(spec: Message) -> tuple[Peer, Callable[[], str]]:
     """Start a keeper and the worker; returns the connection of the front that starts them, and what ends all of them.
 
     Those of a daemon have a guardian above them, and the connection file is theirs from then on: its lock is free when
@@ -64,7 +63,11 @@ def start(spec: Message) -> tuple[Peer, Callable[[], set[int]]]:
         if writer:
             writer.close()
     launch_spec.send(ours, spec)
-    return Peer(ours), partial(system.kill_children, spare, launch_spec.DEATH_SECONDS)
+
+    def end() -> str:
+        return launch_spec.describe_left(system.kill_children(spare, launch_spec.DEATH_SECONDS))
+
+    return Peer(ours), end
 
 
 def _import_all() -> None:

@@ -15,6 +15,7 @@ It is a message with what the worker is told first (see ``commands`` and ``worke
 
 from __future__ import annotations
 
+from .. import system
 from ..transport.wire import encode, messages
 
 TYPE_CHECKING = False
@@ -29,6 +30,11 @@ DEATH_SECONDS = 5.0
 
 #: The largest spec, in bytes: what is too large for the worker is refused by the keeper, which can say so.
 _LIMIT = 2**32 - 1
+
+
+def describe_left(pids: set[int]) -> str:
+    """What is said of processes that not even SIGKILL has ended, or that are another user's by now."""
+    return pids and "what the adaptor has started cannot be ended: " + system.names_of(pids) or ""
 
 
 def send(connection: _socket.socket, spec: Message) -> None:

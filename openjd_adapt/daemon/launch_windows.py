@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..transport.wire import Message
 
 
-def start(spec: Message) -> tuple[Peer, Callable[[], set[int]]]:
+def start(spec: Message) -> tuple[Peer, Callable[[], str]]:
     """Start a keeper and the worker; returns the connection of the front that starts them, and what ends all of them.
 
     In the foreground they end with the latter, with which their job goes. Raises :class:`AdaptError`.
@@ -30,10 +30,10 @@ def start(spec: Message) -> tuple[Peer, Callable[[], set[int]]]:
     except OSError as error:
         raise AdaptError("cannot start a process: %s" % error.strerror) from None
 
-    def end() -> set[int]:
+    def end() -> str:
         if job:
             job.kill()
-        return set()
+        return ""
 
     launch_spec.send(connection, spec)
     return Peer(connection), end

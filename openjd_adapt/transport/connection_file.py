@@ -87,7 +87,7 @@ class ConnectionFileWriter:
             "host": _socket.gethostname(),
             "started": system.start_time(os.getpid()),
             "guardian": [os.getppid(), system.start_time(os.getppid())],
-            "worker": [worker, system.start_time(worker)],
+            "worker": [worker, worker and system.start_time(worker)],
             "private_folder": self._values["made_for_it"],
             "danger": self.danger,
             "folder": self._values["private_folder"],
@@ -213,6 +213,8 @@ def line_of(record: dict[str, Any]) -> bytes:
 
 #: How a draft begins once it is written.
 _BEGIN = b'{"wire": '
+#: How long, in seconds, what a dead daemon has left may take to die, when another is to start in its place.
+_DEATH_SECONDS = 5.0
 #: Between two looks whether a start has given its daemon's file its name.
 _LOOK_SECONDS = 0.02
 #: How long, in seconds, a claim waits for who only looks at the lock, and for the end of a daemon without its keeper.
@@ -318,9 +320,12 @@ class ConnectionFileReader:
             system.wake(*self._guardian)
 
     def left(self) -> dict[int, int]:
-        """What still lives of the daemon, as :func:`system.tree_of` tells it: below its guardian or its worker."""
-        found = [system.tree_of(*each) for each in (self._guardian, self._worker) if self._is_here]
-        return {pid: started for each in found for pid, started in each.items()}
+        """The guardian and what is still below it, as :func:`system.tree_of` tells it."""
+        return system.tree_of(*self._guardian) if self._is_here else {}
+
+    def orphans(self) -> dict[int, int]:
+        """The worker of a dead daemon and all below it: it may not have heard yet that its keeper was killed."""
+        return system.tree_of(*self._worker) if self._is_here else {}
 
     def wait(self, timeout: float) -> bool:
         """Block until all of the daemon is dead, and claim what it has left; False after ``timeout`` seconds."""
@@ -443,6 +448,7 @@ def clear_for_start(path: str, show: Callable[[bytes], object]) -> str | None:
             if old.is_ending:
                 what = "its daemon is ending, or another command is showing what it wrote last"
             raise InputError("connection file %s: %s" % (path, what))
+        system.kill_all(old.orphans(), _DEATH_SECONDS)
         if not old.show_unread_output(show):
             raise InputError("connection file %s: what its dead daemon wrote last cannot be shown" % path)
         old.remove()

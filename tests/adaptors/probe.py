@@ -147,6 +147,14 @@ class Probe(Adaptor):
         print("tree is up")
         self.sleep(seconds)
 
+    def do_tree_in_groups(self, seconds=300):
+        """A process behind a wrapper that is gone, in their group, and one in a group of its own."""
+        with LoggingSubprocess(args=["sh", "-c", "sleep 300 & echo"]) as process:
+            subprocess.Popen(["sleep", "300"], start_new_session=True)
+            process.wait_quietly(60)
+            print("tree is up")
+            self.sleep(seconds)
+
     def do_environment(self, name, value):
         self.set_env(name, value)
 
