@@ -14,7 +14,7 @@ from .client import SERVER_VARIABLE, Action
 from .errors import AdaptError, Canceled, describe_exit, one_line
 from .lines import RegexCallback, RegexHandler
 from .process import GRACE_SECONDS, LoggingSubprocess
-from .server import ActionsQueue, AdaptorServer
+from .server import ActionsQueue, AdaptorServer, private_folder
 from .system import interpreter
 from .system.interpreter import PACKAGE
 from .transport import connection_file
@@ -172,13 +172,7 @@ def _on_disk(path: str) -> str:
     """
     if os.path.exists(path) or not interpreter.is_there(path):
         return path
-    import atexit
-
-    folder = task.private_folder or connection_file.new_private_folder()
-    system.make_private_folder(folder)
-    if not task.private_folder:
-        atexit.register(connection_file.remove_private_folder, folder)
-    copy = os.path.join(folder, connection_file.APPLICATION_NAME + os.path.basename(path))
+    copy = os.path.join(private_folder(), connection_file.APPLICATION_NAME + os.path.basename(path))
     with open(copy, "wb") as stream:
         stream.write(interpreter.read_bytes(path))
     _logger.info("%s lies in an archive; a copy of it is %s", path, copy)

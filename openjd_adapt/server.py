@@ -10,6 +10,7 @@ After the hellos (the server's has ``rules``, the path mapping rules) they say:
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import logging
 import os
@@ -79,6 +80,23 @@ _logger = logging.getLogger(__name__)
 _numbers = itertools.count(1)
 
 
+def private_folder() -> str:
+    """The session's private folder; outside of a session, a new one, which goes with this process at the latest."""
+    folder = task.private_folder or connection_file.new_private_folder()
+    try:
+        system.make_private_folder(folder)
+    except OSError as error:
+        raise AdaptError("no folder for what an application needs: %s" % error) from None
+    if not task.private_folder:
+        atexit.register(_remove, folder, os.getpid())
+    return folder
+
+
+def _remove(folder: str, pid: int) -> None:
+    if os.getpid() == pid:  # and not a fork, which ends, too
+        connection_file.remove_private_folder(folder)
+
+
 class AdaptorServer:
     """Serves one application, which takes the actions of a queue one by one.
 
@@ -99,11 +117,7 @@ class AdaptorServer:
         self.on_gone: Callable[[], object] = bool
         #: Whose application this is; asked for its rules.
         self.adaptor = adaptor
-        self._folder = task.private_folder or connection_file.new_private_folder()
-        try:
-            system.make_private_folder(self._folder)
-        except OSError as error:
-            raise AdaptError("no folder for the application's socket: %s" % error) from None
+        self._folder = private_folder()
         path = os.path.join(self._folder, "%s%d.json" % (connection_file.APPLICATION_NAME, next(_numbers)))
         try:
             self._file = connection_file.bind(path, self._folder)
@@ -156,14 +170,13 @@ class AdaptorServer:
         self._listener.close()
         with self._handing:
             self._application = None
-            self._file.listener.close()
             self._file.remove_socket()
             for remove, path in ((os.unlink, self._file.path), (os.rmdir, self._folder)):
                 try:
                     remove(path)
                 except OSError:
                     pass  # somebody has been faster, or another server of this process's is in the folder
-            os.close(self._file.descriptor)
+            self._file.close()
             self._wakeup.close()
             self._listening_wakeup.close()
             self._stopped.set()

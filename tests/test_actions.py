@@ -139,6 +139,26 @@ def test_the_references_client_takes_the_actions_of_a_queue_until_it_is_closed(w
     assert not os.path.exists(os.path.dirname(server.server_path))
 
 
+ABANDONED = """
+import os, sys, tempfile
+from openjd_adapt import ActionsQueue, AdaptorServer
+server = AdaptorServer(ActionsQueue(), type("Rules", (), {"path_mapping_rules": []})())
+child = os.fork()
+if not child:
+    sys.exit()
+os.waitpid(child, 0)
+assert os.path.exists(server.server_path)
+assert len(os.listdir(tempfile.gettempdir())) == 1
+"""
+
+
+@pytest.mark.posix_only
+def test_a_server_that_nobody_shuts_down_leaves_nothing_behind_when_its_process_ends(tmp_path):
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", ABANDONED], cwd=str(ROOT), env=environment, check=True, timeout=HANG_SECONDS)
+    assert list(tmp_path.iterdir()) == []
+
+
 class Quiet(ClientInterface):
     """Answers to nobody's signals: a test is not an application."""
 

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -540,13 +541,60 @@ def test_the_socket_of_a_daemon_lies_in_the_sessions_folder_where_none_can_lie_b
     monkeypatch.setattr(posix, "_at_short_path", not_beside_the_file)
     daemon = Life(tmp_path)
     file = read(daemon.path)
-    assert str(file.endpoint) == "the socket %s" % (tmp_path / "private" / "socket")
+    assert str(file.endpoint).startswith("the socket %s" % (tmp_path / "private" / "socket"))
     assert os.stat(str(tmp_path / "private")).st_mode & 0o777 == 0o700
     file.connect().close()
     daemon.dies()
     assert file.claim()
     file.remove()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def without_proc(monkeypatch):
+    """As on macOS, where nothing shortens a path."""
+    is_dir = os.path.isdir
+    monkeypatch.setattr(os.path, "isdir", lambda path: "/proc/" not in str(path) and is_dir(path))
+
+
+def test_where_nothing_shortens_a_long_path_each_server_of_a_session_has_a_socket_of_its_own(tmp_path, without_proc):
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    with tempfile.TemporaryDirectory(prefix="g", dir="/tmp") as short:
+        private = os.path.join(short, "private")
+        writers = [bind(str(folder / name), private) for name in ("daemon.json", "application-1.json", "another.json")]
+        assert len(os.listdir(private)) == 3
+        for writer in writers:
+            writer.publish("Probe")
+            file = ConnectionFileReader(writer.path)
+            file.endpoint.connect().close()
+            file.close()
+            writer.close()
+        connection_file.remove_private_folder(private)
+        assert not os.path.exists(private)
+
+
+def test_where_nothing_shortens_a_path_that_is_too_long_for_any_socket_one_line_names_it(tmp_path, without_proc):
+    private = tmp_path / ("long" * 30)
+    with pytest.raises(InputError, match="cannot make its lock and socket: .*too long: '%s/socket" % private):
+        bind(str(tmp_path / ("connection" * 10)), str(private))
+
+
+@pytest.mark.parametrize("platform", [sys.platform, "darwin"])
+def test_only_its_user_may_use_a_socket_and_the_umask_of_other_threads_is_left_alone(tmp_path, monkeypatch, platform):
+    if sys.platform != platform:
+        monkeypatch.setattr(os, "lchmod", os.chmod, raising=False)
+        monkeypatch.setattr(sys, "platform", platform)
+    before = os.umask(0)
+    try:
+        monkeypatch.setattr(os, "umask", None)
+        writer = bind(str(tmp_path / "connection.json"), str(tmp_path / "private"))
+    finally:
+        monkeypatch.undo()
+        os.umask(before)
+    [path] = tmp_path.glob("*.sock")
+    assert path.stat().st_mode & 0o777 == 0o600
+    writer.abandon()
 
 
 def test_a_private_folder_that_somebody_has_planted_is_not_used(tmp_path, monkeypatch):

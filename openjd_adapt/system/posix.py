@@ -308,22 +308,14 @@ def close_inherited(keep: Iterable[int]) -> None:
 
 
 KEYED = False
-#: The name of a socket in a private folder, which is removed with that.
+#: How the name of a socket in a private folder begins, which is removed with that.
 SOCKET_NAME = "socket"
 _SUN_PATH_BYTES = 100
 #: How long, in seconds, a daemon may be too busy to take one more connection.
 CONNECT_SECONDS = 10.0
 _LOOK_SECONDS = 0.05
-#: A folder in which no socket can be made; ENOENT: a long path, and no /proc to shorten it.
-_NO_SOCKET_HERE = (
-    errno.EPERM,
-    errno.EOPNOTSUPP,
-    errno.EINVAL,
-    errno.EACCES,
-    errno.EROFS,
-    errno.ENOENT,
-    errno.ENAMETOOLONG,
-)
+#: A folder in which no socket can be made.
+_NO_SOCKET_HERE = (errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL, errno.EACCES, errno.EROFS, errno.ENAMETOOLONG)
 
 
 class Endpoint:
@@ -340,8 +332,9 @@ class Endpoint:
     def listen(draft: str, private_folder: str) -> tuple[Endpoint, _socket.socket]:
         """Bind beside the file ``draft``, so that a container that shares the folder can connect; else in a folder."""
         listener = _socket.socket(_socket.AF_UNIX)
-        mask = os.umask(0o177)
         try:
+            if sys.platform == "linux":
+                os.fchmod(listener.fileno(), 0o600)  # what the file gets; the umask is that of all threads
             path = draft + ".sock"
             try:
                 _at_short_path(path, listener.bind)
@@ -350,14 +343,15 @@ class Endpoint:
                 if error.errno not in _NO_SOCKET_HERE:
                     raise
                 make_private_folder(private_folder)
-                path = os.path.join(private_folder, SOCKET_NAME)
+                # A session's daemon and applications share the folder, and the path is to stay short.
+                path = os.path.join(private_folder, SOCKET_NAME + os.urandom(3).hex())
                 _at_short_path(path, listener.bind)
                 endpoint = Endpoint(path, "")
+            if sys.platform != "linux":
+                os.lchmod(path, 0o600)  # nobody connects before it listens
         except BaseException:
             listener.close()
             raise
-        finally:
-            os.umask(mask)
         return endpoint, listener
 
     def connect(self) -> _socket.socket:
@@ -395,8 +389,8 @@ def _at_short_path(path: str, act: Callable[[str], object]) -> None:
     folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
     try:
         short = "/proc/self/fd/%d/%s" % (folder, os.path.basename(path))
-        if len(os.fsencode(short)) > _SUN_PATH_BYTES:
-            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+        if len(os.fsencode(short)) > _SUN_PATH_BYTES or not os.path.isdir(os.path.dirname(short)):
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), path)
         act(short)
     finally:
         os.close(folder)
