@@ -8,7 +8,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections import namedtuple
 
-from .errors import AdaptError, ProcessFailed, describe_exit
+from .errors import ProcessFailed, describe_exit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,16 +90,15 @@ class ManagedProcess(ABC):
 
         Raises :class:`ProcessFailed` if it ends with a code that is not a success, or by a signal.
         """
-        from .process import LoggingSubprocess
+        from .process import LoggingSubprocess, text, texts, texts_by_name
 
-        args = [self.get_executable(), *self.get_arguments()]
-        folder, environment = self.get_startup_directory(), self.get_environment()
-        given: list[tuple[str, object]] = [("get_executable: it", args[0]), ("get_startup_directory: it", folder or "")]
-        given += [("get_arguments: item %d" % number, item) for number, item in enumerate(args[1:], 1)]
-        given += [("get_environment: %s" % name, value) for name, value in (environment or {}).items()]
-        for what, value in given:
-            if not isinstance(value, (str, bytes, os.PathLike)):
-                raise AdaptError("%s is %r, no text" % (what, value))
+        returned = "%%s of %s returned" % type(self).__name__
+        args = [text(returned % "get_executable", self.get_executable())]
+        args += texts(returned % "get_arguments", self.get_arguments())
+        folder = self.get_startup_directory()
+        if folder is not None:
+            folder = text(returned % "get_startup_directory", folder)
+        environment = texts_by_name(returned % "get_environment", self.get_environment())
         process = LoggingSubprocess(
             args=args,
             startup_directory=folder,
@@ -255,21 +254,20 @@ class BaseAdaptor(ABC):
 
     @classmethod
     def update_status(cls, *, progress: float | None = None, status_message: str | None = None) -> None:
-        """Tell the scheduler how far the task is: ``progress`` in percent (0 to 100), and a text, made one line."""
+        """Tell the scheduler how far the task is: ``progress`` in percent, and a text, made one line."""
         import logging
 
-        from . import output, session
+        from . import output, session, task
 
-        logger = logging.getLogger(__name__)
         if progress is None and status_message is None:
-            logger.warning("update_status was called with neither progress nor status_message")
+            logging.getLogger(__name__).warning("update_status was called with neither progress nor status_message")
+        if task.current().is_between:
+            return  # the scheduler would take it for the next task's
         if progress is not None:
-            line = session.progress(progress)
+            line = output.progress_line(progress)
             if line:
                 output.ProgressThrottle.waiting.clear()
                 output.say(line)
-            else:
-                logger.warning("Progress %r is not a number from 0 to 100; it is not reported", progress)
         if status_message is not None:
             line = session.status(status_message)
             if line:

@@ -13,7 +13,7 @@ from . import system, task
 from .client import SERVER_VARIABLE, Action
 from .errors import AdaptError, Canceled, describe_exit, one_line
 from .lines import RegexCallback, RegexHandler
-from .process import GRACE_SECONDS, LoggingSubprocess
+from .process import GRACE_SECONDS, LoggingSubprocess, texts_by_name
 from .server import ActionsQueue, AdaptorServer, private_folder
 from .system import interpreter
 from .system.interpreter import PACKAGE
@@ -188,7 +188,8 @@ class Application:
 
     def __init__(self, adaptor: ApplicationAdaptor, command: Sequence[str]) -> None:
         """Start ``command`` as ``adaptor`` says, with the server's address in its environment."""
-        environment, folder = adaptor.get_environment(), adaptor.get_startup_directory()
+        returned = "get_environment of %s returned" % type(adaptor).__name__
+        environment, folder = texts_by_name(returned, adaptor.get_environment()), adaptor.get_startup_directory()
         handler = adaptor.line_handler or RegexHandler([])
         self._adaptor = adaptor
         self._queue = ActionsQueue()
@@ -256,10 +257,11 @@ class Application:
         action.seal()
         answers = self._owed[number] = []
         try:
+            phase = task.current().phase
             self._queue.enqueue_action(action)
             self._wait(lambda: bool(answers), timeout, "the answer to %s" % name)
             self.process.settle()  # what the application printed before it answered comes before what follows
-            task.current().check()
+            phase.check()
         except BaseException:
             if self._queue.withdraw(number):
                 self._owed.pop(number, None)
@@ -325,6 +327,7 @@ class Application:
         if self._reporting == threading.get_ident():
             raise AdaptError("%s cannot be waited for in what it has just reported" % self.name)
         current = task.current()
+        phase = current.phase
         self.process.tell(current)
         self._tasks.add(current)
         began = time.monotonic()
@@ -332,7 +335,7 @@ class Application:
             if self._is_over():
                 # Its exit gets a moment, so that its code can be told, and so does what it said last.
                 if self.process.wait_quietly(EXIT_SECONDS) and self._about:
-                    current.wait_for(lambda: condition() or self._gone, EXIT_SECONDS)
+                    current.wait_for(lambda: condition() or self._gone, EXIT_SECONDS, phase)
                 if condition():
                     return
                 raise self._exited("waiting for " + what)
@@ -340,7 +343,7 @@ class Application:
             left = end - time.monotonic()
             if left <= 0:
                 raise TimedOut("%s: waited %s for %s" % (self.name, limit, what))
-            self._listen(current, lambda: condition() or self._is_over(), left)
+            self._listen(current, lambda: condition() or self._is_over(), left, phase)
 
     def _limit(self, began: float, timeout: float | None) -> tuple[float, str]:
         """When a wait that began then is over, and by which limit, in words."""
@@ -366,12 +369,14 @@ class Application:
     def _hear(self, message: Message) -> None:
         """What the application says; what an author's methods raise fails the task, whatever thread listens."""
         self._reporting = threading.get_ident()
+        current = task.current(self._adaptor._task)
+        phase = current.phase
         try:
             self._take(message)
         except RecursionError:
             raise  # of what is nested too deeply to be told; that ends the connection
         except BaseException as failure:  # a cancel, too, must not end who listens
-            task.fail(failure)
+            current.fail(failure, phase)
         finally:
             self._reporting = None
         self._wake()

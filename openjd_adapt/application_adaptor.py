@@ -67,12 +67,15 @@ class ApplicationAdaptor(Adaptor):
 
     def _start(self) -> None:
         self.on_start()
-        command = list(self.get_command())
         import logging
         import shutil
 
+        from .process import texts
         from .system.interpreter import PACKAGE
 
+        command = texts("get_command of %s returned" % type(self).__name__, self.get_command())
+        if not command:
+            raise AdaptError("get_command of %s returned no program" % type(self).__name__)
         logging.getLogger(__name__).info(
             "openjd_adapt %s (%s), adaptor %s (%s), Python %s (%s), application %s",
             *(__version__, PACKAGE, type(self).__name__, file_of(type(self))),

@@ -76,11 +76,13 @@ class AdaptorRunner:
         self.state = state
         self.adaptor._may_set_env = state is AdaptorState.START
         current = self.adaptor._task
-        if state in (AdaptorState.START, AdaptorState.RUN):
-            current.is_active = True
-        error: BaseException | None = None
+        can_be_canceled = state in (AdaptorState.START, AdaptorState.RUN)
+        late = current.enter(can_be_canceled)
+        error = late and _before(state, late)
         task.enter(current)
         try:
+            if error and can_be_canceled:  # what stops and cleans up is called all the same
+                raise error
             current.check()
             phase(*arguments)
         except BaseException as raised:
@@ -95,6 +97,14 @@ class AdaptorRunner:
                 self.state = AdaptorState.CANCELED
         if ending is not None:
             raise ending
+
+
+def _before(state: AdaptorState, late: BaseException) -> AdaptError:
+    """The error of a phase because of something that has failed after the one before it."""
+    if not isinstance(late, AdaptError):
+        report_traceback(late)
+    text = one_line(late) if isinstance(late, AdaptError) else describe(late)
+    return AdaptError("before this %s began: %s" % ("task" if state is AdaptorState.RUN else state, text))
 
 
 class Result:

@@ -7,13 +7,14 @@ lines that has none of the texts that a pattern cannot match without is not look
 from __future__ import annotations
 
 import codecs
+import copy
 import functools
 import logging
 import re
 from functools import partial
 
 from . import task
-from .output import CHARACTER_BYTES, PIECE_BYTES, ConsoleHandler, character_end, prefixed, write
+from .output import CHARACTER_BYTES, PIECE_BYTES, ConsoleHandler, character_end, kept, prefixed, write
 from .session import PASSED_ON
 from .watch import Ignore
 
@@ -155,6 +156,11 @@ class RegexHandler(logging.Handler):
         super().__init__(level)
         self.regex_callbacks = list(regex_callbacks)
 
+    def only_calls_back(self) -> bool:
+        """Whether a record does no more here than to call the callbacks, under the handler's lock."""
+        own = (getattr(getattr(self, name), "__func__", None) for name in ("handle", "filter", "emit"))
+        return not self.filters and [*own] == [logging.Handler.handle, logging.Handler.filter, RegexHandler.emit]
+
     def awake(self, block: Prefilter) -> list[RegexCallback]:
         """The callbacks that a line of ``block`` may call."""
         return [
@@ -205,13 +211,18 @@ class LineForwarder:
         loggers: Sequence[logging.Logger] = (),
         handlers: Sequence[logging.Handler] = (),
         encoding: str = "utf-8",
+        on_failure: Callable[[BaseException], object] | None = None,
+        owner: task.Task | None = None,
     ) -> None:
+        """What a callback raises fails the task that runs, else ``owner``'s next; else ``on_failure`` is called."""
         self._level = level
         self._prefix = ("%s: " % logging.getLevelName(level)).encode("utf-8")
         self._loggers = loggers
         self._handlers = handlers
         self._hidden = [regex for handler in handlers if isinstance(handler, Watcher) for regex in handler.hidden]
-        self._task = task.current()
+        self._name = loggers[0].name if loggers else ""
+        self._task = owner or task.current()
+        self._on_failure = on_failure
         #: The end of what was passed on.
         self.tail = b""
         self._partial = b""
@@ -260,17 +271,31 @@ class LineForwarder:
             self._show(block, PASSED_ON)
 
     def _show(self, block: bytes, passed_on: Sequence[bytes]) -> None:
-        loggers = [each for each in self._loggers if _has_author_handlers(each) and each.isEnabledFor(self._level)]
+        current = task.current(self._task)
+        phase = current.phase
+
+        def fail(failure: BaseException) -> None:
+            if current is task.IDLE and self._on_failure:
+                self._on_failure(failure)
+            else:
+                current.fail(failure, phase)
+
+        if current.is_between:
+            passed_on = ()  # the scheduler would take it for the next task's
+        outlets = [_Outlet(logger, self._level) for logger in self._loggers]
+        as_they_are = not outlets or any(outlet.shows_all for outlet in outlets)
+        outlets = [outlet for outlet in outlets if outlet.looks]
         prefilter = Prefilter(block.decode("utf-8", "backslashreplace") if self._handlers else "")
         hidden = list(filter(prefilter.may_have, self._hidden))
-        known = self._watching()
+        known = self._callbacks()
         try:
             watching = self._watching(prefilter)
         except BaseException as failure:  # what stands in for a callback is none
-            self._task.fail(failure)
+            fail(failure)
             watching = []
-        if not loggers and not watching and not hidden:
-            write(prefixed(self._prefix, block, passed_on))
+        if not outlets and not watching and not (hidden and as_they_are):
+            if as_they_are:
+                write(prefixed(self._prefix, block, passed_on))
             return
         unshown: list[bytes] = []
 
@@ -281,33 +306,49 @@ class LineForwarder:
 
         for line in block[:-1].split(b"\n"):
             text = line.decode("utf-8", "backslashreplace")
-            if not any(regex.search(text) for regex in hidden):
-                unshown.append(line)
+            shown = text if as_they_are else None
             try:
-                for logger in loggers:
+                records = []
+                for outlet in outlets:
+                    record = kept(outlet.logger, self._record(outlet.logger.name, text))
+                    if record and outlet.is_heard:
+                        records.append((outlet.logger, record))
+                    if record and shown is None:
+                        shown = outlet.text(record)
+                if shown is not None and not any(regex.search(text) for regex in hidden):
+                    unshown.append(line if shown == text else shown.encode("utf-8", "backslashreplace"))
+                for logger, record in records:
                     show()
-                    logger.handle(self._record(logger.name, text))
+                    logger.callHandlers(record)
                 for handler, callbacks in watching:
                     if callbacks is None:
                         show()
-                        handler.handle(self._record("", text))
-                    for entry, match in _calls(callbacks or (), text):
-                        show()
-                        entry.callback(match)
+                        handler.handle(self._record(self._name, text))
+                        continue
+                    handler.acquire()  # which another stream may have, too
+                    try:
+                        for entry, match in _calls(callbacks, text):
+                            show()
+                            entry.callback(match)
+                    finally:
+                        handler.release()
             except BaseException as failure:
-                self._task.fail(failure)
-            if not unshown and known != self._watching():  # one of them has changed what is watched for
-                known = watching = self._watching()
+                fail(failure)
+            if not unshown and known != self._callbacks():  # one of them has changed what is watched for
+                known, watching = self._callbacks(), self._watching()
         show()
+
+    def _callbacks(self) -> list[list[RegexCallback]]:
+        return [handler.regex_callbacks[:] for handler in self._handlers if isinstance(handler, RegexHandler)]
 
     def _watching(self, block: Prefilter | None = None) -> list[tuple[logging.Handler, list[RegexCallback] | None]]:
         """The handlers that may do something with a line (of ``block``); if they only call back, the callbacks, too."""
         watching: list[tuple[logging.Handler, list[RegexCallback] | None]] = []
         for handler in self._handlers:
             callbacks = None
-            if isinstance(handler, RegexHandler) and type(handler).emit is RegexHandler.emit:
+            if isinstance(handler, RegexHandler) and handler.only_calls_back():
                 callbacks = handler.awake(block) if block else handler.regex_callbacks[:]
-            if callbacks != []:
+            if callbacks != [] and self._level >= handler.level:
                 watching.append((handler, callbacks))
         return watching
 
@@ -317,11 +358,45 @@ class LineForwarder:
         return record
 
 
-def _has_author_handlers(logger: logging.Logger) -> bool:
-    """Whether a record of ``logger`` would reach a handler other than the console."""
+class _Outlet:
+    """Where a logger leads lines of a level: to consoles, which show them, and to handlers of an author's own."""
+
+    def __init__(self, logger: logging.Logger, level: int) -> None:
+        self.logger = logger
+        self._consoles: list[ConsoleHandler] = []
+        #: Whether handlers of an author's own see the lines.
+        self.is_heard = False
+        if not logger.disabled and max(_level_of(logger), logger.manager.disable + 1) <= level:
+            self._follow(logger, level)
+        filtered = bool(logger.filters)
+        #: Whether every line is shown as it is; whether each has to be looked at.
+        self.shows_all = not filtered and any(not console.filters for console in self._consoles)
+        self.looks = self.is_heard or bool(self._consoles) and not self.shows_all
+
+    def _follow(self, logger: logging.Logger, level: int) -> None:
+        place, has_console = logger, False
+        while True:
+            for handler in place.handlers:
+                if isinstance(handler, ConsoleHandler):
+                    has_console = True
+                    self._consoles += [handler] * (handler.level <= level)
+                else:
+                    self.is_heard = True
+            if not place.propagate or place.parent is None:
+                break
+            place = place.parent
+        if place.parent is None and not has_console:  # outside of the worker, where nobody has set one up
+            self._consoles.append(ConsoleHandler())
+
+    def text(self, record: logging.LogRecord) -> str | None:
+        """What is shown of a record that the logger has let through: what the consoles' filters make of it."""
+        records = (kept(console, copy.copy(record)) for console in self._consoles)
+        return next((record.getMessage() for record in records if record), None)
+
+
+def _level_of(logger: logging.Logger) -> int:
+    """The level that an author has given a logger; the root's is that of log records, ``log_level``."""
     place: logging.Logger | None = logger
-    while place:
-        if any(not isinstance(handler, ConsoleHandler) for handler in place.handlers):
-            return True
-        place = place.parent if place.propagate else None
-    return False
+    while place and place.parent and not place.level:
+        place = place.parent
+    return place.level if place and place.parent else logging.NOTSET

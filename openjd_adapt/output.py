@@ -211,19 +211,23 @@ def character_end(data: bytes, size: int) -> int:
     return end
 
 
+def kept(filterer: logging.Filterer, record: logging.LogRecord) -> logging.LogRecord | None:
+    """What the filters of a logger or a handler make of a record: since Python 3.12 it may be another one."""
+    result: Any = filterer.filter(record)
+    return result if isinstance(result, logging.LogRecord) else record if result else None
+
+
 class ConsoleHandler(logging.Handler):
     """Log records as ``LEVEL: line``, the prefix on every line of a record."""
 
     def handle(self, record: logging.LogRecord) -> Any:
-        """As of any handler, but without a lock: the pipe has one."""
-        kept = self.filter(record) if self.filters else True
-        if kept:
-            self.emit(record if kept is True else kept)  # since Python 3.12 a filter may give another one
-        return kept
+        """As of any handler, but without a lock: the pipe has one. A line that is passed on has been shown before."""
+        accepted = None if getattr(record, "passed_on", False) else kept(self, record)
+        if accepted:
+            self.emit(accepted)
+        return accepted or False
 
     def emit(self, record: logging.LogRecord) -> None:
-        if getattr(record, "passed_on", False):
-            return
         try:
             plain = self.formatter is None and not (record.exc_info or record.exc_text or record.stack_info)
             write_lines(record.levelname, record.getMessage() if plain else self.format(record))
@@ -243,9 +247,21 @@ def install_logging() -> None:
     root.addHandler(ConsoleHandler())
 
 
+def progress_line(percent: float, span: tuple[float, float] = (0.0, 100.0)) -> str | None:
+    """As :func:`session.progress`; says once that something was not a number, which is often so all along."""
+    line = session.progress(percent, *span)
+    if line is None and not ProgressThrottle.has_warned:
+        ProgressThrottle.has_warned = True
+        logging.getLogger(__name__).warning(
+            "Progress %.100r is not a number: it and its like are not reported", percent
+        )
+    return line
+
+
 class ProgressThrottle:
     """Reports progress not too often, scaled to a part of the task, and never loses the last value."""
 
+    has_warned = False
     #: What waits, if anything does; of all throttles, for a process has one scheduler to report to.
     waiting: deque[str] = deque(maxlen=1)
 
@@ -259,9 +275,8 @@ class ProgressThrottle:
 
     def report(self, percent: float) -> None:
         """Report, now or a moment later if no other value comes until then."""
-        begin, end = self.span
-        line = session.progress(begin + (end - begin) * min(100.0, max(0.0, percent)) / 100)
-        if line is None or percent != percent:
+        line = progress_line(percent, self.span)
+        if line is None:
             return
         self.waiting.append(line)
         now = self._clock()
@@ -284,6 +299,8 @@ class ProgressThrottle:
         try:
             line = self.waiting.pop()
         except IndexError:
+            return b""
+        if task.current().is_between:
             return b""
         self._last = self._clock()
         return _encoded(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import logging
 import os
@@ -68,6 +69,30 @@ def escalate(process: LoggingSubprocess, grace: float, current: task.Task) -> No
     process._kill()
 
 
+def text(what: str, given: Any) -> str:
+    """``given`` as a text; ``what`` an author has done to give it begins the line that :class:`AdaptError` says."""
+    if not isinstance(given, (str, bytes, os.PathLike)):
+        raise AdaptError("%s %r, not a text or a path" % (what, given))
+    return os.fsdecode(given)
+
+
+def texts(what: str, given: Any) -> list[str]:
+    """As :func:`text`, of a list."""
+    if isinstance(given, (str, bytes, os.PathLike)) or not hasattr(given, "__iter__"):
+        raise AdaptError("%s %r, not a list of texts" % (what, given))
+    return [text("%s a list whose item %d is" % (what, number), item) for number, item in enumerate(given, 1)]
+
+
+def texts_by_name(what: str, given: Any) -> dict[str, str] | None:
+    """As :func:`text`, of a dictionary, such as an environment; None stays None."""
+    if given is None:
+        return None
+    if not hasattr(given, "items"):
+        raise AdaptError("%s %r, not a dictionary of texts" % (what, given))
+    names = {name: text(what + " a dictionary with the name", name) for name in given}
+    return {names[name]: text("%s a dictionary in which %s is" % (what, name), given[name]) for name in names}
+
+
 class StreamLogger(threading.Thread):
     """A thread that passes a stream on, line by line, until it ends: to the output, to ``handlers`` and to ``loggers``.
 
@@ -83,11 +108,12 @@ class StreamLogger(threading.Thread):
         level: int = logging.INFO,
         handlers: Sequence[logging.Handler] = (),
         encoding: str = "utf-8",
+        on_failure: Callable[[BaseException], object] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._stream = stream
-        self._forwarder = LineForwarder(level, loggers, handlers, encoding)
+        self._forwarder = LineForwarder(level, loggers, handlers, encoding, on_failure)
         self._state = threading.Condition()
         self._in_hand = False
         self._taken = 0
@@ -128,8 +154,8 @@ class StreamLogger(threading.Thread):
     def settle(self, timeout: float) -> None:
         """Wait, ``timeout`` seconds at the most, until what stands in the stream now is passed on."""
         with self._state:
-            if self._ended or threading.current_thread() is self:
-                return  # in a callback, what it was called for is in hand
+            if self._ended:
+                return
             descriptor = self._stream.fileno()
             last = self._taken + output.READ_BYTES + PIPE_BYTES
             self._state.wait_for(
@@ -163,18 +189,36 @@ class LoggingSubprocess:
         """``watcher`` looks at the lines of both streams, after the stream's own handler."""
         import subprocess  # which costs the memory of adaptors that start nothing a twentieth
 
-        command = [os.fspath(argument) for argument in args]
+        command = texts("args= of LoggingSubprocess is", args)
         if not command:
             raise ValueError("args: must begin with a program")
+        environment = texts_by_name("env= of LoggingSubprocess is", env)
+        try:
+            codecs.lookup(encoding)
+        except LookupError:
+            raise ValueError("encoding: Python does not know %r" % encoding) from None
+        self.args = command
+        #: How the process is asked to end before it gets a signal; False if it cannot be asked so.
+        self.ask_over_channel: Callable[[], bool] = bool
+        self._logger = logger
+        self._end = threading.Event()
+        self._returncode: int | None = None
+        #: What a callback has raised outside of an adaptor: the waits for this process raise it.
+        self._failure: BaseException | None = None
+        #: Guards the pid: it is signalled and given back under this lock only.
+        self._pid_lock = threading.RLock()
+        self._reaped = False
+        self._waiting: list[task.Task] = []
+        self._readers: list[StreamLogger] = []
         logger.info("Running: %s", subprocess.list2cmdline(command))
         try:
             self._process = subprocess.Popen(
-                system.prepare_command(command, env),
+                system.prepare_command(command, environment),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=startup_directory,
-                env=None if env is None else dict(env),
+                env=environment,
                 **system.GROUP_OPTIONS,
             )
             self._tree = system.Tree(self._process)
@@ -182,35 +226,50 @@ class LoggingSubprocess:
             kind = ProgramNotFound if isinstance(error, FileNotFoundError) else ProgramNotStarted
             where = " in " + os.fspath(startup_directory) if startup_directory else ""
             raise kind("cannot start %s%s: %s" % (command[0], where, error)) from error
-        self.args = command
         #: The pipe to the process's standard input.
         self.stdin: IO[bytes] | None = self._process.stdin
-        #: How the process is asked to end before it gets a signal; False if it cannot be asked so.
-        self.ask_over_channel: Callable[[], bool] = bool
-        self._logger = logger
-        self._end = threading.Event()
-        self._returncode: int | None = None
-        #: Guards the pid: it is signalled and given back under this lock only.
-        self._pid_lock = threading.RLock()
-        self._reaped = False
-        self._waiting: list[task.Task] = []
-        self._readers: list[StreamLogger] = []
-        out = self._process.stdout, output.STDOUT, stdout_handler
-        err = self._process.stderr, output.STDERR, stderr_handler
-        for stream, level, handler in (out, err):
-            assert stream is not None
-            handlers = [each for each in (handler, watcher) if each]
-            reader = StreamLogger(stream=stream, loggers=[logger], level=level, handlers=handlers, encoding=encoding)
-            reader.name = "%s of %s" % (logging.getLevelName(level), command[0])
-            reader.daemon = True
-            reader.start()
-            self._readers.append(reader)
-        threading.Thread(target=self._watch, name="end of %s" % command[0], daemon=True).start()
+        watching = threading.Thread(target=self._watch, name="end of %s" % command[0], daemon=True)
+        try:
+            self._follow(self._process.stdout, output.STDOUT, [stdout_handler, watcher], encoding)
+            self._follow(self._process.stderr, output.STDERR, [stderr_handler, watcher], encoding)
+            watching.start()
+        except BaseException as error:  # nobody would ever end it
+            self._kill()
+            self._watch()
+            self._reap()
+            self._drain()
+            if isinstance(error, RuntimeError):
+                raise ProgramNotStarted("cannot follow %s, which is killed: %s" % (command[0], error)) from error
+            raise
+
+    def _follow(
+        self, stream: IO[bytes] | None, level: int, handlers: Sequence[RegexHandler | None], encoding: str
+    ) -> None:
+        """Pass a stream on, on a thread of its own."""
+        reader = StreamLogger(
+            name="%s of %s" % (logging.getLevelName(level), self.args[0]),
+            daemon=True,
+            stream=stream,  # type: ignore[arg-type]
+            loggers=[self._logger],
+            level=level,
+            handlers=[handler for handler in handlers if handler],
+            encoding=encoding,
+            on_failure=self._note_failure,
+        )
+        reader.start()
+        self._readers.append(reader)
+
+    def _note_failure(self, failure: BaseException) -> None:
+        self._failure = self._failure or failure
+        self._wake()
 
     def _watch(self) -> None:
         """Tell the waits that the process has ended. It stays a zombie, so that its group can still be killed."""
         self._returncode = system.wait_unreaped(self._process)
         self._end.set()
+        self._wake()
+
+    def _wake(self) -> None:
         for waiting in self._waiting:
             waiting.changed()
 
@@ -252,10 +311,14 @@ class LoggingSubprocess:
     def _wait_for_end(self) -> None:
         self.close_stdin()
         current = task.current()
+        phase = current.phase
         self.tell(current)
-        current.wait_for(self._end.is_set)
-        self._drain()
-        current.check()
+        current.wait_for(lambda: self._end.is_set() or self._failure is not None, phase=phase)
+        if self._failure is None:
+            self._drain()
+        if self._failure is not None:
+            raise self._failure
+        phase.check()
 
     def _reap(self) -> None:
         """Give the pid back: from now on it may be anybody's."""
@@ -284,6 +347,8 @@ class LoggingSubprocess:
 
     def settle(self) -> None:
         """Wait until what the process has written so far is passed on; one that never pauses is not waited for long."""
+        if self._is_in_callback():
+            return  # what it was called for is in hand, and the other stream may wait for the handler's lock
         for reader in self._readers:
             reader.settle(DRAIN_SECONDS)
 
@@ -342,12 +407,14 @@ class LoggingSubprocess:
         """Wait for what the process has written; a descendant that holds its pipes is not waited for long."""
         self.close_stdin()
         end = time.monotonic() + DRAIN_SECONDS
-        for reader in self._readers:
-            if reader is not threading.current_thread():
-                reader.join(max(0.0, end - time.monotonic()))
-                reader.settle(CATCH_UP_SECONDS)
-                if not reader.is_alive():
-                    reader._stream.close()
+        for reader in [] if self._is_in_callback() else self._readers:
+            reader.join(max(0.0, end - time.monotonic()))
+            reader.settle(CATCH_UP_SECONDS)
+            if not reader.is_alive():
+                reader._stream.close()
+
+    def _is_in_callback(self) -> bool:
+        return threading.current_thread() in self._readers
 
     def close_stdin(self) -> None:
         """Close the process's standard input, if that has not been done."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .client import Action
-    from .task import Task
+    from .task import Phase, Task
     from .transport.loop import Peer
     from .transport.wire import Message
 
@@ -190,32 +190,34 @@ class AdaptorServer:
         self._wake()
         self._stopped.wait()
 
-    def listen(self, waiting: Task, condition: Callable[[], bool], timeout: float | None) -> None:
+    def listen(self, waiting: Task, condition: Callable[[], bool], timeout: float | None, phase: Phase) -> None:
         """Wait until ``condition`` may hold; this thread reads what the application says meanwhile, if no other does.
 
-        May return early, and does after ``timeout`` seconds. Raises what :meth:`Task.check` raises.
+        May return early, and does after ``timeout`` seconds. Raises what ``phase.check()`` raises.
         """
         if not self._listening.acquire(blocking=False):
-            waiting.wait_for(lambda: condition() or not self._listening.locked(), timeout)
+            waiting.wait_for(lambda: condition() or not self._listening.locked(), timeout, phase)
             return
         application = self._application
         if self._stopping or application is None or application.closed:
             self._listening.release()
-            waiting.wait_for(condition, timeout)
+            waiting.wait_for(condition, timeout, phase)
             return
         try:
-            self._sleep_and_read(application, waiting, condition, timeout)
+            self._sleep_and_read(application, waiting, condition, timeout, phase)
         finally:
             self._listening.release()
             waiting.changed()  # another may want to listen now
 
-    def _sleep_and_read(self, peer: Peer, waiting: Task, condition: Callable[[], bool], timeout: float | None) -> None:
+    def _sleep_and_read(
+        self, peer: Peer, waiting: Task, condition: Callable[[], bool], timeout: float | None, phase: Phase
+    ) -> None:
         wakeup, connection = self._listening_wakeup.fileno(), peer.fileno()
         waiting.add_waker(self._listening_wakeup.ring)  # from here on it tells of whatever changes
         try:
             if condition():
                 return
-            waiting.check()
+            phase.check()
             ready = system.wait_for({wakeup: system.READ, connection: system.READ}, timeout)
         finally:
             waiting.remove_waker(self._listening_wakeup.ring)

@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 PASSED_ON = (b"openjd_progress:", b"openjd_status:", b"openjd_fail:")
 
 
-def progress(percent: float) -> str | None:
-    """``openjd_progress: 12.5``, or None if ``percent`` is not a number from 0 to 100."""
+def progress(percent: float, begin: float = 0.0, end: float = 100.0) -> str | None:
+    """``openjd_progress: 12.5``, limited to 0 to 100; None if ``percent`` is not a finite number.
+
+    ``begin``, ``end``: the part of the task that 0 to 100 stand for.
+    """
     value = _percent(percent)
-    return None if value is None else "openjd_progress: %g" % round(value, 4)
+    return None if value is None else "openjd_progress: %g" % round(begin + (end - begin) * value / 100, 4)
 
 
 def _percent(value: Any) -> float | None:
@@ -32,7 +35,7 @@ def _percent(value: Any) -> float | None:
         percent = float(value)
     except (TypeError, ValueError, OverflowError):
         return None
-    return percent if 0 <= percent <= 100 else None
+    return min(100.0, max(0.0, percent)) if percent - percent == 0 else None
 
 
 def status(message: object) -> str | None:
@@ -84,6 +87,7 @@ def read(line: str) -> tuple[str, Any]:
     value: Any = text if colon else None
     if directive == "openjd_progress":
         value = _percent(text)
+        value = value if value is not None and value == float(text) else None  # a scheduler limits nothing
     elif directive in ("openjd_env", "openjd_redacted_env"):
         value = _assignment(text)
     return (directive, value) if directive.startswith("openjd_") and value is not None else ("", "")

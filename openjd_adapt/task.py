@@ -12,6 +12,24 @@ if TYPE_CHECKING:
     from typing import Callable
 
 
+class Phase:
+    """One task, or what comes after it: what has ended it, if anything has. A wait keeps to the phase it began in."""
+
+    def __init__(self, runs: bool = True, succeeded: bool = True) -> None:
+        #: Whether a failure is this one's; else it is held for the next one, if this one, or the last, has succeeded.
+        self.runs = runs
+        self.succeeded = succeeded
+        self.canceled = False
+        self.failure: BaseException | None = None
+
+    def check(self) -> None:
+        """Raise what has ended it, if anything has: its failure, or :class:`Canceled`."""
+        if self.failure is not None:
+            raise self.failure
+        if self.canceled:
+            raise Canceled("the task was canceled")
+
+
 class Task:
     """What may end a wait early: a cancel, or a failure that another thread met.
 
@@ -24,17 +42,29 @@ class Task:
         #: Set by a cancel, clear again for the next task.
         self.cancelled = threading.Event()
         self._wakers: list[Callable[[], object]] = []
+        #: What has failed after a task that was a success, and fails the next one.
+        self._late: BaseException | None = None
         self.begin()
 
     def begin(self, within: float | None = None) -> None:
         """A new task: neither canceled nor failed; ``within`` seconds are left for it if a cancel brought it about."""
         with self._changed:
+            self.phase = Phase()
             #: Whether it can be canceled.
             self.is_active = True
+            #: Whether all that belongs to the last task is over, and the next has not begun: nothing is reported.
+            self.is_between = False
             self.cancelled.clear()
             self._untold = False
-            self._failure: BaseException | None = None
             self._deadline = None if within is None else self.clock() + within
+
+    def enter(self, can_be_canceled: bool) -> BaseException | None:
+        """A hook is called; returns what has failed since the last task ended with success, if anything has."""
+        with self._changed:
+            self.is_active = self.is_active or can_be_canceled
+            self.phase.runs = True
+            late, self._late = self._late, None
+        return late
 
     def end(self, error: BaseException | None = None) -> BaseException | None:
         """The task is over, with ``error`` of its hook or without; returns what it ends with, None for success.
@@ -42,11 +72,20 @@ class Task:
         From now on a cancel only sets the deadline, and the waits of what cleans up are not ended by it.
         """
         with self._changed:
-            ending = Canceled("canceled") if self.cancelled.is_set() else error or self._failure
+            over = self.phase
+            ending = Canceled("canceled") if over.canceled else error or over.failure
+            over.runs, over.succeeded = False, over.succeeded and ending is None
+            self.phase = Phase(runs=False, succeeded=over.succeeded)
             self.is_active = False
             self.cancelled.clear()
-            self._failure = None
         return ending
+
+    def rest(self) -> None:
+        """All that belongs to the task is over, also to one whose hook was not called."""
+        with self._changed:
+            if self.phase.runs:
+                self.end()
+            self.is_between = True
 
     def cancel(self, within: float | None = None) -> bool:
         """Cancel; ``within`` seconds are left, which a further call can only shorten.
@@ -56,9 +95,10 @@ class Task:
         if within is not None:
             self.hurry(within)
         with self._changed:
-            first = self.is_active and not self.cancelled.is_set()
+            first = self.is_active and not self.phase.canceled
             if first:
                 self._untold = True
+                self.phase.canceled = True
                 self.cancelled.set()
                 self.changed()
         return first
@@ -76,11 +116,24 @@ class Task:
             self._deadline = end if self._deadline is None else min(end, self._deadline)
             self.changed()
 
-    def fail(self, failure: BaseException) -> None:
-        """Fail the task from another thread; the first failure counts."""
+    def fail(self, failure: BaseException, phase: Phase | None = None) -> None:
+        """Fail ``phase``, or the running one, from another thread; the first failure counts.
+
+        What comes after a success fails the next task, so that it is not lost; after a failure, the log is told.
+        """
         with self._changed:
-            self._failure = self._failure or failure
-            self.changed()
+            phase = phase or self.phase
+            if phase is self.phase and phase.runs:
+                phase.failure = phase.failure or failure
+                self.changed()
+                return
+            if phase.succeeded:
+                self._late = self._late or failure
+                return
+        if not isinstance(failure, Canceled):
+            import logging
+
+            logging.getLogger(__name__).error("between two tasks: %s", describe(failure), exc_info=failure)
 
     def changed(self) -> None:
         """Wake the waits, whose conditions another thread may have made true."""
@@ -104,23 +157,21 @@ class Task:
         return None if self._deadline is None else max(0.0, self._deadline - self.clock())
 
     def check(self) -> None:
-        """Raise what has ended the task, if anything has: its failure, or :class:`Canceled`."""
-        if self._failure is not None:
-            raise self._failure
-        if self.cancelled.is_set():
-            raise Canceled("the task was canceled")
+        """As :meth:`Phase.check`, of the running one."""
+        self.phase.check()
 
-    def wait_for(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
+    def wait_for(self, condition: Callable[[], bool], timeout: float | None = None, phase: Phase | None = None) -> bool:
         """Wait until ``condition()`` holds, for ``timeout`` seconds at the most; whether it held.
 
-        Raises what :meth:`check` raises as soon as that comes first.
+        Raises what ``phase.check()`` raises as soon as that comes first, of the running phase unless told.
         """
         with self._changed:
+            own = phase or self.phase
             longest = None if timeout is None else min(timeout, threading.TIMEOUT_MAX)
-            self._changed.wait_for(lambda: condition() or self._failure or self.cancelled.is_set(), longest)
+            self._changed.wait_for(lambda: condition() or own.failure or own.canceled, longest)
             if condition():
                 return True
-            self.check()
+            own.check()
             return False
 
     def wait_until(self, condition: Callable[[], bool], end: Callable[[], float]) -> None:
@@ -140,24 +191,15 @@ class Task:
 #: Where this process makes its sockets, if somebody removes them should it be killed.
 private_folder: str | None = None
 
-#: The task of a process that runs no adaptor: nothing cancels it.
+#: The task of a process that runs no adaptor: nothing cancels it, and nothing fails it.
 IDLE = Task()
-_current = [IDLE]
+IDLE.phase = Phase(runs=False, succeeded=False)
+_current: list[Task] = []
 
 
-def current() -> Task:
-    """The task that this process is running, which the waits of child processes end with; else :data:`IDLE`."""
-    return _current[-1]
-
-
-def fail(failure: BaseException) -> None:
-    """Fail the running task; where there is none, the log is told."""
-    if current() is not IDLE:
-        current().fail(failure)
-        return
-    import logging
-
-    logging.getLogger(__name__).error("between two tasks: %s", describe(failure), exc_info=failure)
+def current(otherwise: Task = IDLE) -> Task:
+    """The task that this process is running, which the waits of child processes end with; ``otherwise`` without any."""
+    return _current[-1] if _current else otherwise
 
 
 def enter(task: Task) -> None:

@@ -69,11 +69,13 @@ class FakeApplication:
         self._stdin = False
         self._said: list[str] = []
         self._handlers: list[RegexHandler] = []
+        self._adaptor: ApplicationAdaptor | None = None
 
     def say(self, line: str, error: bool = False) -> None:
         """Let the application print a line, on its standard output or its standard error."""
         self._said.append(line)
-        out = LineForwarder(output.STDERR if error else output.STDOUT, handlers=self._handlers)
+        level = output.STDERR if error else output.STDOUT
+        out = LineForwarder(level, handlers=self._handlers, owner=self._adaptor._task if self._adaptor else None)
         out.feed(line.encode("utf-8", "backslashreplace") + b"\n")
 
     def die(self, returncode: int) -> None:
@@ -150,6 +152,7 @@ class FakeApplication:
 
     def serve(self, adaptor: ApplicationAdaptor) -> None:
         """Be what the adaptor opens."""
+        self._adaptor = adaptor
         self._handlers = [handler for handler in [adaptor.line_handler] if handler]
 
         def open_application(command: Sequence[str]) -> FakeApplication:
@@ -288,7 +291,6 @@ class Session:
             with output.diverted(self._take):
                 self._life.task.begin()
                 result = self._life.perform(request)
-                self._life.await_on_cancel()
         finally:
             if self._life.ended:
                 self._folder.cleanup()

@@ -31,8 +31,9 @@ class Progress(Watch):
 
     def __init__(self, pattern: str) -> None:
         super().__init__(pattern)
-        if not self.regex.groups:
-            raise ValueError("Progress(%r): put the number into a group, as in (\\d+)%%" % pattern)
+        if self.regex.groups not in (1, 2):
+            hint = "give it one group, the percentage, or two, done and all; others are written (?:...)"
+            raise ValueError("Progress(%r): has %d groups; %s" % (pattern, self.regex.groups, hint))
 
     def act(self, adaptor: BaseAdaptor, match: re.Match[str]) -> None:
         try:

@@ -15,7 +15,7 @@ import pytest
 
 import openjd_adapt
 
-from .conftest import ADAPTORS, CANCEL, HANG_SECONDS, KILL, ROOT, Farm, read_until, root_only
+from .conftest import ADAPTORS, CANCEL, HANG_SECONDS, KILL, ROOT, Farm, read_until, root_only, wait_until
 from .test_daemon import task
 
 KEPT_OPEN = str(ADAPTORS / "kept_open.py")
@@ -263,6 +263,42 @@ def test_a_fatal_line_fails_the_running_task_with_its_text(open_daemon):
     assert done.code == 1 and done.lines[-1] == "openjd_fail: texture wood.png is missing"
     assert "Traceback" not in done.out
     assert task(open_daemon, {"call": "pid"}).code == 0
+
+
+def say_between_two_tasks(farm, folder, *lines):
+    """Let the application print lines after a task has ended, and wait until the adaptor has read them."""
+    gate, seen = folder / "gate", folder / "seen"
+    code = "import os, time\nwhile not os.path.exists(%r): time.sleep(0.01)\n" % str(gate)
+    code += "print(%r, flush=True)" % "\n".join([*lines, "seen %s" % seen])
+    assert task(farm, {"cast": "execute", "args": {"code": code}}).code == 0
+    gate.touch()
+    wait_until(seen.exists)
+
+
+def test_a_fatal_line_between_two_tasks_fails_the_next_one_and_says_so(open_daemon, tmp_path):
+    say_between_two_tasks(open_daemon, tmp_path, "Fatal: frame is broken")
+    done = task(open_daemon, {"call": "pid"})
+    assert done.code == 1 and done.lines[-1] == "openjd_fail: before this task began: frame is broken"
+    assert "result" not in done.out and "Traceback" not in done.out
+    assert task(open_daemon, {"call": "pid"}).code == 0
+
+
+def test_what_is_reported_between_two_tasks_is_not_the_next_ones(open_daemon, tmp_path):
+    reports = ["Sample 3/4", "now idle", "openjd_progress: 77", "openjd_fail: it was not me"]
+    say_between_two_tasks(open_daemon, tmp_path, *reports)
+    done = task(open_daemon, {"call": "echo", "args": {"value": 1}})
+    assert done.code == 0 and set(map("STDOUT: ".__add__, reports)) <= set(done.lines)
+    assert not [line for line in done.lines if line.startswith("openjd_")]
+    done = task(open_daemon, {"call": "lines", "args": {"lines": reports[2:3]}})
+    assert "openjd_progress: 77" in done.lines
+
+
+def test_a_fatal_line_between_the_last_task_and_the_stop_fails_the_stop_which_is_done_all_the_same(kept, tmp_path):
+    assert kept.daemon("start").code == 0
+    say_between_two_tasks(kept, tmp_path, "Fatal: frame is broken")
+    done = kept.daemon("stop")
+    assert done.code == 1 and "before this stop began: frame is broken" in done.out + done.err, done
+    assert "STDOUT: application ends" in done.lines
 
 
 def test_progress_of_the_client_is_limited_and_its_last_value_never_lost(open_daemon):

@@ -24,7 +24,6 @@ from openjd_adapt import (
     Status,
     client,
     process,
-    task,
 )
 from openjd_adapt.application import Application, ApplicationError, ApplicationExited, TimedOut
 from openjd_adapt.errors import Canceled
@@ -283,16 +282,39 @@ def test_an_application_cannot_be_waited_for_in_what_it_has_just_reported(applic
         app.call("run", code="client.status('a')", timeout=HANG_SECONDS)
 
 
-def test_a_report_that_fails_between_two_tasks_fails_none(application, current, caplog):
+def test_a_report_that_fails_between_two_tasks_fails_the_next(application, current):
     app = application(adaptor=Slow())
     app._adaptor.act = lambda: [][0]
-    task.leave()
-    try:
-        app.cast("run", code="client.status('a')")
-        wait_until(lambda: "between two tasks: IndexError: list index out of range" in caplog.text)
-        assert app.call("echo", value=1, timeout=HANG_SECONDS) == 1
-    finally:
-        task.enter(current)
+    current.end()
+    app.cast("run", code="client.status('a')")
+    wait_until(lambda: app._adaptor.heard == 1)
+    assert app.call("echo", value=1, timeout=HANG_SECONDS) == 1
+    assert isinstance(current.enter(True), IndexError)
+
+
+def test_an_authors_slow_report_ends_with_its_own_task_and_not_the_next(application, current):
+    app = application(adaptor=Slow(), reports_take_long=True)
+    asleep, ended = threading.Event(), []
+
+    def act():
+        asleep.set()
+        try:
+            current.wait_for(lambda: False, HANG_SECONDS)
+        except Canceled:
+            ended.append(current.phase)
+            raise
+
+    app._adaptor.act = act
+    app.cast("run", code="client.status('a')")
+    assert asleep.wait(HANG_SECONDS)
+    with current._changed:  # as if it took long to wake
+        current.cancel()
+        current.end()
+        current.begin()
+    wait_until(lambda: app._adaptor.heard == 1)
+    assert ended == [current.phase]
+    current.check()
+    assert current.enter(True) is None
 
 
 def test_the_servers_thread_sleeps_while_another_listens_for_long(application):
@@ -668,8 +690,14 @@ def test_progress_is_made_of_finite_numbers_and_all_else_is_passed_over(pattern,
 
 
 def test_a_pattern_for_progress_that_has_no_group_is_refused_where_it_is_declared():
-    with pytest.raises(ValueError, match=r"Progress\('\\\\d\+ percent'\): put the number into a group"):
+    with pytest.raises(ValueError, match=r"Progress\(.*\): has 0 groups; give it one group, the percentage, or two"):
         Progress(r"\d+ percent")
+
+
+def test_a_pattern_for_progress_with_more_than_two_groups_is_refused_where_it_is_declared():
+    with pytest.raises(ValueError, match=r"^Progress\(.*\): has 3 groups; give it one group.*\(\?:\.\.\.\)$"):
+        Progress(r"Frame (\d+): sample (\d+)/(\d+)")
+    assert Progress(r"Frame (?:\d+): sample (\d+)/(\d+)")
 
 
 def test_nothing_is_flushed_that_is_no_stream(monkeypatch):

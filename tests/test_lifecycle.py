@@ -185,6 +185,30 @@ def test_a_failure_of_another_thread_fails_the_phase_that_returns():
     life.sleep(0)
 
 
+@pytest.mark.parametrize(
+    "failure, text, traced",
+    [(AdaptError("frame is broken"), "frame is broken", False), (KeyError("frame"), "KeyError: 'frame'", True)],
+)
+def test_what_fails_between_two_tasks_fails_the_next_one_before_its_hook_is_called(failure, text, traced, capsys):
+    runner, life = living()
+    runner._start()
+    life._task.fail(failure)
+    assert attempt(lambda: enter(runner, AdaptorState.RUN)).message == "before this task began: " + text
+    assert ("ERROR: KeyError: 'frame'" in capsys.readouterr().out) == traced
+    enter(runner, AdaptorState.RUN)
+    assert life.calls == ["start", "run"]
+
+
+@pytest.mark.parametrize("last, name", [("_run", "stop"), ("_stop", "cleanup")])
+def test_what_fails_before_a_stop_or_a_cleanup_keeps_neither_from_being_done(last, name):
+    runner, life = living(**{name: lambda: life.sleep(0)})
+    runner._start()
+    getattr(runner, last)(*[{"frame": 1}] * (last == "_run"))
+    life._task.fail(AdaptError("frame is broken"))
+    ending = attempt(getattr(runner, "_" + name))
+    assert (ending.message, life.calls[-1]) == ("before this %s began: frame is broken" % name, name)
+
+
 def test_the_environment_can_be_set_while_starting_only(capsys):
     runner, life = living(start=lambda: life.set_env("NAME", "value"), run=lambda: life.set_env("NAME", "value"))
     with pytest.raises(RuntimeError, match="only be set while the adaptor starts"):

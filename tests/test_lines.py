@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
+import threading
+import time
 
 import pytest
 
@@ -11,6 +14,8 @@ from openjd_adapt import STDERR, STDOUT, Adaptor, Canceled, RegexCallback, Regex
 from openjd_adapt.lines import LineForwarder, Prefilter
 from openjd_adapt.output import PIECE_BYTES
 from openjd_adapt.watch import Ignore
+
+from .conftest import HANG_SECONDS
 
 pytestmark = pytest.mark.core
 
@@ -104,8 +109,8 @@ def logger():
     made = logging.getLogger("application")
     made.propagate = False
     yield made
-    made.propagate = True
-    made.handlers[:] = []
+    made.propagate, made.disabled, made.level = True, False, logging.NOTSET
+    made.handlers[:] = made.filters[:] = []
 
 
 def test_an_authors_logging_handler_sees_every_line_once_and_the_console_shows_it_once(logger, capsys):
@@ -114,6 +119,83 @@ def test_an_authors_logging_handler_sees_every_line_once_and_the_console_shows_i
     forward([b"one %s\nopenjd_sta", b"tus: two\r\n\nfour"], loggers=[logger])
     assert listener.seen == [("application", "STDOUT", text) for text in ("one %s", "openjd_status: two", "", "four")]
     assert capsys.readouterr().out == "STDOUT: one %s\nopenjd_status: two\nSTDOUT: \nSTDOUT: four\n"
+
+
+SILENT = {
+    "does not propagate": {},
+    "level": {"propagate": True, "level": 100},
+    "disabled": {"propagate": True, "disabled": True},
+    "refuses": {"propagate": True, "filters": [lambda record: False]},
+    "parent's level": {"propagate": True, "child": True, "level": 100},
+    "parent does not propagate": {"child": True},
+    "the console's level": {"handlers": [output.ConsoleHandler(STDERR)]},
+}
+
+
+@pytest.mark.parametrize("how", SILENT)
+def test_a_logger_that_would_not_show_a_record_shows_no_line_and_callbacks_see_it_all_the_same(how, logger, capsys):
+    options = dict(SILENT[how])
+    used = logging.getLogger("application.child") if options.pop("child", False) else logger
+    vars(logger).update(options)
+    called = []
+    watching = RegexHandler([RegexCallback([re.compile("two")], lambda match: called.append(match.string))])
+    forward([b"one\ntwo\nthree\n"], loggers=[used])
+    forward([b"one\ntwo\nthree\n"], loggers=[used], handlers=[watching, Watches({}).line_handler])
+    assert (capsys.readouterr().out, called) == ("", ["two"])
+
+
+def test_logging_that_is_disabled_altogether_shows_no_line(logger, capsys):
+    logger.propagate = True
+    logging.disable(STDERR)
+    try:
+        forward([b"one\n"], loggers=[logger])
+    finally:
+        logging.disable(logging.NOTSET)
+    assert capsys.readouterr().out == ""
+
+
+def test_the_configured_log_level_which_is_the_roots_is_of_records_and_hides_no_line(logger, capsys, caplog):
+    logger.propagate = True
+    caplog.set_level(logging.CRITICAL)
+    forward([b"one\n"], loggers=[logger])
+    assert capsys.readouterr().out == "STDOUT: one\n"
+
+
+def redact(record):
+    record.msg, record.args = record.getMessage().replace("secret", "***"), ()
+    return "refused" not in record.msg
+
+
+@pytest.mark.parametrize("place", ["logger", "console"])
+def test_what_a_filter_makes_of_a_line_is_shown(place, logger, capsys):
+    listener, console = Listener(), output.ConsoleHandler()
+    logger.handlers[:] = [listener, console]
+    (logger if place == "logger" else console).addFilter(redact)
+    forward(
+        [b"the secret is 5%s\nrefused\n\nopenjd_status: secret\nnoise secret\n"],
+        loggers=[logger],
+        handlers=[Watches({}).line_handler],
+    )
+    assert capsys.readouterr().out == "STDOUT: the *** is 5%s\nSTDOUT: \nopenjd_status: ***\n"
+    heard = [text for _, _, text in listener.seen]
+    assert ("refused" in heard, "the secret is 5%s" in heard) == ((False, False) if place == "logger" else (True, True))
+
+
+def test_a_filter_that_gives_another_record_is_followed(logger, capsys):
+    logger.propagate = True
+    other = logging.LogRecord("", STDOUT, "", 0, "other", None, None)
+    logger.addFilter(lambda record: other)
+    forward([b"one\n"], loggers=[logger])
+    assert capsys.readouterr().out == "STDOUT: %s\n" % ("other" if sys.version_info >= (3, 12) else "one")
+
+
+def test_a_filter_that_fails_fails_the_task_and_shows_nothing_unredacted(logger, capsys, current):
+    logger.propagate = True
+    logger.addFilter(lambda record: 1 // 0)
+    forward([b"one\n"], loggers=[logger])
+    assert capsys.readouterr().out == ""
+    with pytest.raises(ZeroDivisionError):
+        current.check()
 
 
 def test_a_handler_of_a_parent_sees_the_lines_that_propagate(logger):
@@ -187,6 +269,69 @@ def test_callbacks_are_tried_in_order_and_may_leave_out_those_behind(options, ex
         assert called == names
 
 
+@pytest.mark.parametrize("level, expected", [(STDERR, ["STDERR"]), (STDOUT, ["STDOUT", "STDERR"]), (STDERR + 1, [])])
+def test_a_handler_sees_the_streams_from_its_level_on(level, expected):
+    called = []
+    handler = RegexHandler([RegexCallback([re.compile("S.*")], lambda match: called.append(match.group()))], level)
+    for name, stream in [("STDOUT", STDOUT), ("STDERR", STDERR)]:
+        forward([name.encode() + b"\n"], stream, handlers=[handler])
+    assert called == expected
+
+
+def test_a_handlers_filter_decides_which_lines_call_back(logger):
+    called = []
+    handler = RegexHandler([RegexCallback([re.compile(".+")], lambda match: called.append(match.group()))])
+    handler.addFilter(logging.Filter("application"))
+    handler.addFilter(lambda record: record.getMessage() != "two" and record.levelno == STDOUT)
+    forward([b"one\ntwo\nthree\n"], loggers=[logger], handlers=[handler])
+    assert called == ["one", "three"]
+
+
+@pytest.mark.parametrize("name", ["handle", "filter", "emit"])
+@pytest.mark.parametrize("where", ["class", "object"])
+def test_a_handlers_overridden_method_is_called(name, where):
+    seen, called = [], []
+
+    def override(*arguments):
+        seen.append(arguments[-1].getMessage())
+        return False
+
+    entry = RegexCallback([re.compile("one")], called.append)
+    kind = type("Own", (RegexHandler,), {name: override} if where == "class" else {})
+    handler = kind([entry])
+    if where == "object":
+        setattr(handler, name, override)
+    forward([b"one\ntwo\n"], handlers=[handler])
+    assert (seen, called) == (["one", "two"], [])
+
+
+@pytest.mark.parametrize("filtered", [False, True])
+def test_callbacks_of_one_handler_run_one_at_a_time_whatever_stream_they_see(filtered):
+    inside, overlapped, count = threading.Lock(), [], []
+
+    def callback(match):
+        if inside.acquire(blocking=False):
+            count.append(1)
+            time.sleep(0.0005)
+            inside.release()
+        else:
+            overlapped.append(match.group())
+
+    handler = RegexHandler([RegexCallback([re.compile(r"\d+")], callback)])
+    if filtered:
+        handler.addFilter(lambda record: True)
+    data = b"".join(b"%d\n" % number for number in range(100))
+    readers = [
+        threading.Thread(target=forward, args=([data], level), kwargs={"handlers": [handler]})
+        for level in (STDOUT, STDERR)
+    ]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join(HANG_SECONDS)
+    assert (len(count), overlapped) == (200, [])
+
+
 def test_the_first_pattern_that_is_found_gives_the_match():
     entry = RegexCallback([re.compile("x(.)"), re.compile("(b)"), re.compile("(a)")], lambda match: None)
     assert entry.get_match("a b").group(1) == "b"
@@ -234,7 +379,7 @@ def test_what_is_no_callback_at_all_fails_the_task_and_the_reading_goes_on(curre
 def test_an_exception_of_a_logging_handler_fails_the_task_and_the_reading_goes_on(current, logger, capsys):
     listener = Listener()
     listener.emit = lambda record: 1 // 0
-    logger.handlers[:] = [listener]
+    logger.handlers[:] = [listener, output.ConsoleHandler()]
     forward([b"one\ntwo\n"], loggers=[logger])
     assert capsys.readouterr().out == "STDOUT: one\nSTDOUT: two\n"
     with pytest.raises(ZeroDivisionError):

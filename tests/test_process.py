@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -118,8 +119,8 @@ class Noted(task.Task):
         super().__init__()
         self.waiting = threading.Event()
 
-    def wait_for(self, condition, timeout=None):
-        return super().wait_for(lambda: self.waiting.set() or condition(), timeout)
+    def wait_for(self, condition, timeout=None, phase=None):
+        return super().wait_for(lambda: self.waiting.set() or condition(), timeout, phase)
 
     def cancel_when_waited_for(self):
         threading.Thread(target=lambda: self.waiting.wait(HANG_SECONDS) and self.cancel(), daemon=True).start()
@@ -387,6 +388,47 @@ def test_stdin_is_a_pipe_that_the_adaptor_writes_and_closes(capsys):
 
 
 @pytest.mark.parametrize(
+    "options, kind, told",
+    [
+        ({"args": "maya"}, AdaptError, "args= of LoggingSubprocess is 'maya', not a list of texts"),
+        (
+            {"args": ["x", 5]},
+            AdaptError,
+            "args= of LoggingSubprocess is a list whose item 2 is 5, not a text or a path",
+        ),
+        ({"env": "A=1"}, AdaptError, "env= of LoggingSubprocess is 'A=1', not a dictionary of texts"),
+        (
+            {"env": {5: "a"}},
+            AdaptError,
+            "env= of LoggingSubprocess is a dictionary with the name 5, not a text or a path",
+        ),
+        ({"encoding": "no-such"}, ValueError, "encoding: Python does not know 'no-such'"),
+    ],
+)
+def test_what_cannot_be_used_is_told_in_one_line_before_anything_is_started(options, kind, told, monkeypatch):
+    started = []
+    monkeypatch.setattr("subprocess.Popen", lambda *args, **options: started.append(args))
+    with pytest.raises(kind) as caught:
+        LoggingSubprocess(**{"args": [sys.executable], **options})
+    assert (str(caught.value), started) == (told, [])
+
+
+@pytest.mark.parametrize("which", ["STDOUT of", "STDERR of", "end of"])
+def test_a_process_that_cannot_be_followed_is_killed_with_all_below_it(which, monkeypatch):
+    def start_unless(thread):
+        if thread.name.startswith(which):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    made, popen, start = [], subprocess.Popen, threading.Thread.start
+    monkeypatch.setattr("subprocess.Popen", lambda *args, **options: made.append(popen(*args, **options)) or made[0])
+    monkeypatch.setattr(threading.Thread, "start", start_unless)
+    with pytest.raises(AdaptError, match="^cannot follow .*, which is killed: can't start new thread$"):
+        LoggingSubprocess(args=python("stay()"))
+    assert made[0].returncode == KILLED and made[0].stdin.closed
+
+
+@pytest.mark.parametrize(
     "args, options, names",
     [
         (["/no/such/program"], {}, "/no/such/program"),
@@ -480,6 +522,32 @@ def test_an_exception_of_a_callback_ends_a_wait(current):
         process.wait()
     assert process.is_running
     process.terminate(0)
+
+
+def test_an_exception_of_a_callback_outside_of_an_adaptor_is_raised_by_the_wait_for_its_own_process_alone():
+    handler = RegexHandler([RegexCallback([re.compile("up")], lambda match: 1 // 0)])
+    failed, other = (LoggingSubprocess(args=python("stay()"), stdout_handler=given) for given in (handler, None))
+    with pytest.raises(ZeroDivisionError):
+        failed.wait()
+    run("")
+    for process in (failed, other):
+        process.terminate(0)
+    task.IDLE.check()
+
+
+def test_an_exception_of_a_callback_in_a_task_ends_its_waits_though_the_process_was_started_before_it():
+    gate = threading.Event()
+    handler = RegexHandler([RegexCallback([re.compile("up")], lambda match: gate.wait(HANG_SECONDS) and 1 // 0)])
+    process = LoggingSubprocess(args=python("stay()"), stdout_handler=handler)
+    made = Noted()
+    task.enter(made)
+    try:
+        gate.set()
+        with pytest.raises(ZeroDivisionError):
+            process.wait()
+    finally:
+        task.leave()
+        process.terminate(0)
 
 
 def test_an_exception_of_a_callback_after_the_end_of_the_process_is_not_lost(current):
@@ -579,10 +647,22 @@ def test_the_exit_codes_that_are_a_success_are_the_authors_choice():
 @pytest.mark.parametrize(
     "hook, returned, text",
     [
-        ("get_arguments", ["-c", 5], "get_arguments: item 2 is 5, no text"),
-        ("get_executable", None, "get_executable: it is None, no text"),
-        ("get_startup_directory", 5, "get_startup_directory: it is 5, no text"),
-        ("get_environment", {"A": "a", "B": 1}, "get_environment: B is 1, no text"),
+        (
+            "get_arguments",
+            ["-c", 5],
+            "get_arguments of Command returned a list whose item 2 is 5, not a text or a path",
+        ),
+        ("get_executable", None, "get_executable of Command returned None, not a text or a path"),
+        ("get_startup_directory", 5, "get_startup_directory of Command returned 5, not a text or a path"),
+        (
+            "get_environment",
+            {"A": "a", "B": 1},
+            "get_environment of Command returned a dictionary in which B is 1, not a text or a path",
+        ),
+        ("get_arguments", "--version", "get_arguments of Command returned '--version', not a list of texts"),
+        ("get_arguments", None, "get_arguments of Command returned None, not a list of texts"),
+        ("get_environment", ["A=a"], "get_environment of Command returned ['A=a'], not a dictionary of texts"),
+        ("get_environment", "A=a", "get_environment of Command returned 'A=a', not a dictionary of texts"),
     ],
 )
 def test_what_is_no_text_is_named_with_the_hook_that_returned_it(hook, returned, text):

@@ -35,10 +35,22 @@ def test_progress_from_0_to_100_is_reported_without_an_exponent(percent, shown):
 
 @pytest.mark.parametrize(
     "percent",
-    [-0.01, 100.01, float("nan"), float("inf"), pytest.param(10**400, id="huge"), "nan", "half", "", None, [], b"x"],
+    [float("nan"), float("inf"), pytest.param(10**400, id="huge"), "nan", "half", "", None, [], b"x"],
 )
-def test_what_is_no_number_from_0_to_100_is_no_progress(percent):
+def test_what_is_not_a_number_is_no_progress(percent):
     assert session.progress(percent) is None
+    assert session.read("openjd_progress: %s" % percent) == ("", "")
+
+
+@pytest.mark.parametrize("percent, shown", [(-0.01, "0"), (133.0, "100"), (100.01, "100"), (1e300, "100")])
+def test_progress_is_limited_to_0_to_100(percent, shown):
+    assert session.progress(percent) == "openjd_progress: " + shown
+    assert session.read("openjd_progress: %s" % percent) == ("", "")
+
+
+@pytest.mark.parametrize("percent, shown", [(-5, "50"), (50, "75"), (200, "100")])
+def test_progress_of_a_part_of_a_task_stays_in_that_part(percent, shown):
+    assert session.progress(percent, 50, 100) == "openjd_progress: " + shown
 
 
 @pytest.mark.parametrize("line_break", LINE_BREAKS, ids=repr)

@@ -96,6 +96,69 @@ def test_what_cleans_up_after_a_task_may_wait_keeps_the_deadline_and_is_not_canc
     assert (new.cancelled.is_set(), new.remaining()) == (False, 5)
 
 
+def test_a_wait_meets_the_cancel_of_its_own_task_though_the_next_has_begun_when_it_wakes():
+    new = Task()
+    steps = iter([lambda: (new.cancel(), new.end(), new.begin())])
+    with pytest.raises(Canceled):
+        new.wait_for(lambda: next(steps, bool)() and False, 0)
+    new.check()
+
+
+@pytest.mark.parametrize("how", [Task.cancel, lambda new: new.fail(ValueError())])
+def test_a_wait_of_a_former_task_is_not_ended_by_what_ends_the_next(how):
+    new = Task()
+    steps = iter([lambda: (new.end(), new.begin(), how(new))])
+    assert new.wait_for(lambda: next(steps, bool)() and False, 0) is False
+
+
+def test_what_fails_after_a_success_is_kept_for_the_next_task_and_told_once():
+    new, failure = Task(), ValueError()
+    new.end()
+    new.fail(failure)
+    new.rest()
+    new.fail(KeyError())
+    new.begin()
+    new.check()
+    assert (new.enter(True), new.enter(True)) == (failure, None)
+
+
+def test_what_fails_in_a_former_task_does_not_fail_the_one_that_runs():
+    new, failure = Task(), ValueError()
+    former = new.phase
+    new.end()
+    new.begin()
+    new.fail(failure, former)
+    new.check()
+    assert new.end() is None and new.enter(True) is failure
+
+
+@pytest.mark.parametrize(
+    "failure, told", [(ValueError("late"), "between two tasks: ValueError: late"), (Canceled(), "")], ids=repr
+)
+def test_what_fails_after_a_failure_is_only_told_and_the_cancel_of_that_task_not_even_that(failure, told, caplog):
+    new = Task()
+    new.end(ValueError("the reason"))
+    new.fail(failure)
+    new.begin()
+    assert new.enter(True) is None and [record.getMessage() for record in caplog.records] == [told] * bool(told)
+
+
+def test_nothing_fails_where_no_adaptor_runs(caplog):
+    task.IDLE.fail(ValueError("nobody's"))
+    task.IDLE.check()
+    assert "ValueError: nobody's" in caplog.text
+
+
+def test_between_two_tasks_is_from_the_end_of_all_that_belongs_to_one_to_the_begin_of_the_next():
+    new = Task()
+    seen = [new.is_between]
+    for step in (new.end, new.rest, new.begin, new.rest):
+        step()
+        seen.append(new.is_between)
+    assert seen == [False, False, True, False, True]
+    assert not new.cancel()
+
+
 @pytest.mark.parametrize("again", [Task.begin, lambda new: setattr(new, "is_active", True)])
 def test_the_next_task_can_be_canceled_again(again):
     new = Task()
@@ -107,7 +170,9 @@ def test_the_next_task_can_be_canceled_again(again):
 def test_a_task_ends_with_its_hooks_error_or_that_of_another_thread_or_none():
     new, error, failure = Task(), KeyError(), ValueError()
     assert new.end(error) is error
+    new.begin()
     assert new.end() is None
+    new.begin()
     new.fail(failure)
     assert new.end() is failure
 

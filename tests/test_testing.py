@@ -414,6 +414,24 @@ def test_an_application_may_say_something_before_it_is_opened():
     assert application.calls == []
 
 
+class Watching(Prompt):
+    watch = [Fatal("^(Error: .*)"), Progress(r"(\d+)%")]
+
+    def on_run(self, run_data):
+        pass
+
+
+def test_a_line_between_two_tasks_fails_the_next_and_is_not_its_progress():
+    application = FakeApplication()
+    with Session(Watching, application=application) as session:
+        assert session.run().is_done
+        application.say("50%")
+        application.say("Error: frame is broken")
+        failed, after = session.run(), session.run()
+    assert failed.message == "before this task began: Error: frame is broken"
+    assert after.is_done and failed.progress == after.progress == []
+
+
 class Keeps(Adaptor):
     made = 0
 

@@ -48,10 +48,10 @@ def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Iterable
         system.worker_groups()  # type: ignore[attr-defined, unused-ignore]
     tasks: queue.SimpleQueue[Message] = queue.SimpleQueue()
     life = Life(load, init, on_bootstrap_complete)
+    task.enter(life.task)  # which is this process's between two tasks, too
     threading.Thread(target=_listen, args=(said, tasks, life), name="control", daemon=True).start()
     while not life.ended:
         result = life.perform(tasks.get())
-        life.await_on_cancel()
         output.flush()
         output.write(encode_marker(init["token"], result.to_dict(), _MARKER_BYTES), column_0=False)
 
@@ -121,15 +121,17 @@ class Life:
         except BaseException as error:
             lifecycle.report_traceback(error)
 
-    def await_on_cancel(self) -> None:
-        """Wait for the task's on_cancel: what it prints is the task's."""
+    def perform(self, message: Message) -> lifecycle.Result:
+        """One task: start, run or stop, and its on_cancel: what that prints is the task's."""
+        result = self._perform(message)
         with self._cancel_lock:
             canceling, self._canceling = self._canceling, None
         if canceling:
             canceling.join()
+        self.task.rest()
+        return result
 
-    def perform(self, message: Message) -> lifecycle.Result:
-        """One task: start, run or stop."""
+    def _perform(self, message: Message) -> lifecycle.Result:
         if message["do"] == "start":
             return self._start()
         if message["do"] == "run":

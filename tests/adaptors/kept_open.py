@@ -7,8 +7,16 @@ import sys
 
 import openjd_adapt
 from openjd_adapt import ApplicationAdaptor, Fatal, Ignore, Progress, Status, Warn, application
+from openjd_adapt.watch import Watch
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Seen(Watch):
+    """Leaves a file, so that a test knows that the line, and all before it, has come to the adaptor."""
+
+    def act(self, adaptor, match):
+        open(match.group(1), "w").close()
 
 
 class KeptOpen(ApplicationAdaptor):
@@ -19,6 +27,7 @@ class KeptOpen(ApplicationAdaptor):
         Fatal(r"^Fatal: (.*)"),
         Warn(r"^Careful: (.*)"),
         Ignore(r"^noise"),
+        Seen(r"^seen (.*)"),
     ]
 
     def on_start(self):
