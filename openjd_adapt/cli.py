@@ -11,7 +11,7 @@ import sys
 from . import errors, system
 from .app import KEEPER, WORKER, App, adaptor_name, load_adaptor
 from .commands import ACTIONS, COMMANDS, HELP, ONCE, OPTIONS, REST, Command
-from .daemon.frontend import answer, tell
+from .daemon.frontend import UNREAD_SECONDS, answer, tell
 from .errors import CANCELED, DONE, FAILED, AdaptError, InputError, one_line
 from .session import fail
 
@@ -132,5 +132,5 @@ def _run(app: App, arguments: list[str]) -> int:
             tell(traceback.format_exc().rstrip())
         tell("ERROR: " + one_line(error))
         if " ".join(arguments[: _words(arguments)]) in ACTIONS and error.exit_code != CANCELED:
-            answer(fail(error) + "\n")  # all that a farm shows
+            answer(fail(error) + "\n", UNREAD_SECONDS)  # all that a farm shows
         return error.exit_code

@@ -182,6 +182,97 @@ def test_a_start_whose_reader_stalls_keeps_its_timeout_and_does_not_spin(farm):
     assert farm.daemon("stop").code == 0
 
 
+@pytest.fixture
+def unread_stderr():
+    """A standard error that nobody reads, and that is full."""
+    with contextlib.closing(Stalled()) as stalled:
+        os.set_blocking(stalled.writer, False)
+        with contextlib.suppress(BlockingIOError):
+            while os.write(stalled.writer, bytes(4096)):
+                pass
+        os.set_blocking(stalled.writer, True)
+        yield stalled.writer
+
+
+def test_a_standard_error_that_nobody_reads_keeps_no_stop_from_its_deadline(farm, unread_stderr):
+    hurry(farm, 0.2, "daemon.frontend.UNREAD_SECONDS")
+    farm.daemon("start", "--init-data", json.dumps({"on_stop": {"do": "ignore_cancel", "seconds": 300}}))
+    task = farm.daemon_popen("run", "--run-data", '{"do": "sleep", "seconds": 300}')
+    read_until(task.stdout, "sleeping")
+    stop = farm.daemon_popen("stop", "--timeout", "1", stderr=unread_stderr)  # which is told that a task is canceled
+    assert farm.finish(task).code == 4
+    assert stop.communicate(timeout=HANG_SECONDS) and stop.returncode == 1
+    assert farm.pids() == [] and not farm.file.exists()
+
+
+@pytest.mark.parametrize("word", ["run", "daemon run", "daemon start"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_standard_error_that_nobody_reads_keeps_no_signal_from_being_heard(farm, unread_stderr, word, number):
+    hurry(farm, 0.2, "daemon.frontend.UNREAD_SECONDS")
+    sleep = {"do": "sleep", "seconds": 300}
+    if word == "daemon run":
+        farm.daemon("start")
+    options = ["--init-data", json.dumps({"on_start": sleep})] if word == "daemon start" else []
+    options += ["--connection-file", str(farm.file)] if word != "run" else []
+    options += ["--run-data", json.dumps(sleep)] if word != "daemon start" else []
+    process = farm.popen(*word.split(), *options, stderr=unread_stderr)
+    read_until(process.stdout, "sleeping")
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=HANG_SECONDS)
+    assert process.returncode == 4 and b"on_cancel" in out
+    assert farm.daemon("stop").code == 0
+
+
+def test_a_standard_error_that_nobody_reads_costs_no_exit_code(farm, unread_stderr):
+    hurry(farm, 0.2, "daemon.frontend.UNREAD_SECONDS")
+    for words, code in ((["daemon", "status"], 2), (["run", "--run-data", '{"do": "fail"}'], 1), (["run"], 0)):
+        process = farm.popen(*words, stderr=unread_stderr)
+        process.communicate(timeout=HANG_SECONDS)
+        assert process.returncode == code
+
+
+def test_a_note_is_written_as_soon_as_somebody_reads_and_between_two_lines(started):
+    with contextlib.closing(Stalled()) as stalled:
+        out = {"stdout": stalled.writer, "stderr": stalled.writer}
+        leave_lines(started)
+        process = started.daemon_popen("run", "--run-data", '{"do": "poll"}', **out)
+        stalled.wait_until_full()
+        assert state(started) == "running"
+        process.send_signal(signal.SIGTERM)
+        wait_until(lambda: state(started) != "running")
+        text = stalled.read_all()
+    assert process.wait(HANG_SECONDS) == 4
+    lines = text.splitlines()
+    assert count(text) == MUCH and "INFO: canceling; waiting for the task to end" in lines
+    assert {len(line) for line in lines if line.startswith("line ")} == {99}
+
+
+def test_a_terminal_that_nobody_reads_keeps_no_start_from_its_timeout(farm):
+    hurry(farm, 0.5, "daemon.frontend.LATE_SECONDS", "daemon.frontend.ANSWER_SECONDS", "daemon.frontend.UNREAD_SECONDS")
+    init = json.dumps({"on_start": {"do": "slow_lines", "count": 3_000_000, "seconds": 300}})
+    reader, terminal = os.openpty()
+    process = farm.daemon_popen("start", "--timeout", "1", "--init-data", init, stdout=terminal, stderr=terminal)
+    assert process.wait(HANG_SECONDS) == 1
+    assert b"line 0" in os.read(reader, 4096)
+    os.close(terminal)
+    os.close(reader)
+    farm.wait_until_nothing_is_left()
+
+
+def test_an_answer_that_nobody_reads_leaves_by_a_signal(started):
+    with contextlib.closing(Stalled()) as stalled:
+        os.set_blocking(stalled.writer, False)
+        with contextlib.suppress(BlockingIOError):
+            while os.write(stalled.writer, bytes(4096)):
+                pass
+        os.set_blocking(stalled.writer, True)
+        process = started.daemon_popen("status", stdout=stalled.writer)
+        assert_waits(process)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(HANG_SECONDS) == 4
+        process.stderr.close()
+
+
 def test_a_stop_whose_reader_stalls_does_not_spin(farm):
     farm.daemon("start")
     leave_lines(farm)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
+import threading
 
 import pytest
 
 from openjd_adapt import system
-from openjd_adapt.transport.loop import BACKLOG_BYTES, Coalescer, Loop, Peer, Timers
+from openjd_adapt.transport.loop import BACKLOG_BYTES, Coalescer, Loop, Peer, StreamWriter, Timers
 from openjd_adapt.transport.wire import encode
 
+from .conftest import HANG_SECONDS
 from .fakes import Clock
 
 pytestmark = [pytest.mark.core, pytest.mark.windows_core]
@@ -273,6 +276,105 @@ def test_a_peer_whose_socket_fails_is_gone_for_both_ends_once_what_it_said_is_re
             loop.turn()
         assert heard == [{"n": 1}] and theirs.recv(1) == b""
     peer.close()
+
+
+# A command's standard streams
+
+
+@contextlib.contextmanager
+def stalled(kind, monkeypatch):
+    """Both ends of a stream whose reader takes nothing, and that holds something already."""
+    if kind == "a terminal":
+        import pty  # Windows has none
+        import tty
+
+        reader, writer = pty.openpty()
+        tty.setraw(writer)
+    elif kind == "a socket":
+        reader, writer = (end.detach() for end in socket.socketpair())
+    else:
+        reader, writer = os.pipe()
+    if kind == "another user's pipe":
+        monkeypatch.setattr(os, "open", lambda path, flags: (_ for _ in ()).throw(PermissionError(13, path)))
+    yield reader, writer
+    monkeypatch.undo()
+    os.close(reader)
+    os.close(writer)
+
+
+def read_some(reader, size):
+    """So many bytes of a descriptor, as they come."""
+    data = b""
+    while len(data) < size:
+        data += os.read(reader, size - len(data))
+    return data
+
+
+@pytest.mark.posix_only
+@pytest.mark.parametrize("kind", ["a pipe", "another user's pipe", "a terminal", "a socket"])
+def test_a_stream_takes_what_its_reader_leaves_room_for_and_never_blocks(kind, monkeypatch):
+    with stalled(kind, monkeypatch) as (reader, writer):
+        stream = StreamWriter(writer)
+        data = b"".join(b"line %d\n" % number for number in range(100_000))
+        stream.queue(data)
+        stream.flush()
+        assert stream.interest == system.WRITE and not stream.fault
+        assert os.get_blocking(writer)  # who shares it with the command finds it as it was
+        lot = 100_000 if kind != "a terminal" else 3_000
+        read = b""
+        while len(read) < 5 * lot:
+            assert system.wait_for({reader: system.READ}, HANG_SECONDS)
+            read += os.read(reader, lot)
+            stream.flush()
+        assert data.startswith(read) and stream.interest
+        stream.drop("the test is over")
+        assert not stream.drain(HANG_SECONDS)
+        stream.close()
+        os.fstat(writer)  # it is still open
+
+
+@pytest.mark.posix_only
+def test_a_stream_gets_all_in_order_and_who_waits_for_its_reader_does_so_as_long_as_that_takes_some():
+    reader, writer = os.pipe()
+    stream, pieces, read = StreamWriter(writer), [b"a" * 300_000, b"", b"b" * 300_000], []
+    for piece in pieces:
+        stream.queue(piece)
+    thread = threading.Thread(target=lambda: read.append(read_some(reader, 600_000)))
+    thread.start()
+    assert stream.drain(HANG_SECONDS) and stream.drain(0) and not stream.interest
+    thread.join()
+    assert read == [b"".join(pieces)]
+    stream.queue(b"x" * 1_000_000)
+    assert not stream.drain(0.01) and stream.fault == "nobody reads it" and not stream.interest
+    os.close(reader)
+    os.close(writer)
+    stream.close()
+
+
+@pytest.mark.posix_only
+def test_a_stream_that_cannot_be_written_says_why_and_takes_nothing_more(tmp_path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    for descriptor, why in ((writer, "Broken pipe"), (os.open("/dev/full", os.O_WRONLY), "No space left on device")):
+        stream = StreamWriter(descriptor)
+        stream.queue(b"x")
+        assert not stream.drain(None) and stream.fault == why
+        stream.queue(b"y")
+        assert not stream.interest
+        stream.close()
+        os.close(descriptor)
+
+
+@pytest.mark.posix_only
+def test_a_file_is_written_where_its_owner_was(tmp_path):
+    with open(tmp_path / "log", "wb", buffering=0) as log:
+        log.write(b"before\n")
+        stream = StreamWriter(log.fileno())
+        stream.queue(b"x" * 10_000 + b"\n")
+        assert stream.drain(None)
+        stream.close()
+        log.write(b"after\n")
+    assert (tmp_path / "log").read_bytes() == b"before\n" + b"x" * 10_000 + b"\nafter\n"
 
 
 # What comes in small pieces

@@ -127,7 +127,7 @@ def test_a_long_path_is_given_the_form_without_a_limit(path, form):
 
 @pytest.fixture
 def _reader_stays(monkeypatch):
-    monkeypatch.setattr(windows.StandardOutput, "_watch_reader", lambda self: None)
+    monkeypatch.setattr(windows.StandardStream, "_watch_reader", lambda self, wakeup: None)
 
 
 @pytest.mark.usefixtures("_reader_stays")
@@ -141,7 +141,7 @@ def test_standard_output_is_written_in_order_and_counted_when_it_is_out(monkeypa
         return 3
 
     monkeypatch.setattr(windows.os, "write", write)
-    out = windows.StandardOutput(windows.Bell())
+    out = windows.StandardStream(1, windows.Bell())
     view = memoryview(b"abcdef")
     with pytest.raises(BlockingIOError):
         out.write(view)
@@ -160,7 +160,7 @@ def test_standard_output_that_nobody_reads_is_an_error(monkeypatch):
         raise BrokenPipeError("nobody")
 
     monkeypatch.setattr(windows.os, "write", write)
-    out = windows.StandardOutput(windows.Bell())
+    out = windows.StandardStream(1, windows.Bell())
     with pytest.raises(BlockingIOError):
         out.write(memoryview(b"x"))
     with pytest.raises(BrokenPipeError):

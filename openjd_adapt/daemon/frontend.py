@@ -11,7 +11,7 @@ from .. import plain_json, session, system
 from ..errors import CANCELED, DONE, FAILED, AdaptError, InputError, NoDaemonError
 from ..system.interpreter import PACKAGE
 from ..transport.connection_file import ConnectionFileReader, remove_drafts, remove_private_folder
-from ..transport.loop import Peer
+from ..transport.loop import Peer, StreamWriter
 from ..transport.wire import WINDOW_BYTES, check_hello, hello
 
 TYPE_CHECKING = False
@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from ..transport.wire import Frame, Message
 
 
-#: How long, in seconds, a keeper may take for an answer that it has at hand.
+#: How long, in seconds, a keeper may take for an answer that it has at hand, and a reader for the next piece of output
+#: once the time of a request is over.
 ANSWER_SECONDS = 10.0
+#: How long, in seconds, what is said on standard error waits for its reader when nothing else is to be done.
+UNREAD_SECONDS = 5.0
 
 
 class Late(Exception):
@@ -51,11 +54,10 @@ class DaemonClient:
         system.reset_signals()
         self._wakeup = system.Wakeup(*system.CANCEL_SIGNALS)
         self._interrupts = 0
-        self._out = system.StandardOutput(self._wakeup)
+        self._out = StreamWriter(1, self._wakeup)
+        self._notes = StreamWriter(2)
         self._column_0 = True
         self._muted = False
-        self._showing = False
-        self._mentions: list[str] = []
         #: When the request that is being answered is late, whether it is canceled then, and whether it was.
         self._alarm: float | None = None
         self._cancels_late = False
@@ -75,12 +77,18 @@ class DaemonClient:
         """
         self._cancels_late = cancels
         self._peer.send(request)
-        if self.canceled:
-            self._peer.send({"cancel": self.remaining()})
         self._alarm = None if timeout is None else time.monotonic() + timeout
+        if self.canceled:
+            self.cancel(self.remaining())
         answer = self.listen()
-        self._alarm = None
+        self._cancels_late = False
+        self._grant()
         return answer
+
+    def _grant(self) -> None:
+        """Who answers, or reads, is given some time after each step."""
+        if self._alarm is not None and not self._cancels_late:
+            self._alarm = max(self._alarm, time.monotonic() + ANSWER_SECONDS)
 
     def listen(self) -> Message:
         """Show output and notes until another message comes, and return that."""
@@ -89,8 +97,7 @@ class DaemonClient:
             if "output" in message:
                 self._show(body)
                 self._acknowledge(message["output"])
-                if self._alarm is not None and not self._cancels_late:  # the keeper lives, and keeps the time itself
-                    self._alarm = max(self._alarm, time.monotonic() + ANSWER_SECONDS)
+                self._grant()  # the keeper lives, and keeps the time itself
             elif "note" in message:
                 self.tell("INFO: " + message["note"])
             elif "hello" in message:
@@ -119,12 +126,15 @@ class DaemonClient:
         """
         for number in system.CANCEL_SIGNALS:
             system.signal.signal(number, system.signal.SIG_IGN)
-        self._tell_mentioned()
         end = time.monotonic() + ANSWER_SECONDS
         while self._peer.backlog and time.monotonic() < end:
             system.wait_for({self._peer.fileno(): system.WRITE}, end - time.monotonic())
             self._peer.flush()
         self._peer.close()
+        self._out.drop("the command ends")
+        self._notes.drain(UNREAD_SECONDS)
+        self._out.close()
+        self._notes.close()
         system.settle()
 
     def remaining(self) -> float | None:
@@ -132,27 +142,30 @@ class DaemonClient:
         return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
 
     def tell(self, line: str) -> None:
-        """A line for people, on standard error."""
-        self._start_line()
-        tell(line)
+        """A line for people, on standard error, whose reader is not waited for before the command ends."""
+        self._begin_line()
+        self._notes.queue(_encoded(line))
+        self._flush()
 
     def say(self, line: str) -> None:
-        """A line for the scheduler, on standard output."""
-        self._start_line()
-        self._show(line.encode("utf-8", "backslashreplace") + b"\n")
+        """A line for the scheduler, on standard output; it is dropped if nobody reads it in time."""
+        self._begin_line()
+        try:
+            self._show(_encoded(line))
+        except Late:
+            self._muted = True
+            self._out.drop("nobody reads it")
 
-    def _mention(self, line: str) -> None:
-        """As :meth:`tell`, but not within a line, and never waiting for the reader: that would keep signals unheard."""
-        self._mentions.append(line)
-        self._tell_mentioned()
-
-    def _tell_mentioned(self) -> None:
-        while self._mentions and not self._showing and system.takes_more(2):
-            self.tell(self._mentions.pop(0))
-
-    def _start_line(self) -> None:
+    def _begin_line(self) -> None:
         if not self._column_0:
-            self._show(b"\n")
+            self._column_0 = True
+            self._out.queue(b"\n")
+
+    def _flush(self) -> None:
+        """A note stands between two lines of the output, also where both streams are one."""
+        self._out.flush()
+        if not self._out.interest:
+            self._notes.flush()
 
     def _next_frame(self) -> Frame:
         while not self._inbox:
@@ -160,53 +173,50 @@ class DaemonClient:
                 raise ConnectionResetError("the daemon is gone")
             if self._wait(False):
                 self._inbox.extend(self._peer.receive())
-            elif self._is_late() and not self._cancels_late:
-                self._alarm = None
-                raise Late
         return self._inbox.pop(0)
 
     def _show(self, data: bytes) -> None:
         """Write to standard output, ready for signals all the while."""
-        view = memoryview(data)
-        self._showing = True
-        while view and not self._muted:
-            if self._wait(True):
-                try:
-                    view = view[self._out.write(view) :]
-                except BlockingIOError:
-                    continue
-                except OSError as error:
-                    self.tell("ERROR: standard output: %s" % error.strerror)
-                    self._lose_reader()
         self._column_0 = data[-1:] == b"\n"
-        self._showing = False
-        self._tell_mentioned()
+        self._out.queue(data)
+        self._flush()
+        while self._out.interest:
+            self._wait(True)
+        if self._out.fault:
+            self._lose_reader()
 
     def _wait(self, writing: bool) -> bool:
-        """Wait for the peer, or if ``writing`` for standard output; True if that is ready. Signals are acted on."""
+        """Wait for the peer, or if ``writing`` for standard output; True if the peer can be read.
+
+        Signals are acted on, and notes are written. Raises :class:`Late` if nothing comes, or is taken, in time.
+        """
         watched = {self._wakeup.fileno(): system.READ}
         if not self._muted:
-            watched[self._out.fileno()] = self._out.INTEREST if writing else 0
+            watched[self._out.fileno()] = self._out.interest
+        if self._notes.interest and not self._out.interest:
+            watched[self._notes.fileno()] = self._notes.interest
         if not self._peer.closed and (not writing or self._peer.backlog):
             events = (0 if writing else system.READ) | (system.WRITE if self._peer.backlog else 0)
             watched[self._peer.fileno()] = events
-        timeout = None
-        if self._alarm is not None and (self._cancels_late or not writing):
-            timeout = max(0.0, self._alarm - time.monotonic())
-        ready = system.wait_for(watched, timeout)
+        ready = system.wait_for(watched, None if self._alarm is None else max(0.0, self._alarm - time.monotonic()))
         for number in filter(None, self._wakeup.heard()):  # 0 is rung for something else than a signal
             self._on_signal(number)
         if self._peer.backlog and ready.get(self._peer.fileno(), 0) & system.WRITE:
             self._peer.flush()
-        if self._out.is_broken or ready.get(self._out.fileno(), 0) & system.BROKEN:
+        written = ready.get(self._out.fileno(), 0)
+        self._flush()
+        if self._out.is_broken or self._out.fault or written & system.BROKEN:
             self._lose_reader()
-        if self._cancels_late and self._is_late():
+        heard = not writing and not self._peer.closed and bool(ready.get(self._peer.fileno(), 0) & ~system.WRITE)
+        if writing and written:
+            self._grant()
+        elif not heard and self._is_late():
+            if not self._cancels_late:
+                self._alarm = None
+                raise Late
             self.was_late = not self.canceled
             self.cancel(LATE_SECONDS)
-        self._tell_mentioned()
-        if writing:
-            return bool(ready.get(self._out.fileno(), 0))
-        return not self._peer.closed and bool(ready.get(self._peer.fileno(), 0) & ~system.WRITE)
+        return heard
 
     def _is_late(self) -> bool:
         return self._alarm is not None and time.monotonic() >= self._alarm
@@ -220,9 +230,9 @@ class DaemonClient:
         first = not self.canceled
         self.cancel(within)
         if within is not None:
-            self._mention("INFO: canceling; the task has %.1f s to end" % within)
+            self.tell("INFO: canceling; the task has %.1f s to end" % within)
         elif first:
-            self._mention("INFO: canceling; waiting for the task to end")
+            self.tell("INFO: canceling; waiting for the task to end")
 
     def cancel(self, within: float | None) -> None:
         """Cancel the task, which is killed after ``within`` seconds, or when the keeper finds it right."""
@@ -238,6 +248,9 @@ class DaemonClient:
         """Nobody reads standard output any more: that is a cancel."""
         if not self._muted:
             self._muted = True
+            if self._out.fault:
+                self.tell("ERROR: standard output: %s" % self._out.fault)
+            self._out.drop("nobody reads it")
             if not self._foreground:
                 raise Left("standard output is closed")
             self.cancel(None)
@@ -254,12 +267,12 @@ def leave_on(*signals: int) -> None:
     system.reset_signals()  # the caller may have blocked them
 
 
-def answer(text: str) -> int:
-    """Print what a command was asked for; returns its exit code."""
+def answer(text: str, timeout: float | None = None) -> int:
+    """Print what a command was asked for, as :func:`put` does; returns its exit code."""
     if sys.stdout is not sys.__stdout__:  # whoever has put something there, such as a test, wants to have it
         print(text, end="", flush=True)
         return DONE
-    if put(1, text.encode("utf-8", "backslashreplace")):
+    if put(1, _encoded(text, ""), timeout):
         return DONE
     tell("ERROR: standard output cannot be written")
     return FAILED
@@ -267,16 +280,21 @@ def answer(text: str) -> int:
 
 def tell(line: str) -> None:
     """A line on standard error. Where that cannot be written, the exit code has to do."""
-    put(2, line.encode("utf-8", "backslashreplace") + b"\n")
+    put(2, _encoded(line), UNREAD_SECONDS)
 
 
-def put(descriptor: int, data: bytes) -> bool:
-    """Write all of ``data``; False if nobody reads it."""
+def _encoded(line: str, end: str = "\n") -> bytes:
+    return (line + end).encode("utf-8", "backslashreplace")
+
+
+def put(descriptor: int, data: bytes, timeout: float | None = None) -> bool:
+    """Write all of ``data``; False if nobody reads it, or takes any of it for ``timeout`` seconds."""
+    stream = StreamWriter(descriptor)
+    stream.queue(data)
     try:
-        system.write_all(descriptor, data)
-    except OSError:
-        return False
-    return True
+        return stream.drain(timeout)
+    finally:
+        stream.close()
 
 
 SOCKET_VARIABLE = "OPENJD_ADAPTOR_SOCKET"
@@ -473,7 +491,7 @@ def stop(path: str, timeout: float) -> int:
         if not _await_end(file):
             return FAILED
         leave_on(*system.CANCEL_SIGNALS)
-        if not file.show_unread_output(show):
+        if not file.show_unread_output(partial(put, 1, timeout=timeout + KILL_MARGIN_SECONDS)):
             tell("ERROR: connection file %s: what its daemon wrote last cannot be shown; it stays there" % path)
             return code or FAILED
         file.remove()
@@ -543,11 +561,13 @@ def _ask_briefly(path: str, request: Message) -> Message:
     with ConnectionFileReader(path) as file:
         client = _connect(file)
     try:
-        return client.ask(request, ANSWER_SECONDS)
+        told = client.ask(request, ANSWER_SECONDS)
     except (ConnectionError, Late):
         raise NoDaemonError("connection file %s: its daemon does not answer" % path) from None
     finally:
         client.close()
+    leave_on(*system.CANCEL_SIGNALS)  # what is printed may wait for its reader
+    return told
 
 
 def _connect(file: ConnectionFileReader) -> DaemonClient:

@@ -19,11 +19,10 @@ Waits and streams:
     READ, WRITE, BROKEN: what a descriptor is waited for, and found ready for; broken is found without being asked for.
     wait_for: wait until a descriptor is ready for what is wanted, or broken; empty after ``timeout`` (None: never).
     wait_readable: wait until a pipe has something to read or has ended; False after ``timeout``.
-    takes_more: whether a line can be written without waiting for its reader.
     read_at, write_all: at most ``size`` bytes of an open file from ``place`` on; all of ``data``.
-    StandardOutput: for a loop that must never block in a write. It waits for INTEREST until ``write`` makes progress,
+    StandardStream: for a loop that must never block in a write. It waits for INTEREST until ``write`` makes progress,
         which tells how much it took, or raises BlockingIOError if nothing. ``wakeup`` is rung when ``is_broken``, which
-        is that nobody reads it any more, if waiting does not tell.
+        is that nobody reads it any more, if waiting does not tell. ``close`` leaves the descriptor itself open.
     ensure_standard_descriptors: see :mod:`.interpreter`, as for ``long_path``.
 Files:
     configuration_folder: where the host's configuration lies.

@@ -117,10 +117,6 @@ def wait_readable(descriptor: int, timeout: float | None = None) -> bool:
     return bool(wait_for({descriptor: READ}, timeout))
 
 
-def takes_more(descriptor: int) -> bool:
-    return bool(wait_for({descriptor: WRITE}, 0))
-
-
 def finish(code: int) -> None:
     """Nothing is left to do."""
 
@@ -266,22 +262,38 @@ def wait_for_lock(descriptor: int, timeout: float) -> bool:
     return True
 
 
-class StandardOutput:
+class StandardStream:
     INTEREST = WRITE
     is_broken = False
 
-    def __init__(self, wakeup: Bell) -> None:
-        """There is nothing that waiting does not tell."""
+    def __init__(self, descriptor: int, wakeup: Bell | None = None) -> None:
+        """A pipe or a terminal is opened again, as to make it non-blocking is not ours to do to who shares it."""
+        import select
+
+        self._descriptor = descriptor
+        self._own = -1
+        # What a pipe takes that poll() calls writable, and a terminal, without blocking.
+        self._most_bytes = 1 if os.isatty(descriptor) else select.PIPE_BUF
+        try:
+            if os.isatty(descriptor) or stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+                self._own = os.open("/proc/self/fd/%d" % descriptor, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+                self._descriptor = self._own
+                self._most_bytes = _CHUNK_BYTES
+        except OSError:
+            return  # there is no /proc, or another user has opened it: then in pieces that cannot block
 
     def fileno(self) -> int:
-        return 1
+        return self._descriptor
 
     def write(self, data: memoryview) -> int:
-        return os.write(1, data[:_ATOMIC_BYTES])
+        return os.write(self._descriptor, data[: self._most_bytes])
+
+    def close(self) -> None:
+        if self._own >= 0:
+            os.close(self._own)
 
 
-#: A pipe that poll() calls writable takes this much without blocking (POSIX, PIPE_BUF).
-_ATOMIC_BYTES = 4096
+_CHUNK_BYTES = 64 * 1024
 
 
 def silence() -> None:

@@ -127,11 +127,6 @@ def wait_for(interests: dict[int, int], timeout: float | None) -> dict[int, int]
     return ready
 
 
-def takes_more(descriptor: int) -> bool:
-    """Nobody can tell."""
-    return True
-
-
 def wait_readable(descriptor: int, timeout: float | None = None) -> bool:
     """``timeout`` may be 0, to look, and nothing else."""
     pipe = win32.handle_of(descriptor)
@@ -293,25 +288,27 @@ _READER_SECONDS = 0.25
 _CHUNK_BYTES = 64 * 1024
 
 
-class StandardOutput:
+class StandardStream:
     """A thread writes, chunk by chunk.
 
-    Another looks whether the reader is still there, and rings ``wakeup`` when it has gone: Windows tells nobody.
+    Where there is a ``wakeup``, another looks whether the reader is still there, and rings that when it has gone:
+    Windows tells nobody.
     """
 
     INTEREST = READ
 
-    def __init__(self, wakeup: Bell) -> None:
+    def __init__(self, descriptor: int, wakeup: Bell | None = None) -> None:
         self.is_broken = False
-        self._wakeup = wakeup
+        self._descriptor = descriptor
         self._bell = Bell()
         self._bell.ring()  # the first chunk can be taken at once
         self._work = threading.Semaphore(0)
         self._chunk = b""
         self._busy = False
         self._error: OSError | None = None
-        threading.Thread(target=self._serve, name="standard output", daemon=True).start()
-        threading.Thread(target=self._watch_reader, name="reader of standard output", daemon=True).start()
+        threading.Thread(target=self._serve, name="standard stream", daemon=True).start()
+        if wakeup:
+            threading.Thread(target=self._watch_reader, args=(wakeup,), name="its reader", daemon=True).start()
 
     def fileno(self) -> int:
         return self._bell.fileno()
@@ -332,25 +329,28 @@ class StandardOutput:
         self._work.release()
         raise BlockingIOError
 
+    def close(self) -> None:
+        """Its thread ends when it has nothing to write."""
+        self._work.release()
+
     def _serve(self) -> None:
-        while True:
-            self._work.acquire()
+        while self._work.acquire() and self._busy:
             try:
-                write_all(1, self._chunk)
+                write_all(self._descriptor, self._chunk)
             except OSError as error:
                 self._error = error
             self._busy = False
             self._bell.ring()
 
-    def _watch_reader(self) -> None:
-        pipe = win32.handle_of(1)
+    def _watch_reader(self, wakeup: Bell) -> None:
+        pipe = win32.handle_of(self._descriptor)
         here = win32.has_reader(pipe)
         while here:
             time.sleep(_READER_SECONDS)
             here = win32.has_reader(pipe)
         if here is False:
             self.is_broken = True
-            self._wakeup.ring(b"\0")
+            wakeup.ring(b"\0")
 
 
 KEYED = True

@@ -245,6 +245,61 @@ class Peer:
         self._socket.close()
 
 
+class StreamWriter:
+    """A standard stream of a command: what waits for its reader, and is written without ever blocking."""
+
+    def __init__(self, descriptor: int, wakeup: system.Bell | None = None) -> None:
+        self._stream = system.StandardStream(descriptor, wakeup)
+        self._waiting: list[memoryview] = []
+        #: Why nothing more is written; empty as long as somebody may read it.
+        self.fault = ""
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    @property
+    def interest(self) -> int:
+        """What it is to be waited for until it takes more; 0 if nothing waits."""
+        return self._stream.INTEREST if self._waiting else 0
+
+    @property
+    def is_broken(self) -> bool:
+        return self._stream.is_broken
+
+    def queue(self, data: bytes) -> None:
+        """Have ``data`` wait for :meth:`flush`."""
+        if data and not self.fault:
+            self._waiting.append(memoryview(data))
+
+    def flush(self) -> None:
+        """Write of what waits as much as the stream takes now."""
+        try:
+            while self._waiting and system.wait_for({self.fileno(): self.interest}, 0):
+                rest = self._waiting[0][self._stream.write(self._waiting[0]) :]
+                self._waiting[:1] = [rest] if rest else []
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.drop(error.strerror or str(error))
+
+    def drop(self, why: str) -> None:
+        """Write nothing more."""
+        self.fault = self.fault or why
+        self._waiting.clear()
+
+    def drain(self, timeout: float | None) -> bool:
+        """Write all that waits; False if nobody reads it, or takes any of it for ``timeout`` seconds."""
+        self.flush()
+        while self._waiting and system.wait_for({self.fileno(): self.interest}, timeout):
+            self.flush()
+        if self._waiting:
+            self.drop("nobody reads it")
+        return not self.fault
+
+    def close(self) -> None:
+        self._stream.close()
+
+
 #: How long, in seconds, no connection is accepted when there are no descriptors left.
 ACCEPT_SECONDS = 1.0
 #: How many are accepted before the others are heard again: as many as can wait.
