@@ -8,7 +8,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections import namedtuple
 
-from .errors import ProcessFailed, describe_exit
+from .errors import ProcessFailed, check_has_run, describe_exit, same_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -145,6 +145,16 @@ def file_of(kind: type) -> str | None:
     return getattr(sys.modules.get(kind.__module__), "__file__", None)
 
 
+def call_hook(author: object, name: str, *arguments: Any) -> Any:
+    """Call a method of an author's. Raises :class:`AdaptError` if it has run nothing."""
+    from .output import report_traceback
+
+    with same_process(report_traceback):
+        returned = getattr(author, name)(*arguments)
+    check_has_run("%s of %s" % (name, type(author).__name__), returned)
+    return returned
+
+
 class BaseAdaptor(ABC):
     """What every adaptor has: data, configuration, messages to the scheduler, path mapping and cancel."""
 
@@ -199,7 +209,7 @@ class BaseAdaptor(ABC):
         """Cancel the running task; a scheduler's cancel calls it, too. Calls :meth:`on_cancel`, once a task."""
         self._task.cancel()
         if self._task.take_cancel():
-            self.on_cancel()
+            call_hook(self, "on_cancel")
 
     @property
     def cancelled(self) -> threading.Event:
@@ -352,16 +362,16 @@ class Adaptor(BaseAdaptor):
         """Once, at the very end, whatever happened before."""
 
     def _start(self) -> None:
-        self.on_start()
+        call_hook(self, "on_start")
 
     def _run(self, run_data: dict[str, Any]) -> None:
-        self.on_run(run_data)
+        call_hook(self, "on_run", run_data)
 
     def _stop(self) -> None:
-        self.on_stop()
+        call_hook(self, "on_stop")
 
     def _cleanup(self) -> None:
-        self.on_cleanup()
+        call_hook(self, "on_cleanup")
 
 
 class CommandAdaptor(BaseAdaptor):
@@ -378,12 +388,12 @@ class CommandAdaptor(BaseAdaptor):
         """After the process has ended with success."""
 
     def _run(self, run_data: dict[str, Any]) -> None:
-        self.on_prerun()
-        process = self.get_managed_process(run_data)
+        call_hook(self, "on_prerun")
+        process = call_hook(self, "get_managed_process", run_data)
         if self.watch:
             from .lines import Watcher
 
             if not any(isinstance(handler, Watcher) for handler in (process.stdout_handler, process.stderr_handler)):
                 process._watcher = self.line_handler
-        process.run()
-        self.on_postrun()
+        call_hook(process, "run")
+        call_hook(self, "on_postrun")

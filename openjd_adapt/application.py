@@ -11,8 +11,9 @@ import time
 
 from . import system, task
 from .client import SERVER_VARIABLE, Action
-from .errors import AdaptError, Canceled, describe_exit, one_line
+from .errors import AdaptError, Canceled, describe_exit, one_line, same_process
 from .lines import RegexCallback, RegexHandler
+from .output import report_traceback
 from .process import GRACE_SECONDS, LoggingSubprocess, texts_by_name
 from .server import ActionsQueue, AdaptorServer, private_folder
 from .system import interpreter
@@ -372,7 +373,8 @@ class Application:
         current = task.current(self._adaptor._task)
         phase = current.phase
         try:
-            self._take(message)
+            with same_process(report_traceback):
+                self._take(message)
         except RecursionError:
             raise  # of what is nested too deeply to be told; that ends the connection
         except BaseException as failure:  # a cancel, too, must not end who listens

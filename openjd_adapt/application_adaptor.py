@@ -7,7 +7,7 @@ import time
 from abc import abstractmethod
 
 from . import __version__
-from .adaptor import Adaptor, file_of
+from .adaptor import Adaptor, call_hook, file_of
 from .errors import AdaptError
 
 TYPE_CHECKING = False
@@ -66,7 +66,7 @@ class ApplicationAdaptor(Adaptor):
         return self._app
 
     def _start(self) -> None:
-        self.on_start()
+        call_hook(self, "on_start")
         import logging
         import shutil
 
@@ -85,7 +85,7 @@ class ApplicationAdaptor(Adaptor):
         self._limit("start", self.start_timeout)
         if self.connects:
             self._app.wait_until_connected()
-        self.on_ready()
+        call_hook(self, "on_ready")
 
     def _open(self, command: Sequence[str]) -> Application:
         from .application import Application
@@ -100,19 +100,19 @@ class ApplicationAdaptor(Adaptor):
 
     def _run(self, run_data: dict[str, Any]) -> None:
         self._limit("run", self.run_timeout)
-        self.on_run(run_data)
+        call_hook(self, "on_run", run_data)
 
     def _stop(self) -> None:
         self._limit("stop", self.stop_timeout)
         try:
-            self.on_stop()
+            call_hook(self, "on_stop")
         finally:
             if self._app:
                 self._app.close(self.stop_timeout)
 
     def _cleanup(self) -> None:
         try:
-            self.on_cleanup()
+            call_hook(self, "on_cleanup")
         finally:
             if self._app:
                 self._app.end()

@@ -19,12 +19,21 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from functools import lru_cache
 from http import HTTPStatus
 
 from . import plain_json, system
-from .errors import AdaptError, InputError, WireError, describe
+from .errors import (
+    TRACEBACK_LENGTH,
+    AdaptError,
+    InputError,
+    WireError,
+    check_has_run,
+    describe,
+    flush_streams,
+    same_process,
+    traceback_of,
+)
 from .paths import PathMappingRule, map_path
 from .system.interpreter import PACKAGE
 from .transport.connection_file import ConnectionFileReader
@@ -112,8 +121,6 @@ def encode_values(message: Message, what: str, verb: str) -> bytes:
 SERVER_VARIABLE = "OPENJD_ADAPT_SERVER"
 #: The application can take an action.
 _NEXT = encode({"next": True})
-#: How many characters of an error, and of its traceback, are told.
-_ERROR_LENGTH = 1024 * 1024
 
 
 class Client:
@@ -215,28 +222,26 @@ class Client:
             if function is None:
                 known = ", ".join(sorted(functions)) or "none"
                 raise AdaptError("the application has no action %r; it has: %s" % (name, known))
-            result = function(**arguments)
+            with same_process(_print_traceback):
+                result = function(**arguments)
+            check_has_run("the action " + name, result)
             if call is not None:
                 self._reply(encode_values({"answer": call, "result": result}, "the result of " + name, "is"))
-        except AdaptError as error:
-            self._report(call, str(error), "")
         except Exception as error:
-            place = error.__traceback__ and error.__traceback__.tb_next
-            trace = "".join(traceback.format_exception(type(error), error, place))
-            self._report(call, describe(error), trace)
+            self._report(call, describe(error), "" if isinstance(error, AdaptError) else traceback_of(error))
         finally:
             if call is None:
-                _flush()  # no answer does
+                flush_streams()  # no answer does
 
     def _report(self, call: int | None, text: str, trace: str) -> None:
         if call is not None:
-            self._reply(encode({"answer": call, "error": text[:_ERROR_LENGTH], "traceback": trace[-_ERROR_LENGTH:]}))
+            self._reply(encode({"answer": call, "error": text[:TRACEBACK_LENGTH], "traceback": trace}))
         else:
-            _print(sys.stderr, "%s", trace.rstrip("\n") or text)
+            _print(sys.stderr, "%s", trace or text)
 
     def _reply(self, answer: bytes) -> None:
         """Send an answer; who only serves asks for the next action with it, which saves the adaptor a wake."""
-        _flush()  # what was printed comes before the answer
+        flush_streams()  # what was printed comes before the answer
         if self._serves and not self._asked:
             self._asked = True
             answer += _NEXT
@@ -278,15 +283,6 @@ class Client:
         return self._inbox.pop(0) if self._inbox else None
 
 
-def _flush() -> None:
-    """Pass on what was printed, whatever an application has put in place of the streams."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except Exception:  # it is none, is not a stream, or nobody reads it
-            continue
-
-
 def _print(stream: Any, text: str, *values: object) -> None:
     """Print a line of the toolkit's own. Never raises, whatever the line, the encoding and the stream are."""
     try:
@@ -295,9 +291,13 @@ def _print(stream: Any, text: str, *values: object) -> None:
             stream.write(text + "\n")
         except UnicodeError:
             stream.write(text.encode("ascii", "backslashreplace").decode("ascii") + "\n")
-    except Exception:  # as in _flush
+    except Exception:  # as in flush_streams
         pass
-    _flush()
+    flush_streams()
+
+
+def _print_traceback(error: BaseException) -> None:
+    _print(sys.stderr, "%s", traceback_of(error))
 
 
 #: How many paths, those that it was asked for last, a client knows the places of.
@@ -377,7 +377,9 @@ class ClientInterface:
             functions = {name: _as_one(function) for name, function in self.actions.items()}
             self._connect().perform({"action": a.name, "args": a.args, "call": a.call}, functions)
         elif a.name in self.actions:
-            self.actions[a.name](a.args)
+            with same_process(_print_traceback):
+                returned = self.actions[a.name](a.args)
+            check_has_run("the action " + a.name, returned)
         else:
             known = ", ".join(sorted(self.actions))
             _print(sys.stderr, "ERROR: there is no action %s; there are: %s", a.name, known)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from _collections_abc import AsyncGenerator, Awaitable, Generator
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Callable
 
 
 DONE = 0  #: the command did what it was asked
@@ -113,12 +117,81 @@ def one_line(text: object) -> str:
 
 
 def describe(error: BaseException) -> str:
-    """An exception in one line: its kind, and its text if that can be made."""
-    name = type(error).__name__
+    """An exception in one line: its text if that can be made, behind its kind where it is not the toolkit's own."""
+    kind = type(error).__name__
     try:
-        return one_line("%s: %s" % (name, error)).rstrip(": ")
-    except Exception:
-        return name
+        text = one_line(error)
+    except BaseException:
+        return kind
+    return text if text and isinstance(error, AdaptError) else ("%s: %s" % (kind, text)).rstrip(": ")
+
+
+#: How many characters of a traceback are told.
+TRACEBACK_LENGTH = 1024 * 1024
+
+
+def traceback_of(error: BaseException) -> str:
+    """The traceback from the author's first frame on; as much of it as can be made."""
+    import traceback
+
+    place = error.__traceback__
+    own = __name__.rpartition(".")[0] + "."
+    while place and place.tb_frame.f_globals.get("__name__", "").startswith(own):
+        place = place.tb_next
+    place = place or error.__traceback__
+    text = describe(error)
+    try:
+        text = "Traceback (most recent call last):\n%s%s" % ("".join(traceback.format_tb(place)), text)
+        text = "".join(traceback.format_exception(type(error), error, place)).rstrip("\n")
+    except Exception:  # the chain of what led to it is longer than the stack, or what an author has written fails
+        pass
+    return text[-TRACEBACK_LENGTH:]
+
+
+def flush_streams(*streams: Any) -> None:
+    """Pass on what was printed, whatever somebody has put in place of the standard streams or of ``streams``."""
+    for stream in streams or (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # it is none, is not a stream, was closed, or nobody reads it
+            continue
+
+
+class same_process:
+    """``with same_process(report):`` around an author's code: a child that it has forked and that comes out here ends.
+
+    What such a child has raised is reported. Results, locks and what is to be ended or cleaned up are its parent's.
+    """
+
+    def __init__(self, report: Callable[[BaseException], object]) -> None:
+        self._report = report
+        self._pid = os.getpid()
+
+    def __enter__(self) -> None:
+        """Nothing is to be done before."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Leave with the code that an interpreter would have left with."""
+        if os.getpid() == self._pid:
+            return
+        code = DONE
+        try:
+            if isinstance(error, SystemExit) and isinstance(error.code, (int, type(None))):
+                code = (error.code or DONE) & 0xFF
+            elif error is not None:
+                code = FAILED
+                self._report(error)
+            flush_streams()
+        finally:
+            os._exit(code)
+
+
+def check_has_run(what: str, returned: object) -> None:
+    """Raise :class:`AdaptError` if ``what`` has returned something that somebody would have to run."""
+    if isinstance(returned, (Awaitable, Generator, AsyncGenerator, map, filter)):
+        getattr(returned, "close", bool)()  # which spares the log a warning
+        kind = type(returned).__name__
+        raise AdaptError("%s has run nothing, it has returned a %s: write it as a plain function" % (what, kind))
 
 
 def describe_exit(returncode: int) -> str:

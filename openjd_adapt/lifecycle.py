@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import enum
 import logging
-import traceback
 
 from . import output, task
-from .errors import CANCELED, DONE, FAILED, AdaptError, Canceled, describe, one_line
+from .errors import CANCELED, DONE, FAILED, AdaptError, Canceled, describe, same_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Any, Callable
 
     from .adaptor import BaseAdaptor
@@ -102,9 +100,8 @@ class AdaptorRunner:
 def _before(state: AdaptorState, late: BaseException) -> AdaptError:
     """The error of a phase because of something that has failed after the one before it."""
     if not isinstance(late, AdaptError):
-        report_traceback(late)
-    text = one_line(late) if isinstance(late, AdaptError) else describe(late)
-    return AdaptError("before this %s began: %s" % ("task" if state is AdaptorState.RUN else state, text))
+        output.report_traceback(late)
+    return AdaptError("before this %s began: %s" % ("task" if state is AdaptorState.RUN else state, describe(late)))
 
 
 class Result:
@@ -144,27 +141,20 @@ def attempt(*phases: Callable[[], None], debug: bool = False) -> Result:
 
 def _attempt(phase: Callable[[], None], debug: bool) -> Result:
     try:
-        phase()
+        with same_process(output.report_traceback):
+            phase()
     except Canceled as canceled:
         return Result("canceled", str(canceled), CANCELED)
     except AdaptError as error:
         if debug:
-            report_traceback(error)
+            output.report_traceback(error)
         if error.detail:
             output.write_lines("ERROR", error.detail.rstrip("\n"))
-        return Result("failed", one_line(error), error.exit_code)
+        return Result("failed", describe(error), error.exit_code)
     except BaseException as error:
-        report_traceback(error)
-        text = "the adaptor called sys.exit(%r)" % (error.code,) if isinstance(error, SystemExit) else describe(error)
+        output.report_traceback(error)
+        text = describe(error)
+        if isinstance(error, SystemExit) and isinstance(error.code, (int, str, type(None))):
+            text = "the adaptor called sys.exit(%r)" % (error.code,)
         return Result("failed", text, FAILED, error)
     return Result("done")
-
-
-def report_traceback(error: BaseException) -> None:
-    """Print the traceback from the author's first frame on."""
-    place: TracebackType | None = error.__traceback__
-    own = __name__.rpartition(".")[0] + "."
-    while place and place.tb_frame.f_globals.get("__name__", "").startswith(own):
-        place = place.tb_next
-    lines = traceback.format_exception(type(error), error, place or error.__traceback__)
-    output.write_lines("ERROR", "".join(lines).rstrip("\n"))

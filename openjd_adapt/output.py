@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from . import session, system, task
+from .errors import flush_streams, traceback_of
 from .transport.wire import InOrder
 
 TYPE_CHECKING = False
@@ -146,11 +147,7 @@ def _open_streams(put: Callable[[bytes], object]) -> tuple[_Raw, ...]:
 
 def flush() -> None:
     """Pass on what ``print`` has buffered."""
-    for stream in _Outlet.streams or (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except ValueError:
-            continue  # its author has closed it, or detached what is below
+    flush_streams(*_Outlet.streams)
 
 
 def write(data: bytes | Callable[[], bytes], column_0: bool = True) -> None:
@@ -172,6 +169,11 @@ def write_lines(level: str, text: str) -> None:
     """Write ``text`` with its level before each of its lines, so that none can be a directive."""
     prefix = ("%s: " % level).encode("utf-8", "backslashreplace")
     write(prefixed(prefix, text.replace("\r", "\n").encode("utf-8", "backslashreplace") + b"\n"))
+
+
+def report_traceback(error: BaseException) -> None:
+    """Write the traceback of what an author's code has raised."""
+    write_lines("ERROR", traceback_of(error))
 
 
 def prefixed(prefix: bytes, block: bytes, passed_on: Sequence[bytes] = ()) -> bytes:

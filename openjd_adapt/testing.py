@@ -16,13 +16,12 @@ import logging
 import os
 import re
 import tempfile
-import traceback
 
 from . import output, session, task
 from .application import ApplicationError, exited, no_standard_input
 from .client import Action, encode_values
 from .daemon.worker import Life
-from .errors import AdaptError, InputError, describe
+from .errors import AdaptError, InputError, check_has_run, describe, traceback_of
 from .lines import LineForwarder
 from .transport.wire import Decoder
 
@@ -97,12 +96,12 @@ class FakeApplication:
                 known = ", ".join(sorted(self.functions)) or "none"
                 raise AdaptError("no action %r; it has: %s" % (name, known))
             result = function(**_arrived(action.frame)["args"])
+            check_has_run("the action " + name, result)
             result = _arrived(encode_values({"result": result}, "the result of " + name, "is"))["result"]
         except Exception as error:
             self._check("waiting for the answer to %s" % name)
-            text = str(error) if isinstance(error, AdaptError) else describe(error)
-            failed = ApplicationError("%s failed in the application: %s" % (name, text))
-            failed.detail = "" if isinstance(error, AdaptError) else traceback.format_exc()
+            failed = ApplicationError("%s failed in the application: %s" % (name, describe(error)))
+            failed.detail = "" if isinstance(error, AdaptError) else traceback_of(error)
             raise failed from None
         self._check("waiting for the answer to %s" % name)
         return result

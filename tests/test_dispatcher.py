@@ -41,17 +41,23 @@ class History:
         self.spool = Spool()
         self.delivery = Delivery(self.spool)
         self.commands = []
+        #: That of the last task.
+        self.number = 0
         self.kills = []
         self.heard = []
         self.dispatcher = Dispatcher(
             self.timers,
             self.delivery,
-            command=self.commands.append,
+            command=self.command,
             kill=lambda reason: self.kills.append((self.now, reason)),
             hear=self.heard.append,
             **options,
         )
         self._fronts = []
+
+    def command(self, message):
+        self.number = message.get("number", self.number)
+        self.commands.append({name: value for name, value in message.items() if name != "number"})
 
     @property
     def now(self):
@@ -83,9 +89,9 @@ class History:
         self.delivery.keep(data)
         self.dispatcher.push()
 
-    def ends(self, result=SUCCESS):
+    def ends(self, result=SUCCESS, number=None):
         """The worker's task ends."""
-        self.dispatcher.finish(result)
+        self.dispatcher.finish({**result, "number": self.number if number is None else number})
         self.dispatcher.push()
 
     def dies(self, how="the adaptor's process was killed by SIGSEGV", killed=False):
@@ -203,6 +209,18 @@ def test_the_state_is_a_word_for_what_the_daemon_does():
     history.stop()
     states.append(history.dispatcher.state)
     assert states == ["starting", "idle", "running", "canceling", "idle", "stopping"]
+
+
+def test_a_result_of_another_task_is_told_and_not_taken(daemon):
+    first = daemon.run()
+    daemon.ends()
+    daemon.ends(FAILURE)
+    daemon.leave(first)
+    second = daemon.run()
+    daemon.ends(FAILURE, number=daemon.number - 1)
+    daemon.ends()
+    assert (result_of(first), result_of(second), daemon.dispatcher.tasks) == ([SUCCESS], [SUCCESS], 2)
+    assert second.seen.count(b"a result of task 2 came beside its own; it is not taken\n") == 2
 
 
 def test_a_failed_task_is_told_and_the_next_one_runs(daemon):

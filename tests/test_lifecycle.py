@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import sys
 import threading
+from unittest.mock import MagicMock
 
 import pytest
 
-from openjd_adapt import AdaptError, Adaptor, AdaptorRunner, AdaptorState, Canceled, InputError, ProcessFailed, task
+from openjd_adapt import (
+    AdaptError,
+    Adaptor,
+    AdaptorRunner,
+    AdaptorState,
+    ApplicationAdaptor,
+    Canceled,
+    CommandAdaptor,
+    InputError,
+    ManagedProcess,
+    ProcessFailed,
+    task,
+)
 from openjd_adapt.lifecycle import ENTERED_FROM, Result, attempt
+from openjd_adapt.testing import FakeApplication, Session
 
 pytestmark = pytest.mark.core
 
@@ -219,9 +233,116 @@ def test_the_environment_can_be_set_while_starting_only(capsys):
     assert capsys.readouterr().out == "openjd_env: NAME=value\n"
 
 
+async def coroutine():
+    """Nobody awaits it."""
+
+
+def generator():
+    yield
+
+
+async def asynchronous_generator():
+    yield
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "made, kind",
+    [
+        (coroutine, "coroutine"),
+        (generator, "generator"),
+        (asynchronous_generator, "async_generator"),
+        (lambda: map(print, [1]), "map"),
+    ],
+)
+@pytest.mark.parametrize("name", ["start", "run", "stop", "cleanup"])
+def test_a_hook_that_has_run_nothing_fails_its_phase(name, made, kind):
+    class Lazy(Life):
+        pass
+
+    setattr(Lazy, "on_" + name, lambda self, *data: made())
+    runner = AdaptorRunner(adaptor=Lazy())
+    results = [
+        attempt(phase) for phase in (runner._start, lambda: runner._run({"frame": 1}), runner._stop, runner._cleanup)
+    ]
+    [failed] = [result for result in results if result.outcome != "done"]
+    assert failed is results[["start", "run", "stop", "cleanup"].index(name)] and failed.code == 1
+    text = "on_%s of Lazy has run nothing, it has returned a %s: write it as a plain function"
+    assert failed.message == text % (name, kind)
+
+
+@pytest.mark.filterwarnings("error")
+def test_every_hook_of_a_command_adaptor_and_of_an_application_adaptor_must_have_run():
+    class Command(CommandAdaptor):
+        async def on_prerun(self):
+            pass
+
+        async def get_managed_process(self, run_data):
+            pass
+
+    class Postrun(Command):
+        class Process(ManagedProcess):
+            def get_executable(self):
+                return sys.executable
+
+            async def run(self):
+                pass
+
+        def on_prerun(self):
+            pass
+
+        def get_managed_process(self, run_data):
+            return self.Process(run_data)
+
+    class Process(Postrun):
+        get_managed_process = Command.get_managed_process
+
+    class Application(ApplicationAdaptor):
+        connects = False
+
+        def get_command(self):
+            return ["application"]
+
+        async def on_ready(self):
+            pass
+
+        def on_run(self, run_data):
+            pass
+
+    for kind, name in ((Command, "on_prerun of Command"), (Process, "get_managed_process of Process")):
+        runner = AdaptorRunner(adaptor=kind({}))
+        runner._start()
+        assert attempt(lambda runner=runner: runner._run({})).message.startswith(name + " has run nothing")
+    runner = AdaptorRunner(adaptor=Postrun({}))
+    runner._start()
+    assert attempt(lambda: runner._run({})).message.startswith("run of Process has run nothing")
+    session = Session(Application, application=FakeApplication())
+    assert session.start().message.startswith("on_ready of Application has run nothing")
+
+
+def test_a_mock_that_a_hook_returns_is_nothing_to_run():
+    runner = AdaptorRunner(adaptor=Life())
+    runner.adaptor.on_start = MagicMock()
+    assert attempt(runner._start).outcome == "done"
+
+
 class Unprintable(Exception):
     def __str__(self):
         raise TypeError("no text")
+
+
+class UnprintableAdaptError(AdaptError):
+    def __str__(self):
+        sys.exit("no text")
+
+
+def chain(length):
+    """An error that came while another was handled, and so on: on Python 3.7 more than the stack can tell."""
+    error = None
+    for number in range(length):
+        following = ValueError(number)
+        following.__context__, error = error, following
+    return error
 
 
 @pytest.mark.parametrize(
@@ -237,6 +358,9 @@ class Unprintable(Exception):
         (SystemExit(0), "failed", "the adaptor called sys.exit(0)", 1),
         (KeyboardInterrupt(), "failed", "KeyboardInterrupt", 1),
         (Unprintable(), "failed", "Unprintable", 1),
+        (UnprintableAdaptError(), "failed", "UnprintableAdaptError", 1),
+        (SystemExit(Unprintable()), "failed", "SystemExit", 1),
+        (chain(3000), "failed", "ValueError: 2999", 1),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
 )
@@ -282,3 +406,14 @@ def test_an_error_of_the_toolkit_has_a_traceback_in_debug_mode_only(capsys):
     assert capsys.readouterr().out == ""
     attempt(lambda: fail(InputError("no frame")), debug=True)
     assert "Traceback" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("error", [chain(3000), Unprintable(), SyntaxError("odd", ("file", "x", None, 3))], ids=type)
+def test_an_error_whose_traceback_cannot_be_made_is_told_and_the_adaptor_stops_all_the_same(error, capsys):
+    runner, life = living(run=lambda: fail(error))
+    runner._start()
+    assert attempt(lambda: enter(runner, AdaptorState.RUN)).outcome == "failed"
+    assert attempt(runner._stop, runner._cleanup).outcome == "done"
+    assert life.calls[-2:] == ["stop", "cleanup"]
+    out = capsys.readouterr().out
+    assert "in test_an_error" not in out and "in fail" in out and type(error).__name__ in out

@@ -35,8 +35,9 @@ FRONT_SECONDS = 5.0
 class _Task:
     """The start, run or stop that the worker is busy with."""
 
-    def __init__(self, kind: str, front: Peer | None) -> None:
+    def __init__(self, kind: str, number: int, front: Peer | None) -> None:
         self.kind = kind
+        self.number = number
         #: Whose task it is; None once that front is gone.
         self.front = front
         self.canceled = False
@@ -87,6 +88,8 @@ class Dispatcher:
         self._next: tuple[Peer | None, Callable[[], None]] | None = None
         self._stop_end = 0.0
         self._stop_reason = "it was stopped"
+        #: How many starts, runs and stops have begun; the last one's number.
+        self._number = 0
         #: How many tasks have ended.
         self.tasks = 0
         #: How the worker has ended, in words; None while it lives.
@@ -239,9 +242,10 @@ class Dispatcher:
 
         Raises :class:`InputError` before anything has begun if the command cannot be sent.
         """
-        self._command(command)
+        self._command({**command, "number": self._number + 1})
+        self._number += 1
         self._timers.cancel("idle")
-        task = self._task = _Task(kind, front)
+        task = self._task = _Task(kind, self._number, front)
         if "within" in command:
             self._set_deadline(task, command["within"])
         self._hear_viewer(front)  # if it asks for more, this task is running already
@@ -273,7 +277,9 @@ class Dispatcher:
     def finish(self, result: dict[str, Any]) -> None:
         """The marker of the running task: what stands before it in the output is the task's."""
         task = self._task
-        if task is None or task.result is not None:
+        number = result.pop("number", None)
+        if task is None or task.result is not None or number != task.number:
+            self._delivery.keep(b"\nWARNING: a result of task %r came beside its own; it is not taken\n" % number)
             return
         task.result = result
         task.end = self._delivery.end

@@ -1,9 +1,10 @@
 """The worker: one adaptor, its phases on the main thread, in a process of its own.
 
 The keeper's commands come as frames over a socket pair: ``{"init": {...}}`` once, then ``{"do": "start"}``,
-``{"do": "run", "data": {}, "from": "--run-data"}`` and ``{"do": "stop"}`` one at a time, and ``{"cancel": seconds}`` or
-``{"hurry": seconds}`` at any moment. The answer goes the way of all output, behind the task's last line, as a marker
-(see ``wire``). The worker says but one thing here: ``{"terminate": true}`` when somebody has sent it SIGTERM.
+``{"do": "run", "data": {}, "from": "--run-data"}`` and ``{"do": "stop"}`` one at a time, each with its ``number``, and
+``{"cancel": seconds}`` or ``{"hurry": seconds}`` at any moment. The answer, with that number, goes the way of all
+output, behind the task's last line, as a marker (see ``wire``). The worker says but one thing here: ``{"terminate":
+true}`` when somebody has sent it SIGTERM.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import sys
 import threading
 
 from .. import config, lifecycle, output, system, task
+from ..adaptor import call_hook
 from ..data import INIT_DATA, RUN_DATA
-from ..errors import InputError
+from ..errors import InputError, check_has_run
 from ..task import Task
 from ..transport.wire import encode, encode_marker, messages
 
@@ -51,9 +53,9 @@ def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Iterable
     task.enter(life.task)  # which is this process's between two tasks, too
     threading.Thread(target=_listen, args=(said, tasks, life), name="control", daemon=True).start()
     while not life.ended:
-        result = life.perform(tasks.get())
-        output.flush()
-        output.write(encode_marker(init["token"], result.to_dict(), _MARKER_BYTES), column_0=False)
+        message = tasks.get()
+        result = {**life.perform(message).to_dict(), "number": message["number"]}
+        output.write(encode_marker(init["token"], result, _MARKER_BYTES), column_0=False)
 
 
 def _listen(said: Iterator[Message], tasks: queue.SimpleQueue[Message], life: Life) -> None:
@@ -116,10 +118,7 @@ class Life:
 
     def _call_cancel(self) -> None:
         assert self._runner is not None
-        try:
-            self._runner.adaptor.cancel()
-        except BaseException as error:
-            lifecycle.report_traceback(error)
+        self._attempt(functools.partial(call_hook, self._runner.adaptor, "cancel")).report()
 
     def perform(self, message: Message) -> lifecycle.Result:
         """One task: start, run or stop, and its on_cancel: what that prints is the task's."""
@@ -175,7 +174,7 @@ class Life:
         self._runner = lifecycle.AdaptorRunner(adaptor=adaptor)
         logging.getLogger().setLevel(config.log_level(adaptor.config, init["log_level"]))
         for act in self._on_bootstrap_complete:
-            act()
+            check_has_run("a callback of on_bootstrap_complete", act())
         self.task.check()
 
     def _run(self, run_data: dict[str, Any], where: str) -> None:
