@@ -327,6 +327,18 @@ def test_run_data_that_are_no_object_are_refused(daemon, data):
     assert daemon.commands == []
 
 
+def test_run_data_that_cannot_be_sent_to_the_worker_are_refused_and_the_next_run_goes_on(daemon):
+    def refuse(message):
+        raise ValueError("Out of range float values are not JSON compliant: nan")
+
+    before, daemon.dispatcher._command = daemon.dispatcher._command, refuse
+    assert refusal(daemon.run())[0] == BAD_INPUT and daemon.dispatcher.state == "idle"
+    daemon.dispatcher._command = before
+    front = daemon.run()
+    daemon.ends()
+    assert result_of(front) == [SUCCESS]
+
+
 @pytest.mark.parametrize("busy", [False, True])
 def test_a_stopping_daemon_refuses_starts_and_runs(daemon, busy):
     if busy:

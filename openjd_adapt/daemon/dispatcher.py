@@ -1,8 +1,41 @@
 """Who asked for what: requests become tasks, one at a time, and cancels become deadlines. The clock is handed in.
 
-A daemon is starting, started, or stopping, until its worker has ended. A task goes from the command for the worker over
-its result (the marker, which tells where in the output it ends) to the last frame for its front; what waits for it
-begins when that front has left.
+Theory of operation
+===================
+
+One worker does one task after the other: a start, runs, a stop. What it is doing is the *state*, and :attr:`Dispatcher.
+_TABLE` says what each *event* does in each state. :meth:`Dispatcher._on` is the one place that looks there and moves.
+An event that a state has no cell for does nothing there.
+
+    NEW        the worker waits for its first request
+    STARTING   it starts the adaptor
+    IDLE       it waits for a run; the front of the last task may still be there
+    RUNNING    it runs a task
+    ORPHANED   it runs a canceled task whose front is gone; one run may wait for the end of that
+    SHOWING    its task has ended; the front is not yet sent all output before the result
+    ENDING     its task is canceled, as a stop waits
+    CLOSING    its task has ended, or there was none; a stop waits for the front of that, but not for long
+    STOPPING   it stops and cleans up
+    LEAVING    it has done its last task, or was killed before it had one; its process ends
+    DEAD       its process has ended; fronts are still sent the rest
+
+The events are named after who causes them. A front asks: ``start``, ``run``, ``stop``, ``cancel``; the front of the
+running task is gone: ``left``. The worker has ended its task: ``started`` or ``failed`` if that was a start, else
+``done``; its process has ended: ``died``. A front was sent all output before its task's result: ``shown``. Nobody
+stands before what waits any more: ``free``. The command that started all this was gone before it asked: ``abandoned``.
+
+A task goes from the command for the worker over its result (the marker, which tells where in the output it ends) to the
+last frame for its front. What waits begins when that front has left. The last task's result is sent when the process
+has ended, as its last output comes before it.
+
+What the table does not cover:
+
+- The one run that waits (``_waiting``, in ORPHANED alone) and the front of the stop that waits (``_stopper``).
+- Deadlines. They kill the worker, which is no move; its death is.
+- In IDLE a run is refused while the front of the last task has not acknowledged what it was sent, and a stop goes
+  through CLOSING to STOPPING at once if there is no such front.
+- In the foreground the one front stays, and is not waited for.
+- Who is shown output (``Delivery.viewer``), which changes with each task that begins.
 """
 
 from __future__ import annotations
@@ -31,6 +64,12 @@ LINGER_SECONDS = 60.0
 #: And how long one may that is to see the end of a daemon which has ended.
 FRONT_SECONDS = 5.0
 
+NEW, STARTING, IDLE, RUNNING, ORPHANED, SHOWING = "NEW", "STARTING", "IDLE", "RUNNING", "ORPHANED", "SHOWING"
+ENDING, CLOSING, STOPPING, LEAVING, DEAD = "ENDING", "CLOSING", "STOPPING", "LEAVING", "DEAD"
+#: What ``daemon status`` calls them.
+WORDS = {NEW: "starting", STARTING: "starting", IDLE: "idle", RUNNING: "running", ORPHANED: "canceling"}
+WORDS.update({SHOWING: "running"}, **dict.fromkeys((ENDING, CLOSING, STOPPING, LEAVING, DEAD), "stopping"))
+
 
 class _Task:
     """The start, run or stop that the worker is busy with."""
@@ -46,15 +85,21 @@ class _Task:
         self.result: dict[str, Any] | None = None
         self.end = 0
 
-    @property
-    def ends_worker(self) -> bool:
-        """Whether the worker leaves after this task, so that its result waits for the last output."""
-        failed = self.result is not None and self.result["code"] != DONE
-        return self.kind == "stop" or (self.kind == "start" and failed)
-
 
 def _failed(message: str) -> dict[str, Any]:
     return {"outcome": "failed", "message": message, "code": FAILED}
+
+
+def _refuse(text: str, code: int) -> Callable[..., None]:
+    """An action: the front that asks is refused, with the exit code that it is to leave with."""
+    return lambda self, front, *rest: front.refuse(text, code)
+
+
+_TOO_EARLY = _refuse("the daemon is still starting", BAD_INPUT)
+_TWICE = _refuse("the daemon has already started", BAD_INPUT)
+_BUSY = _refuse("the daemon is busy with a task", BAD_INPUT)
+_NO_MORE_RUNS = _refuse("the daemon is stopping", NO_DAEMON)
+_NO_MORE_STARTS = _refuse("the daemon is being stopped", CANCELED)
 
 
 class Dispatcher:
@@ -82,15 +127,17 @@ class Dispatcher:
         self._hear = hear
         self._foreground = foreground
         self._idle_seconds = idle_seconds
-        self._phase = "starting"
+        self._state = NEW
         self._task: _Task | None = None
-        #: What follows the running task: its front, and what to do.
-        self._next: tuple[Peer | None, Callable[[], None]] | None = None
+        #: The run that waits: its front, data and source.
+        self._waiting: tuple[Peer, Any, object] | None = None
+        #: Whose stop it is, when that is due, and how the connection file tells of it.
+        self._stopper: Peer | None = None
         self._stop_end = 0.0
         self._stop_reason = "it was stopped"
         #: How many starts, runs and stops have begun; the last one's number.
         self._number = 0
-        #: How many tasks have ended.
+        #: How many runs have ended.
         self.tasks = 0
         #: How the worker has ended, in words; None while it lives.
         self.ended: str | None = None
@@ -98,49 +145,40 @@ class Dispatcher:
         self.stopped = False
         self.stop_code = DONE
 
+    def _on(self, event: str, *arguments: Any) -> None:
+        """Move: go to the state that the table names and do what it says. What fails before it begins moves nothing."""
+        before = self._state
+        cell = self._TABLE[before].get(event)
+        action, self._state = cell if isinstance(cell, tuple) else (cell, before)
+        if action:
+            try:
+                action(self, *arguments)
+            except Exception:
+                self._state = before
+                raise
+
     @property
     def state(self) -> str:
         """What the daemon is doing, in a word."""
-        if self._phase != "started":
-            return self._phase
-        if self._task is None:
-            return "idle"
-        return "canceling" if self._task.canceled else "running"
+        word = WORDS[self._state]
+        return "canceling" if word == "running" and self._task and self._task.canceled else word
 
     # What fronts ask for
 
     def start(self, front: Peer) -> None:
         """The first task: start the adaptor."""
-        if self._phase == "stopping":
-            front.refuse("the daemon is being stopped", CANCELED)
-        elif self._phase != "starting" or self._task:
-            front.refuse("the daemon has already started", BAD_INPUT)
-        else:
-            self._begin("start", front, {"do": "start"})
-            if self.ended is not None:  # the worker has died before it was asked for anything
-                self.worker_has_ended(self.ended, killed=False)
+        self._on("start", front)
 
     def run(self, front: Peer, data: Any, source: object = None) -> None:
         """A task, now or when the canceled one of a front that is gone has ended; its data come from ``source``."""
         self._hear_viewer(front)
         if not isinstance(data, dict):
             front.refuse("run data must be an object", BAD_INPUT)
-        elif self._phase == "stopping" or self.ended:
-            front.refuse("the daemon is stopping", NO_DAEMON)
-        elif self._phase == "starting":
-            front.refuse("the daemon is still starting", BAD_INPUT)
-        elif self._task is None and self._delivery.is_awaited_by_other_than(front):
-            front.refuse("the daemon is busy: the command of the last task still shows its output", BAD_INPUT)
-        elif self._task is None:
-            try:
-                self._begin("run", front, {"do": "run", "data": data, "from": str(source or "run data")})
-            except InputError as error:  # other clients than ours may say in fewer bytes what is too much here
-                front.refuse(str(error), BAD_INPUT)
-        elif self._task.front is None and self._next is None:
-            front.send({"note": "waiting for the canceled task of a command that is gone"})
-            self._next = (front, partial(self.run, front, data, source))
-        else:
-            front.refuse("the daemon is busy with a task", BAD_INPUT)
+            return
+        try:
+            self._on("run", front, data, source)
+        except (InputError, ValueError) as error:  # other clients than ours may say what is too much here, or NaN
+            front.refuse(str(error), BAD_INPUT)
 
     def stop(self, front: Peer | None, within: float | None, why: str = "") -> None:
         """Stop after the running task, which is canceled and gets half of the time; a further stop can only shorten it.
@@ -148,59 +186,23 @@ class Dispatcher:
         ``why``: for the connection file, if nobody has asked for it by a command.
         """
         self._hear_viewer(front)
-        if self._phase == "stopping" or self.ended:
-            if front:
-                front.send({"note": "the daemon is already stopping"})
-            if self.ended:
-                self._linger(FRONT_SECONDS)
-            elif within is not None:
-                self._shorten_stop(within)
-            return
-        if self._next and self._next[0]:
-            self._next[0].refuse("the daemon is stopping", NO_DAEMON)
-        self._phase = "stopping"
-        self._timers.cancel("idle")
-        self._stop_reason += why
-        within = STOP_SECONDS if within is None else within
-        self._stop_end = self._timers.clock() + within
-        self._next = (front, partial(self._begin_stop, front))
-        task = self._task
-        if task is None and not self._delivery.is_awaited_by_other_than(front):
-            self._go_on()
-        elif task is None or task.result is not None:
-            self._hurry()
-        else:
-            for concerned in filter(None, (front, task.front if why else None)):
-                concerned.send({"note": "canceling the running task first" + (why and "; the daemon stops" + why)})
-            self._cancel(task, within / 2)
-
-    def _begin_stop(self, front: Peer | None) -> None:
-        self._begin("stop", front, {"do": "stop", "within": max(0.0, self._stop_end - self._timers.clock())})
-
-    def _shorten_stop(self, within: float) -> None:
-        self._stop_end = min(self._stop_end, self._timers.clock() + within)
-        task = self._task
-        if task and task.result is None:
-            self._cancel(task, within if task.kind == "stop" else within / 2)
+        self._on("stop", front, within, why)
 
     def cancel_running(self, within: float | None) -> bool:
         """Cancel the running task, whosever it is; False if none is running."""
-        task = self._task
-        if task is None or task.result is not None:
+        if self._task is None or self._task.result is not None:
             return False
-        self._cancel(task, within)
+        self._on("cancel", within)
         return True
 
     def cancel(self, front: Peer, within: float | None) -> None:
         """A front cancels what it has asked for: its task, or what waits for the running one."""
-        task = self._task
-        if task and task.front is front:
-            if task.result is None:
-                self._cancel(task, within)
-        elif self._next and self._next[0] is front and self._phase != "stopping":
-            self._next = None
+        if self._task and self._task.front is front:
+            self.cancel_running(within)
+        elif self._waiting and self._waiting[0] is front:
+            self._waiting = None
             front.send({"result": {"outcome": "canceled", "message": "canceled before it began", "code": CANCELED}})
-        elif self._next and self._next[0] is front and within is not None:
+        elif self._stopper is front and within is not None:
             self._shorten_stop(within)
 
     def acknowledge(self, front: Peer, offset: object) -> None:
@@ -213,29 +215,56 @@ class Dispatcher:
         self.push()
 
     def leave(self, front: Peer) -> None:
-        """A front is gone: what it had asked for is canceled, but for a stop."""
+        """A front is gone: what it had asked for is canceled, but for a stop, which goes on for nobody."""
+        if self._waiting and self._waiting[0] is front:
+            self._waiting = None
+        if self._stopper is front:
+            self._stopper = None
         if self._delivery.viewer is front:
             self._delivery.viewer = None
             if self._task is None:
-                self._go_on()
-        if self._next and self._next[0] is front:
-            # A stop goes on for nobody: a viewer that has left already would never leave again.
-            self._next = (None, partial(self._begin_stop, None)) if self._phase == "stopping" else None
+                self._on("free")
         task = self._task
         if task and task.front is front:
             task.front = None
-            if task.result is not None:
-                self._finish_if_due(task)
-            elif task.kind != "stop":
-                self._cancel(task, None)
+            self._on("left" if task.result is None else "shown")
 
     def give_up(self, why: str) -> None:
         """End a daemon if nothing was asked of it yet; who comes to stop it meanwhile need only wait."""
-        if self._phase == "starting" and self._task is None:
-            self._phase = "stopping"
-            self._kill(why)
+        self._on("abandoned", why)
 
-    # Tasks
+    # What the worker does
+
+    def finish(self, result: dict[str, Any]) -> None:
+        """The marker of the running task: what stands before it in the output is the task's."""
+        task = self._task
+        number = result.pop("number", None)
+        if task is None or task.result is not None or number != task.number:
+            self._delivery.keep(b"\nWARNING: a result of task %r came beside its own; it is not taken\n" % number)
+            return
+        task.result = result
+        task.end = self._delivery.end
+        self._timers.cancel("deadline")
+        self._on("done" if task.kind != "start" else "started" if result["code"] == DONE else "failed")
+
+    def push(self) -> None:
+        """Show the running task's front what there is, then its result."""
+        task = self._task
+        if task is None or task.front is not self._delivery.viewer:
+            return
+        complete = task.result is not None and self._state != LEAVING
+        shown = self._delivery.push(task.end if task.result else self._delivery.end, complete)
+        if task.result and (shown or task.front is None):
+            self._on("shown")
+
+    def worker_has_ended(self, how: str, killed: bool, left: str = "") -> None:
+        """All of the worker's output is here; ``how`` it has ended, and whether it was ``killed`` by :attr:`_kill`.
+
+        ``left`` names what it has left that cannot be ended.
+        """
+        self._on("died", how, killed, left)
+
+    # Actions: tasks
 
     def _begin(self, kind: str, front: Peer | None, command: Message) -> None:
         """Give the worker a task, and its front all output that nobody has acknowledged.
@@ -257,8 +286,30 @@ class Dispatcher:
         if self._delivery.viewer and self._delivery.viewer is not front:
             self._hear(self._delivery.viewer)
 
-    def _cancel(self, task: _Task, within: float | None) -> None:
+    def _begin_start(self, front: Peer) -> None:
+        self._begin("start", front, {"do": "start"})
+
+    def _begin_run(self, front: Peer, data: dict[str, Any], source: object) -> None:
+        if self._delivery.is_awaited_by_other_than(front):
+            raise InputError("the daemon is busy: the command of the last task still shows its output")
+        self._begin("run", front, {"do": "run", "data": data, "from": str(source or "run data")})
+
+    def _wait(self, front: Peer, data: Any, source: object) -> None:
+        if self._waiting:
+            _BUSY(self, front)
+        else:
+            front.send({"note": "waiting for the canceled task of a command that is gone"})
+            self._waiting = front, data, source
+
+    def _begin_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting:
+            self.run(*waiting)
+
+    def _cancel(self, within: float | None = None) -> None:
         """Cancel a task without a result; a further cancel can only shorten its time. A stop only has to hurry."""
+        task = self._task
+        assert task
         deadline = self._set_deadline(task, CANCEL_SECONDS if within is None else within)
         task.canceled = task.canceled or task.kind != "stop"
         self._command({"cancel" if task.canceled else "hurry": max(0.0, deadline - self._timers.clock())})
@@ -270,26 +321,52 @@ class Dispatcher:
         return task.deadline
 
     def _on_deadline(self, task: _Task) -> None:
-        if task is self._task and task.result is None:
-            ignored = "ignored its cancel and " * task.canceled
-            self._kill("it was killed: the %s %sdid not end by its deadline" % (task.kind, ignored))
+        ignored = "ignored its cancel and " * task.canceled
+        self._kill("it was killed: the %s %sdid not end by its deadline" % (task.kind, ignored))
 
-    def finish(self, result: dict[str, Any]) -> None:
-        """The marker of the running task: what stands before it in the output is the task's."""
+    def _deliver(self) -> None:
+        """All of the task's output is sent: now its result."""
         task = self._task
-        number = result.pop("number", None)
-        if task is None or task.result is not None or number != task.number:
-            self._delivery.keep(b"\nWARNING: a result of task %r came beside its own; it is not taken\n" % number)
-            return
-        task.result = result
-        task.end = self._delivery.end
-        self._timers.cancel("deadline")
-        if task.kind == "start" and result["code"] == DONE and self._phase == "starting":
-            self._phase = "started"
-        if task.ends_worker:
-            late = partial(self._kill, "it was killed: it did not exit after its end")
-            self._timers.set("exit", EXIT_SECONDS, late)
-        elif self._next:
+        assert task and task.result
+        self._task = None
+        self.tasks += task.kind == "run"
+        if task.front:
+            note = self._delivery.lost_note()
+            if note:
+                task.front.send({"note": note})
+            task.front.send({"result": task.result})
+        if self._state == IDLE and self._idle_seconds is not None:
+            stop = partial(self.stop, None, None, " after %g s without a task" % self._idle_seconds)
+            self._timers.set("idle", self._idle_seconds, stop)
+        if task.front is None or self._state == DEAD or self._foreground:
+            self._on("free")  # otherwise when that front has acknowledged the rest and left
+
+    # Actions: the stop
+
+    def _note_stop(self, front: Peer | None, within: float | None, why: str) -> None:
+        """A stop is asked for the first time."""
+        if self._waiting:
+            _NO_MORE_RUNS(self, self._waiting[0])
+            self._waiting = None
+        self._timers.cancel("idle")
+        self._stopper = front
+        self._stop_reason += why
+        self._stop_end = self._timers.clock() + (STOP_SECONDS if within is None else within)
+
+    def _cancel_for_stop(self, front: Peer | None, within: float | None, why: str) -> None:
+        self._note_stop(front, within, why)
+        task = self._task
+        assert task
+        for concerned in filter(None, (front, task.front if why else None)):
+            concerned.send({"note": "canceling the running task first" + (why and "; the daemon stops" + why)})
+        self._cancel((self._stop_end - self._timers.clock()) / 2)
+
+    def _close(self, front: Peer | None, within: float | None, why: str) -> None:
+        """No task is running: stop now, or when the front of the last one has taken the rest."""
+        self._note_stop(front, within, why)
+        if self._task is None and not self._delivery.is_awaited_by_other_than(front):
+            self._on("free")
+        else:
             self._hurry()
 
     def _hurry(self) -> None:
@@ -299,90 +376,150 @@ class Dispatcher:
     def _drop(self) -> None:
         """Go on without the viewer, which is told how its task went; what it did not take is kept for the next."""
         viewer = self._delivery.viewer
-        if not viewer or not self._next:
-            return
-        task = self._task
-        if task and task.ends_worker and self.ended is None:
+        if viewer and self._state == LEAVING:
             viewer.closed = True  # its result is due when the worker has ended, and is not waited for
-            return
-        self._delivery.viewer = None
-        if task and task.front is viewer:
-            viewer.send({"note": "the rest of this task's output is kept for the next command"})
-            self._finish_if_due(task)
-        self._go_on()
+        elif viewer and self._state == CLOSING:
+            self._delivery.viewer = None
+            if self._task and self._task.front is viewer:
+                viewer.send({"note": "the rest of this task's output is kept for the next command"})
+                self._on("shown")
+            self._on("free")
 
-    def push(self) -> None:
-        """Show the running task's front what there is, then its result."""
-        task = self._task
-        if task is None or task.front is not self._delivery.viewer:
-            return
-        complete = task.result is not None and not (task.ends_worker and self.ended is None)
-        shown = self._delivery.push(task.end if task.result else self._delivery.end, complete)
-        if shown or task.front is None:
-            self._finish_if_due(task)
-
-    def _finish_if_due(self, task: _Task) -> None:
-        """Deliver the result, which stands behind all of the task's output, and go on."""
-        if task.result is None or (task.ends_worker and self.ended is None):
-            return
-        self._task = None
-        self.tasks += task.kind == "run"
-        if task.front:
-            note = self._delivery.lost_note()
-            if note:
-                task.front.send({"note": note})
-            task.front.send({"result": task.result})
-        if self._phase == "started" and self._idle_seconds is not None and not self.ended:
-            stop = partial(self.stop, None, None, " after %g s without a task" % self._idle_seconds)
-            self._timers.set("idle", self._idle_seconds, stop)
-        if task.front is None or self.ended or self._foreground:
-            self._go_on()  # otherwise when that front has acknowledged the rest and left; in the foreground it stays
-
-    def _go_on(self) -> None:
-        """Begin what has waited for the task before it."""
-        (front, begin), self._next = self._next or (None, None), None
+    def _begin_stop(self) -> None:
         self._timers.cancel("late front")
-        if begin and self.ended is None:
-            begin()
-        elif begin and front and self._phase != "stopping":
-            front.refuse("the daemon is gone: " + (self.ended or ""), NO_DAEMON)
+        left = max(0.0, self._stop_end - self._timers.clock())
+        self._begin("stop", self._stopper, {"do": "stop", "within": left})
 
-    # The worker's end
+    def _stop_sooner(self, front: Peer | None, within: float | None, why: str) -> None:
+        """A further stop."""
+        if front:
+            front.send({"note": "the daemon is already stopping"})
+        if self._state == DEAD:
+            self._linger(FRONT_SECONDS)
+        elif self._state == LEAVING:
+            self._hurry()
+        elif within is not None:
+            self._shorten_stop(within)
 
-    def worker_has_ended(self, how: str, killed: bool, left: str = "") -> None:
-        """All of the worker's output is here; ``how`` it has ended, and whether it was ``killed`` by :attr:`_kill`.
+    def _shorten_stop(self, within: float) -> None:
+        self._stop_end = min(self._stop_end, self._timers.clock() + within)
+        self.cancel_running(within if self._state == STOPPING else within / 2)
 
-        ``left`` names what it has left that cannot be ended.
-        """
-        how += left and "; " + left
-        self.ended = how
+    # Actions: the worker's end
+
+    def _let_exit(self) -> None:
+        late = partial(self._kill, "it was killed: it did not exit after its end")
+        self._timers.set("exit", EXIT_SECONDS, late)
+
+    def _abandon(self, why: str) -> None:
+        self._kill(why)
+
+    def _conclude(self, how: str, killed: bool, left: str) -> None:
+        """The worker has died, with a task or without."""
+        self.ended = how + (left and "; " + left)
         self._linger()
         task = self._task
-        if self._next and self._phase == "stopping" and not (task and task.ends_worker):
-            front, self._next = self._next[0], None
-            self.stop_code = FAILED
-            if front:
-                front.send({"result": _failed("on_stop never ran: " + how)})
         if task is None:
-            self._go_on()
+            self._on("free")
             return
         if task.result is None:
-            canceled = task.canceled
-            code = CANCELED if canceled else FAILED
-            outcome = "canceled" if canceled else "failed"
-            task.result = {"outcome": outcome, "message": "the adaptor is gone: " + how, "code": code, "gone": True}
-        elif task.ends_worker and not killed:
-            self.stopped = task.kind == "stop"
-            self.ended = self._stop_reason if self.stopped else "the start failed: " + task.result["message"]
-            if self.stopped and left:
-                self.ended += "; " + left
-                task.result = _failed(left) if task.result["code"] == DONE else task.result
+            task.result = {**_failed("the adaptor is gone: " + self.ended), "gone": True}
+            if task.canceled:
+                task.result.update(outcome="canceled", code=CANCELED)
         if task.kind == "stop":
             self.stop_code = int(task.result["code"])
         task.end = self._delivery.end
         self.push()
 
+    def _conclude_unstopped(self, how: str, killed: bool, left: str) -> None:
+        """The worker has died while a stop waited."""
+        self.stop_code = FAILED
+        if self._stopper:
+            self._stopper.send({"result": _failed("on_stop never ran: " + how + (left and "; " + left))})
+        self._conclude(how, killed, left)
+
+    def _conclude_last(self, how: str, killed: bool, left: str) -> None:
+        """The worker has left as it should, unless it had to be killed."""
+        task = self._task
+        if task and task.result and not killed:
+            self.stopped = task.kind == "stop"
+            how = self._stop_reason if self.stopped else "the start failed: " + task.result["message"]
+            if self.stopped and left and task.result["code"] == DONE:
+                task.result = _failed(left)
+        self._conclude(how, killed, left)
+
+    def _begin_dead(self, front: Peer) -> None:
+        """The worker has died before it was asked for anything: the front gets its last output and its end."""
+        self._begin_start(front)
+        self._conclude(self.ended or "", False, "")
+
+    def _refuse_waiting(self) -> None:
+        if self._waiting:
+            self._waiting[0].refuse("the daemon is gone: " + (self.ended or ""), NO_DAEMON)
+
     def _linger(self, seconds: float = LINGER_SECONDS) -> None:
         """Wait for the viewer to take the rest and to leave, as long as it goes on taking; in the foreground always."""
         if not self._foreground:
             self._timers.set("linger", seconds, partial(setattr, self._delivery, "viewer", None))
+
+    # The table. A cell is what is done and the state that follows, which is there before it is done; a cell without a
+    # state stays in its own.
+
+    _DIED = {"died": (_conclude, DEAD)}
+    #: What all states from the start on to a stop, and all from a stop on, have in common.
+    _STARTED = {**_DIED, "start": _TWICE}
+    _STOPPED = {**_DIED, "start": _NO_MORE_STARTS, "run": _NO_MORE_RUNS, "stop": _stop_sooner}
+
+    _TABLE: dict[str, dict[str, Any]] = {
+        NEW: {
+            **_DIED,
+            "start": (_begin_start, STARTING),
+            "run": _TOO_EARLY,
+            "stop": (_close, CLOSING),
+            "abandoned": (_abandon, LEAVING),
+        },
+        STARTING: {
+            **_STARTED,
+            "run": _TOO_EARLY,
+            "stop": (_cancel_for_stop, ENDING),
+            "cancel": _cancel,
+            "left": _cancel,
+            "started": (None, SHOWING),
+            "failed": (_let_exit, LEAVING),
+        },
+        IDLE: {**_STARTED, "run": (_begin_run, RUNNING), "stop": (_close, CLOSING), "free": _begin_waiting},
+        RUNNING: {
+            **_STARTED,
+            "run": _BUSY,
+            "stop": (_cancel_for_stop, ENDING),
+            "cancel": _cancel,
+            "left": (_cancel, ORPHANED),
+            "done": (None, SHOWING),
+        },
+        ORPHANED: {
+            **_STARTED,
+            "run": _wait,
+            "stop": (_cancel_for_stop, ENDING),
+            "cancel": _cancel,
+            "done": (None, SHOWING),
+        },
+        SHOWING: {**_STARTED, "run": _BUSY, "stop": (_close, CLOSING), "shown": (_deliver, IDLE)},
+        ENDING: {
+            **_STOPPED,
+            "died": (_conclude_unstopped, DEAD),
+            "cancel": _cancel,
+            "left": _cancel,
+            "started": (_hurry, CLOSING),
+            "done": (_hurry, CLOSING),
+            "failed": (_let_exit, LEAVING),
+        },
+        CLOSING: {
+            **_STOPPED,
+            "shown": _deliver,
+            "free": (_begin_stop, STOPPING),
+            "died": (_conclude_unstopped, DEAD),
+        },
+        STOPPING: {**_STOPPED, "cancel": _cancel, "done": (_let_exit, LEAVING)},
+        LEAVING: {**_STOPPED, "died": (_conclude_last, DEAD)},
+        DEAD: {**_STOPPED, "start": _begin_dead, "shown": _deliver, "free": _refuse_waiting},
+    }
