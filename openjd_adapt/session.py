@@ -7,7 +7,7 @@ import time
 
 from . import plain_json
 from .errors import one_line
-from .system.interpreter import long_path
+from .system.interpreter import as_utf8, long_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,10 +54,11 @@ def set_env(name: str, value: str, directive: str = "openjd_env") -> str:
 
     Raises :class:`ValueError` for a name or a value that the environment cannot hold.
     """
-    assignment = "%s=%s" % (_checked(name), value)
+    assignment = "%s=%s" % (_checked(name), as_utf8(value))
     if "\0" in assignment:
         raise ValueError("the value of %s has a NUL character" % name)
-    plain = len(assignment.splitlines()) == 1 and not assignment[-1].isspace()
+    is_text = assignment.encode("utf-8", "replace").decode("utf-8") == assignment
+    plain = is_text and len(assignment.splitlines()) == 1 and not assignment[-1].isspace()
     return "%s: %s" % (directive, assignment if plain else plain_json.dumps(assignment))
 
 

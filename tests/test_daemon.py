@@ -65,6 +65,23 @@ def test_the_environment_variable_names_the_daemon(farm):
     assert not os.path.exists(os.path.dirname(farm.env["OPENJD_ADAPTOR_SOCKET"]))  # the private folder is gone, too
 
 
+@pytest.mark.posix_only
+def test_a_session_whose_folder_is_not_ascii_works_in_the_locale_c(farm):
+    folder = farm.folder / "s\u00e9ance \u20bf"
+    folder.mkdir()
+    farm.env.update(OPENJD_SESSION_WORKING_DIR=str(folder), LC_ALL="C", PYTHONUTF8="0")
+    start = farm("daemon", "start")
+    assert start.code == 0, start
+    farm.env["OPENJD_ADAPTOR_SOCKET"] = start.lines[0].partition("=")[2]
+    assert os.path.dirname(farm.env["OPENJD_ADAPTOR_SOCKET"]) == str(folder)
+    for text in ("\u00e9\u20bf", str(folder)):
+        assert farm(
+            "daemon", "run", "--run-data", json.dumps({"do": "say", "text": text}, ensure_ascii=False)
+        ).lines == ["INFO: " + text]
+    assert farm("daemon", "stop").code == 0
+    assert list(folder.iterdir()) == []
+
+
 def test_without_a_connection_file_it_goes_to_the_session_folder(farm):
     farm.env["OPENJD_SESSION_WORKING_DIR"] = str(farm.folder)
     path = farm("daemon", "start").lines[0].partition("=")[2]

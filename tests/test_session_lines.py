@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from fractions import Fraction
 
 import pytest
 
 from openjd_adapt import session
+
+from .conftest import ROOT
 
 pytestmark = pytest.mark.core
 
@@ -81,6 +86,36 @@ def test_a_value_that_does_not_is_quoted_as_json(value):
     directive, _, text = session.set_env("NAME", value).partition(": ")
     assert (directive, json.loads(text)) == ("openjd_env", "NAME=" + value)
     assert text[0] == text[-1] == '"' and len(text.splitlines()) == 1
+
+
+ASCII_ONLY = r"""
+import os, sys
+from openjd_adapt import data, session
+from openjd_adapt.system import interpreter
+print(ascii([session.set_env("A", os.environ["A"]), session.set_env("B", os.environ["B"])]))
+print(ascii([data.load("--init-data", word) for word in sys.argv[1:]]))
+print(ascii(session.set_env("C", "\u20bf")))
+print(interpreter.flags()[-2:])
+"""
+
+
+@pytest.mark.posix_only
+def test_what_a_python_that_knows_ascii_only_has_read_of_the_system_is_what_others_read():
+    environment = {
+        **os.environb,
+        b"LC_ALL": b"C",
+        b"PYTHONUTF8": b"0",
+        b"A": "/s\u00e9ance/\u20bf".encode(),
+        b"B": b"\xe9",
+    }
+    words = ['{"a": "\u00e9\u20bf"}'.encode(), b'{"a": "\xe9"}']
+    out = subprocess.check_output([sys.executable, "-c", ASCII_ONLY, *words], env=environment, cwd=str(ROOT))
+    assert out.decode().splitlines() == [
+        ascii(["openjd_env: A=/s\u00e9ance/\u20bf", 'openjd_env: "B=\\udce9"']),
+        ascii([{"a": "\u00e9\u20bf"}, {"a": "\udce9"}]),
+        ascii("openjd_env: C=\u20bf"),
+        "['-X', 'utf8']",
+    ]
 
 
 def test_a_secret_value_and_a_removed_one_have_directives_of_their_own():
