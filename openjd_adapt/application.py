@@ -232,7 +232,7 @@ class Application:
             self.process.close_stdin()
             self.process.stdin = None
         # What an author's method does with what the application reports must not hold up who waits.
-        self._listen = task.Task.wait_for if adaptor._reports_itself else self._server.listen
+        self._listen = task.Phase.wait_for if adaptor._reports_itself else self._server.listen
         self._no_output_timeout = adaptor.no_output_timeout
         self._prompt = Prompt(self, handler)
         threading.Thread(target=self._server.serve_forever, name="application server", daemon=True).start()
@@ -327,16 +327,15 @@ class Application:
         """
         if self._reporting == threading.get_ident():
             raise AdaptError("%s cannot be waited for in what it has just reported" % self.name)
-        current = task.current()
-        phase = current.phase
-        self.process.tell(current)
-        self._tasks.add(current)
+        current = task.current().phase
+        self.process.tell(current.task)
+        self._tasks.add(current.task)
         began = time.monotonic()
         while not condition():
             if self._is_over():
                 # Its exit gets a moment, so that its code can be told, and so does what it said last.
                 if self.process.wait_quietly(EXIT_SECONDS) and self._about:
-                    current.wait_for(lambda: condition() or self._gone, EXIT_SECONDS, phase)
+                    current.wait_for(lambda: condition() or self._gone, EXIT_SECONDS)
                 if condition():
                     return
                 raise self._exited("waiting for " + what)
@@ -344,7 +343,7 @@ class Application:
             left = end - time.monotonic()
             if left <= 0:
                 raise TimedOut("%s: waited %s for %s" % (self.name, limit, what))
-            self._listen(current, lambda: condition() or self._is_over(), left, phase)
+            self._listen(current, lambda: condition() or self._is_over(), left)
 
     def _limit(self, began: float, timeout: float | None) -> tuple[float, str]:
         """When a wait that began then is over, and by which limit, in words."""
@@ -370,15 +369,14 @@ class Application:
     def _hear(self, message: Message) -> None:
         """What the application says; what an author's methods raise fails the task, whatever thread listens."""
         self._reporting = threading.get_ident()
-        current = task.current(self._adaptor._task)
-        phase = current.phase
+        phase = task.current(self._adaptor._task).phase
         try:
             with same_process(report_traceback):
                 self._take(message)
         except RecursionError:
             raise  # of what is nested too deeply to be told; that ends the connection
         except BaseException as failure:  # a cancel, too, must not end who listens
-            current.fail(failure, phase)
+            phase.task.fail(failure, phase)
         finally:
             self._reporting = None
         self._wake()

@@ -211,18 +211,16 @@ class LineForwarder:
         loggers: Sequence[logging.Logger] = (),
         handlers: Sequence[logging.Handler] = (),
         encoding: str = "utf-8",
-        on_failure: Callable[[BaseException], object] | None = None,
         owner: task.Task | None = None,
     ) -> None:
-        """What a callback raises fails the task that runs, else ``owner``'s next; else ``on_failure`` is called."""
+        """What a callback raises fails the task that runs; where none does, ``owner``."""
         self._level = level
         self._prefix = ("%s: " % logging.getLevelName(level)).encode("utf-8")
         self._loggers = loggers
         self._handlers = handlers
         self._hidden = [regex for handler in handlers if isinstance(handler, Watcher) for regex in handler.hidden]
         self._name = loggers[0].name if loggers else ""
-        self._task = owner or task.current()
-        self._on_failure = on_failure
+        self._owner = owner or task.current()
         #: The end of what was passed on.
         self.tail = b""
         self._partial = b""
@@ -271,16 +269,8 @@ class LineForwarder:
             self._show(block, PASSED_ON)
 
     def _show(self, block: bytes, passed_on: Sequence[bytes]) -> None:
-        current = task.current(self._task)
-        phase = current.phase
-
-        def fail(failure: BaseException) -> None:
-            if current is task.IDLE and self._on_failure:
-                self._on_failure(failure)
-            else:
-                current.fail(failure, phase)
-
-        if current.is_between:
+        phase = task.current(self._owner).phase
+        if phase.task.is_between:
             passed_on = ()  # the scheduler would take it for the next task's
         outlets = [_Outlet(logger, self._level) for logger in self._loggers]
         as_they_are = not outlets or any(outlet.shows_all for outlet in outlets)
@@ -291,7 +281,7 @@ class LineForwarder:
         try:
             watching = self._watching(prefilter)
         except BaseException as failure:  # what stands in for a callback is none
-            fail(failure)
+            phase.task.fail(failure, phase)
             watching = []
         if not outlets and not watching and not (hidden and as_they_are):
             if as_they_are:
@@ -333,7 +323,7 @@ class LineForwarder:
                     finally:
                         handler.release()
             except BaseException as failure:
-                fail(failure)
+                phase.task.fail(failure, phase)
             if not unshown and known != self._callbacks():  # one of them has changed what is watched for
                 known, watching = self._callbacks(), self._watching()
         show()
@@ -363,40 +353,25 @@ class _Outlet:
 
     def __init__(self, logger: logging.Logger, level: int) -> None:
         self.logger = logger
-        self._consoles: list[ConsoleHandler] = []
+        places = [logger]
+        while places[-1].propagate and places[-1].parent:
+            places.append(places[-1].parent)
+        handlers = [handler for place in places for handler in place.handlers]
+        consoles = [handler for handler in handlers if isinstance(handler, ConsoleHandler)]
         #: Whether handlers of an author's own see the lines.
-        self.is_heard = False
-        if not logger.disabled and max(_level_of(logger), logger.manager.disable + 1) <= level:
-            self._follow(logger, level)
-        filtered = bool(logger.filters)
+        self.is_heard = len(consoles) < len(handlers)
+        if not consoles and places[-1].parent is None:  # outside of the worker, where nobody has set one up
+            consoles = [ConsoleHandler()]
+        self._consoles = [console for console in consoles if console.level <= level]
+        # The root's level is that of log records, log_level.
+        least = next((place.level for place in places if place.level and place.parent), logging.NOTSET)
+        if logger.disabled or level < least or level <= logger.manager.disable:
+            self._consoles, self.is_heard = [], False
         #: Whether every line is shown as it is; whether each has to be looked at.
-        self.shows_all = not filtered and any(not console.filters for console in self._consoles)
+        self.shows_all = not logger.filters and any(not console.filters for console in self._consoles)
         self.looks = self.is_heard or bool(self._consoles) and not self.shows_all
-
-    def _follow(self, logger: logging.Logger, level: int) -> None:
-        place, has_console = logger, False
-        while True:
-            for handler in place.handlers:
-                if isinstance(handler, ConsoleHandler):
-                    has_console = True
-                    self._consoles += [handler] * (handler.level <= level)
-                else:
-                    self.is_heard = True
-            if not place.propagate or place.parent is None:
-                break
-            place = place.parent
-        if place.parent is None and not has_console:  # outside of the worker, where nobody has set one up
-            self._consoles.append(ConsoleHandler())
 
     def text(self, record: logging.LogRecord) -> str | None:
         """What is shown of a record that the logger has let through: what the consoles' filters make of it."""
         records = (kept(console, copy.copy(record)) for console in self._consoles)
         return next((record.getMessage() for record in records if record), None)
-
-
-def _level_of(logger: logging.Logger) -> int:
-    """The level that an author has given a logger; the root's is that of log records, ``log_level``."""
-    place: logging.Logger | None = logger
-    while place and place.parent and not place.level:
-        place = place.parent
-    return place.level if place and place.parent else logging.NOTSET

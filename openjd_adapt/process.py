@@ -89,8 +89,10 @@ def texts_by_name(what: str, given: Any) -> dict[str, str] | None:
         return None
     if not hasattr(given, "items"):
         raise AdaptError("%s %r, not a dictionary of texts" % (what, given))
-    names = {name: text(what + " a dictionary with the name", name) for name in given}
-    return {names[name]: text("%s a dictionary in which %s is" % (what, name), given[name]) for name in names}
+    return {
+        text(what + " a dictionary with the name", name): text("%s a dictionary in which %s is" % (what, name), value)
+        for name, value in given.items()
+    }
 
 
 class StreamLogger(threading.Thread):
@@ -108,12 +110,12 @@ class StreamLogger(threading.Thread):
         level: int = logging.INFO,
         handlers: Sequence[logging.Handler] = (),
         encoding: str = "utf-8",
-        on_failure: Callable[[BaseException], object] | None = None,
+        owner: task.Task | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._stream = stream
-        self._forwarder = LineForwarder(level, loggers, handlers, encoding, on_failure)
+        self._forwarder = LineForwarder(level, loggers, handlers, encoding, owner)
         self._state = threading.Condition()
         self._in_hand = False
         self._taken = 0
@@ -203,8 +205,8 @@ class LoggingSubprocess:
         self._logger = logger
         self._end = threading.Event()
         self._returncode: int | None = None
-        #: What a callback has raised outside of an adaptor: the waits for this process raise it.
-        self._failure: BaseException | None = None
+        #: What a callback's failure ends where no task runs: outside of an adaptor the waits for this process alone.
+        self._task = task.current(task.Task())
         #: Guards the pid: it is signalled and given back under this lock only.
         self._pid_lock = threading.RLock()
         self._reaped = False
@@ -228,11 +230,23 @@ class LoggingSubprocess:
             raise kind("cannot start %s%s: %s" % (command[0], where, error)) from error
         #: The pipe to the process's standard input.
         self.stdin: IO[bytes] | None = self._process.stdin
-        watching = threading.Thread(target=self._watch, name="end of %s" % command[0], daemon=True)
+        out = self._process.stdout, output.STDOUT, stdout_handler
+        err = self._process.stderr, output.STDERR, stderr_handler
         try:
-            self._follow(self._process.stdout, output.STDOUT, [stdout_handler, watcher], encoding)
-            self._follow(self._process.stderr, output.STDERR, [stderr_handler, watcher], encoding)
-            watching.start()
+            for stream, level, handler in (out, err):
+                reader = StreamLogger(
+                    name="%s of %s" % (logging.getLevelName(level), command[0]),
+                    daemon=True,
+                    stream=stream,  # type: ignore[arg-type]
+                    loggers=[logger],
+                    level=level,
+                    handlers=[each for each in (handler, watcher) if each],
+                    encoding=encoding,
+                    owner=self._task,
+                )
+                reader.start()
+                self._readers.append(reader)
+            threading.Thread(target=self._watch, name="end of %s" % command[0], daemon=True).start()
         except BaseException as error:  # nobody would ever end it
             self._kill()
             self._watch()
@@ -242,34 +256,10 @@ class LoggingSubprocess:
                 raise ProgramNotStarted("cannot follow %s, which is killed: %s" % (command[0], error)) from error
             raise
 
-    def _follow(
-        self, stream: IO[bytes] | None, level: int, handlers: Sequence[RegexHandler | None], encoding: str
-    ) -> None:
-        """Pass a stream on, on a thread of its own."""
-        reader = StreamLogger(
-            name="%s of %s" % (logging.getLevelName(level), self.args[0]),
-            daemon=True,
-            stream=stream,  # type: ignore[arg-type]
-            loggers=[self._logger],
-            level=level,
-            handlers=[handler for handler in handlers if handler],
-            encoding=encoding,
-            on_failure=self._note_failure,
-        )
-        reader.start()
-        self._readers.append(reader)
-
-    def _note_failure(self, failure: BaseException) -> None:
-        self._failure = self._failure or failure
-        self._wake()
-
     def _watch(self) -> None:
         """Tell the waits that the process has ended. It stays a zombie, so that its group can still be killed."""
         self._returncode = system.wait_unreaped(self._process)
         self._end.set()
-        self._wake()
-
-    def _wake(self) -> None:
         for waiting in self._waiting:
             waiting.changed()
 
@@ -310,14 +300,11 @@ class LoggingSubprocess:
 
     def _wait_for_end(self) -> None:
         self.close_stdin()
-        current = task.current()
+        current = task.current(self._task)
         phase = current.phase
         self.tell(current)
-        current.wait_for(lambda: self._end.is_set() or self._failure is not None, phase=phase)
-        if self._failure is None:
-            self._drain()
-        if self._failure is not None:
-            raise self._failure
+        current.wait_for(self._end.is_set)
+        self._drain()
         phase.check()
 
     def _reap(self) -> None:
@@ -370,7 +357,7 @@ class LoggingSubprocess:
         """
         if self._reaped:
             return
-        escalate(self, grace_time_s, task.current())
+        escalate(self, grace_time_s, task.current(self._task))
         if not self._end.wait(DEATH_SECONDS):
             raise AdaptError("process %d (%s) cannot be ended, not even by SIGKILL" % (self.pid, self.args[0]))
         self._reap()
@@ -389,7 +376,7 @@ class LoggingSubprocess:
 
         That is asked again when the cancel's deadline has changed. No event tells of the end of what is not a child.
         """
-        current = task.current()
+        current = task.current(self._task)
         self.tell(current)
         current.wait_until(self._end.is_set, end)
         pause, next_look = FIRST_LOOK_SECONDS, 0.0

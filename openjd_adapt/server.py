@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .client import Action
-    from .task import Phase, Task
+    from .task import Phase
     from .transport.loop import Peer
     from .transport.wire import Message
 
@@ -190,37 +190,35 @@ class AdaptorServer:
         self._wake()
         self._stopped.wait()
 
-    def listen(self, waiting: Task, condition: Callable[[], bool], timeout: float | None, phase: Phase) -> None:
+    def listen(self, waiting: Phase, condition: Callable[[], bool], timeout: float | None) -> None:
         """Wait until ``condition`` may hold; this thread reads what the application says meanwhile, if no other does.
 
-        May return early, and does after ``timeout`` seconds. Raises what ``phase.check()`` raises.
+        May return early, and does after ``timeout`` seconds. Raises what ``waiting.check()`` raises.
         """
         if not self._listening.acquire(blocking=False):
-            waiting.wait_for(lambda: condition() or not self._listening.locked(), timeout, phase)
+            waiting.wait_for(lambda: condition() or not self._listening.locked(), timeout)
             return
         application = self._application
         if self._stopping or application is None or application.closed:
             self._listening.release()
-            waiting.wait_for(condition, timeout, phase)
+            waiting.wait_for(condition, timeout)
             return
         try:
-            self._sleep_and_read(application, waiting, condition, timeout, phase)
+            self._sleep_and_read(application, waiting, condition, timeout)
         finally:
             self._listening.release()
-            waiting.changed()  # another may want to listen now
+            waiting.task.changed()  # another may want to listen now
 
-    def _sleep_and_read(
-        self, peer: Peer, waiting: Task, condition: Callable[[], bool], timeout: float | None, phase: Phase
-    ) -> None:
+    def _sleep_and_read(self, peer: Peer, waiting: Phase, condition: Callable[[], bool], timeout: float | None) -> None:
         wakeup, connection = self._listening_wakeup.fileno(), peer.fileno()
-        waiting.add_waker(self._listening_wakeup.ring)  # from here on it tells of whatever changes
+        waiting.task.add_waker(self._listening_wakeup.ring)  # from here on it tells of whatever changes
         try:
             if condition():
                 return
-            phase.check()
+            waiting.check()
             ready = system.wait_for({wakeup: system.READ, connection: system.READ}, timeout)
         finally:
-            waiting.remove_waker(self._listening_wakeup.ring)
+            waiting.task.remove_waker(self._listening_wakeup.ring)
         if wakeup in ready:
             self._listening_wakeup.heard()
         if connection in ready:

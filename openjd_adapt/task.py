@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class Phase:
     """One task, or what comes after it: what has ended it, if anything has. A wait keeps to the phase it began in."""
 
-    def __init__(self, runs: bool = True, succeeded: bool = True) -> None:
+    def __init__(self, task: Task, runs: bool = True, succeeded: bool = True) -> None:
+        self.task = task
         #: Whether a failure is this one's; else it is held for the next one, if this one, or the last, has succeeded.
         self.runs = runs
         self.succeeded = succeeded
@@ -29,6 +30,19 @@ class Phase:
         if self.canceled:
             raise Canceled("the task was canceled")
 
+    def wait_for(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Wait until ``condition()`` holds, for ``timeout`` seconds at the most; whether it held.
+
+        Raises what :meth:`check` raises as soon as that comes first.
+        """
+        with self.task.changing:
+            longest = None if timeout is None else min(timeout, threading.TIMEOUT_MAX)
+            self.task.changing.wait_for(lambda: condition() or self.failure or self.canceled, longest)
+            if condition():
+                return True
+            self.check()
+            return False
+
 
 class Task:
     """What may end a wait early: a cancel, or a failure that another thread met.
@@ -38,7 +52,7 @@ class Task:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
-        self._changed = threading.Condition()  # whose lock the thread that holds it may take again
+        self.changing = threading.Condition()  # whose lock the thread that holds it may take again
         #: Set by a cancel, clear again for the next task.
         self.cancelled = threading.Event()
         self._wakers: list[Callable[[], object]] = []
@@ -48,8 +62,8 @@ class Task:
 
     def begin(self, within: float | None = None) -> None:
         """A new task: neither canceled nor failed; ``within`` seconds are left for it if a cancel brought it about."""
-        with self._changed:
-            self.phase = Phase()
+        with self.changing:
+            self.phase = Phase(self)
             #: Whether it can be canceled.
             self.is_active = True
             #: Whether all that belongs to the last task is over, and the next has not begun: nothing is reported.
@@ -60,7 +74,7 @@ class Task:
 
     def enter(self, can_be_canceled: bool) -> BaseException | None:
         """A hook is called; returns what has failed since the last task ended with success, if anything has."""
-        with self._changed:
+        with self.changing:
             self.is_active = self.is_active or can_be_canceled
             self.phase.runs = True
             late, self._late = self._late, None
@@ -71,18 +85,18 @@ class Task:
 
         From now on a cancel only sets the deadline, and the waits of what cleans up are not ended by it.
         """
-        with self._changed:
+        with self.changing:
             over = self.phase
             ending = Canceled("canceled") if over.canceled else error or over.failure
             over.runs, over.succeeded = False, over.succeeded and ending is None
-            self.phase = Phase(runs=False, succeeded=over.succeeded)
+            self.phase = Phase(self, runs=False, succeeded=over.succeeded)
             self.is_active = False
             self.cancelled.clear()
         return ending
 
     def rest(self) -> None:
         """All that belongs to the task is over, also to one whose hook was not called."""
-        with self._changed:
+        with self.changing:
             if self.phase.runs:
                 self.end()
             self.is_between = True
@@ -94,7 +108,7 @@ class Task:
         """
         if within is not None:
             self.hurry(within)
-        with self._changed:
+        with self.changing:
             first = self.is_active and not self.phase.canceled
             if first:
                 self._untold = True
@@ -105,13 +119,13 @@ class Task:
 
     def take_cancel(self) -> bool:
         """Whether a cancel has come of which on_cancel has not been told; true once a task."""
-        with self._changed:
+        with self.changing:
             untold, self._untold = self._untold, False
         return untold
 
     def hurry(self, within: float) -> None:
         """Set the deadline without a cancel; a further one can only shorten it."""
-        with self._changed:
+        with self.changing:
             end = self.clock() + within
             self._deadline = end if self._deadline is None else min(end, self._deadline)
             self.changed()
@@ -121,7 +135,7 @@ class Task:
 
         What comes after a success fails the next task, so that it is not lost; after a failure, the log is told.
         """
-        with self._changed:
+        with self.changing:
             phase = phase or self.phase
             if phase is self.phase and phase.runs:
                 phase.failure = phase.failure or failure
@@ -137,19 +151,19 @@ class Task:
 
     def changed(self) -> None:
         """Wake the waits, whose conditions another thread may have made true."""
-        with self._changed:
-            self._changed.notify_all()
+        with self.changing:
+            self.changing.notify_all()
             for wake in self._wakers:
                 wake()
 
     def add_waker(self, wake: Callable[[], object]) -> None:
         """Call ``wake``, from any thread, when a wait that is not one of this object's is to look what has changed."""
-        with self._changed:
+        with self.changing:
             self._wakers.append(wake)
 
     def remove_waker(self, wake: Callable[[], object]) -> None:
         """Call it no more; afterwards nobody is in it."""
-        with self._changed:
+        with self.changing:
             self._wakers.remove(wake)
 
     def remaining(self) -> float | None:
@@ -157,31 +171,21 @@ class Task:
         return None if self._deadline is None else max(0.0, self._deadline - self.clock())
 
     def check(self) -> None:
-        """As :meth:`Phase.check`, of the running one."""
+        """As :meth:`Phase.check`, of the one that is now."""
         self.phase.check()
 
-    def wait_for(self, condition: Callable[[], bool], timeout: float | None = None, phase: Phase | None = None) -> bool:
-        """Wait until ``condition()`` holds, for ``timeout`` seconds at the most; whether it held.
-
-        Raises what ``phase.check()`` raises as soon as that comes first, of the running phase unless told.
-        """
-        with self._changed:
-            own = phase or self.phase
-            longest = None if timeout is None else min(timeout, threading.TIMEOUT_MAX)
-            self._changed.wait_for(lambda: condition() or own.failure or own.canceled, longest)
-            if condition():
-                return True
-            own.check()
-            return False
+    def wait_for(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
+        """As :meth:`Phase.wait_for`, in the one that is now."""
+        return self.phase.wait_for(condition, timeout)
 
     def wait_until(self, condition: Callable[[], bool], end: Callable[[], float]) -> None:
         """Wait until ``condition()`` holds or the clock reaches ``end()``, asked again when the deadline has changed.
 
         Neither a cancel nor a failure ends this wait: it is for what has to end because of them.
         """
-        with self._changed:
+        with self.changing:
             while not condition() and end() > self.clock():
-                self._changed.wait(min(end() - self.clock(), threading.TIMEOUT_MAX))
+                self.changing.wait(min(end() - self.clock(), threading.TIMEOUT_MAX))
 
     def sleep(self, seconds: float) -> None:
         """Sleep; ends early as :meth:`wait_for` does."""
@@ -193,7 +197,7 @@ private_folder: str | None = None
 
 #: The task of a process that runs no adaptor: nothing cancels it, and nothing fails it.
 IDLE = Task()
-IDLE.phase = Phase(runs=False, succeeded=False)
+IDLE.phase = Phase(IDLE, runs=False, succeeded=False)
 _current: list[Task] = []
 
 

@@ -286,11 +286,13 @@ class Session:
         console = output.ConsoleHandler()
         self._texts, self._tail, self._cancel_at = [], "", cancel_at
         root.addHandler(console)
+        task.enter(self._life.task)
         try:
             with output.diverted(self._take):
                 self._life.task.begin()
                 result = self._life.perform(request)
         finally:
+            task.leave()
             if self._life.ended:
                 self._folder.cleanup()
             root.removeHandler(console)

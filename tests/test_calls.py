@@ -307,7 +307,7 @@ def test_an_authors_slow_report_ends_with_its_own_task_and_not_the_next(applicat
     app._adaptor.act = act
     app.cast("run", code="client.status('a')")
     assert asleep.wait(HANG_SECONDS)
-    with current._changed:  # as if it took long to wake
+    with current.changing:  # as if it took long to wake
         current.cancel()
         current.end()
         current.begin()

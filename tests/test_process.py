@@ -119,8 +119,8 @@ class Noted(task.Task):
         super().__init__()
         self.waiting = threading.Event()
 
-    def wait_for(self, condition, timeout=None, phase=None):
-        return super().wait_for(lambda: self.waiting.set() or condition(), timeout, phase)
+    def wait_for(self, condition, timeout=None):
+        return super().wait_for(lambda: self.waiting.set() or condition(), timeout)
 
     def cancel_when_waited_for(self):
         threading.Thread(target=lambda: self.waiting.wait(HANG_SECONDS) and self.cancel(), daemon=True).start()
