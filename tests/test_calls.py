@@ -22,11 +22,10 @@ from openjd_adapt import (
     Progress,
     RegexCallback,
     Status,
-    client,
     process,
 )
 from openjd_adapt.application import Application, ApplicationError, ApplicationExited, TimedOut
-from openjd_adapt.errors import Canceled
+from openjd_adapt.errors import Canceled, flush_streams
 from openjd_adapt.watch import Fatal, Warn
 
 from .conftest import HANG_SECONDS, ROOT, wait_until
@@ -378,7 +377,8 @@ def test_an_application_that_is_busy_with_a_call_that_was_given_up_is_not_asked_
 def test_an_answer_that_is_still_on_its_way_when_the_process_ends_is_taken(application, patient):
     app = application()
     nobody_holds_its_output = "null = os.open(os.devnull, os.O_WRONLY)\nos.dup2(null, 1)\nos.dup2(null, 2)\n"
-    code = "if os.fork():\n    os._exit(0)\n" + nobody_holds_its_output + "time.sleep(0.2)\nresult = 'bye'"
+    code = "if os.fork():\n    os._exit(0)\n" + nobody_holds_its_output + "time.sleep(0.2)\n"
+    code += "client._say({'answer': 1, 'result': 'bye'})\nos._exit(0)"
     assert app.call("run", timeout=HANG_SECONDS, code=code) == "bye"
 
 
@@ -708,5 +708,5 @@ def test_nothing_is_flushed_that_is_no_stream(monkeypatch):
     for stream in (None, object(), closed):
         monkeypatch.setattr(sys, "stdout", stream)
         kept.write("x")
-        client._flush()
+        flush_streams()
         assert len(kept.buffer.getvalue()) and not kept.buffer.truncate(0)
