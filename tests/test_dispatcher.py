@@ -730,6 +730,8 @@ def test_a_worker_that_does_not_exit_within_ten_seconds_of_its_stop_is_killed(da
     assert daemon.kills == [(40, "it was killed: it did not exit after its end")]
     daemon.dies(daemon.kills[0][1], killed=True)
     assert (result_of(front), *daemon.end) == ([SUCCESS], daemon.kills[0][1], DONE)
+    [note] = notes_of(front)
+    assert note == "the adaptor has stopped, but not its process: it was killed: it did not exit after its end"
 
 
 def test_a_worker_that_does_not_exit_within_ten_seconds_of_a_failed_start_is_killed():

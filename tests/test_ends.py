@@ -172,6 +172,31 @@ def test_sigterm_to_a_daemon_ends_it_by_the_schedulers_deadline_whatever_the_tas
 
 
 @pytest.mark.posix_only  # fork
+@pytest.mark.parametrize("how", ["run", "daemon"])
+def test_a_thread_that_is_no_daemon_thread_is_named_and_the_process_ends_without_it(farm, how):
+    hurry(farm, 0.2, "daemon.worker.THREADS_SECONDS")
+    (farm.folder / "threads.py").write_text(
+        "import atexit, concurrent.futures, threading\n"
+        "from openjd_adapt import Adaptor\n"
+        "class Threads(Adaptor):\n"
+        "    def on_run(self, run_data):\n"
+        "        atexit.register(print, 'atexit')\n"
+        "        self.pool = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix='idle')\n"
+        "        self.pool.submit(print, 'pool')\n"
+        "        if run_data['hang']: threading.Thread(target=threading.Event().wait, name='upload').start()\n"
+    )
+    farm.adaptor = str(farm.folder / "threads.py")
+    for hang in (False, True):
+        data = ("--run-data", json.dumps({"hang": hang}))
+        if how == "run":
+            done = farm("run", *data)
+        else:
+            assert farm.daemon("start").code == 0 and farm.daemon("run", *data).code == 0
+            done = farm.daemon("stop")
+        assert (done.code, done.err) == (0, "") and "atexit" in done.lines
+        assert ("ends without these threads: upload; end them" in done.out) == hang, done
+
+
 def test_a_forked_child_of_the_adaptor_dies_of_sigterm_and_the_daemon_does_not(started):
     assert task(started, {"do": "fork_and_terminate"}).lines == ["the child died of signal 15"]
     assert task(started, {"do": "say", "text": "still here"}).lines == ["INFO: still here"]

@@ -446,6 +446,8 @@ class Dispatcher:
             how = self._stop_reason if self.stopped else "the start failed: " + task.result["message"]
             if self.stopped and left and task.result["code"] == DONE:
                 task.result = _failed(left)
+        elif task and task.front:
+            task.front.send({"note": "the adaptor has stopped, but not its process: " + how})
         self._conclude(how, killed, left)
 
     def _begin_dead(self, front: Peer) -> None:

@@ -9,16 +9,19 @@ true}`` when somebody has sent it SIGTERM.
 
 from __future__ import annotations
 
+import atexit
 import functools
 import logging
+import os
 import queue
 import sys
 import threading
+import time
 
 from .. import config, lifecycle, output, system, task
 from ..adaptor import call_hook
 from ..data import INIT_DATA, RUN_DATA
-from ..errors import InputError, check_has_run
+from ..errors import DONE, InputError, check_has_run
 from ..task import Task
 from ..transport.wire import encode, encode_marker, messages
 
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from ..transport.wire import Message
 
 
+#: How long, in seconds, the threads of an adaptor that has stopped may go on; less than the dispatcher's EXIT_SECONDS.
+THREADS_SECONDS = 5.0
 #: A write of this many bytes to a pipe is never mixed with another's (PIPE_BUF: on Linux, and the least elsewhere).
 _MARKER_BYTES = 4096 if sys.platform.startswith("linux") else 512
 
@@ -56,6 +61,19 @@ def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Iterable
         message = tasks.get()
         result = {**life.perform(message).to_dict(), "number": message["number"]}
         output.write(encode_marker(init["token"], result, _MARKER_BYTES), column_0=False)
+    threading.Thread(target=_bound_threads, name="end", daemon=True).start()
+
+
+def _bound_threads() -> None:
+    """Python waits without end for threads that are not daemon threads: name them, and end without them."""
+    time.sleep(THREADS_SECONDS)
+    left = [one.name for one in threading.enumerate() if not one.daemon and one is not threading.main_thread()]
+    if left:
+        what = "the adaptor's process ends without these threads: %s" % ", ".join(left)
+        output.write_lines("WARNING", what + "; end them in on_cleanup, or make them daemon threads")
+        atexit._run_exitfuncs()
+        output.flush()
+        os._exit(DONE)
 
 
 def _listen(said: Iterator[Message], tasks: queue.SimpleQueue[Message], life: Life) -> None:
