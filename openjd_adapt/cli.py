@@ -11,7 +11,7 @@ import sys
 from . import errors, system
 from .app import KEEPER, WORKER, App, adaptor_name, load_adaptor
 from .commands import ACTIONS, COMMANDS, HELP, ONCE, OPTIONS, REST, Command
-from .daemon.frontend import UNREAD_SECONDS, answer, tell
+from .daemon.frontend import answer, tell
 from .errors import CANCELED, DONE, FAILED, AdaptError, InputError, one_line
 from .session import fail
 
@@ -129,8 +129,8 @@ def _run(app: App, arguments: list[str]) -> int:
         if "--debug" in arguments and "--" not in arguments:  # behind it stands another command
             import traceback
 
-            tell(traceback.format_exc().rstrip())
+            tell("ERROR: " + traceback.format_exc().rstrip())
         tell("ERROR: " + one_line(error))
         if " ".join(arguments[: _words(arguments)]) in ACTIONS and error.exit_code != CANCELED:
-            answer(fail(error) + "\n", UNREAD_SECONDS)  # all that a farm shows
+            tell(fail(error), 1)  # all that a farm shows
         return error.exit_code

@@ -112,8 +112,17 @@ class Canceled(BaseException):
 
 
 def one_line(text: object) -> str:
-    """``text`` with every run of white space, line breaks included, made one blank."""
-    return " ".join(str(text).split())
+    """``text`` with every run of white space, line breaks included, made one blank, and ``\\xNN`` for what controls.
+
+    So are bytes shown that were not UTF-8 in a name of a file or on the command line.
+    """
+    line = " ".join(str(text).split())
+    return line if line.isprintable() else "".join(map(_shown, line))
+
+
+def _shown(character: str) -> str:
+    hidden = character < " " or "\x7f" <= character < "\xa0" or "\udc80" <= character <= "\udcff"
+    return "\\x%02x" % (ord(character) & 0xFF) if hidden else character
 
 
 def describe(error: BaseException) -> str:

@@ -14,8 +14,8 @@ import re
 from functools import partial
 
 from . import task
-from .output import CHARACTER_BYTES, PIECE_BYTES, ConsoleHandler, character_end, kept, prefixed, write
-from .session import PASSED_ON
+from .output import PIECE_BYTES, ConsoleHandler, kept, prefixed, write
+from .session import CHARACTER_BYTES, PASSED_ON, character_end, redacted
 from .watch import Ignore
 
 TYPE_CHECKING = False
@@ -245,6 +245,8 @@ class LineForwarder:
         if end:
             self._pass_on(data[:end])
         self._partial = data[end:]
+        if len(self._partial) > PIECE_BYTES:
+            self._partial = redacted(self._partial)
         while len(self._partial) > PIECE_BYTES + CHARACTER_BYTES:
             cut = character_end(self._partial, PIECE_BYTES)
             self._pass_on(self._partial[:cut] + b"\n")
@@ -259,7 +261,8 @@ class LineForwarder:
 
     def _pass_on(self, block: bytes) -> None:
         """Pass on whole lines; the first may go on a piece that is out already, and then begins no line."""
-        self.tail = (self.tail + block[-TAIL_BYTES:])[-TAIL_BYTES:]
+        begin = block.rfind(b"\n", 0, max(0, len(block) - TAIL_BYTES)) + 1
+        self.tail = (self.tail + redacted(block[begin:]))[-TAIL_BYTES:]
         if self._continued:
             end = block.index(b"\n") + 1
             self._show(block[:end], ())
@@ -294,13 +297,14 @@ class LineForwarder:
                 write(prefixed(self._prefix, b"\n".join(unshown) + b"\n", passed_on))
                 unshown.clear()
 
-        for line in block[:-1].split(b"\n"):
+        for line, harmless in zip(block[:-1].split(b"\n"), redacted(block)[:-1].split(b"\n")):
             text = line.decode("utf-8", "backslashreplace")
             shown = text if as_they_are else None
             try:
                 records = []
                 for outlet in outlets:
-                    record = kept(outlet.logger, self._record(outlet.logger.name, text))
+                    logged = self._record(outlet.logger.name, harmless.decode("utf-8", "backslashreplace"))
+                    record = kept(outlet.logger, logged)
                     if record and outlet.is_heard:
                         records.append((outlet.logger, record))
                     if record and shown is None:

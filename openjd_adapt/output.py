@@ -17,6 +17,7 @@ from functools import partial
 
 from . import session, system, task
 from .errors import flush_streams, traceback_of
+from .session import character_end, redacted
 from .transport.wire import InOrder
 
 TYPE_CHECKING = False
@@ -33,7 +34,6 @@ for _level, _name in ((STDOUT, "STDOUT"), (STDERR, "STDERR"), (ADAPTOR_OUTPUT, "
 
 #: Longer lines are passed on in pieces that stay under the 64,000 characters of a log line, prefix included.
 PIECE_BYTES = 63_900
-CHARACTER_BYTES = 4  # the most that UTF-8 takes for one
 #: A read of this size rarely makes a block in which a line can be over :data:`PIECE_BYTES`.
 READ_BYTES = 60_000
 #: Progress is reported this often, in seconds, at the most.
@@ -196,21 +196,12 @@ def _in_pieces(prefix: bytes, line: bytes, passed_on: Sequence[bytes]) -> bytes:
     if len(line) <= PIECE_BYTES:
         return prefixed(prefix, line, passed_on)
     pieces = []
+    line = redacted(line)  # of which a piece alone would not tell that it is a secret
     while line:
         end = character_end(line, PIECE_BYTES)
         pieces.append(prefix + line[:end].rstrip(b"\n") + b"\n")
         line = line[end:]
     return b"".join(pieces)
-
-
-def character_end(data: bytes, size: int) -> int:
-    """The largest end up to ``size`` that does not cut a UTF-8 character."""
-    if len(data) <= size + 1:
-        return len(data)
-    end = size
-    while end > size - CHARACTER_BYTES and data[end] & 0xC0 == 0x80:
-        end -= 1
-    return end
 
 
 def kept(filterer: logging.Filterer, record: logging.LogRecord) -> logging.LogRecord | None:

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 #: What an application may say to the scheduler by itself.
 PASSED_ON = (b"openjd_progress:", b"openjd_status:", b"openjd_fail:")
+#: For a line that only begins like one of these, indented or in another case, a scheduler fails the action.
+_ENVIRONMENT = ("openjd_env", "openjd_redacted_env", "openjd_unset_env")
+_SECRET = b"openjd_redacted_env"
+#: A scheduler takes what is longer, in characters, for more than one line: LOG_LINE_MAX_LENGTH of openjd-sessions.
+LINE_LIMIT = 64_000
+CHARACTER_BYTES = 4  # the most that UTF-8 takes for one
+CONTINUATION = bytes(range(0x80, 0xC0))  # what may stand there behind the first
 
 
 def progress(percent: float, begin: float = 0.0, end: float = 100.0) -> str | None:
@@ -59,7 +66,10 @@ def set_env(name: str, value: str, directive: str = "openjd_env") -> str:
         raise ValueError("the value of %s has a NUL character" % name)
     is_text = assignment.encode("utf-8", "replace").decode("utf-8") == assignment
     plain = is_text and len(assignment.splitlines()) == 1 and not assignment[-1].isspace()
-    return "%s: %s" % (directive, assignment if plain else plain_json.dumps(assignment))
+    line = "%s: %s" % (directive, assignment if plain else plain_json.dumps(assignment))
+    if len(line) > LINE_LIMIT:
+        raise ValueError("the value of %s is too long: a scheduler reads %d characters of a line" % (name, LINE_LIMIT))
+    return line
 
 
 def redact_env(name: str, value: str) -> str:
@@ -73,9 +83,13 @@ def unset_env(name: str) -> str:
 
 
 def _checked(name: str) -> str:
-    if not (name.isascii() and name.isidentifier()):
+    if not _is_name(name):
         raise ValueError("%r is not the name of an environment variable (letters, digits, underscores)" % (name,))
     return name
+
+
+def _is_name(name: str) -> bool:
+    return name.isascii() and name.isidentifier()
 
 
 def read(line: str) -> tuple[str, Any]:
@@ -90,16 +104,90 @@ def read(line: str) -> tuple[str, Any]:
         value = _percent(text)
         value = value if value is not None and value == float(text) else None  # a scheduler limits nothing
     elif directive in ("openjd_env", "openjd_redacted_env"):
-        value = _assignment(text)
+        value = _assignment(text.lstrip())
+    elif directive == "openjd_unset_env":
+        value = text.lstrip() if _is_name(text.lstrip()) else None
     return (directive, value) if directive.startswith("openjd_") and value is not None else ("", "")
 
 
 def _assignment(text: str) -> tuple[str, str] | None:
+    quoted = text.startswith('"')
     try:
-        name, equals, value = (plain_json.loads(text) if text.startswith('"') else text).partition("=")
+        name, equals, value = (plain_json.loads(text) if quoted else text).partition("=")
     except ValueError:
         return None
-    return (name, value) if equals else None
+    return (name, value) if equals and _is_name(name) and text.startswith(name, quoted) else None
+
+
+# What reaches a scheduler: text in UTF-8, in which only what is a directive looks like one.
+
+
+class Sanitizer:
+    """Makes a stream of bytes, whoever has written them, fit for a scheduler."""
+
+    def __init__(self) -> None:
+        #: An unfinished line: a directive, or a character, may be cut there.
+        self._held = b""
+
+    def feed(self, data: bytes, final: bool = False) -> bytes:
+        """What can be shown after ``data``; ``final``: all of it, as nothing follows that goes on its last line."""
+        data = self._held + data
+        end = len(data) if final else max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+        if len(data) - end > LINE_LIMIT * CHARACTER_BYTES:
+            data = data[:end] + redacted(data[end:])  # stays short, whatever more of a secret comes
+            if len(data) - end > LINE_LIMIT:
+                end = character_end(data, len(data) - 2)
+        self._held = data[end:]
+        return sanitized(data[:end])
+
+
+def character_end(data: bytes, size: int) -> int:
+    """The largest end up to ``size`` that does not cut a UTF-8 character."""
+    if len(data) <= size + 1:
+        return len(data)
+    end = size
+    while end > size - CHARACTER_BYTES and data[end] in CONTINUATION:
+        end -= 1
+    return end
+
+
+def sanitized(lines: bytes) -> bytes:
+    """``lines`` with ``\\xNN`` for what is not UTF-8, and nothing that looks like a directive and is none."""
+    try:
+        lines.decode()
+    except UnicodeDecodeError:
+        lines = lines.decode("utf-8", "backslashreplace").encode()
+    if _has(lines, b"openjd_", b"_env"):
+        return b"".join(map(_sanitized_line, lines.splitlines(keepends=True)))  # at "\r", too, as a scheduler does
+    return lines
+
+
+def _has(lines: bytes, *texts: bytes) -> bool:
+    """Whether all of ``texts``, which have an underscore each, are there, in whatever case."""
+    if b"_" not in lines:  # which is found sixty times as fast
+        return False
+    lowered = lines.lower()
+    return all(text in lowered for text in texts)
+
+
+def _sanitized_line(line: bytes) -> bytes:
+    text = line.decode()
+    if len(text) <= LINE_LIMIT and read(text.rstrip("\r\n"))[0] in _ENVIRONMENT:
+        return line
+    malformed = text.lstrip().lower().startswith(_ENVIRONMENT)
+    return (b"STDOUT: " if malformed else b"") + redacted(line)
+
+
+def redacted(lines: bytes) -> bytes:
+    """``lines`` without what stands behind ``openjd_redacted_env``: where it is no directive, nobody else hides it."""
+    if not _has(lines, _SECRET):
+        return lines
+    return b"".join(map(_redacted_line, lines.splitlines(keepends=True)))
+
+
+def _redacted_line(line: bytes) -> bytes:
+    end = line.lower().find(_SECRET) + len(_SECRET)
+    return line if end < len(_SECRET) else line[:end] + b": ********" + line[len(line.rstrip(b"\r\n")) :]
 
 
 # What a scheduler's session tells its commands: its folder, and how long a cancel leaves them.

@@ -300,7 +300,8 @@ class Session:
             root.setLevel(level)
         if isinstance(result.error, KeyboardInterrupt):
             raise result.error  # whoever runs the tests wants no other one
-        return Outcome(phase, result, "".join(self._texts))
+        shown = session.sanitized("".join(self._texts).encode("utf-8", "backslashreplace"))
+        return Outcome(phase, result, shown.decode())
 
     def _take(self, data: bytes) -> None:
         text = data.decode("utf-8", "backslashreplace")

@@ -136,11 +136,17 @@ def test_empty_options_are_empty_objects(farm):
     assert farm("run", "--init-data", "", "--run-data", "", "--path-mapping-rules", "").code == 0
 
 
+def test_no_line_break_in_an_error_begins_a_directive(farm):
+    done = farm("run", "--config", "a\nopenjd_env: A=1\ropenjd_env: B=2", "--debug")
+    assert done.code == 2 and "ERROR: --config: a openjd_env: A=1 openjd_env: B=2: there is no such file" in done.err
+    assert all(line.startswith("ERROR: ") for line in done.err.splitlines()) and len(done.lines) == 1
+
+
 def test_debug_shows_the_traceback_too_and_changes_no_exit_code(farm):
     for words, code in ((["run", "--init-data", "1"], 2), (["daemon", "stop", "--connection-file", ""], 2)):
         done = farm(*words, "--debug")
-        assert done.code == code and done.err.startswith("Traceback (most recent call last):"), done
-        assert done.err.splitlines()[-1].startswith("ERROR: ") and done.err.count("ERROR: ") == 1, done
+        assert done.code == code and done.err.startswith("ERROR: Traceback (most recent call last):"), done
+        assert done.err.count(done.err.splitlines()[-1] + "\n") == 1, done  # the traceback's names its class
     assert farm.daemon("status", "--debug").code == 3
 
 

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from openjd_adapt import STDERR, STDOUT, Adaptor, Canceled, RegexCallback, RegexHandler, Status, output
+from openjd_adapt import STDERR, STDOUT, Adaptor, Canceled, RegexCallback, RegexHandler, Status, output, session
 from openjd_adapt.lines import LineForwarder, Prefilter
 from openjd_adapt.output import PIECE_BYTES
 from openjd_adapt.watch import Ignore
@@ -384,3 +384,29 @@ def test_an_exception_of_a_logging_handler_fails_the_task_and_the_reading_goes_o
     assert capsys.readouterr().out == "STDOUT: one\nSTDOUT: two\n"
     with pytest.raises(ZeroDivisionError):
         current.check()
+
+
+@pytest.mark.parametrize("size", [10, 5_000, 70_000, 200_000])
+def test_a_secret_of_an_application_is_in_no_piece_of_its_line_and_not_in_its_last_lines(size, capsys):
+    data = b"openjd_redacted_env: S=%s\nfine\n" % (b"secret" * (size // 6))
+    for chunk in (7_000, 1_000_000):
+        forwarder = LineForwarder(STDOUT)
+        for at in range(0, len(data), chunk):
+            forwarder.feed(data[at : at + chunk])
+        forwarder.close()
+        # What is on one line is hidden where every line of the worker passes.
+        shown = session.sanitized(capsys.readouterr().out.encode())
+        assert shown == b"STDOUT: openjd_redacted_env: ********\nSTDOUT: fine\n"
+        assert b"secret" not in forwarder.tail and forwarder.tail.endswith(b"fine\n")
+
+
+def test_an_authors_log_has_no_secret_and_a_callback_may_ask_for_it(capsys):
+    logger, listener, seen = logging.getLogger("secret"), Listener(), []
+    logger.addHandler(listener)
+    try:
+        handler = RegexHandler([RegexCallback([re.compile("redacted_env: (.*)")], lambda match: seen.append(match[1]))])
+        forward([b"openjd_redacted_env: S=secret\nfine\n"], loggers=[logger], handlers=[handler])
+    finally:
+        logger.removeHandler(listener)
+    assert [line for _, _, line in listener.seen] == ["openjd_redacted_env: ********", "fine"]
+    assert seen == ["S=secret"]

@@ -109,15 +109,28 @@ def test_an_exceptions_text_is_no_directive(started):
     assert not any(line.startswith("openjd_env") for line in done.lines)
 
 
-def test_bytes_that_are_not_utf8_arrive_as_they_are(farm):
-    farm.daemon("start")
-    farm.daemon("run", "--run-data", "{}")
+def test_what_only_looks_like_a_directive_reaches_no_scheduler_as_one(farm):
+    lines = ["  openjd_env: A=1", "OPENJD_UNSET_ENV: A", "openjd_redacted_env S=secret", "openjd_env: B=2", "\udce9"]
+    said = "\n".join(lines).encode("utf-8", "surrogateescape")
+    process = farm.daemon_popen("start", "--init-data", json.dumps({"on_start": {"do": "raw", "data": said.hex()}}))
+    out, _ = process.communicate(timeout=HANG_SECONDS)
+    assert out.splitlines()[1:] == [
+        b"INFO: on_start",
+        b"STDOUT:   openjd_env: A=1",
+        b"STDOUT: OPENJD_UNSET_ENV: A",
+        b"STDOUT: openjd_redacted_env: ********",
+        b"openjd_env: B=2",
+        rb"\xe9",
+    ]
+    assert farm.daemon("stop").code == 0
+
+
+def test_bytes_that_are_not_utf8_are_shown_as_numbers(farm):
     program = r"import os; os.write(1, b'\xff\xfe caf\xc3\xa9 \0 nul\n')"
     farm.adaptor = str(ADAPTORS / "command.py")
     process = farm.popen("run", "--run-data", json.dumps({"args": [sys.executable, "-c", program]}))
     out, _ = process.communicate(timeout=HANG_SECONDS)
-    assert b"STDOUT: \xff\xfe caf\xc3\xa9 \0 nul\n" in out
-    farm.daemon("stop")
+    assert rb"STDOUT: \xff\xfe caf" + b"\xc3\xa9 \0 nul\n" in out
 
 
 def test_a_line_of_5_mb_arrives_in_pieces_that_a_scheduler_can_read(farm):
@@ -134,6 +147,7 @@ def test_an_applications_own_messages_pass_and_other_directives_do_not(farm):
     farm.adaptor = str(ADAPTORS / "command.py")
     text = (
         "openjd_progress: 5\nopenjd_status: s\nopenjd_fail: f\nopenjd_env: A=B\n  OPENJD_ENV: A=B\nx openjd_fail: y\n"
+        "openjd_redacted_env: S=secret\n"
     )
     done = farm("run", "--run-data", json.dumps({"args": ["/bin/sh", "-c", "printf '%s'" % text]}))
     assert done.code == 0
@@ -144,7 +158,9 @@ def test_an_applications_own_messages_pass_and_other_directives_do_not(farm):
         "STDOUT: openjd_env: A=B",
         "STDOUT:   OPENJD_ENV: A=B",
         "STDOUT: x openjd_fail: y",
+        "STDOUT: openjd_redacted_env: ********",
     ]
+    assert "secret" not in done.out  # nor in the line that tells what is run
 
 
 @pytest.mark.posix_only  # a shell

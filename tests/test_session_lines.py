@@ -168,3 +168,115 @@ def test_what_is_written_is_what_a_scheduler_reads(line, taken):
 )
 def test_what_no_scheduler_takes_for_a_directive_is_none(line):
     assert session.read(line) == ("", "")
+
+
+# What reaches a scheduler, whoever has written it
+
+
+@pytest.mark.parametrize(
+    "data, shown",
+    [
+        (b"caf\xe9\n", rb"caf\xe9" + b"\n"),
+        (b"\xff\xfe\xc3\n\xc3\xa9\n", rb"\xff\xfe\xc3" + b"\n\xc3\xa9\n"),
+        ("\ud83d".encode("utf-8", "surrogatepass"), rb"\xed\xa0\xbd"),
+        (b"\0 \x1b[31m red\r\n", b"\0 \x1b[31m red\r\n"),
+        (b"openjd_env: A=caf\xe9\n", rb"openjd_env: A=caf\xe9" + b"\n"),
+    ],
+)
+def test_what_is_not_utf_8_is_shown_as_numbers(data, shown):
+    assert session.sanitized(data) == shown
+
+
+DIRECTIVES = [
+    *(
+        "openjd_progress: 12.5",
+        "openjd_status: half",
+        "openjd_fail: no licence",
+        "openjd_session_runtime_loglevel: INFO",
+    ),
+    *("openjd_env: A=1", "openjd_env:   A= 1 ", 'openjd_env: "A=a\\nb"', "openjd_env: A=", "openjd_env: A=Grüße"),
+    *("openjd_redacted_env: S=secret", "openjd_unset_env: A", "openjd_env: A=openjd_env: B=2"),
+]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", ""], ids=repr)
+@pytest.mark.parametrize("line", DIRECTIVES)
+def test_a_directive_passes(line, end):
+    data = ("before" + (end or "\n") + line + end).encode()
+    assert session.sanitized(data) == data
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", ""], ids=repr)
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("  openjd_env: A=1", "\topenjd_env: A=1", "\u2003openjd_env: A=1", "OPENJD_ENV: A=1", "Openjd_Env: A=1"),
+        *("openjd_env", "openjd_env:", "openjd_env: ", "openjd_env: A", "openjd_env: 1A=1", "openjd_env: A B=1"),
+        *("openjd_env:A=1", "openjd_env A=1", 'openjd_env: "A=1', 'openjd_env: "A"', 'openjd_env: "\\u0041=1"'),
+        *(" openjd_unset_env: A", "openjd_unset_env: A ", "openjd_unset_env: A=1", "openjd_unset_env: é"),
+        *("openjd_environment: ready", "openjd_env: A=" + "x" * 64_000),
+    ],
+)
+def test_what_only_looks_like_a_directive_is_shown_as_text(line, end):
+    data = ("50 %" + (end or "\r") + line + end).encode()
+    assert session.sanitized(data) == ("50 %" + (end or "\r") + "STDOUT: " + line + end).encode()
+
+
+@pytest.mark.parametrize(
+    "line, shown",
+    [
+        ("STDOUT: openjd_redacted_env: S=secret", "STDOUT: openjd_redacted_env: ********"),
+        ("INFO: said OPENJD_Redacted_Env: S=secret\r", "INFO: said OPENJD_Redacted_Env: ********\r"),
+        (" openjd_redacted_env: S=secret", "STDOUT:  openjd_redacted_env: ********"),
+        ("openjd_redacted_env S=secret", "STDOUT: openjd_redacted_env: ********"),
+        ("openjd_redacted_env: secret", "STDOUT: openjd_redacted_env: ********"),
+        ("openjd_redacted_env: S=" + "secret" * 20_000, "STDOUT: openjd_redacted_env: ********"),
+        ("openjd_status: openjd_redacted_env: S=secret", "openjd_status: openjd_redacted_env: ********"),
+    ],
+)
+def test_a_secret_that_no_scheduler_would_hide_is_hidden(line, shown):
+    assert session.sanitized(("%s\nfine\n" % line).encode()) == ("%s\nfine\n" % shown).encode()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+def test_a_stream_is_the_same_however_its_bytes_were_cut(size):
+    lines = ["é€😀", " openjd_env: A=1", "openjd_env: A=1", "openjd_redacted_env S=secret", "\r\n", "x\ry", "é" * 99]
+    data = "\n".join(lines).encode() + b"\xff\n\xc3"
+    stream = session.Sanitizer()
+    found = [stream.feed(data[at : at + size]) for at in range(0, len(data), size)]
+    assert b"".join(found) + stream.feed(b"", final=True) == session.sanitized(data)
+
+
+def test_a_line_without_an_end_is_passed_on_in_whole_characters_and_bounded_memory():
+    stream = session.Sanitizer()
+    data = "é€😀".encode() * 100_000
+    found = []
+    for at in range(0, len(data), 10_001):
+        found.append(stream.feed(data[at : at + 10_001]))
+        assert len(stream._held) < 300_000
+        found[-1].decode()
+    assert b"".join(found) + stream.feed(b"", final=True) == data
+
+
+def test_a_secret_without_an_end_is_hidden_to_its_end():
+    stream = session.Sanitizer()
+    shown = stream.feed(b"openjd_redacted_env: S=")
+    for _ in range(300):
+        shown += stream.feed(b"secret" * 1000)
+        assert len(stream._held) < 300_000
+    assert shown + stream.feed(b"secret\nfine\n") == b"STDOUT: openjd_redacted_env: ********\nfine\n"
+
+
+def test_a_value_that_a_scheduler_would_cut_is_refused_without_being_shown():
+    assert len(session.set_env("NAME", "x" * 63_983)) == session.LINE_LIMIT
+    with pytest.raises(
+        ValueError, match="^the value of NAME is too long: a scheduler reads 64000 characters of a line$"
+    ):
+        session.redact_env("NAME", "x" * 63_984)
+
+
+def test_what_controls_a_terminal_and_what_was_no_text_is_shown_as_numbers():
+    assert (
+        session.status("\x1b[31mred\x07\0 \x9b é\u200d\udce9")
+        == r"openjd_status: \x1b[31mred\x07\x00 \x9b é%s\xe9" % "\u200d"
+    )

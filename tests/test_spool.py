@@ -188,9 +188,12 @@ def test_an_unfinished_line_is_held_until_the_output_is_complete():
 
 def test_a_line_longer_than_a_frame_does_not_wait_for_its_end():
     viewer = Front()
-    made = delivery(b"x" * (FRAME_BYTES + 10), viewer=viewer)
+    data = b"x" + "€".encode() * FRAME_BYTES
+    made = delivery(data, viewer=viewer)
     assert not made.push(made.end, complete=False)
-    assert viewer.frames == [(FRAME_BYTES, b"x" * FRAME_BYTES)]
+    assert data.startswith(viewer.seen) and len(data) - len(viewer.seen) < FRAME_BYTES
+    for _, body in viewer.frames:  # the next may go to another front, whose scheduler reads text
+        body.decode()
 
 
 def test_nothing_behind_the_end_of_the_task_is_shown():
@@ -232,9 +235,15 @@ def test_without_a_viewer_nothing_is_sent_and_all_is_kept(closed):
     viewer = Front() if closed else None
     if viewer:
         viewer.closed = True
-    made = delivery(b"one\n", viewer=viewer)
+    made = delivery(b"one\n", b"two\n", viewer=viewer)
     assert not made.push(made.end, complete=True)
-    assert (made.unread, b"".join(made.unread_output(3))) == (4, b"ne\n")
+    assert (made.unread, b"".join(made.unread_output(8))) == (8, b"one\ntwo\n")
+
+
+def test_the_end_of_what_is_unread_begins_with_a_line_or_at_least_a_character():
+    made = delivery(b"one\n", "€€€".encode())
+    ends = [b"".join(made.unread_output(size)).decode() for size in range(1, 13)]
+    assert ends == ["", "", "€", "€", "€", "€€", "€€", "€€", *["€€€"] * 4]
 
 
 @pytest.mark.parametrize(
@@ -317,6 +326,8 @@ def test_one_piece_over_the_limit_and_one_line_over_it_are_cut(memory):
     assert read_all(spool, spool.start).startswith(b"line ") and spool.end - spool.start <= 1000
     spool.append(b"x" * 5000)
     assert read_all(spool, spool.start) == b"x" * 1000
+    spool.append("€".encode() * 500)
+    assert read_all(spool, spool.start).decode() == "€" * 333
 
 
 def test_a_new_viewer_is_told_at_its_beginning_how_much_is_lost_and_then_shown_the_rest():

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _BAR_WIDTH = 30
 _LINE_WIDTH = 100
+_HIDDEN = "********"
 
 
 def session_of(command: list[str], options: dict[str, Any]) -> int:
@@ -166,6 +167,8 @@ class _Show:
         self.phases: list[dict[str, Any]] = []
         self._percent = 0.0
         self._status = ""
+        #: Values that are shown in no line, as openjd-sessions does it.
+        self._secrets: set[str] = set()
         self._process: Popen[bytes] | None = None
         self._spared = False
         self._killed = False
@@ -231,14 +234,20 @@ class _Show:
     def _print(self, name: str, line: str) -> None:
         self._erase()
         text = line.rstrip("\n")
+        end = line[len(text) :]
         directive, value = session.read(text)
+        if directive == "openjd_redacted_env":
+            self._secrets.update(filter(None, value[1].splitlines()))
+            text = "%s: %s=%s" % (directive, value[0], _HIDDEN)
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, _HIDDEN)
         if directive == "openjd_progress":
             self._percent = value
         elif directive == "openjd_status":
-            self._status = value.strip()
+            self._status = text.partition(":")[2].strip()
         if not self._terminal or directive not in ("openjd_progress", "openjd_status"):
             colour = next((colour for begin, colour in _COLOURS.items() if line.startswith(begin)), "")
-            self._write(self._painted(text, colour) + line[len(text) :])
+            self._write(self._painted(text, colour) + end)
         self._draw(name)
 
     def _draw(self, name: str) -> None:

@@ -267,24 +267,26 @@ def leave_on(*signals: int) -> None:
     system.reset_signals()  # the caller may have blocked them
 
 
-def answer(text: str, timeout: float | None = None) -> int:
+def answer(text: str) -> int:
     """Print what a command was asked for, as :func:`put` does; returns its exit code."""
     if sys.stdout is not sys.__stdout__:  # whoever has put something there, such as a test, wants to have it
         print(text, end="", flush=True)
         return DONE
-    if put(1, _encoded(text, ""), timeout):
+    if put(1, text.encode("utf-8", "backslashreplace")):
         return DONE
     tell("ERROR: standard output cannot be written")
     return FAILED
 
 
-def tell(line: str) -> None:
-    """A line on standard error. Where that cannot be written, the exit code has to do."""
-    put(2, _encoded(line), UNREAD_SECONDS)
+def tell(line: str, descriptor: int = 2) -> None:
+    """``LEVEL: text`` on standard error. Where that cannot be written, the exit code has to do."""
+    put(descriptor, _encoded(line), UNREAD_SECONDS)
 
 
-def _encoded(line: str, end: str = "\n") -> bytes:
-    return (line + end).encode("utf-8", "backslashreplace")
+def _encoded(line: str) -> bytes:
+    """``LEVEL: text``; what stands behind a line break gets the level, too, and so begins no directive."""
+    line = ("\n%s: " % line.partition(":")[0]).join(line.splitlines())
+    return session.sanitized((line + "\n").encode("utf-8", "backslashreplace"))
 
 
 def put(descriptor: int, data: bytes, timeout: float | None = None) -> bool:

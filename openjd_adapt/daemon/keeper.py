@@ -73,6 +73,7 @@ class Keeper:
         self._writer = writer
         self._delivery = Delivery(Spool(spec["memory_bytes"], spec["limit_bytes"], os.path.dirname(spec["folder"])))
         self._filter = MarkerFilter(spec["token"])
+        self._sanitizer = session.Sanitizer()
         self._born = time.monotonic()
         self._kill_reason = ""
         self._loop = Loop()
@@ -230,9 +231,10 @@ class Keeper:
             self._loop.forget(self._worker)
         for piece in self._filter.feed(data):
             if isinstance(piece, dict):
+                self._delivery.keep(self._sanitizer.feed(b"", final=True))
                 self._dispatcher.finish(piece)
             else:
-                self._delivery.keep(piece)
+                self._delivery.keep(self._sanitizer.feed(piece))
             self._dispatcher.push()
         return len(data)
 
@@ -272,7 +274,7 @@ class Keeper:
         end = time.monotonic() + DRAIN_SECONDS
         while self._read_output() and time.monotonic() < end:
             pass  # where processes can escape, one may go on writing for ever
-        self._delivery.keep(self._filter.rest())
+        self._delivery.keep(self._sanitizer.feed(self._filter.rest(), final=True))
         how = self._kill_reason or "the adaptor's process " + describe_exit(returncode)
         self._dispatcher.worker_has_ended(how, bool(self._kill_reason), launch_spec.describe_left(left))
 

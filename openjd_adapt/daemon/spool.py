@@ -6,6 +6,7 @@ import errno
 import io
 from collections import deque
 
+from ..session import CHARACTER_BYTES, CONTINUATION, character_end
 from ..transport.wire import OUTPUT_LIMIT_BYTES, OUTPUT_MEMORY_BYTES, WINDOW_BYTES
 
 TYPE_CHECKING = False
@@ -93,7 +94,7 @@ class Spool:
             self._write(data, in_memory=True)
         self.end += len(data)
         if self.end - self.start > self.limit:
-            self.discard(self._line_behind(self.end - self.limit))
+            self.discard(self.line_behind(self.end - self.limit))
 
     def _write(self, data: bytes, in_memory: bool) -> None:
         """Add ``data`` to the last part, if it is of that kind and has room; else to a new one."""
@@ -106,13 +107,16 @@ class Spool:
         if in_memory:
             self._in_memory += len(data)
 
-    def _line_behind(self, offset: int) -> int:
-        """The first beginning of a line from ``offset`` on, if one is near."""
+    def line_behind(self, offset: int) -> int:
+        """The first beginning of a line from ``offset`` on, if one is near; else of a character."""
         try:
             piece = self.read(offset - 1, FRAME_BYTES)
         except OSError:
             return offset
-        return offset + piece.find(b"\n") if b"\n" in piece else offset
+        if b"\n" in piece:
+            return offset + piece.find(b"\n")
+        head = piece[1:CHARACTER_BYTES]
+        return offset + len(head) - len(head.lstrip(CONTINUATION))
 
     def read(self, offset: int, size: int) -> bytes:
         """At most ``size`` bytes from ``offset`` on; fewer where a part ends, none at the end.
@@ -251,8 +255,11 @@ class Delivery:
         cut = data.rfind(b"\n") + 1
         if cut:
             return data[:cut]
-        return data if complete or len(data) >= FRAME_BYTES else b""
+        if len(data) >= FRAME_BYTES:
+            return data[: character_end(data, len(data) - 2)]
+        return data if complete else b""
 
     def unread_output(self, size: int) -> Iterator[bytes]:
         """The end of what nobody has acknowledged, at most ``size`` bytes."""
-        return self._spool.pieces(max(self._spool.start, self._spool.end - size))
+        begin = self._spool.end - size
+        return self._spool.pieces(self._spool.line_behind(begin) if begin > self._spool.start else self._spool.start)
