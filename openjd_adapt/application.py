@@ -106,7 +106,11 @@ class Prompt:
             self._turn.release()
             self._application._wake()
 
-        threading.Thread(target=write, name="a line to " + self._application.name, daemon=True).start()
+        try:
+            task.start(threading.Thread(target=write, name="a line to " + self._application.name, daemon=True))
+        except AdaptError:
+            self._turn.release()
+            raise
         self._application._wait(lambda: bool(taken), timeout, "it to read a line")
         if not taken[0]:
             self._process.wait_quietly(EXIT_SECONDS)
@@ -235,7 +239,11 @@ class Application:
         self._listen = task.Phase.wait_for if adaptor._reports_itself else self._server.listen
         self._no_output_timeout = adaptor.no_output_timeout
         self._prompt = Prompt(self, handler)
-        threading.Thread(target=self._server.serve_forever, name="application server", daemon=True).start()
+        try:
+            task.start(threading.Thread(target=self._server.serve_forever, name="application server", daemon=True))
+        except AdaptError:
+            self.end()
+            raise
 
     @property
     def server_path(self) -> str:

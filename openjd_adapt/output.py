@@ -278,7 +278,10 @@ class ProgressThrottle:
         elif now >= self._due and task.current() is not task.IDLE:  # whose end flush tells
             self._due = self._last + REPORT_SECONDS
             # Not as a threading.Thread, whose start takes a lock: a signal handler may be here.
-            _thread.start_new_thread(self._report_late, (self._due - now,))
+            try:
+                _thread.start_new_thread(self._report_late, (self._due - now,))
+            except RuntimeError:  # the host has no room for another
+                self.flush()
 
     def _report_late(self, seconds: float) -> None:
         time.sleep(seconds)

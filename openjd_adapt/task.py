@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from .errors import Canceled, describe
+from .errors import AdaptError, Canceled, describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -204,6 +204,14 @@ _current: list[Task] = []
 def current(otherwise: Task = IDLE) -> Task:
     """The task that this process is running, which the waits of child processes end with; ``otherwise`` without any."""
     return _current[-1] if _current else otherwise
+
+
+def start(thread: threading.Thread) -> None:
+    """Start a thread. Raises :class:`AdaptError` where the host has no room for another one."""
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise AdaptError("%s: the limit of this user's processes, or of memory, is reached" % error) from None
 
 
 def enter(task: Task) -> None:

@@ -247,6 +247,43 @@ def test_without_ctypes_a_worker_that_holds_the_gil_dies_with_its_keeper(without
     assert farm.daemon("stop").code == 0
 
 
+# A host that has no room
+
+
+@pytest.mark.parametrize(
+    "most", [9, 13, 16, *(pytest.param(most, marks=pytest.mark.long) for most in [6, 7, 8, 10, 11, 12, 14, 15, 17, 20])]
+)
+def test_without_descriptors_one_line_says_so_and_nothing_is_left(farm, most):
+    import resource
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+    farm.adaptor = str(ADAPTORS / "command.py")
+    words = ["run", "--run-data", json.dumps({"args": ["echo", "done 1"]})]
+    done = farm.finish(farm.popen(*words, preexec_fn=limit))
+    assert (done.code, done.out.count("openjd_fail: ")) in [(0, 0), (1, 1)], done
+    assert "Traceback" not in done.out + done.err and "fault of openjd_adapt" not in done.out + done.err, done
+
+
+@pytest.mark.parametrize("nth", [1, 2, 4])
+def test_without_room_for_a_thread_one_line_says_so_and_nothing_is_left(farm, nth):
+    (farm.folder / "full").mkdir()
+    (farm.folder / "full" / "sitecustomize.py").write_text(
+        "import itertools, threading\n"
+        "start, count = threading.Thread.start, itertools.count(1)\n"
+        "def start_if_there_is_room(thread):\n"
+        '    if next(count) >= %d: raise RuntimeError("can\'t start new thread")\n'
+        "    start(thread)\n"
+        "threading.Thread.start = start_if_there_is_room\n" % nth
+    )
+    farm.env["PYTHONPATH"] += os.pathsep + str(farm.folder / "full")
+    farm.adaptor = str(ADAPTORS / "command.py")
+    done = farm("run", "--run-data", json.dumps({"args": ["sleep", "300"], "grace": 0}))
+    assert done.code == 1 and (done.out + done.err).count("can't start new thread") == 1, done
+    assert done.out.count("openjd_fail: ") == 1 and "Traceback" not in done.out + done.err, done
+
+
 # Fronts that do not read
 
 

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from openjd_adapt import system
+from openjd_adapt.system import posix_processes
 from openjd_adapt.system.posix_processes import Ledger
 
 from .conftest import HANG_SECONDS, wait_until
@@ -94,6 +95,13 @@ def test_the_control_goes_both_ways_and_the_process_has_no_other_descriptor(star
     worker.control.sendall(b"hello ")
     worker.control.settimeout(HANG_SECONDS)
     assert worker.control.recv(100) == b"hello [0, 1, 2, 3, 4]"  # 4 is what lists the folder
+
+
+def test_what_cannot_be_started_is_told_in_the_output(start, monkeypatch):
+    monkeypatch.setattr(posix_processes, "_arrange", lambda wanted: os.open("/dev/null/nothing", 0))
+    worker = start("")
+    assert all_output(worker).decode() == "cannot start %s: Not a directory\n" % sys.executable
+    assert until_ended(worker) == 127
 
 
 def test_a_list_of_groups_is_shared_with_the_process(start):

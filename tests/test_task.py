@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from openjd_adapt import Canceled, task
+from openjd_adapt import AdaptError, Canceled, task
 from openjd_adapt.task import Task
 
 from .fakes import Clock
@@ -282,6 +282,15 @@ def test_a_deadline_that_comes_closer_wakes_the_wait_for_what_has_to_end(how):
     shorten = new.hurry if how == "hurry" else new.cancel
     ask = from_another_thread(lambda: shorten(0))
     new.wait_until(ask, lambda: time.monotonic() + new.remaining())
+
+
+def test_a_host_that_has_no_room_for_another_thread_is_told_in_one_line(monkeypatch):
+    def no_room(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", no_room)
+    with pytest.raises(AdaptError, match="^can't start new thread: the limit of this user's processes, or of memory"):
+        task.start(threading.Thread())
 
 
 def test_the_current_task_is_the_innermost_one():

@@ -101,7 +101,9 @@ class Keeper:
             self._serve()
         except Exception as error:
             how, code = str(error), error.exit_code if isinstance(error, AdaptError) else FAILED
-            if not isinstance(error, AdaptError):
+            if isinstance(error, OSError) and not isinstance(error, AdaptError):
+                how = "the keeper failed: " + how  # of what the host has not: descriptors, memory, room on a disk
+            elif not isinstance(error, AdaptError):
                 import traceback
 
                 how = "the keeper failed, which is a fault of openjd_adapt: " + traceback.format_exc()
@@ -155,7 +157,10 @@ class Keeper:
 
         waker = system.Bell()
         self._loop.watch(waker, on_gone)
-        _thread.start_new_thread(watch, (look, lambda what: waker.ring(what.encode("ascii"))))
+        try:
+            _thread.start_new_thread(watch, (look, lambda what: waker.ring(what.encode("ascii"))))
+        except RuntimeError as error:
+            raise AdaptError("the daemon: %s: the limit of this user's processes is reached" % error) from None
 
     def _serve(self) -> None:
         """Serve until the worker has ended and the last front has got its result."""

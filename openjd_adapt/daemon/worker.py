@@ -21,7 +21,7 @@ import time
 from .. import config, lifecycle, output, system, task
 from ..adaptor import call_hook
 from ..data import INIT_DATA, RUN_DATA
-from ..errors import DONE, InputError, check_has_run
+from ..errors import DONE, AdaptError, InputError, check_has_run
 from ..task import Task
 from ..transport.wire import encode, encode_marker, messages
 
@@ -56,7 +56,10 @@ def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Iterable
     tasks: queue.SimpleQueue[Message] = queue.SimpleQueue()
     life = Life(load, init, on_bootstrap_complete)
     task.enter(life.task)  # which is this process's between two tasks, too
-    threading.Thread(target=_listen, args=(said, tasks, life), name="control", daemon=True).start()
+    try:
+        task.start(threading.Thread(target=_listen, args=(said, tasks, life), name="control", daemon=True))
+    except AdaptError as error:
+        sys.exit("ERROR: the adaptor's process: %s" % error)
     while not life.ended:
         message = tasks.get()
         result = {**life.perform(message).to_dict(), "number": message["number"]}
@@ -132,7 +135,11 @@ class Life:
         with self._cancel_lock:
             if self.task.cancel(within) and self._runner:
                 self._canceling = threading.Thread(target=self._call_cancel, name="cancel", daemon=True)
-                self._canceling.start()
+                try:
+                    task.start(self._canceling)
+                except AdaptError:  # then a further cancel has to wait
+                    self._canceling = None
+                    self._call_cancel()
 
     def _call_cancel(self) -> None:
         assert self._runner is not None

@@ -533,6 +533,7 @@ def _spawn(argv: Sequence[str], output: int, shared: Sequence[int]) -> int:
     if pid:
         return pid
     try:
+        os.dup2(output, 2)  # for the reason, if it comes to that
         os.setsid()
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD):
@@ -541,8 +542,9 @@ def _spawn(argv: Sequence[str], output: int, shared: Sequence[int]) -> int:
         inherited = {0: os.open(os.devnull, os.O_RDONLY), 1: output, 2: output}
         _arrange({**inherited, **dict(enumerate(shared, 3))})
         os.execvpe(argv[0], list(argv), interpreter.environment())
-    except OSError as error:
-        os.write(2, ("cannot start %s: %s\n" % (argv[0], error.strerror)).encode("utf-8", "replace"))
+    except Exception as error:  # the descriptors may not do for an import
+        reason = getattr(error, "strerror", None) or error
+        os.write(2, ("cannot start %s: %s\n" % (argv[0], reason)).encode("utf-8", "replace"))
     finally:
         os._exit(127)
 
