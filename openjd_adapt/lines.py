@@ -14,7 +14,8 @@ import re
 from functools import partial
 
 from . import task
-from .output import PIECE_BYTES, ConsoleHandler, kept, prefixed, write
+from .errors import check_has_run, same_process
+from .output import PIECE_BYTES, ConsoleHandler, kept, prefixed, report_traceback, write
 from .session import CHARACTER_BYTES, PASSED_ON, character_end, redacted
 from .watch import Ignore
 
@@ -171,7 +172,7 @@ class RegexHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         for entry, match in _calls(self.regex_callbacks, record.getMessage()):
-            entry.callback(match)
+            _call_back(entry, match)
 
 
 def _calls(entries: Iterable[RegexCallback], line: str) -> Iterator[tuple[RegexCallback, re.Match[str]]]:
@@ -186,6 +187,13 @@ def _calls(entries: Iterable[RegexCallback], line: str) -> Iterator[tuple[RegexC
             yield entry, match
             if entry.exit_if_matched:
                 return
+
+
+def _call_back(entry: RegexCallback, match: re.Match[str]) -> None:
+    with same_process(report_traceback):  # within the handler's lock, which logging makes anew in a child
+        returned: object = entry.callback(match)
+    if returned is not None:
+        check_has_run("the callback %s" % getattr(entry.callback, "__qualname__", entry.callback), returned)
 
 
 class Watcher(RegexHandler):
@@ -291,6 +299,7 @@ class LineForwarder:
                 write(prefixed(self._prefix, block, passed_on))
             return
         unshown: list[bytes] = []
+        guard = same_process(report_traceback)
 
         def show() -> None:
             if unshown:
@@ -301,31 +310,32 @@ class LineForwarder:
             text = line.decode("utf-8", "backslashreplace")
             shown = text if as_they_are else None
             try:
-                records = []
-                for outlet in outlets:
-                    logged = self._record(outlet.logger.name, harmless.decode("utf-8", "backslashreplace"))
-                    record = kept(outlet.logger, logged)
-                    if record and outlet.is_heard:
-                        records.append((outlet.logger, record))
-                    if record and shown is None:
-                        shown = outlet.text(record)
-                if shown is not None and not any(regex.search(text) for regex in hidden):
-                    unshown.append(line if shown == text else shown.encode("utf-8", "backslashreplace"))
-                for logger, record in records:
-                    show()
-                    logger.callHandlers(record)
-                for handler, callbacks in watching:
-                    if callbacks is None:
+                with guard:
+                    records = []
+                    for outlet in outlets:
+                        logged = self._record(outlet.logger.name, harmless.decode("utf-8", "backslashreplace"))
+                        record = kept(outlet.logger, logged)
+                        if record and outlet.is_heard:
+                            records.append((outlet.logger, record))
+                        if record and shown is None:
+                            shown = outlet.text(record)
+                    if shown is not None and not any(regex.search(text) for regex in hidden):
+                        unshown.append(line if shown == text else shown.encode("utf-8", "backslashreplace"))
+                    for logger, record in records:
                         show()
-                        handler.handle(self._record(self._name, text))
-                        continue
-                    handler.acquire()  # which another stream may have, too
-                    try:
-                        for entry, match in _calls(callbacks, text):
+                        logger.callHandlers(record)
+                    for handler, callbacks in watching:
+                        if callbacks is None:
                             show()
-                            entry.callback(match)
-                    finally:
-                        handler.release()
+                            handler.handle(self._record(self._name, text))
+                            continue
+                        handler.acquire()  # which another stream may have, too
+                        try:
+                            for entry, match in _calls(callbacks, text):
+                                show()
+                                _call_back(entry, match)
+                        finally:
+                            handler.release()
             except BaseException as failure:
                 phase.task.fail(failure, phase)
             if not unshown and known != self._callbacks():  # one of them has changed what is watched for

@@ -202,6 +202,11 @@ def test_a_forked_child_of_the_adaptor_dies_of_sigterm_and_the_daemon_does_not(s
     assert task(started, {"do": "say", "text": "still here"}).lines == ["INFO: still here"]
 
 
+def test_an_authors_own_handler_of_sigterm_stays_in_what_he_forks(started):
+    done = task(started, {"do": "fork_with_a_handler"})
+    assert done.lines == ["the author's handler", "the child has left with 5"]
+
+
 def test_a_start_that_another_command_stops_is_canceled_and_not_failed(farm):
     process = farm.daemon_popen("start", "--init-data", '{"on_start": {"do": "sleep", "seconds": 300}}')
     read_until(process.stdout, "sleeping")

@@ -107,6 +107,21 @@ def test_a_forked_child_does_not_end_the_application_of_its_parent(phase):
 
 
 @pytest.mark.parametrize("way, code", [("return", 0), ("exec", 1), ("exit3", 3)])
+def test_a_child_that_a_callback_has_forked_passes_no_line_on(way, code):
+    program = FORKS + (
+        "import re\n"
+        "from openjd_adapt import output\n"
+        "from openjd_adapt.lines import LineForwarder\n"
+        "handler = RegexHandler([RegexCallback([re.compile('first')], lambda match: fork(%r))])\n"
+        "LineForwarder(output.STDOUT, handlers=[handler]).feed(b'first' + bytes([10]) + b'next' + bytes([10]))\n"
+    )
+    command = [sys.executable, "-u", "-c", program % way]
+    out = subprocess.check_output(command, cwd=str(ROOT), timeout=HANG_SECONDS).decode().splitlines()
+    assert out[:2] == ["STDOUT: first", "in the child"] and ("FileNotFoundError" in "".join(out)) == (way == "exec")
+    assert out[-2:] == ["the child has left with %d" % code, "STDOUT: next"]
+
+
+@pytest.mark.parametrize("way, code", [("return", 0), ("exec", 1), ("exit3", 3)])
 @pytest.mark.parametrize("client", ["Client", "ClientInterface"])
 def test_a_child_that_an_action_has_forked_sends_nothing_and_ends(client, way, code):
     program = FORKS + (

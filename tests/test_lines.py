@@ -10,7 +10,18 @@ import time
 
 import pytest
 
-from openjd_adapt import STDERR, STDOUT, Adaptor, Canceled, RegexCallback, RegexHandler, Status, output, session
+from openjd_adapt import (
+    STDERR,
+    STDOUT,
+    AdaptError,
+    Adaptor,
+    Canceled,
+    RegexCallback,
+    RegexHandler,
+    Status,
+    output,
+    session,
+)
 from openjd_adapt.lines import LineForwarder, Prefilter
 from openjd_adapt.output import PIECE_BYTES
 from openjd_adapt.watch import Ignore
@@ -359,6 +370,17 @@ def test_an_exception_of_a_callback_fails_the_task_and_the_reading_goes_on(failu
     assert called == ["two", "three"]
     assert capsys.readouterr().out == "STDOUT: one\nSTDOUT: two\nSTDOUT: three\n"
     with pytest.raises(type(failure)):
+        current.check()
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_callback_that_has_run_nothing_fails_the_task(current, capsys):
+    async def callback(match):
+        pass
+
+    forward([b"one\ntwo\n"], handlers=[RegexHandler([RegexCallback([re.compile("one")], callback)])])
+    assert capsys.readouterr().out == "STDOUT: one\nSTDOUT: two\n"
+    with pytest.raises(AdaptError, match="the callback .*<locals>.callback has run nothing, it has returned a corout"):
         current.check()
 
 

@@ -173,6 +173,15 @@ def test_progress_bars_that_end_lines_with_carriage_returns_become_lines(farm):
     assert [line for line in done.lines if line.startswith("openjd")] == ["openjd_progress: %d" % n for n in (1, 2, 3)]
 
 
+def test_a_progress_bar_that_the_adaptor_prints_is_shown_while_it_runs(farm):
+    farm.daemon("start")
+    process = farm.daemon_popen("run", "--run-data", json.dumps({"do": "bar"}))
+    assert os.read(process.stdout.fileno(), 100) == b"10%\r"
+    assert farm.daemon("cancel").code == 0
+    assert farm.finish(process).code == 4
+    farm.daemon("stop")
+
+
 @pytest.mark.posix_only  # a shell
 def test_a_grandchild_that_holds_the_pipe_blocks_nobody(farm):
     farm.adaptor = str(ADAPTORS / "command.py")

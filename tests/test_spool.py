@@ -186,6 +186,15 @@ def test_an_unfinished_line_is_held_until_the_output_is_complete():
     assert viewer.frames == [(4, b"one\n"), (8, b"two\n"), (13, b"three")]
 
 
+def test_each_line_of_a_progress_bar_is_sent_though_no_line_break_ends_it():
+    viewer = Front()
+    made = delivery(b"one\n10%\r20", viewer=viewer)
+    made.push(made.end, complete=False)
+    made.keep(b"%\r")
+    assert made.push(made.end, complete=False)
+    assert viewer.frames == [(8, b"one\n10%\r"), (12, b"20%\r")]
+
+
 def test_a_line_longer_than_a_frame_does_not_wait_for_its_end():
     viewer = Front()
     data = b"x" + "€".encode() * FRAME_BYTES

@@ -247,12 +247,16 @@ class Delivery:
         viewer.send({"output": self._sent}, text % (gap, self._spool.limit))
 
     def _lines(self, limit: int, complete: bool) -> bytes:
-        """The next bytes to send, all of them before ``limit``; none while the only line is unfinished."""
+        """The next bytes to send, all of them before ``limit``; none while the only line is unfinished.
+
+        A progress bar ends each of its lines with ``\\r``.
+        """
         data = b""
-        while self._sent + len(data) < limit and len(data) < FRAME_BYTES and b"\n" not in data:
+        cut = 0
+        while self._sent + len(data) < limit and len(data) < FRAME_BYTES and not cut:
             size = min(FRAME_BYTES - len(data), limit - self._sent - len(data))
             data += self._spool.read(self._sent + len(data), size)
-        cut = data.rfind(b"\n") + 1
+            cut = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
         if cut:
             return data[:cut]
         if len(data) >= FRAME_BYTES:

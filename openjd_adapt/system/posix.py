@@ -65,10 +65,13 @@ def _note(number: int, frame: object) -> None:
 
 
 def catch_termination(act: Callable[[], object]) -> None:
-    """A forked child dies of SIGTERM as usual."""
+    """A forked child dies of SIGTERM as usual, unless the author has set a handler of his own."""
     import threading
 
     masks = threading.local()
+
+    def handle(number: int, frame: object) -> None:
+        act()
 
     def before() -> None:
         masks.old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
@@ -78,10 +81,11 @@ def catch_termination(act: Callable[[], object]) -> None:
 
     def after_in_child() -> None:
         # Python forgets what has reached its own handler by now; what is blocked is not lost.
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if signal.getsignal(signal.SIGTERM) is handle:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
         after()
 
-    signal.signal(signal.SIGTERM, lambda number, frame: act())
+    signal.signal(signal.SIGTERM, handle)
     os.register_at_fork(before=before, after_in_parent=after, after_in_child=after_in_child)
 
 

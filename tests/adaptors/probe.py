@@ -187,6 +187,25 @@ class Probe(Adaptor):
         os.kill(pid, signal.SIGTERM)
         print("the child died of signal %d" % os.waitpid(pid, 0)[1])
 
+    def do_fork_with_a_handler(self):
+        def end(number, frame):
+            print("the author's handler")
+            sys.stdout.flush()
+            os._exit(5)
+
+        before = signal.signal(signal.SIGTERM, end)
+        pid = os.fork()
+        if pid == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+        print("the child has left with %d" % (os.waitpid(pid, 0)[1] >> 8))
+        signal.signal(signal.SIGTERM, before)
+
+    def do_bar(self):
+        """A progress bar, of which no line ever ends."""
+        print("10%", end="\r")
+        self.sleep(300)
+
     def do_eat_memory(self):
         eaten = []
         while True:
