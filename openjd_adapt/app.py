@@ -18,12 +18,6 @@ if TYPE_CHECKING:
     from .adaptor import BaseAdaptor
 
 
-#: The command of the daemon's own second start.
-WORKER = "_worker"
-#: The command of a keeper that is not a fork.
-KEEPER = "_keeper"
-
-
 class App:
     """An adaptor as the command line knows it: not loaded until somebody needs the class."""
 
@@ -31,48 +25,56 @@ class App:
         self,
         name: str,
         load: Callable[[], type[BaseAdaptor]],
-        arguments: list[str],
+        words: list[str],
         reentry_exe: str | None = None,
         start_timeout: float | None = None,
         on_bootstrap_complete: Iterable[Callable[[], None]] = (),
         has_adaptor: bool = True,
+        folder: str = "",
     ) -> None:
         self.name = name
         self.load = load
-        #: What stands before the command on the command line.
-        self.arguments = arguments
+        #: The command and its options.
+        self.words = words
         self.start_timeout = start_timeout
         self.on_bootstrap_complete = on_bootstrap_complete
         #: Whether one was named; the command line of the package itself is there without, too.
         self.has_adaptor = has_adaptor
-        #: The program that leads to this adaptor again; a Python, or one that needs not be told the way.
-        self.executable = reentry_exe or sys.executable
-        self._knows_the_way = bool(reentry_exe or getattr(sys, "frozen", False))
+        self._reentry_exe = reentry_exe
+        self._folder = folder
 
     def command(self) -> list[str]:
-        """The command line that leads to this adaptor again, without a command of it; with the interpreter's flags."""
-        flags = [] if self._knows_the_way else [*interpreter.flags(), "-u"]
-        return [self.executable, *flags, *self.program()]
+        """The command line that leads to this adaptor again from :meth:`folder`, without a command of it.
 
-    def program(self) -> list[str]:
-        """What :attr:`executable` is to run: the module that was run with ``-m``, or the script; with its arguments."""
-        if self._knows_the_way:
-            return self.arguments
-        module = _module()
-        return [*(["-m", module] if module else [os.path.abspath(sys.argv[0])]), *self.arguments]
+        Raises :class:`InputError` where nothing can lead there.
+        """
+        if getattr(sys.modules["__main__"], "__file__", None) == "<stdin>" and not self._reentry_exe:
+            raise InputError("a script from standard input cannot be run again for its adaptor: save it as a file")
+        program, what = self.program()
+        return [*program, *what]
+
+    def of_role(self, role: str) -> list[str]:
+        """The command line of a process of this adaptor's: a script may look at the command, too."""
+        return [*self.command(), *self.words[: 2 if self.words[0] == "daemon" else 1], role]
+
+    def program(self) -> tuple[list[str], list[str]]:
+        """What leads to this adaptor, with options if it is a Python; what that is to run, with arguments."""
+        if self._reentry_exe:
+            return [self._reentry_exe], []
+        return interpreter.original_command(self.words, self._folder)
+
+    @property
+    def folder(self) -> str | None:
+        """The current folder when this process began; None where it is that still."""
+        return None if self._folder in ("", os.getcwd()) else self._folder
 
     @property
     def title(self) -> str:
         """How a person begins this command line."""
-        module = "" if self._knows_the_way else _module()
-        return " ".join(["python -m " + module if module else os.path.basename(sys.argv[0]), *self.arguments])
-
-
-def _module() -> str:
-    """The module that was run with ``-m``; empty where a script was run."""
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    name = spec.name if spec else "__main__"
-    return "" if name == "__main__" else name[: -len(".__main__")] if name.endswith(".__main__") else name
+        (program, *_), what = self.program()
+        if what[:1] == ["-m"]:
+            return " ".join(["python", *what])
+        return " ".join([os.path.basename((what or [program])[0]), *what[1:]])
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import sys
 
 from . import errors, system
-from .app import KEEPER, WORKER, App, adaptor_name, load_adaptor
+from .app import App, adaptor_name, load_adaptor
 from .commands import ACTIONS, COMMANDS, HELP, ONCE, OPTIONS, REST, Command
 from .daemon.frontend import answer, tell
 from .errors import CANCELED, DONE, FAILED, AdaptError, InputError, one_line
 from .session import fail
+from .system import interpreter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,49 +89,63 @@ def main() -> None:
     arguments = sys.argv[1:]
     name, separator, value = "".join(arguments[:1]).partition("=")
     if name != "--adaptor":
-        sys.exit(run(App("ADAPTOR", _no_adaptor, [], has_adaptor=False), arguments))
+        sys.exit(run(App("ADAPTOR", _no_adaptor, arguments, has_adaptor=False)))
     if not separator:
         value = "".join(arguments[1:2])
-    app = App(adaptor_name(value), lambda: load_adaptor(value), ["--adaptor", value])
-    sys.exit(run(app, arguments[1 if separator else 2 :]))
+    sys.exit(run(App(adaptor_name(value), lambda: load_adaptor(value), arguments[1 if separator else 2 :])))
 
 
 def _no_adaptor() -> NoReturn:
     raise InputError("no adaptor: begin with --adaptor package.module:Class or --adaptor path/to/file.py")
 
 
-def run(app: App, arguments: list[str]) -> int:
-    """Run one command; returns its exit code. Errors of the toolkit become one line on standard error."""
+def run(app: App) -> int:
+    """Run one command; returns its exit code. Errors of the toolkit become one line on standard error.
+
+    A process that the toolkit has started for another role plays that, and ends here.
+    """
     system.ensure_standard_descriptors()
-    if arguments[:1] == [WORKER]:
-        from .daemon.worker import serve
-
-        serve(app.load, app.on_bootstrap_complete)
-        return DONE
-    if arguments[:1] == [KEEPER]:
-        from .daemon import launch_windows
-
-        launch_windows.serve()
-        code = DONE
-    else:
-        code = _run(app, arguments)
+    code = _run(app)
     system.finish(code)
     return code
 
 
-def _run(app: App, arguments: list[str]) -> int:
+def _run(app: App) -> int:
+    words = app.words
     try:
-        with errors.needed_by("the command " + "".join(arguments[:1])):
-            command, options = read(app, arguments)
+        interpreter.take_role()
+        if interpreter.role in (interpreter.WORKER, interpreter.KEEPER):
+            _serve(app)
+        with errors.needed_by("the command " + "".join(words[:1])):
+            command, options = read(app, words)
+            if interpreter.role and command is COMMANDS["session"]:
+                raise InputError("this session plays itself: the script runs the command session, whatever it is given")
             return command.act(app, options)
     except KeyboardInterrupt:
         return CANCELED
     except AdaptError as error:
-        if "--debug" in arguments and "--" not in arguments:  # behind it stands another command
+        if interpreter.role == interpreter.WORKER:
+            raise  # to whoever has called EntryPoint.start() in an adaptor's hook
+        if "--debug" in words and "--" not in words:  # behind it stands another command
             import traceback
 
             tell("ERROR: " + traceback.format_exc().rstrip())
         tell("ERROR: " + one_line(error))
-        if " ".join(arguments[: _words(arguments)]) in ACTIONS and error.exit_code != CANCELED:
+        if " ".join(words[: _words(words)]) in ACTIONS and error.exit_code != CANCELED:
             tell(fail(error), 1)  # all that a farm shows
         return error.exit_code
+
+
+def _serve(app: App) -> NoReturn:
+    """Play the role that this process was started for, and end: the rest of the script is for the command."""
+    import os
+
+    if interpreter.role == interpreter.WORKER:
+        from .daemon.worker import serve
+
+        serve(app.load, app.on_bootstrap_complete)
+    from .daemon import launch_windows
+
+    launch_windows.serve()
+    system.finish(DONE)
+    os._exit(DONE)

@@ -6,11 +6,10 @@ import os
 import sys
 
 from . import data, plain_json, session, system
-from .app import KEEPER, WORKER
 from .daemon import frontend
 from .daemon.frontend import answer
 from .errors import BAD_INPUT, DONE, AdaptError, InputError, ProgramNotFound, ProgramNotStarted, describe
-from .system.interpreter import PACKAGE
+from .system.interpreter import KEEPER, PACKAGE, WORKER
 from .transport import connection_file
 from .transport.wire import FRAME_LIMIT, STOP_SECONDS
 
@@ -156,8 +155,9 @@ def _launch_spec(app: App, options: Options, place: str | None = None) -> Messag
     runtime = for_runtime().build_config().config
     return {
         "adaptor": app.name,
-        "argv": [*app.command(), WORKER],
-        "keeper_argv": [*app.command(), KEEPER],
+        "argv": app.of_role(WORKER),
+        "keeper_argv": app.of_role(KEEPER),
+        "argv_folder": app.folder,
         "folder": connection_file.new_private_folder(session.folder(), place),
         "listen_at": None,
         "idle_seconds": None,
@@ -223,7 +223,7 @@ def _daemon_status(app: App, options: Options) -> int:
 def _session(app: App, options: Options) -> int:
     from .authoring import play
 
-    return play.session_of(app.command(), options)
+    return play.session_of(app.command(), app.folder, options)
 
 
 def _load(app: App) -> type[BaseAdaptor]:
@@ -252,7 +252,8 @@ def _template(app: App, options: Options) -> int:
     from .app import absolute
     from .authoring import template
 
-    return answer(template.of_adaptor(app.name, [app.executable, *map(absolute, app.program())], _load(app)))
+    (program, *_), what = app.program()
+    return answer(template.of_adaptor(app.name, [program, *map(absolute, what)], _load(app)))
 
 
 def _show_config(app: App, options: Options) -> int:

@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from .adaptor import BaseAdaptor
 
 
+try:
+    #: Where a script that changes the folder before it starts, but after its imports, is led to again.
+    _FOLDER = os.getcwd()
+except OSError:
+    _FOLDER = ""
+
+
 class EntryPoint:
     """The command line of one adaptor class."""
 
@@ -24,6 +31,8 @@ class EntryPoint:
     def start(self, reentry_exe: Any | None = None, timeout_in_seconds: float | None = None) -> None:
         """Run the command of ``sys.argv``; returns on success, raises :class:`SystemExit` with the code otherwise.
 
+        In the adaptor's process, which runs the same script, it serves whatever ``sys.argv`` says, and does not return.
+
         ``reentry_exe``: the program that leads here again, where that is not this Python with this script.
         ``timeout_in_seconds``: the default of ``daemon start --timeout``.
         """
@@ -34,6 +43,7 @@ class EntryPoint:
         try:
             from .app import App, checked
             from .cli import run
+            from .system.interpreter import signals_kept
         except PartLeftOut as error:  # all that a command can say it with is not there
             print("ERROR: %s" % error, file=sys.stderr)
             sys.exit(error.exit_code)
@@ -41,7 +51,8 @@ class EntryPoint:
         name = getattr(self.adaptor_class, "__name__", repr(self.adaptor_class))
         program = os.fspath(reentry_exe) if reentry_exe else None
         load = partial(checked, "EntryPoint", name, self.adaptor_class)
-        app = App(name, load, [], program, timeout_in_seconds, self.on_bootstrap_complete)
-        code = run(app, sys.argv[1:])
+        app = App(name, load, sys.argv[1:], program, timeout_in_seconds, self.on_bootstrap_complete, folder=_FOLDER)
+        with signals_kept():
+            code = run(app)
         if code != DONE:
             raise SystemExit(code)

@@ -206,8 +206,10 @@ def test_where_guardian_and_keeper_are_forks_all_that_they_import_later_is_impor
 def test_a_frozen_program_is_its_own_command(monkeypatch):
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     monkeypatch.setattr(sys, "executable", "/opt/happy/happy")
-    app = App("Happy", lambda: None, ["--adaptor", "happy"])
+    monkeypatch.setattr(sys, "orig_argv", ["happy", "--adaptor", "happy", "run", "--debug"], raising=False)
+    app = App("Happy", lambda: None, ["run", "--debug"])
     assert app.command() == ["/opt/happy/happy", "--adaptor", "happy"]
+    assert app.of_role("_worker") == [*app.command(), "run", "_worker"]
     assert App("Happy", lambda: None, [], "/opt/other").command() == ["/opt/other"]
 
 

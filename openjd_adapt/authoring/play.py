@@ -19,6 +19,7 @@ from ..daemon.frontend import answer
 from ..data import load
 from ..errors import BAD_INPUT, CANCELED, DONE, AdaptError, InputError
 from ..ranges import IntRange
+from ..system import interpreter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ _LINE_WIDTH = 100
 _HIDDEN = "********"
 
 
-def session_of(command: list[str], options: dict[str, Any]) -> int:
-    """The command ``session`` of an adaptor that ``command`` leads to."""
+def session_of(command: list[str], folder: str | None, options: dict[str, Any]) -> int:
+    """The command ``session`` of an adaptor that ``command`` leads to in ``folder``."""
     return rehearse(
         command,
         {name: options[name] for name in ("--init-data", "--path-mapping-rules", "--config") if name in options},
@@ -40,6 +41,7 @@ def session_of(command: list[str], options: dict[str, Any]) -> int:
         options.get("--each", []),
         "--json" in options,
         options.get("--trace"),
+        folder,
     )
 
 
@@ -50,12 +52,13 @@ def rehearse(
     each: list[str],
     as_json: bool = False,
     trace: str | None = None,
+    place: str | None = None,
 ) -> int:
     """``daemon start``, one ``daemon run`` for each task, ``daemon stop``: real commands, one after the other.
 
     Prints what they print and a summary; returns the exit code of the first that failed. A signal cancels the running
     command, after which the daemon is stopped. ``as_json``: the summary, as JSON, is all that goes to standard output.
-    ``trace``: a file for the phases as trace events, which Chrome and Perfetto show.
+    ``trace``: a file for the phases as trace events, which Chrome and Perfetto show. The commands run in ``place``.
     """
     numbers = axes(each)
     tasks = len(run_data)
@@ -67,7 +70,7 @@ def rehearse(
         folder = tempfile.mkdtemp(prefix="openjd_adapt-", dir=system.temporary_folder(session.folder()))
     except OSError as error:
         raise InputError("no folder for the session: %s" % error) from None
-    show = _Show(sys.stderr if as_json else sys.stdout, tasks)
+    show = _Show(sys.stderr if as_json else sys.stdout, tasks, place)
     try:
         options = [item for name, value in init.items() for item in (name, _in_file(folder, name, value))]
         daemon = ["--connection-file", os.path.join(folder, "connection.json")]
@@ -155,8 +158,10 @@ def _file(folder: str, name: str, data: dict[str, Any]) -> str:
 class _Show:
     """Runs the commands of a session and shows what they print: as it is, or on a terminal above a progress line."""
 
-    def __init__(self, out: TextIO, tasks: int) -> None:
+    def __init__(self, out: TextIO, tasks: int, folder: str | None = None) -> None:
         self._out = out
+        environment = {**os.environ, **interpreter.as_role(interpreter.SESSION)}
+        self._place: dict[str, Any] = {"cwd": folder, "env": environment, **system.ASKABLE_OPTIONS}
         if isinstance(out, io.TextIOWrapper):
             out.reconfigure(errors="backslashreplace")
         self._terminal = out.isatty()
@@ -189,7 +194,7 @@ class _Show:
         lines = 0
         self._percent, self._status = 0.0, ""
         self._draw(name)
-        with Popen(command, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, **system.ASKABLE_OPTIONS) as self._process:
+        with Popen(command, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, **self._place) as self._process:
             assert self._process.stdout is not None
             if self.canceled and not self._spared:
                 self._cancel()  # the signal came while there was nobody to hand it on to

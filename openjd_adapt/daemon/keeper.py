@@ -122,7 +122,7 @@ class Keeper:
         if lifeline is not None:
             self._loop.watch(lifeline, partial(self._on_lifeline, lifeline))
         try:
-            self._worker = system.Worker(self._spec["argv"], self._wakeup, groups)
+            self._worker = system.Worker(self._spec["argv"], self._wakeup, groups, self._spec["argv_folder"])
         except OSError as error:
             raise AdaptError("cannot start the adaptor's process: %s" % error.strerror) from None
         if self._writer:

@@ -4,7 +4,8 @@ It is a message with what the worker is told first (see ``commands`` and ``worke
 
     adaptor        its name
     argv           the worker's command
-    keeper_argv    the keeper's, where it is started as the worker is
+    argv_folder    where that leads to the adaptor; null for the current folder
+    keeper_argv    the keeper's command, where it is started as the worker is
     announcement   the line that tells a scheduler the connection file when the adaptor is made; for a daemon alone
     folder         a path for a private folder
     listen_at      the path of the connection file, and whether its folder was made just for it; null in the foreground

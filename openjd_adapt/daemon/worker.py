@@ -27,7 +27,7 @@ from ..transport.wire import encode, encode_marker, messages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Iterable, Iterator
+    from typing import Any, Callable, Iterable, Iterator, NoReturn
 
     from ..adaptor import BaseAdaptor
     from ..schema import AdaptorDataValidator
@@ -40,8 +40,11 @@ THREADS_SECONDS = 5.0
 _MARKER_BYTES = 4096 if sys.platform.startswith("linux") else 512
 
 
-def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Iterable[Callable[[], None]]) -> None:
-    """Be the worker until the adaptor has stopped. ``load`` gives the class, or raises :class:`InputError`."""
+def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Iterable[Callable[[], None]]) -> NoReturn:
+    """Be the worker until the adaptor has stopped, and end this process as a Python ends, without the rest of a script.
+
+    ``load`` gives the class, or raises :class:`InputError`.
+    """
     output.install_pipe()
     output.install_logging()
     control = system.worker_control()
@@ -65,18 +68,24 @@ def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Iterable
         result = {**life.perform(message).to_dict(), "number": message["number"]}
         output.write(encode_marker(init["token"], result, _MARKER_BYTES), column_0=False)
     threading.Thread(target=_bound_threads, name="end", daemon=True).start()
+    threading._shutdown()  # type: ignore[attr-defined]
+    _end()
 
 
 def _bound_threads() -> None:
-    """Python waits without end for threads that are not daemon threads: name them, and end without them."""
+    """Python's own wait for threads that are not daemon threads has no end: name them, and end without them."""
     time.sleep(THREADS_SECONDS)
     left = [one.name for one in threading.enumerate() if not one.daemon and one is not threading.main_thread()]
     if left:
         what = "the adaptor's process ends without these threads: %s" % ", ".join(left)
         output.write_lines("WARNING", what + "; end them in on_cleanup, or make them daemon threads")
-        atexit._run_exitfuncs()
-        output.flush()
-        os._exit(DONE)
+        _end()
+
+
+def _end() -> NoReturn:
+    atexit._run_exitfuncs()
+    output.flush()
+    os._exit(DONE)
 
 
 def _listen(said: Iterator[Message], tasks: queue.SimpleQueue[Message], life: Life) -> None:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import sys
 
+from ..errors import AdaptError, InputError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from typing import Any
     from zipimport import zipimporter
+else:
+    import _signal as signal  # as in system.posix
 
 
 #: The folder of the package: all that it has of its own is found from here.
@@ -73,10 +78,35 @@ def ensure_standard_descriptors() -> None:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
+class signals_kept:
+    """For ``with``: afterwards signals have the handlers, the mask and the wakeup descriptor that they had before."""
+
+    def __enter__(self) -> None:
+        self._handlers = list(map(signal.getsignal, range(1, signal.NSIG)))
+        if sys.platform != "win32":
+            self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        try:
+            self._descriptor = signal.set_wakeup_fd(-1)
+        except ValueError:  # a thread that is not the main one can change none of them
+            self._handlers = []
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        for number, handler in enumerate(self._handlers, 1):
+            if handler is not None and handler != signal.getsignal(number):  # None: it is not one of Python's
+                signal.signal(number, handler)
+        if self._handlers:
+            signal.set_wakeup_fd(self._descriptor)
+        if sys.platform != "win32":
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+
+
+def _is_python(program: str | None) -> bool:
+    return os.path.basename(program or "").lower().startswith(_PYTHONS)
+
+
 def is_python() -> bool:
     """Whether ``sys.executable`` runs code, and is neither a frozen program nor an application with a Python inside."""
-    name = os.path.basename(sys.executable or "").lower()
-    return not getattr(sys, "frozen", False) and name.startswith(_PYTHONS)
+    return not getattr(sys, "frozen", False) and _is_python(sys.executable)
 
 
 def flags() -> list[str]:
@@ -85,6 +115,97 @@ def flags() -> list[str]:
 
     found: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     return [*found, "-X", "utf8"] if sys.getfilesystemencoding() == "ascii" else found
+
+
+def original_command(words: list[str], folder: str) -> tuple[list[str], list[str]]:
+    """The command line of this process as it was given, whatever has become of ``sys.argv`` and of the current folder,
+    which was ``folder``: the program, a Python with its options and ``-u``; and what it was to run, with arguments.
+
+    ``words`` are left out where they stand at the end (where only some do, from the first option on, as data may be
+    secret), and of a script what debugs or profiles it.
+    """
+
+    def full(path: str) -> str:
+        return os.path.normpath(os.path.join(folder, path))
+
+    main, frozen = sys.modules["__main__"], getattr(sys, "frozen", False)
+    name = getattr(getattr(main, "__spec__", None), "name", "__main__")
+    whole = list(getattr(sys, "orig_argv", ())) or _command_line()
+    if not whole or not whole[0]:
+        what = [] if frozen else [*flags(), *([sys.argv[0]] if name == "__main__" else ["-m", name])]
+        whole = [sys.executable, *what, *sys.argv[1:]]
+    same = 0
+    while same < min(len(words), len(whole)) and words[-1 - same] == whole[-1 - same]:
+        same += 1
+    while 0 < same < len(words) and not words[-same].startswith("--"):
+        same -= 1
+    del whole[len(whole) - same :]
+    if frozen or not _is_python(whole[0]):
+        program = sys.executable if frozen else whole[0]
+        return [full(program) if os.path.dirname(program) else program], whole[1:]
+    file = full(getattr(main, "__file__", None) or "") if name == "__main__" else ""
+    files = [file, os.path.dirname(file)] if os.path.basename(file) == "__main__.py" else [file]  # that, of a folder
+    scripts = [place for place, word in enumerate(whole) if full(word) in files]
+    others = [place for place, word in enumerate(whole) if word in ("-m", "-c")]
+    place = [*scripts, *others, 1][0]
+    options = whole[1:place]
+    if scripts:
+        whole[place] = full(whole[place])
+        if [*others, place][0] < place or any(os.path.isfile(full(word)) for word in options):  # of what runs it
+            options = flags()
+    return [sys.executable or whole[0], *options, "-u"], whole[place:]
+
+
+def _command_line() -> list[str]:
+    """What ``sys.orig_argv`` is from Python 3.10 on; empty where nothing tells."""
+    try:
+        with open("/proc/self/cmdline", "rb") as stream:
+            return [os.fsdecode(word) for word in stream.read().split(b"\0")[:-1]]
+    except OSError:
+        return []
+
+
+# What a process of the toolkit is, it knows by what it inherits, whatever its command line and the author's script say:
+# a variable that names this start, and the descriptor that this speaks of.
+
+WORKER, KEEPER, SESSION = "_worker", "_keeper", "_session"
+_ROLE_VARIABLE = "OPENJD_ADAPT_START"
+#: That of this process, once it has taken it.
+role = ""
+
+
+def as_role(name: str, descriptor: int | None = None, inherited: int = 0) -> dict[str, str]:
+    """The variable for a process of this role, which gets ``descriptor`` as ``inherited``."""
+    return {_ROLE_VARIABLE: name if descriptor is None else "%s %d %s" % (name, inherited, _mark(descriptor))}
+
+
+def take_role() -> None:
+    """Let :data:`role` be that of this process, which none of its children inherits; empty for a command.
+
+    Raises :class:`AdaptError` in a process that is an adaptor's already, which goes on; :class:`InputError` in one that
+    has the variable alone.
+    """
+    global role
+    if role in (WORKER, KEEPER):
+        raise AdaptError("EntryPoint.start() has begun in this process already, which is the adaptor's")
+    name, _, proof = os.environ.pop(_ROLE_VARIABLE, "").partition(" ")
+    descriptor, _, mark = proof.partition(" ")
+    if proof and _mark(int(descriptor)) != mark:
+        raise InputError(
+            "EntryPoint.start() in a process that the adaptor's has started before its own EntryPoint.start(), or by a"
+            " program that does not pass descriptor %s on; start adaptors after that, or let the program pass it on"
+            % descriptor
+        )
+    role = name
+
+
+def _mark(descriptor: int) -> str:
+    """What tells a descriptor from others."""
+    try:
+        facts = os.fstat(descriptor)
+    except OSError:
+        return ""
+    return "%d-%d" % (facts.st_mode >> 12, facts.st_ino)
 
 
 def environment() -> dict[str, str]:

@@ -466,12 +466,14 @@ _GROUPS_DESCRIPTOR = 4
 class Worker:
     """Its end is told by SIGCHLD. ``groups`` is for hosts that lose orphans."""
 
-    def __init__(self, argv: Sequence[str], bell: Bell, groups: Ledger | None = None) -> None:
+    def __init__(
+        self, argv: Sequence[str], bell: Bell, groups: Ledger | None = None, folder: str | None = None
+    ) -> None:
         self._groups = groups
         self._returncode: int | None = None
         self._output, output = os.pipe()
         self.control, theirs = _socket.socketpair()
-        self.pid = _spawn(argv, output, [theirs.fileno()] + ([groups.descriptor] if groups else []))
+        self.pid = _spawn(argv, output, [theirs.fileno()] + ([groups.descriptor] if groups else []), folder)
         if groups:
             groups.enter(self.pid)
         os.close(output)
@@ -524,8 +526,8 @@ def worker_groups() -> None:
     Tree.groups = Ledger(_GROUPS_DESCRIPTOR)
 
 
-def _spawn(argv: Sequence[str], output: int, shared: Sequence[int]) -> int:
-    """Start ``argv`` in a session of its own and return its pid.
+def _spawn(argv: Sequence[str], output: int, shared: Sequence[int], folder: str | None) -> int:
+    """Start ``argv`` as a worker, in ``folder`` and in a session of its own, and return its pid.
 
     It gets /dev/null as its input, ``output`` as its output and error, ``shared`` from descriptor 3 on, and no other.
     """
@@ -541,7 +543,10 @@ def _spawn(argv: Sequence[str], output: int, shared: Sequence[int]) -> int:
         _enlarge(output)  # here, so that the keeper, which lives on, needs no fcntl
         inherited = {0: os.open(os.devnull, os.O_RDONLY), 1: output, 2: output}
         _arrange({**inherited, **dict(enumerate(shared, 3))})
-        os.execvpe(argv[0], list(argv), interpreter.environment())
+        if folder:
+            os.chdir(folder)
+        role = interpreter.as_role(interpreter.WORKER, _CONTROL_DESCRIPTOR, _CONTROL_DESCRIPTOR)
+        os.execvpe(argv[0], list(argv), {**interpreter.environment(), **role})
     except Exception as error:  # the descriptors may not do for an import
         reason = getattr(error, "strerror", None) or error
         os.write(2, ("cannot start %s: %s\n" % (argv[0], reason)).encode("utf-8", "replace"))

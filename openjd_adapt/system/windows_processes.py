@@ -278,9 +278,9 @@ _DRAIN_SECONDS = 2.0
 
 
 class Worker:
-    def __init__(self, argv: Sequence[str], bell: Bell, groups: None = None) -> None:
+    def __init__(self, argv: Sequence[str], bell: Bell, groups: None = None, folder: str | None = None) -> None:
         self._job = Job()
-        self._process, control, output = _start(argv, self._job, errors=True)
+        self._process, control, output = _start(argv, self._job, interpreter.WORKER, folder)
         self.pid = self._process.pid
         self.control = _socket_for(None, control)
         self._output = _socket_for(output, None)
@@ -323,7 +323,7 @@ def worker_control() -> socket.socket:
 def start_keeper(argv: Sequence[str], foreground: bool) -> tuple[socket.socket, Job | None]:
     """Start a keeper; returns the connection to it and, if it is to die with this process, its job."""
     job = Job() if foreground else None
-    _, writer, reader = _start(argv, job, errors=False)
+    _, writer, reader = _start(argv, job, interpreter.KEEPER)
     return _socket_for(reader, writer), job
 
 
@@ -332,18 +332,21 @@ def starter_of_keeper() -> socket.socket:
     return _socket_for(_take_over(0), _take_over(1))
 
 
-def _start(argv: Sequence[str], job: Job | None, errors: bool) -> tuple[subprocess.Popen[bytes], int, int]:
+def _start(
+    argv: Sequence[str], job: Job | None, role: str, folder: str | None = None
+) -> tuple[subprocess.Popen[bytes], int, int]:
     """Start a process with pipes, in ``job``; returns it and our ends.
 
-    What it reads comes from the first, what it writes to its output (and, if wanted, its errors) goes to the second.
+    What it reads comes from the first, what it writes to its output (a worker also its errors) goes to the second.
     Without a job it leaves the caller's, if that lets it. The ends are plain descriptors: a file that is closed while a
     thread reads it would block, as at the end of the interpreter.
     """
     their_input, ours = os.pipe()
     output, theirs = os.pipe()
     options: dict[str, Any] = {"stdin": their_input, "stdout": theirs, "close_fds": True}
-    options["stderr"] = theirs if errors else subprocess.DEVNULL
-    options["env"] = interpreter.environment()
+    options["stderr"] = theirs if role == interpreter.WORKER else subprocess.DEVNULL
+    options["env"] = {**interpreter.environment(), **interpreter.as_role(role, their_input)}
+    options["cwd"] = folder
     try:
         if job:
             process = subprocess.Popen(list(argv), **GROUP_OPTIONS, **options)
