@@ -90,15 +90,12 @@ class ManagedProcess(ABC):
 
         Raises :class:`ProcessFailed` if it ends with a code that is not a success, or by a signal.
         """
-        from .process import LoggingSubprocess, text, texts, texts_by_name
+        from .process import LoggingSubprocess, folder_and_environment, text, texts
 
         returned = "%%s of %s returned" % type(self).__name__
         args = [text(returned % "get_executable", self.get_executable())]
         args += texts(returned % "get_arguments", self.get_arguments())
-        folder = self.get_startup_directory()
-        if folder is not None:
-            folder = text(returned % "get_startup_directory", folder)
-        environment = texts_by_name(returned % "get_environment", self.get_environment())
+        folder, environment = folder_and_environment(self)
         process = LoggingSubprocess(
             args=args,
             startup_directory=folder,

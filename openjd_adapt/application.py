@@ -14,7 +14,7 @@ from .client import SERVER_VARIABLE, Action
 from .errors import AdaptError, Canceled, describe_exit, one_line, same_process
 from .lines import RegexCallback, RegexHandler
 from .output import report_traceback
-from .process import GRACE_SECONDS, LoggingSubprocess, texts_by_name
+from .process import GRACE_SECONDS, LoggingSubprocess, folder_and_environment
 from .server import ActionsQueue, AdaptorServer, private_folder
 from .system import interpreter
 from .system.interpreter import PACKAGE
@@ -193,8 +193,7 @@ class Application:
 
     def __init__(self, adaptor: ApplicationAdaptor, command: Sequence[str]) -> None:
         """Start ``command`` as ``adaptor`` says, with the server's address in its environment."""
-        returned = "get_environment of %s returned" % type(adaptor).__name__
-        environment, folder = texts_by_name(returned, adaptor.get_environment()), adaptor.get_startup_directory()
+        folder, environment = folder_and_environment(adaptor)
         handler = adaptor.line_handler or RegexHandler([])
         self._adaptor = adaptor
         self._queue = ActionsQueue()
@@ -214,19 +213,25 @@ class Application:
         #: The tasks that have waited for the application, and are woken by what it says.
         self._tasks: set[task.Task] = set()
         self.name = os.path.basename(command[0])
+        # What an author's method does with what the application reports must not hold up who waits.
+        self._listen = task.Phase.wait_for if adaptor._reports_itself else self._server.listen
+        self._no_output_timeout = adaptor.no_output_timeout
+        serving = threading.Thread(target=self._server.serve_forever, name="application server", daemon=True)
         try:
+            env = {
+                **(os.environ if environment is None else environment),
+                SERVER_VARIABLE: self.server_path,
+                "OPENJD_ADAPT_PATH": os.path.dirname(PACKAGE),
+                **({"OPENJD_ADAPT_CLIENT": _on_disk(os.path.abspath(adaptor.client))} if adaptor.client else {}),
+            }
+            task.start(serving)  # first: where that fails, no process is left
             self.process = LoggingSubprocess(
                 args=command,
                 startup_directory=folder,
                 stdout_handler=handler,
                 stderr_handler=handler,
                 encoding=adaptor.encoding,
-                env={
-                    **(os.environ if environment is None else environment),
-                    SERVER_VARIABLE: self.server_path,
-                    "OPENJD_ADAPT_PATH": os.path.dirname(PACKAGE),
-                    **({"OPENJD_ADAPT_CLIENT": _on_disk(os.path.abspath(adaptor.client))} if adaptor.client else {}),
-                },
+                env=env,
             )
         except BaseException:
             self._server.shutdown()
@@ -235,15 +240,7 @@ class Application:
         if not adaptor.stdin:
             self.process.close_stdin()
             self.process.stdin = None
-        # What an author's method does with what the application reports must not hold up who waits.
-        self._listen = task.Phase.wait_for if adaptor._reports_itself else self._server.listen
-        self._no_output_timeout = adaptor.no_output_timeout
         self._prompt = Prompt(self, handler)
-        try:
-            task.start(threading.Thread(target=self._server.serve_forever, name="application server", daemon=True))
-        except AdaptError:
-            self.end()
-            raise
 
     @property
     def server_path(self) -> str:

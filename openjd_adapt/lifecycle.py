@@ -84,6 +84,8 @@ class AdaptorRunner:
             current.check()
             phase(*arguments)
         except BaseException as raised:
+            if error not in (None, raised):
+                _logger.error("%s", error)
             error = raised
         task.leave()
         self.adaptor._may_set_env = False

@@ -224,7 +224,7 @@ class LineForwarder:
         """What a callback raises fails the task that runs; where none does, ``owner``."""
         self._level = level
         self._prefix = ("%s: " % logging.getLevelName(level)).encode("utf-8")
-        self._loggers = loggers
+        self._loggers = [each.logger if isinstance(each, logging.LoggerAdapter) else each for each in loggers]
         self._handlers = handlers
         self._hidden = [regex for handler in handlers if isinstance(handler, Watcher) for regex in handler.hidden]
         self._name = loggers[0].name if loggers else ""

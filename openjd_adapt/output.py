@@ -254,7 +254,7 @@ def progress_line(percent: float, span: tuple[float, float] = (0.0, 100.0)) -> s
 class ProgressThrottle:
     """Reports progress not too often, scaled to a part of the task, and never loses the last value."""
 
-    has_warned = False
+    has_warned = False  # of what was no number
     #: What waits, if anything does; of all throttles, for a process has one scheduler to report to.
     waiting: deque[str] = deque(maxlen=1)
 
@@ -269,7 +269,7 @@ class ProgressThrottle:
     def report(self, percent: float) -> None:
         """Report, now or a moment later if no other value comes until then."""
         line = progress_line(percent, self.span)
-        if line is None:
+        if line is None or task.current().is_between:
             return
         self.waiting.append(line)
         now = self._clock()

@@ -95,6 +95,15 @@ def texts_by_name(what: str, given: Any) -> dict[str, str] | None:
     }
 
 
+def folder_and_environment(author: Any) -> tuple[str | None, dict[str, str] | None]:
+    """What the hooks return that say where a process is to run."""
+    returned = "%%s of %s returned" % type(author).__name__
+    folder = author.get_startup_directory()
+    if folder is not None:
+        folder = text(returned % "get_startup_directory", folder)
+    return folder, texts_by_name(returned % "get_environment", author.get_environment())
+
+
 class StreamLogger(threading.Thread):
     """A thread that passes a stream on, line by line, until it ends: to the output, to ``handlers`` and to ``loggers``.
 
@@ -244,16 +253,14 @@ class LoggingSubprocess:
                     encoding=encoding,
                     owner=self._task,
                 )
-                reader.start()
+                task.start(reader)
                 self._readers.append(reader)
-            threading.Thread(target=self._watch, name="end of %s" % command[0], daemon=True).start()
-        except BaseException as error:  # nobody would ever end it
+            task.start(threading.Thread(target=self._watch, name="end of %s" % command[0], daemon=True))
+        except BaseException:  # nobody would ever end it
             self._kill()
             self._watch()
             self._reap()
             self._drain()
-            if isinstance(error, RuntimeError):
-                raise ProgramNotStarted("cannot follow %s, which is killed: %s" % (command[0], error)) from error
             raise
 
     def _watch(self) -> None:

@@ -522,6 +522,39 @@ def test_progress_is_reported_ten_times_a_second_at_the_most_scaled_and_never_lo
     assert capsys.readouterr().out == "openjd_progress: 25\n"
 
 
+def test_progress_that_is_not_a_number_is_warned_of_once_however_it_is_reported(monkeypatch):
+    class Reports(Adaptor):
+        def on_run(self, run_data):
+            for odd in (float("nan"), "half", None, 10**400):
+                self.report_progress(odd)
+                self.update_status(progress=odd, status_message="x")
+            self.update_status(progress=133.0)
+
+    monkeypatch.setattr(ProgressThrottle, "has_warned", False)
+    with Session(Reports) as session:
+        outcome = session.run()
+    warnings = [line for line in outcome.lines if line.startswith("WARNING")]
+    assert warnings == ["WARNING: Progress nan is not a number: it and its like are not reported"]
+    assert outcome.is_done and outcome.progress == [100]
+
+
+def test_progress_that_is_reported_while_no_task_runs_is_not_the_next_ones(current, capsys):
+    class Reports(Adaptor):
+        def on_run(self, run_data):
+            print("runs")
+
+    with Session(Reports) as session:
+        for percent in (1, 2):  # the second is kept for a moment
+            session.adaptor.report_progress(percent)
+        assert session.run().lines == ["runs"]
+        current.rest()  # as in the worker
+        session.adaptor._throttle = ProgressThrottle()
+        capsys.readouterr()
+        session.adaptor.report_progress(3)
+        session.adaptor.update_status(progress=4, status_message="idle")
+        assert capsys.readouterr().out == "" and not ProgressThrottle.waiting
+
+
 def test_progress_that_waits_is_not_reported_after_newer_progress(capsys):
     class Reports(Adaptor):
         def on_run(self, run_data):

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -23,6 +24,7 @@ from openjd_adapt import (
     RegexCallback,
     Status,
     process,
+    task,
 )
 from openjd_adapt.application import Application, ApplicationError, ApplicationExited, TimedOut
 from openjd_adapt.errors import Canceled, flush_streams
@@ -710,3 +712,49 @@ def test_nothing_is_flushed_that_is_no_stream(monkeypatch):
         kept.write("x")
         flush_streams()
         assert len(kept.buffer.getvalue()) and not kept.buffer.truncate(0)
+
+
+@pytest.mark.parametrize("which", ["application server", "end of"])
+def test_an_application_that_cannot_be_served_leaves_neither_a_process_nor_a_folder(which, monkeypatch, tmp_path):
+    def start_unless(thread):
+        if thread.name.startswith(which):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    made, popen, start = [], subprocess.Popen, threading.Thread.start
+    monkeypatch.setattr("subprocess.Popen", lambda *args, **options: made.append(popen(*args, **options)) or made[0])
+    monkeypatch.setattr(threading.Thread, "start", start_unless)
+    monkeypatch.setattr(task, "private_folder", str(tmp_path / "private"))
+    with pytest.raises(AdaptError, match="^can't start new thread"):
+        Application(Listening(), [sys.executable, "-c", "import time; time.sleep(300)"])
+    assert [one.returncode is not None for one in made] == [True] * (which == "end of")
+    assert not os.path.exists(task.private_folder)
+
+
+@pytest.mark.parametrize(
+    "hook, returned, told",
+    [
+        ("get_command", "maya -batch", "get_command of Plain returned 'maya -batch', not a list of texts"),
+        (
+            "get_command",
+            ["maya", None],
+            "get_command of Plain returned a list whose item 2 is None, not a text or a path",
+        ),
+        ("get_command", [], "get_command of Plain returned no program"),
+        ("get_environment", "A=1", "get_environment of Plain returned 'A=1', not a dictionary of texts"),
+        ("get_startup_directory", 5, "get_startup_directory of Plain returned 5, not a text or a path"),
+    ],
+)
+def test_what_an_applications_hook_returns_is_told_with_its_name(hook, returned, told):
+    class Plain(ApplicationAdaptor):
+        def get_command(self):
+            return ["/no/such/program"]
+
+        def on_run(self, run_data):
+            pass
+
+    adaptor = Plain({})
+    setattr(adaptor, hook, lambda: returned)
+    with pytest.raises(AdaptError) as caught:
+        adaptor._start()
+    assert str(caught.value) == told

@@ -223,6 +223,14 @@ def test_what_fails_before_a_stop_or_a_cleanup_keeps_neither_from_being_done(las
     assert (ending.message, life.calls[-1]) == ("before this %s began: frame is broken" % name, name)
 
 
+def test_what_fails_before_a_stop_that_fails_itself_is_said(caplog):
+    runner, life = living(stop=lambda: fail(ValueError("no disk")))
+    runner._start()
+    life._task.fail(AdaptError("frame is broken"))
+    assert attempt(runner._stop).message == "ValueError: no disk"
+    assert "before this stop began: frame is broken" in caplog.text
+
+
 def test_the_environment_can_be_set_while_starting_only(capsys):
     runner, life = living(start=lambda: life.set_env("NAME", "value"), run=lambda: life.set_env("NAME", "value"))
     with pytest.raises(RuntimeError, match="only be set while the adaptor starts"):

@@ -192,6 +192,12 @@ def test_what_a_filter_makes_of_a_line_is_shown(place, logger, capsys):
     assert ("refused" in heard, "the secret is 5%s" in heard) == ((False, False) if place == "logger" else (True, True))
 
 
+def test_an_adapter_of_a_logger_is_that_logger(logger, capsys):
+    logger.handlers[:] = [Listener()]
+    forward([b"one\n"], loggers=[logging.LoggerAdapter(logger, {})])
+    assert logger.handlers[0].seen == [("application", "STDOUT", "one")] and capsys.readouterr().out == ""
+
+
 def test_a_filter_that_gives_another_record_is_followed(logger, capsys):
     logger.propagate = True
     other = logging.LogRecord("", STDOUT, "", 0, "other", None, None)

@@ -423,7 +423,7 @@ def test_a_process_that_cannot_be_followed_is_killed_with_all_below_it(which, mo
     made, popen, start = [], subprocess.Popen, threading.Thread.start
     monkeypatch.setattr("subprocess.Popen", lambda *args, **options: made.append(popen(*args, **options)) or made[0])
     monkeypatch.setattr(threading.Thread, "start", start_unless)
-    with pytest.raises(AdaptError, match="^cannot follow .*, which is killed: can't start new thread$"):
+    with pytest.raises(AdaptError, match="^can't start new thread"):
         LoggingSubprocess(args=python("stay()"))
     assert made[0].returncode == KILLED and made[0].stdin.closed
 

@@ -156,6 +156,7 @@ class Life:
 
     def perform(self, message: Message) -> lifecycle.Result:
         """One task: start, run or stop, and its on_cancel: what that prints is the task's."""
+        output.ProgressThrottle.waiting.clear()  # what was reported before is not this task's
         result = self._perform(message)
         with self._cancel_lock:
             canceling, self._canceling = self._canceling, None
