@@ -183,8 +183,8 @@ def test_a_start_whose_reader_stalls_keeps_its_timeout_and_does_not_spin(farm):
 
 
 @pytest.fixture
-def unread_stderr():
-    """A standard error that nobody reads, and that is full."""
+def unread():
+    """A pipe that nobody reads, and that is full."""
     with contextlib.closing(Stalled()) as stalled:
         os.set_blocking(stalled.writer, False)
         with contextlib.suppress(BlockingIOError):
@@ -194,12 +194,12 @@ def unread_stderr():
         yield stalled.writer
 
 
-def test_a_standard_error_that_nobody_reads_keeps_no_stop_from_its_deadline(farm, unread_stderr):
+def test_a_standard_error_that_nobody_reads_keeps_no_stop_from_its_deadline(farm, unread):
     hurry(farm, 0.2, "daemon.frontend.UNREAD_SECONDS")
     farm.daemon("start", "--init-data", json.dumps({"on_stop": {"do": "ignore_cancel", "seconds": 300}}))
     task = farm.daemon_popen("run", "--run-data", '{"do": "sleep", "seconds": 300}')
     read_until(task.stdout, "sleeping")
-    stop = farm.daemon_popen("stop", "--timeout", "1", stderr=unread_stderr)  # which is told that a task is canceled
+    stop = farm.daemon_popen("stop", "--timeout", "1", stderr=unread)  # which is told that a task is canceled
     assert farm.finish(task).code == 4
     assert stop.communicate(timeout=HANG_SECONDS) and stop.returncode == 1
     assert farm.pids() == [] and not farm.file.exists()
@@ -207,7 +207,7 @@ def test_a_standard_error_that_nobody_reads_keeps_no_stop_from_its_deadline(farm
 
 @pytest.mark.parametrize("word", ["run", "daemon run", "daemon start"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_standard_error_that_nobody_reads_keeps_no_signal_from_being_heard(farm, unread_stderr, word, number):
+def test_a_standard_error_that_nobody_reads_keeps_no_signal_from_being_heard(farm, unread, word, number):
     hurry(farm, 0.2, "daemon.frontend.UNREAD_SECONDS")
     sleep = {"do": "sleep", "seconds": 300}
     if word == "daemon run":
@@ -215,7 +215,7 @@ def test_a_standard_error_that_nobody_reads_keeps_no_signal_from_being_heard(far
     options = ["--init-data", json.dumps({"on_start": sleep})] if word == "daemon start" else []
     options += ["--connection-file", str(farm.file)] if word != "run" else []
     options += ["--run-data", json.dumps(sleep)] if word != "daemon start" else []
-    process = farm.popen(*word.split(), *options, stderr=unread_stderr)
+    process = farm.popen(*word.split(), *options, stderr=unread)
     read_until(process.stdout, "sleeping")
     process.send_signal(number)
     out, _ = process.communicate(timeout=HANG_SECONDS)
@@ -223,10 +223,10 @@ def test_a_standard_error_that_nobody_reads_keeps_no_signal_from_being_heard(far
     assert farm.daemon("stop").code == 0
 
 
-def test_a_standard_error_that_nobody_reads_costs_no_exit_code(farm, unread_stderr):
+def test_a_standard_error_that_nobody_reads_costs_no_exit_code(farm, unread):
     hurry(farm, 0.2, "daemon.frontend.UNREAD_SECONDS")
     for words, code in ((["daemon", "status"], 2), (["run", "--run-data", '{"do": "fail"}'], 1), (["run"], 0)):
-        process = farm.popen(*words, stderr=unread_stderr)
+        process = farm.popen(*words, stderr=unread)
         process.communicate(timeout=HANG_SECONDS)
         assert process.returncode == code
 
@@ -259,18 +259,38 @@ def test_a_terminal_that_nobody_reads_keeps_no_start_from_its_timeout(farm):
     farm.wait_until_nothing_is_left()
 
 
-def test_an_answer_that_nobody_reads_leaves_by_a_signal(started):
-    with contextlib.closing(Stalled()) as stalled:
-        os.set_blocking(stalled.writer, False)
-        with contextlib.suppress(BlockingIOError):
-            while os.write(stalled.writer, bytes(4096)):
-                pass
-        os.set_blocking(stalled.writer, True)
-        process = started.daemon_popen("status", stdout=stalled.writer)
-        assert_waits(process)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(HANG_SECONDS) == 4
-        process.stderr.close()
+def test_an_answer_that_nobody_reads_leaves_by_a_signal(started, unread):
+    process = started.daemon_popen("status", stdout=unread)
+    assert_waits(process)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(HANG_SECONDS) == 4
+    process.stderr.close()
+
+
+def test_a_stop_that_can_show_nothing_ends_the_daemon_by_its_time_and_what_nobody_has_seen_stays(farm, unread):
+    hurry(farm, 1.0, "daemon.frontend.KILL_MARGIN_SECONDS", "daemon.frontend.ANSWER_SECONDS")
+    farm.daemon("start")
+    leave_lines(farm)
+    process = farm.daemon_popen("stop", "--timeout", "1", stdout=unread)
+    _, err = process.communicate(timeout=HANG_SECONDS)
+    assert process.returncode == 1 and b"what its daemon wrote last cannot be shown; it stays there" in err
+    assert farm.pids() == [] and b"killing it" not in err
+    done = farm.daemon("stop")
+    assert done.code == 0 and count(done.out) == MUCH and "INFO: on_stop" in done.lines
+
+
+def test_a_task_whose_output_nobody_reads_ends_by_the_schedulers_deadline(farm, unread):
+    hurry(farm, 1.0, "daemon.frontend.ANSWER_SECONDS")
+    farm.env["OPENJD_SESSION_WORKING_DIR"] = str(farm.folder)
+    farm.daemon("start")
+    process = farm.daemon_popen("run", "--run-data", '{"do": "sleep", "seconds": 300}', stdout=unread)
+    wait_until(lambda: state(farm) == "running")
+    end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3))
+    (farm.folder / "cancel_info.json").write_text(json.dumps({"NotifyEnd": end}))
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=HANG_SECONDS)
+    assert process.returncode == 4
+    assert farm.daemon("stop").code == 0
 
 
 def test_a_stop_whose_reader_stalls_does_not_spin(farm):
@@ -448,7 +468,7 @@ def test_a_session_whose_folder_is_gone_says_so(farm):
 @pytest.mark.parametrize("word", ["stop", "status", "run"])
 def test_a_path_that_is_no_text_is_told_all_the_same(farm, word):
     done = farm("daemon", word, "--connection-file", os.fsdecode(b"/nowhere/\xff"))
-    assert done.code == (0 if word == "stop" else 3) and r"\udcff" in done.err and "Traceback" not in done.err
+    assert done.code == (0 if word == "stop" else 3) and r"\xff" in done.err and "Traceback" not in done.err
 
 
 def test_a_connection_file_may_have_the_longest_name(farm):

@@ -8,7 +8,7 @@ import time
 from functools import partial
 
 from .. import plain_json, session, system
-from ..errors import CANCELED, DONE, FAILED, AdaptError, InputError, NoDaemonError
+from ..errors import CANCELED, DONE, FAILED, AdaptError, InputError, NoDaemonError, one_line
 from ..system.interpreter import PACKAGE
 from ..transport.connection_file import ConnectionFileReader, remove_drafts, remove_private_folder
 from ..transport.loop import Peer, StreamWriter
@@ -57,7 +57,8 @@ class DaemonClient:
         self._out = StreamWriter(1, self._wakeup)
         self._notes = StreamWriter(2)
         self._column_0 = True
-        self._muted = False
+        #: Nobody reads standard output any more, or not in time.
+        self.muted = False
         #: When the request that is being answered is late, whether it is canceled then, and whether it was.
         self._alarm: float | None = None
         self._cancels_late = False
@@ -112,7 +113,7 @@ class DaemonClient:
 
     def _acknowledge(self, offset: int) -> None:
         """Tell what was shown: once for all frames that are here, or for as much as half a window of them."""
-        if self._muted and not self._foreground:
+        if self.muted and not self._foreground:
             return
         following = self._inbox and "output" in self._inbox[0][0]
         if not following or offset - self._acknowledged >= WINDOW_BYTES // 2:
@@ -153,8 +154,7 @@ class DaemonClient:
         try:
             self._show(_encoded(line))
         except Late:
-            self._muted = True
-            self._out.drop("nobody reads it")
+            return  # the exit code has to do
 
     def _begin_line(self) -> None:
         if not self._column_0:
@@ -191,7 +191,7 @@ class DaemonClient:
         Signals are acted on, and notes are written. Raises :class:`Late` if nothing comes, or is taken, in time.
         """
         watched = {self._wakeup.fileno(): system.READ}
-        if not self._muted:
+        if not self.muted:
             watched[self._out.fileno()] = self._out.interest
         if self._notes.interest and not self._out.interest:
             watched[self._notes.fileno()] = self._notes.interest
@@ -213,6 +213,8 @@ class DaemonClient:
         elif not heard and self._is_late():
             if not self._cancels_late:
                 self._alarm = None
+                if writing:
+                    self._mute()
                 raise Late
             self.was_late = not self.canceled
             self.cancel(LATE_SECONDS)
@@ -246,14 +248,17 @@ class DaemonClient:
 
     def _lose_reader(self) -> None:
         """Nobody reads standard output any more: that is a cancel."""
-        if not self._muted:
-            self._muted = True
+        if not self.muted:
             if self._out.fault:
                 self.tell("ERROR: standard output: %s" % self._out.fault)
-            self._out.drop("nobody reads it")
+            self._mute()
             if not self._foreground:
                 raise Left("standard output is closed")
             self.cancel(None)
+
+    def _mute(self) -> None:
+        self.muted = True
+        self._out.drop("nobody reads it")
 
 
 def leave_on(*signals: int) -> None:
@@ -397,8 +402,10 @@ def start(spec: Message, timeout: float | None, replaced: str | None) -> int:
         if client.was_late and result["code"] == CANCELED:
             result.update(outcome="failed", code=FAILED, message="the start took longer than %g s" % (timeout or 0))
         code = conclude(client, result)
-    except (Left, Late):
-        return FAILED if client.was_late else CANCELED
+    except Left:
+        return CANCELED
+    except Late:
+        code = FAILED if client.was_late else CANCELED
     except ConnectionError:
         code = _fate_of_start(client, path, ready)
         try:
@@ -480,12 +487,12 @@ def stop(path: str, timeout: float) -> int:
     try:
         file = ConnectionFileReader(path)
     except NoDaemonError as error:
-        tell("INFO: nothing to stop: %s" % error)
+        tell("INFO: nothing to stop: " + one_line(error))
         return DONE
     code: int | None = DONE
     with file:
         if not file.alive:
-            tell("INFO: nothing to stop: %s" % file.how_it_ended)
+            tell("INFO: nothing to stop: " + one_line(file.how_it_ended))
             code = _end_orphans(file)
         else:
             code = _stop_living(file, timeout)
@@ -513,6 +520,8 @@ def _stop_living(file: ConnectionFileReader, timeout: float) -> int | None:
     try:
         return conclude(client, client.ask({"do": "stop", "within": timeout}, timeout + KILL_MARGIN_SECONDS)["result"])
     except Late:
+        if client.muted:
+            return None  # it has kept its time itself, and what cannot be shown goes to its file
         client.tell("WARNING: the daemon does not answer; killing it")
         file.kill()
         return FAILED
