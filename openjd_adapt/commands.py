@@ -8,7 +8,7 @@ import sys
 from . import data, plain_json, session, system
 from .daemon import frontend
 from .daemon.frontend import answer
-from .errors import BAD_INPUT, DONE, AdaptError, InputError, ProgramNotFound, ProgramNotStarted, describe
+from .errors import BAD_INPUT, DONE, NOT_STARTED, AdaptError, InputError, ProgramNotStarted, describe
 from .system.interpreter import KEEPER, PACKAGE, WORKER
 from .transport import connection_file
 from .transport.wire import FRAME_LIMIT, STOP_SECONDS
@@ -328,7 +328,7 @@ def _compat(app: App, options: Options) -> int:
     try:
         return system.hand_over(command, {**os.environ, "PYTHONPATH": os.pathsep.join([folder, *others])})
     except OSError as error:
-        kind = ProgramNotFound if isinstance(error, FileNotFoundError) else ProgramNotStarted
+        kind = NOT_STARTED.get(type(error), ProgramNotStarted)
         raise kind("compat: cannot run %s: %s" % (command[0], error.strerror)) from None
 
 

@@ -83,6 +83,17 @@ class ProgramNotFound(ProgramNotStarted, FileNotFoundError):
     """The program, or the folder to start it in, is not there."""
 
 
+class ProgramNotAllowed(ProgramNotStarted, PermissionError):
+    """The program may not be run, or the folder not be entered."""
+
+
+#: What the system's errors become when a program is started; all others a :class:`ProgramNotStarted`.
+NOT_STARTED: dict[type[BaseException], type[ProgramNotStarted]] = {
+    FileNotFoundError: ProgramNotFound,
+    PermissionError: ProgramNotAllowed,
+}
+
+
 class NoDaemonError(AdaptError, ConnectionError):
     """No living daemon stands behind the connection file."""
 

@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 
 from . import output, system, task
-from .errors import AdaptError, ProgramNotFound, ProgramNotStarted
+from .errors import NOT_STARTED, AdaptError, ProgramNotStarted
 from .lines import LineForwarder
 
 TYPE_CHECKING = False
@@ -234,7 +234,7 @@ class LoggingSubprocess:
             )
             self._tree = system.Tree(self._process)
         except (OSError, ValueError) as error:
-            kind = ProgramNotFound if isinstance(error, FileNotFoundError) else ProgramNotStarted
+            kind = NOT_STARTED.get(type(error), ProgramNotStarted)
             where = " in " + os.fspath(startup_directory) if startup_directory else ""
             raise kind("cannot start %s%s: %s" % (command[0], where, error)) from error
         #: The pipe to the process's standard input.

@@ -417,14 +417,17 @@ def test_reentry_exe_leads_to_the_worker(farm):
     assert done.returncode == 0 and b"INFO: once\n" in done.stdout
 
 
-def test_on_bootstrap_complete_is_called_before_the_adaptor_starts(farm):
+def test_on_bootstrap_complete_is_called_before_the_adaptor_starts_and_may_remove_itself(farm):
     (farm.folder / "main.py").write_text(
         "from openjd_adapt import Adaptor, EntryPoint\n"
         "class A(Adaptor):\n"
         "    def on_start(self): print('on_start')\n"
         "    def on_run(self, run_data): pass\n"
         "entry = EntryPoint(A)\n"
-        "entry.on_bootstrap_complete.add(lambda: print('bootstrapped'))\n"
+        "def once():\n"
+        "    print('bootstrapped')\n"
+        "    entry.on_bootstrap_complete.remove(once)\n"
+        "entry.on_bootstrap_complete.add(once)\n"
         "entry.start()\n"
     )
     command = [sys.executable, str(farm.folder / "main.py"), "run"]

@@ -211,6 +211,23 @@ def test_an_application_imports_the_client_by_either_name(tmp_path, name):
     assert run(CLIENT % name, folder, cwd=tmp_path) == "openjd_adapt.client %s" % name
 
 
+PARTS = ["", ".adaptors", ".adaptors.configuration", ".app_handlers", ".application_ipc", ".process", "._utils"]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_an_adaptor_may_import_without_openjd_too_what_an_application_finds_so(tmp_path, part):
+    code = "import adaptor_runtime%s as m, sys; print(m.__all__ != [], 'openjd' in sys.modules)" % part
+    assert run(code, COMPAT / "openjd", cwd=tmp_path) == "True False"
+
+
+def test_what_the_reference_has_as_dataclasses_costs_no_import_of_them():
+    code = (
+        "import sys; from openjd_adapt import Action, AdaptorConfigurationOptions, PathMappingRule, RegexCallback\n"
+        "print(Action('a', {}) == Action('a', {}) != Action('b', {}), 'dataclasses' in sys.modules)"
+    )
+    assert run(code, ROOT) == "True False"
+
+
 def test_the_two_names_give_the_same_classes(tmp_path):
     code = (
         "import adaptor_runtime_client as a, openjd.adaptor_runtime_client as b, openjd.adaptor_runtime.adaptors as c\n"

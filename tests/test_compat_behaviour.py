@@ -370,6 +370,13 @@ def test_a_program_that_is_not_there_is_a_file_not_found(monkeypatch, tmp_path):
         LoggingSubprocess(args=[])
 
 
+@pytest.mark.posix_only
+def test_a_program_that_may_not_be_run_is_a_permission_error(tmp_path):
+    (tmp_path / "program").write_text("#!/bin/sh\n")
+    with pytest.raises(PermissionError, match="program"):
+        LoggingSubprocess(args=[str(tmp_path / "program")])
+
+
 # Actions, server and client
 
 
@@ -517,6 +524,13 @@ def test_a_secure_file_is_its_users_alone(tmp_path):
         with secure_open(tmp_path / "y", "w", mask=stat.S_IRGRP):
             pass
         assert stat.S_IMODE((tmp_path / "y").stat().st_mode) == 0o640
+        before = os.umask(0o077)
+        try:
+            with secure_open(tmp_path / "z", "w", mask=stat.S_IRGRP):
+                pass
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE((tmp_path / "z").stat().st_mode) == 0o600
     with pytest.raises(ValueError), secure_open(path, "q"):
         pass
 

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -55,6 +56,12 @@ def test_a_session_from_start_to_stop(farm):
     assert (done.code, done.lines) == (0, ["INFO: on_stop", "INFO: on_cleanup"])
     assert not [path for path in farm.folder.iterdir() if path.name.startswith("connection")]
     assert farm.pids() == []
+
+
+@pytest.mark.posix_only
+def test_a_published_integration_test_finds_the_socket_in_the_connection_file(started):
+    with open(str(started.file), encoding="utf-8") as stream:
+        assert stat.S_ISSOCK(os.stat(json.load(stream)["socket"]).st_mode)
 
 
 def test_the_environment_variable_names_the_daemon(farm):

@@ -208,7 +208,7 @@ class Life:
         adaptor._task = self.task
         self._runner = lifecycle.AdaptorRunner(adaptor=adaptor)
         logging.getLogger().setLevel(config.log_level(adaptor.config, init["log_level"]))
-        for act in self._on_bootstrap_complete:
+        for act in list(self._on_bootstrap_complete):  # one may remove itself
             check_has_run("a callback of on_bootstrap_complete", act())
         self.task.check()
 

@@ -30,7 +30,8 @@ Files:
     temporary_folder: a folder for private ones: the first usable one of the system's, of ``more``, the current one.
     make_private_folder: make a folder that this user alone may enter, or take one that this user has made.
     remove_private_folder: remove it, and in it the files whose names begin with one of ``prefixes``, as far as it can.
-    create_private: make a file that this user alone may open; FileExistsError if there is one of that name.
+    create_private: make a file that this user alone may open; FileExistsError if there is one of that name. ``more``
+        permissions are given, as far as the umask lets them be, but for Windows.
     open_private: open such a file; OSError, with a reason, if it is not this user's alone, or no file at all.
     give_name: rename a file, but never over another: FileExistsError.
     lock: lock an open file for the life of its description, exclusively unless ``shared``; False if another holds it.

@@ -188,8 +188,8 @@ def remove_private_folder(path: str, prefixes: tuple[str, ...]) -> None:
         os.close(folder)
 
 
-def create_private(path: str) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+def create_private(path: str, more: int = 0) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600 | more)
 
 
 def open_private(path: str) -> int:
@@ -339,10 +339,10 @@ class Endpoint:
 
     def __init__(self, text: str, folder: str) -> None:
         self.text = text
-        self._path = os.path.join(folder, text)
+        self.path = os.path.join(folder, text)
 
     def __str__(self) -> str:
-        return "the socket " + self._path
+        return "the socket " + self.path
 
     @staticmethod
     def listen(draft: str, private_folder: str) -> tuple[Endpoint, _socket.socket]:
@@ -378,7 +378,7 @@ class Endpoint:
         try:
             while True:
                 try:
-                    _at_short_path(self._path, connection.connect)
+                    _at_short_path(self.path, connection.connect)
                     break
                 except BlockingIOError:  # as many wait as can; nothing tells when there is room
                     if time.monotonic() > end:
@@ -392,7 +392,7 @@ class Endpoint:
 
     def remove(self) -> None:
         try:
-            os.unlink(self._path)
+            os.unlink(self.path)
         except OSError:
             return
 

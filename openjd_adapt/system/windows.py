@@ -197,7 +197,7 @@ def write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def create_private(path: str) -> int:
+def create_private(path: str, more: int = 0) -> int:
     """SYSTEM may open it, too; from the first moment on nobody else may."""
     return _open(path, win32.CREATE_NEW, byref(win32.private()))
 
@@ -362,7 +362,7 @@ class Endpoint:
 
     def __init__(self, text: str, folder: str) -> None:
         """``text`` is ``127.0.0.1:port``. Raises :class:`ValueError`."""
-        self.text = text
+        self.text = self.path = text
         host, _, port = text.rpartition(":")
         if host != _HOST:
             raise ValueError("%s is not an address of this host" % text)

@@ -92,6 +92,7 @@ class ConnectionFileWriter:
             "danger": self.danger,
             "folder": self._values["private_folder"],
             "address": self._endpoint.text,
+            "socket": self._endpoint.path,  # what tests of published adaptors ask for
             "key": (self.key or b"").hex(),
         }
         try:

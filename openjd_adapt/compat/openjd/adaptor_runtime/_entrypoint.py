@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 
-from ..adaptor_runtime_client._toolkit import toolkit
+from ._toolkit import toolkit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..adaptor_runtime_client._toolkit import part, toolkit
+from ._toolkit import part, toolkit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """The version of what serves here: the toolkit's own."""
 
-from ..adaptor_runtime_client._toolkit import toolkit
+from ._toolkit import toolkit
 
 version = __version__ = toolkit.__version__
 

@@ -1,6 +1,6 @@
 """What an adaptor derives from, and what it checks its data by."""
 
-from ...adaptor_runtime_client._toolkit import toolkit
+from .._toolkit import toolkit
 from ._validator import AdaptorDataValidator, AdaptorDataValidators
 
 Adaptor = toolkit.Adaptor

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ...adaptor_runtime_client._toolkit import part, toolkit
 from .._errors import as_schema_error, as_validation_error
+from .._toolkit import part, toolkit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

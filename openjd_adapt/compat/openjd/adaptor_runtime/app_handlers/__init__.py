@@ -1,6 +1,6 @@
 """Callbacks on an application's lines."""
 
-from ...adaptor_runtime_client._toolkit import toolkit
+from .._toolkit import toolkit
 
 RegexCallback = toolkit.RegexCallback
 RegexHandler = toolkit.RegexHandler

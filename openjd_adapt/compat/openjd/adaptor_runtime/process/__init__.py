@@ -1,6 +1,6 @@
 """Child processes."""
 
-from ...adaptor_runtime_client._toolkit import toolkit
+from .._toolkit import toolkit
 
 LoggingSubprocess = toolkit.LoggingSubprocess
 ManagedProcess = toolkit.ManagedProcess

@@ -1,6 +1,6 @@
 """Layered configuration."""
 
-from ....adaptor_runtime_client._toolkit import toolkit
+from ..._toolkit import toolkit
 
 AdaptorConfiguration = toolkit.AdaptorConfiguration
 Configuration = toolkit.Configuration
