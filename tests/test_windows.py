@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -457,25 +455,3 @@ def test_after_an_application_with_two_grandchildren_was_killed_nothing_is_left(
     assert done.code == 1 and "openjd_fail: " in done.out, done
     assert farm.daemon("stop").code == 0
     farm.wait_until_nothing_is_left()
-
-
-@pytest.mark.timeout(1200)
-def test_kills_at_random_moments_leave_nothing(farm):
-    """A start, a task and a stop, in which a process is killed with a random delay; OPENJD_ADAPT_KILLS: so often."""
-    chance = random.Random(5)
-    kills = 0
-    while kills < int(os.environ.get("OPENJD_ADAPT_KILLS", "5")):
-        for words in (["start"], ["run"], ["stop"]):
-            process = farm.daemon_popen(*words)
-            time.sleep(chance.uniform(0, 0.8))
-            victims = [pid for pid in farm.pids() if pid != os.getpid()]
-            if chance.random() < 0.5 and victims:
-                try:
-                    os.kill(chance.choice(victims), signal.SIGTERM)
-                    kills += 1
-                except OSError:
-                    pass  # it has just ended
-            process.communicate(timeout=HANG_SECONDS)
-        assert farm.daemon("stop").code in (0, 1)
-        farm.wait_until_nothing_is_left()
-        assert not farm.file.exists()
