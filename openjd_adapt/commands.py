@@ -190,17 +190,8 @@ def _daemon_start(app: App, options: Options) -> int:
     path = path and _full(path)
     spec = _launch_spec(app, options, path and os.path.dirname(path))
     spec["idle_seconds"] = _timeout(options, None, "--idle-timeout")
-    private = not path
-    if not path:
-        try:
-            place = connection_file.new_private_folder()
-            system.make_private_folder(place)
-        except OSError as error:
-            raise InputError("no folder for the connection file: %s" % error) from None
-        path = os.path.join(place, "connection.json")
-    replaced = connection_file.clear_for_start(path, frontend.show)
-    spec["listen_at"] = (path, private)
-    return frontend.start(spec, timeout, replaced)
+    spec["listen_at"] = path or os.path.join(spec["folder"], connection_file.UNNAMED)
+    return frontend.start(spec, timeout, connection_file.clear_for_start(spec["listen_at"], frontend.show))
 
 
 def _daemon_run(app: App, options: Options) -> int:

@@ -461,7 +461,6 @@ def keeper(tmp_path, sleepers):
             "host": socket.gethostname(),
             "started": system.start_time(pid),
             "guardian": [0, 0],
-            "private_folder": False,
             "folder": "",
             "address": "connection.json.sock",
             **change,
@@ -519,7 +518,7 @@ def test_the_record_of_a_neighbouring_version_is_read_whatever_it_has_not_or_has
     assert not os.path.exists(dead.path)
 
 
-@pytest.mark.parametrize("name", ["pid", "host", "started", "private_folder", "adaptor", "address"])
+@pytest.mark.parametrize("name", ["pid", "host", "started", "adaptor", "address"])
 def test_a_record_without_what_every_version_has_is_no_connection_file(keeper, name):
     with pytest.raises(InputError, match="is truncated or no connection file"):
         ConnectionFileReader(str(keeper(**{name: None})))

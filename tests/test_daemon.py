@@ -182,6 +182,38 @@ def test_sigkill_to_a_starting_commands_group_leaves_nothing(farm):
     assert farm.daemon("stop").code == 0
 
 
+@pytest.mark.posix_only  # signals
+@pytest.mark.parametrize(
+    "how", ["fails", "bad data", "SIGTERM", "SIGKILL", "closed", "its keeper is killed", "it is stopped", "no process"]
+)
+def test_a_start_that_comes_to_nothing_leaves_no_folder_of_its_own(farm, how):
+    temporary = farm.folder / "temporary"
+    temporary.mkdir()
+    farm.env["TMPDIR"] = str(temporary)
+    act = {"do": "fail", "text": "no licence"} if how == "fails" else {"do": "sleep", "seconds": 60}
+    if how == "no process":
+        farm.env["PYTHONPATH"] = str(farm.folder)
+        (farm.folder / "sitecustomize.py").write_text("import os\nos.fork = lambda: os.dup(-1)\n")
+    process = farm.popen("daemon", "start", "--init-data", "[]" if how == "bad data" else json.dumps({"on_start": act}))
+    if act["do"] == "sleep" and how not in ("bad data", "no process"):
+        told = read_until(process.stdout, "sleeping").splitlines()[0]
+        [file] = temporary.glob("*/connection.json")
+        assert told == "openjd_env: OPENJD_ADAPTOR_SOCKET=%s" % file
+    if how.startswith("SIG"):
+        process.send_signal(getattr(signal, how))
+    elif how == "closed":
+        process.stdout.close()
+        assert process.wait(HANG_SECONDS) == 4
+    elif how == "its keeper is killed":
+        os.kill(json.loads(file.read_text().splitlines()[0])["pid"], signal.SIGKILL)
+    elif how == "it is stopped":
+        assert farm("daemon", "stop", "--connection-file", str(file)).code == 0
+    if how != "closed":
+        assert farm.finish(process).code != 0
+    farm.wait_until_nothing_is_left()
+    assert list(temporary.iterdir()) == []
+
+
 def test_the_connection_file_exists_before_on_start_runs(farm):
     process = farm.daemon_popen("start", "--init-data", json.dumps({"on_start": {"do": "sleep", "seconds": 60}}))
     assert read_until(process.stdout, "sleeping").startswith("openjd_env: OPENJD_ADAPTOR_SOCKET=")

@@ -139,6 +139,8 @@ class Dispatcher:
         self._number = 0
         #: How many runs have ended.
         self.tasks = 0
+        #: Whether a command was told how the start has ended.
+        self.start_is_told = False
         #: How the worker has ended, in words; None while it lives.
         self.ended: str | None = None
         #: Whether a stop has ended it, and the exit code of the last stop.
@@ -335,6 +337,7 @@ class Dispatcher:
             if note:
                 task.front.send({"note": note})
             task.front.send({"result": task.result})
+            self.start_is_told = True
         if self._state == IDLE and self._idle_seconds is not None:
             stop = partial(self.stop, None, None, " after %g s without a task" % self._idle_seconds)
             self._timers.set("idle", self._idle_seconds, stop)

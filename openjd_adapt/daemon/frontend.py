@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from functools import partial
@@ -389,9 +388,12 @@ def _run_phases(client: DaemonClient, request: Message) -> int:
 
 def start(spec: Message, timeout: float | None, replaced: str | None) -> int:
     """Start the daemon of ``spec``; returns the exit code when it is ready or all of it is dead again."""
-    path, made_for_it = spec["listen_at"]
-    spec["announcement"] = session.set_env(SOCKET_VARIABLE, path)
-    client = DaemonClient(_starter().start(spec)[0])
+    spec["announcement"] = session.set_env(SOCKET_VARIABLE, spec["listen_at"])
+    try:
+        client = DaemonClient(_starter().start(spec)[0])
+    except AdaptError:
+        remove_private_folder(spec["folder"], started=False)
+        raise
     ready = False
     try:
         if replaced:
@@ -407,35 +409,36 @@ def start(spec: Message, timeout: float | None, replaced: str | None) -> int:
     except Late:
         code = FAILED if client.was_late else CANCELED
     except ConnectionError:
-        code = _fate_of_start(client, path, ready)
-        try:
-            if made_for_it:
-                os.rmdir(os.path.dirname(path))
-        except OSError:
-            pass  # the file that stands there tells how the daemon has ended
-        return code
+        return _fate_of_start(client, spec, ready)
     finally:
         client.close()
     if code != DONE:
-        _ended_by_stop(path)
+        _ended_by_stop(spec)
     return code
 
 
-def _ended_by_stop(path: str) -> bool | None:
-    """Wait for the daemon's end, and tell whether a stop or a signal has brought it; None if there is no such file."""
+def _ended_by_stop(spec: Message) -> bool | None:
+    """Wait for the daemon's end, and tell whether a stop or a signal has brought it; None if there is no such file.
+
+    What the start that has failed leaves in a folder which nobody else knows is removed.
+    """
     try:
-        with ConnectionFileReader(path) as file:
-            return _await_end(file) and file.was_stopped
+        with ConnectionFileReader(spec["listen_at"]) as file:
+            if not _await_end(file):
+                return False
+            stopped: bool | None = file.was_stopped
     except NoDaemonError:
-        return None
+        stopped = None
+    remove_private_folder(spec["folder"], started=False)
+    return stopped
 
 
-def _fate_of_start(client: DaemonClient, path: str, ready: bool) -> int:
+def _fate_of_start(client: DaemonClient, spec: Message, ready: bool) -> int:
     """The daemon is gone without an answer: stopped by another command, or killed, perhaps before it was ``ready``."""
-    stopped = _ended_by_stop(path)
+    stopped = _ended_by_stop(spec)
     if stopped is None:
         stopped = ready  # and its file is removed already
-        remove_drafts(path, DEATH_SECONDS)
+        remove_drafts(spec["listen_at"], DEATH_SECONDS)
     if stopped:
         client.tell("INFO: the daemon was stopped while it started")
         return CANCELED

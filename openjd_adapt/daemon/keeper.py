@@ -114,7 +114,7 @@ class Keeper:
             system.kill_children(timeout=launch_spec.DEATH_SECONDS)
             if self._writer:
                 self._writer.remove_socket()
-            remove_private_folder(self._spec["folder"])
+            remove_private_folder(self._spec["folder"], self._dispatcher.start_is_told)
 
     def _start(self, lifeline: int | None, groups: Ledger | None) -> None:
         self._wakeup = system.Wakeup(system.TERMINATION, *system.CHILD_SIGNALS)

@@ -45,7 +45,7 @@ def start(spec: Message) -> tuple[Peer, Callable[[], str]]:
     fresh = Fresh()
     if not fresh.program:
         _import_all()
-    writer = bind(spec["listen_at"][0], spec["folder"], spec["listen_at"][1]) if spec["listen_at"] else None
+    writer = bind(spec["listen_at"], spec["folder"]) if spec["listen_at"] else None
     spare = frozenset(() if writer else system.children())  # what the author's main or the caller has started is theirs
     ours, theirs = _socket.socketpair()
     try:

@@ -8,7 +8,7 @@ It is a message with what the worker is told first (see ``commands`` and ``worke
     keeper_argv    the keeper's command, where it is started as the worker is
     announcement   the line that tells a scheduler the connection file when the adaptor is made; for a daemon alone
     folder         a path for a private folder
-    listen_at      the path of the connection file, and whether its folder was made just for it; null in the foreground
+    listen_at      the path of the connection file; null in the foreground
     idle_seconds   after so many without a task the daemon stops; null for never
     memory_bytes   how much of the output is kept in memory
     limit_bytes    and in all

@@ -49,7 +49,7 @@ def serve() -> None:
     writer = None
     try:
         if spec["listen_at"]:
-            writer = bind(spec["listen_at"][0], spec["folder"], spec["listen_at"][1])
+            writer = bind(spec["listen_at"], spec["folder"])
             if is_doomed():
                 starter.send({"note": _DOOMED})
                 writer.danger = _DANGER

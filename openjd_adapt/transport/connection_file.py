@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: How the names begin of what an adaptor's process makes in a private folder.
 APPLICATION_NAME = "application-"
+#: The connection file of a daemon for which nobody names one.
+UNNAMED = "connection.json"
 
 
 def new_private_folder(*places: str | None) -> str:
@@ -30,9 +32,12 @@ def new_private_folder(*places: str | None) -> str:
     return os.path.join(system.temporary_folder(*places), "openjd_adapt-" + os.urandom(12).hex())
 
 
-def remove_private_folder(path: str) -> None:
-    """Remove it, and the sockets and files that a session's processes have made there, if they have."""
-    system.remove_private_folder(path, ("socket", APPLICATION_NAME))
+def remove_private_folder(path: str, started: bool = True) -> None:
+    """Remove it, and the sockets and files that a session's processes have made there, if they have.
+
+    A connection file stays there for a stop, unless no command is left that knows its daemon to have ``started``.
+    """
+    system.remove_private_folder(path, ("socket", APPLICATION_NAME) + (() if started else (UNNAMED,)))
 
 
 # The connection file and its socket, as those see them who listen there.
@@ -88,7 +93,7 @@ class ConnectionFileWriter:
             "started": system.start_time(os.getpid()),
             "guardian": [os.getppid(), system.start_time(os.getppid())],
             "worker": [worker, worker and system.start_time(worker)],
-            "private_folder": self._values["made_for_it"],
+            "private_folder": False,  # the version before wants it
             "danger": self.danger,
             "folder": self._values["private_folder"],
             "address": self._endpoint.text,
@@ -135,13 +140,16 @@ class ConnectionFileWriter:
         self._endpoint.remove()
 
 
-def bind(path: str, private_folder: str, made_for_it: bool = False) -> ConnectionFileWriter:
-    """Bind the socket of a daemon whose file will be ``path``, in a folder made just for it or not.
+def bind(path: str, private_folder: str) -> ConnectionFileWriter:
+    """Bind the socket of a daemon whose file will be ``path``.
 
-    ``private_folder``: the session's, for a socket that cannot lie beside the file. Raises :class:`InputError`.
+    ``private_folder``: the session's, for a file that nobody has named, and a socket that cannot lie beside the file.
+    Raises :class:`InputError`.
     """
     draft = "%s.%d" % (path, os.getpid())
     try:
+        if os.path.dirname(path) == private_folder:
+            system.make_private_folder(private_folder)
         descriptor = system.create_private(draft)
     except OSError as error:
         raise InputError("connection file %s: %s" % (path, error.strerror)) from None
@@ -153,9 +161,8 @@ def bind(path: str, private_folder: str, made_for_it: bool = False) -> Connectio
         os.unlink(draft)
         raise InputError("connection file %s: cannot make its lock and socket: %s" % (path, error)) from None
     listener.listen(128)
-    values = {"path": path, "private_folder": private_folder, "made_for_it": made_for_it}
-    values.update(draft=draft, descriptor=descriptor, endpoint=endpoint.text)
-    return ConnectionFileWriter(values, listener)
+    values = {"path": path, "private_folder": private_folder, "draft": draft, "endpoint": endpoint.text}
+    return ConnectionFileWriter({**values, "descriptor": descriptor}, listener)
 
 
 def note_end(
@@ -256,7 +263,6 @@ class ConnectionFileReader:
             self.pid: int = record["pid"]
             self.host: str = record["host"]
             self.started: int = record["started"]
-            self._made_for_it: bool = record["private_folder"]
             self._danger: str = record.get("danger", "")
             self._private_folder: str = record.get("folder", "")
             guardian = record.get("guardian", [0, 0])
@@ -413,11 +419,6 @@ class ConnectionFileReader:
             raise InputError("connection file %s: cannot be removed: %s" % (self.path, error.strerror)) from None
         self.close()  # Windows keeps its name until then
         remove_private_folder(self._private_folder)
-        if self._made_for_it:
-            try:
-                os.rmdir(os.path.dirname(self.path))
-            except OSError:
-                return  # somebody has put something there
 
     def __enter__(self) -> ConnectionFileReader:
         return self
