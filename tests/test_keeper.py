@@ -23,7 +23,13 @@ def test_a_host_that_has_no_room_for_another_process_is_told_as_that_and_not_as_
     monkeypatch.setattr(system, "Worker", no_room)
     monkeypatch.setattr(system, "Wakeup", lambda *signals: system.Bell())  # the signals are this process's own
     monkeypatch.setattr(system, "kill_children", lambda **options: set())  # and so are its children
-    spec = {"argv": ["python"], "token": "t", "folder": str(tmp_path / "private"), "idle_seconds": None}
+    spec = {
+        "argv": ["python"],
+        "argv_folder": None,
+        "token": "t",
+        "folder": str(tmp_path / "private"),
+        "idle_seconds": None,
+    }
     spec.update(memory_bytes=1000, limit_bytes=1000)
     ours, theirs = socket.socketpair()
     keeper.Keeper(spec, Peer(theirs)).keep()
