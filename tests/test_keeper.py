@@ -17,7 +17,7 @@ pytestmark = pytest.mark.core
 
 
 def test_a_host_that_has_no_room_for_another_process_is_told_as_that_and_not_as_a_fault_of_ours(monkeypatch, tmp_path):
-    def no_room(argv, bell, groups):
+    def no_room(*arguments):
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     monkeypatch.setattr(system, "Worker", no_room)
