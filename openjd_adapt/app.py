@@ -66,7 +66,7 @@ class App:
     @property
     def folder(self) -> str | None:
         """The current folder when this process began; None where it is that still."""
-        return None if self._folder in ("", os.getcwd()) else self._folder
+        return self._folder if self._folder and self._folder != os.getcwd() else None
 
     @property
     def title(self) -> str:

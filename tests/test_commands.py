@@ -13,6 +13,7 @@ import socket
 import subprocess
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -388,7 +389,7 @@ def test_an_interrupt_before_anybody_listens_is_a_cancel(monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli, "read", interrupted)
-    assert cli._run(None, []) == 4
+    assert cli._run(SimpleNamespace(words=["run"])) == 4
 
 
 # Daemons that end, or hang

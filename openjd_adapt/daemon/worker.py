@@ -10,6 +10,7 @@ true}`` when somebody has sent it SIGTERM.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import logging
 import os
@@ -67,7 +68,8 @@ def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Iterable
         message = tasks.get()
         result = {**life.perform(message).to_dict(), "number": message["number"]}
         output.write(encode_marker(init["token"], result, _MARKER_BYTES), column_0=False)
-    threading.Thread(target=_bound_threads, name="end", daemon=True).start()
+    with contextlib.suppress(RuntimeError):  # where there is no room for a thread the keeper bounds them
+        threading.Thread(target=_bound_threads, name="end", daemon=True).start()
     threading._shutdown()  # type: ignore[attr-defined]
     _end()
 
