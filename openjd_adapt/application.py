@@ -35,6 +35,8 @@ EXIT_SECONDS = 2.0
 _NO_LIMIT = (float("inf"), "")
 #: How many of an application's last lines are told when it has died.
 LAST_LINES = 5
+#: What an adaptor is told that has not asked for a pipe.
+NO_STANDARD_INPUT = "%s has no standard input; set stdin = True"
 
 
 class ApplicationExited(AdaptError):
@@ -53,11 +55,6 @@ def exited(name: str, returncode: int | None, closed: str, while_doing: str, lin
     how = "has closed its " + closed if returncode is None else describe_exit(returncode)
     tail = "; its last lines: " + " | ".join(map(one_line, lines[-LAST_LINES:])) if lines else ""
     return ApplicationExited("%s %s while %s%s" % (name, how, while_doing, tail), returncode)
-
-
-def no_standard_input(name: str) -> AdaptError:
-    """The error of an adaptor that has not asked for a pipe."""
-    return AdaptError("%s has no standard input; set stdin = True" % name)
 
 
 class TimedOut(AdaptError):
@@ -84,7 +81,7 @@ class Prompt:
     def _take_turn(self, timeout: float | None) -> IO[bytes]:
         stdin = self._process.stdin
         if stdin is None:
-            raise no_standard_input(self._application.name)
+            raise AdaptError(NO_STANDARD_INPUT % self._application.name)
         if stdin.closed:
             raise self._application._exited("a line was written to it", "standard input")
         while not self._turn.acquire(blocking=False):

@@ -11,7 +11,6 @@ After the hellos (the server's has ``rules``, the path mapping rules) they say:
 from __future__ import annotations
 
 import atexit
-import itertools
 import logging
 import os
 import threading
@@ -77,7 +76,6 @@ AWAY_SECONDS = 0.02
 
 
 _logger = logging.getLogger(__name__)
-_numbers = itertools.count(1)
 
 
 def private_folder() -> str:
@@ -118,7 +116,7 @@ class AdaptorServer:
         #: Whose application this is; asked for its rules.
         self.adaptor = adaptor
         self._folder = private_folder()
-        path = os.path.join(self._folder, "%s%d.json" % (connection_file.APPLICATION_NAME, next(_numbers)))
+        path = os.path.join(self._folder, "%s%s.json" % (connection_file.APPLICATION_NAME, os.urandom(4).hex()))
         try:
             self._file = connection_file.bind(path, self._folder)
             self._file.publish(type(adaptor).__name__)

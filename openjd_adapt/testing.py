@@ -18,7 +18,7 @@ import re
 import tempfile
 
 from . import output, session, task
-from .application import ApplicationError, exited, no_standard_input
+from .application import NO_STANDARD_INPUT, ApplicationError, exited
 from .client import Action, encode_values
 from .daemon.worker import Life
 from .errors import AdaptError, InputError, check_has_run, describe, traceback_of
@@ -119,7 +119,7 @@ class FakeApplication:
     def write_line(self, text: str) -> None:
         """Write a line to the standard input."""
         if not self._stdin:
-            raise no_standard_input(self.name)
+            raise AdaptError(NO_STANDARD_INPUT % self.name)
         self._check("a line was written to it")
         self.calls.append(("write_line", {"text": text}))
         for line in (self.prompt(text) if self.prompt else None) or ():

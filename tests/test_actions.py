@@ -159,6 +159,25 @@ def test_a_server_that_nobody_shuts_down_leaves_nothing_behind_when_its_process_
     assert list(tmp_path.iterdir()) == []
 
 
+FORKED = """
+import os, sys
+from openjd_adapt import ActionsQueue, AdaptorServer, task
+task.private_folder = sys.argv[1]
+child = os.fork()
+server = AdaptorServer(ActionsQueue(), type("Rules", (), {"path_mapping_rules": []})())
+if not child:
+    os._exit(0)
+sys.exit(os.waitpid(child, 0)[1])
+"""
+
+
+@pytest.mark.posix_only
+def test_two_processes_of_a_session_may_each_have_a_server(tmp_path):
+    command = [sys.executable, "-c", FORKED, str(tmp_path / "private")]
+    subprocess.run(command, cwd=str(ROOT), check=True, timeout=HANG_SECONDS)
+    assert len(list((tmp_path / "private").glob("*.json"))) == 2
+
+
 class Quiet(ClientInterface):
     """Answers to nobody's signals: a test is not an application."""
 
