@@ -216,15 +216,9 @@ class Client:
 
     def perform(self, message: Message, functions: Mapping[str, Callable[..., Any]]) -> None:
         """Perform an action by the function of its name, and send the answer if one is wanted."""
-        name, arguments, call = message["action"], message["args"] or {}, message["call"]
+        name, call = message["action"], message["call"]
         try:
-            function = functions.get(name)
-            if function is None:
-                known = ", ".join(sorted(functions)) or "none"
-                raise AdaptError("the application has no action %r; it has: %s" % (name, known))
-            with same_process(_print_traceback):
-                result = function(**arguments)
-            check_has_run("the action " + name, result)
+            result = run_action(name, message["args"] or {}, functions)
             if call is not None:
                 self._reply(encode_values({"answer": call, "result": result}, "the result of " + name, "is"))
         except Exception as error:
@@ -281,6 +275,18 @@ class Client:
             self._gone = not data
             self._inbox += [message for message, _ in self._decoder.feed(data)]
         return self._inbox.pop(0) if self._inbox else None
+
+
+def run_action(name: str, arguments: dict[str, Any], functions: Mapping[str, Callable[..., Any]]) -> Any:
+    """The result of the function of that name; raises what that raises, and :class:`AdaptError`."""
+    function = functions.get(name)
+    if function is None:
+        known = ", ".join(sorted(functions)) or "none"
+        raise AdaptError("the application has no action %r; it has: %s" % (name, known))
+    with same_process(_print_traceback):
+        result = function(**arguments)
+    check_has_run("the action " + name, result)
+    return result
 
 
 def _print(stream: Any, text: str, *values: object) -> None:

@@ -19,9 +19,9 @@ import tempfile
 
 from . import output, session, task
 from .application import NO_STANDARD_INPUT, ApplicationError, exited
-from .client import Action, encode_values
+from .client import Action, encode_values, run_action
 from .daemon.worker import Life
-from .errors import AdaptError, InputError, check_has_run, describe, traceback_of
+from .errors import AdaptError, InputError, describe, traceback_of
 from .lines import LineForwarder
 from .transport.wire import Decoder
 
@@ -91,12 +91,7 @@ class FakeApplication:
         action = Action(name, args)
         action.seal()  # raises what a real one raises for what cannot be sent
         try:
-            function = self.functions.get(name)
-            if function is None:
-                known = ", ".join(sorted(self.functions)) or "none"
-                raise AdaptError("no action %r; it has: %s" % (name, known))
-            result = function(**_arrived(action.frame)["args"])
-            check_has_run("the action " + name, result)
+            result = run_action(name, _arrived(action.frame)["args"], self.functions)
             result = _arrived(encode_values({"result": result}, "the result of " + name, "is"))["result"]
         except Exception as error:
             self._check("waiting for the answer to %s" % name)
