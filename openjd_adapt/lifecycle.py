@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import logging
 
 from . import output, task
 from .errors import CANCELED, DONE, FAILED, AdaptError, Canceled, describe, same_process
@@ -13,9 +12,6 @@ if TYPE_CHECKING:
     from typing import Any, Callable
 
     from .adaptor import BaseAdaptor
-
-
-_logger = logging.getLogger(__name__)
 
 
 class AdaptorState(str, enum.Enum):
@@ -85,7 +81,7 @@ class AdaptorRunner:
             phase(*arguments)
         except BaseException as raised:
             if error not in (None, raised):
-                _logger.error("%s", error)
+                output.write_lines("ERROR", describe(error))
             error = raised
         task.leave()
         self.adaptor._may_set_env = False

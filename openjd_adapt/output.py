@@ -65,9 +65,6 @@ class Way:
 class _Raw(io.RawIOBase):
     """A standard stream's lowest layer, over the common way: nothing is buffered here, and no lock is held."""
 
-    #: What is written is dropped.
-    muted = False
-
     def __init__(self, way: Way, descriptor: int) -> None:
         self._way = way
         self._descriptor = descriptor
@@ -80,8 +77,7 @@ class _Raw(io.RawIOBase):
 
     def write(self, data: Any) -> int:
         data = bytes(data)
-        if not self.muted:
-            self._way.write(data)
+        self._way.write(data)
         return len(data)
 
 
@@ -102,19 +98,9 @@ def install_pipe() -> None:
 
     The pipe is descriptor 1 under a number of its own, so that an adaptor may do with 1 what it likes.
     """
-    raws = _open_streams(partial(system.write_all, os.dup(1)))
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=partial(_forget, raws))
-
-
-def _forget(raws: Sequence[_Raw]) -> None:
-    """In a forked child: an unfinished line is the parent's, and so is a write that another thread was in."""
-    _Outlet.way.write.reset()
-    for raw in raws:
-        raw.muted = True
-    flush()
-    for raw in raws:
-        raw.muted = False
+    _open_streams(partial(system.write_all, os.dup(1)))
+    if hasattr(os, "register_at_fork"):  # a child must not write an unfinished line again, nor wait for other threads
+        os.register_at_fork(before=flush, after_in_child=_Outlet.way.write.reset)
 
 
 @contextmanager
@@ -129,20 +115,10 @@ def diverted(put: Callable[[bytes], object]) -> Iterator[None]:
         _Outlet.way, _Outlet.streams, sys.stdout, sys.stderr = before
 
 
-def _open_streams(put: Callable[[bytes], object]) -> tuple[_Raw, ...]:
+def _open_streams(put: Callable[[bytes], object]) -> None:
     way = _Outlet.way = Way(put)
-    raws = tuple(_Raw(way, number) for number in (1, 2))
-    sys.stdout, sys.stderr = _Outlet.streams = tuple(
-        io.TextIOWrapper(
-            raw,  # type: ignore[arg-type]
-            encoding="utf-8",
-            errors="backslashreplace",
-            newline="\n",
-            line_buffering=True,
-        )
-        for raw in raws
-    )
-    return raws
+    text = partial(io.TextIOWrapper, encoding="utf-8", errors="backslashreplace", newline="\n", line_buffering=True)
+    sys.stdout, sys.stderr = _Outlet.streams = text(_Raw(way, 1)), text(_Raw(way, 2))  # type: ignore[arg-type]
 
 
 def flush() -> None:

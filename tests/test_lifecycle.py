@@ -223,12 +223,12 @@ def test_what_fails_before_a_stop_or_a_cleanup_keeps_neither_from_being_done(las
     assert (ending.message, life.calls[-1]) == ("before this %s began: frame is broken" % name, name)
 
 
-def test_what_fails_before_a_stop_that_fails_itself_is_said(caplog):
+def test_what_fails_before_a_stop_that_fails_itself_is_said(capsys):
     runner, life = living(stop=lambda: fail(ValueError("no disk")))
     runner._start()
     life._task.fail(AdaptError("frame is broken"))
     assert attempt(runner._stop).message == "ValueError: no disk"
-    assert "before this stop began: frame is broken" in caplog.text
+    assert "ERROR: before this stop began: frame is broken" in capsys.readouterr().out
 
 
 def test_the_environment_can_be_set_while_starting_only(capsys):

@@ -190,7 +190,7 @@ def test_an_unfinished_line_is_written_once_however_many_children_are_forked():
         "print('done')\n"
     )
     out = subprocess.check_output([sys.executable, "-uWignore", "-c", text], cwd=str(ROOT), timeout=HANG_SECONDS)
-    assert out == b"childprogress: done\n"
+    assert out == b"progress: childdone\n"
 
 
 @pytest.mark.posix_only
