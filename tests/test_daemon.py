@@ -320,6 +320,19 @@ def test_stop_kills_a_daemon_that_does_not_stop_in_time(farm):
     assert farm.pids() == []
 
 
+def test_a_stop_over_a_task_that_ignores_its_cancel_fails_and_says_that_on_stop_never_ran(farm):
+    farm.daemon("start")
+    process = farm.daemon_popen("run", "--run-data", '{"do": "ignore_cancel", "seconds": 300}')
+    read_until(process.stdout, "ignoring")
+    done = farm.daemon("stop", "--timeout", "1")
+    assert farm.finish(process).code == 4
+    assert done.code == 1 and "INFO: on_stop" not in done.lines, done
+    assert [line for line in done.lines if line.startswith("openjd_fail: ")] == [
+        "openjd_fail: on_stop never ran: it was killed: the run ignored its cancel and did not end by its deadline"
+    ]
+    assert farm.pids() == []
+
+
 def test_a_failure_in_on_stop_is_told_and_everything_is_gone_all_the_same(farm):
     farm.daemon("start", "--init-data", json.dumps({"on_stop": {"do": "fail", "text": "cannot close"}}))
     done = farm.daemon("stop")

@@ -599,6 +599,25 @@ def test_where_all_may_rename_everything_a_replaced_folder_is_refused(town):
     assert town.alice.on(path, "stop").code == 0
 
 
+@pytest.mark.parametrize("daemon", [False, True])
+def test_what_has_become_another_users_is_named_and_fails_the_end(host, town, daemon):
+    alice = town.alice
+    alice.adaptor = str(host.checkout / "tests" / "adaptors" / "command.py")
+    lift = town.lobby / "lift"
+    shutil.copyfile(tool("setpriv"), str(lift))
+    lift.chmod(0o4755)
+    data = json.dumps({"args": ["sh", "-c", "%s --reuid=0 sleep 300 & while kill -0 $!; do :; done" % lift]})
+    if daemon:
+        path = alice.start()
+        assert alice.on(path, "run", "--run-data", data).code == 0
+        done = alice.on(path, "stop")
+    else:
+        done = alice("run", "--run-data", data)
+    named = re.search(r"openjd_fail: what the adaptor has started cannot be ended: (\d+) \(sleep\)\n", done.out)
+    assert named and done.code == 1, done
+    os.kill(int(named.group(1)), signal.SIGKILL)
+
+
 # Secrets
 
 

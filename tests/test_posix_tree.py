@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 from openjd_adapt.system import posix_processes
 from openjd_adapt.system.posix_processes import Ledger, Tree, send_signal, start_time
 
-from .conftest import HANG_SECONDS, NOT_ALLOWED
+from .conftest import ADAPTORS, HANG_SECONDS, NOT_ALLOWED
 from .test_process import alive, all_dead
 
 pytestmark = [
@@ -67,10 +68,13 @@ def namespace(farm):
     """The same in PID namespaces of its own, which end with it: for what a host may not be left with."""
     unshare = ["unshare", "-pf", "--kill-child"]
 
-    def run(program, *more):
+    def run(program, own_proc=True):
         if subprocess.call([*unshare, "--mount-proc", "true"], stderr=subprocess.DEVNULL) != 0:
             pytest.skip(NOT_ALLOWED + " PID namespaces")
-        command = [*unshare, *(more or ["--mount-proc"]), sys.executable, "-c", PRELUDE + program]
+        if own_proc:
+            unshare.append("--mount-proc")
+        prelude = PRELUDE if own_proc else PRELUDE.replace("assert", "assert not")
+        command = [*unshare, sys.executable, "-c", prelude + program]
         done = farm.finish(subprocess.Popen(command, env=farm.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
         assert (done.code, done.err) == (0, ""), done
         return done.out.split()
@@ -220,8 +224,7 @@ def forbid(pid, number):
         raise PermissionError(errno.EPERM, "Operation not permitted")
     kill(pid, number)
 os.kill = forbid
-system.kill_children()
-print(system.children() == {foreign})
+print(system.kill_children() == system.children() == {foreign})
 os.kill = kill
 print(system.kill_children())
 """) == ["True", "set()"]
@@ -274,6 +277,32 @@ while len(system.tree_of(os.getpid(), system.start_time(os.getpid()))) < 600:
     pass
 print(system.kill_children(frozenset(others)), system.children() == {*others})
 """) == ["set()", "True"]
+
+
+def test_a_proc_of_another_pid_namespace_tells_nothing_about_anybody(namespace):
+    program = """
+pid = child(stay)
+heard(1)
+stat = system.posix_processes.stat_of
+print([stat(each) for each in (1, pid, os.getpid())] == [None] * 3, system.start_time(pid), system.children())
+print(system.tree_of(1, 1), system.send_signal(pid, 1, 9), system.kill_children(timeout=0), os.waitpid(pid, 1))
+tree = system.Tree(type("Process", (), {"pid": pid}))
+print(tree.look())
+tree.kill()
+"""
+    assert namespace(program, own_proc=False) == ["True", "0", "set()", "{}", "False", "set()", "(0,", "0)", "False"]
+
+
+def test_a_run_in_a_pid_namespace_without_its_own_proc_does_its_task_and_warns(farm, namespace):
+    farm.adaptor = str(ADAPTORS / "command.py")
+    command = farm.command(
+        "run", "--run-data", json.dumps({"args": ["sh", "-c", "sleep 300 & sleep 0.1; echo done 1"]})
+    )
+    namespace("")  # where there are none, this says so
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    done = farm.finish(subprocess.Popen(["unshare", "-pf", "--kill-child", *command], env=farm.env, **pipes))
+    assert done.code == 0 and "STDOUT: done 1" in done.lines, done
+    assert done.err == "WARNING: this host lacks what it takes to end processes that leave their process group\n"
 
 
 def test_no_more_than_ones_own_children_are_read_to_end_them(own_process):

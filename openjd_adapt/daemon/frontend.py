@@ -350,7 +350,7 @@ def run(spec: Message, request: Message) -> int:
         left = end()
         remove_private_folder(spec["folder"])
     if left:
-        client.tell("ERROR: " + left)
+        tell("ERROR: " + left)
         return code or FAILED
     return code
 

@@ -245,7 +245,8 @@ def kill_children(spare: frozenset[int] = frozenset(), timeout: float | None = N
         alone = alone + 1 if left <= out_of_reach else 0
         done = alone > 1 and bool(spare or out_of_reach) or not _sees_children()
         if done or (end is not None and time.monotonic() >= end):
-            return children() - spare
+            left = children() - spare
+            return left | set(descendants(*left))
         if left <= killed:  # while new ones appear there is no pause: something forks as fast as it is killed
             time.sleep(pause)
             pause = min(2 * pause, _LAST_PAUSE_SECONDS)
