@@ -174,6 +174,26 @@ def on_a_terminal(farm, *arguments, columns=0):
 ACTS = ["--run-data", '{"do": "report", "progress": 50, "status": "half"}', "--run-data", '{"do": "fail"}']
 
 
+def said(*lines):
+    return json.dumps({"do": "raw", "data": "".join(line + "\n" for line in lines).encode().hex()})
+
+
+SECRETS = ['openjd_redacted_env: "S=hunter2\\nsecond"', "it is hunter2, second", "openjd_status: at hunter2"]
+
+
+def test_a_secret_is_shown_in_no_line_of_a_session(farm):
+    done = farm("session", "--run-data", said(*SECRETS), "--run-data", said("still hunter2"))
+    assert done.code == 0 and "hunter2" not in done.out + done.err
+    hidden = ["openjd_redacted_env: S=********", "it is ********, ********", "openjd_status: at ********"]
+    assert [line for line in done.lines if "****" in line] == [*hidden, "still ********"]
+
+
+@pytest.mark.posix_only
+def test_a_secret_is_not_in_the_progress_line_either(farm):
+    shown = on_a_terminal(farm, "session", "--run-data", said(*SECRETS), "--run-data", '{"do": "fail"}')
+    assert "hunter2" not in shown and "% at ********" in shown
+
+
 @pytest.mark.posix_only
 def test_a_terminal_shows_progress_in_one_line_and_what_is_wrong_in_colour(farm):
     shown = on_a_terminal(farm, "session", *ACTS)

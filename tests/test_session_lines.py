@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import os
+import random
 import subprocess
 import sys
 from fractions import Fraction
@@ -12,7 +15,7 @@ import pytest
 
 from openjd_adapt import session
 
-from .conftest import ROOT
+from .conftest import ROOT, module
 
 pytestmark = pytest.mark.core
 
@@ -245,6 +248,48 @@ def test_a_stream_is_the_same_however_its_bytes_were_cut(size):
     stream = session.Sanitizer()
     found = [stream.feed(data[at : at + size]) for at in range(0, len(data), size)]
     assert b"".join(found) + stream.feed(b"", final=True) == session.sanitized(data)
+
+
+PIECES = [
+    *("openjd_env", "openjd_redacted_env", "openjd_unset_env", "OPENJD_ENV", "Openjd_Redacted_Env", "openjd_status"),
+    *(
+        ": ",
+        ":",
+        " ",
+        "\t",
+        "A=1",
+        "A",
+        "S=secret",
+        '"',
+        "\\n",
+        "\n",
+        "\r",
+        "\r\n",
+        "\v",
+        "\x1c",
+        "\x85",
+        "\u2003",
+        "\u2028",
+    ),
+    *("STDOUT: ", "x", "1", "=", "_", "\ufeff", "\0", "\u0130", "\udce9"),
+]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_openjd_sessions_takes_no_line_for_a_malformed_directive(seed):
+    module("openjd.sessions")
+    from openjd.sessions._action_filter import ActionMonitoringFilter
+
+    chance, failures = random.Random(seed), []
+    read = ActionMonitoringFilter(session_id="", callback=lambda kind, value, fails: failures.extend([value] * fails))
+    for _ in range(2000):
+        text = "".join(chance.choice(PIECES) for _ in range(chance.randrange(1, 9)))
+        data = session.sanitized(text.encode("utf-8", "surrogateescape"))
+        for line in io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"):
+            record = logging.LogRecord("", logging.INFO, "", 0, line.rstrip("\r\n"), None, None)
+            record.session_id = ""
+            read.filter(record)
+            assert failures == [], (data, failures)
 
 
 def test_a_line_without_an_end_is_passed_on_in_whole_characters_and_bounded_memory():
