@@ -217,28 +217,22 @@ class Client:
     def perform(self, message: Message, functions: Mapping[str, Callable[..., Any]]) -> None:
         """Perform an action by the function of its name, and send the answer if one is wanted."""
         name, call = message["action"], message["call"]
+        answer = b""
         try:
             result = run_action(name, message["args"] or {}, functions)
             if call is not None:
-                self._reply(encode_values({"answer": call, "result": result}, "the result of " + name, "is"))
+                answer = encode_values({"answer": call, "result": result}, "the result of " + name, "is")
         except Exception as error:
-            self._report(call, describe(error), "" if isinstance(error, AdaptError) else traceback_of(error))
-        finally:
-            if call is None:
-                flush_streams()  # no answer does
-
-    def _report(self, call: int | None, text: str, trace: str) -> None:
-        if call is not None:
-            self._reply(encode({"answer": call, "error": text[:TRACEBACK_LENGTH], "traceback": trace}))
-        else:
-            _print(sys.stderr, "%s", trace or text)
-
-    def _reply(self, answer: bytes) -> None:
-        """Send an answer; who only serves asks for the next action with it, which saves the adaptor a wake."""
+            text = describe(error)[:TRACEBACK_LENGTH]
+            trace = "" if isinstance(error, AdaptError) else traceback_of(error)
+            if call is not None:
+                answer = encode({"answer": call, "error": text, "traceback": trace})
+            else:
+                _print(sys.stderr, "%s", trace or text)
         flush_streams()  # what was printed comes before the answer
-        if self._serves and not self._asked:
+        if answer and self._serves and not self._asked:
             self._asked = True
-            answer += _NEXT
+            answer += _NEXT  # who only serves asks for the next action with it, which saves the adaptor a wake
         self._send(answer)
 
     def _tell(self, what: str, value: object) -> None:

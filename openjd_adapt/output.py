@@ -81,15 +81,10 @@ class _Raw(io.RawIOBase):
         return len(data)
 
 
-def _write_to_stdout(data: bytes) -> None:
-    sys.stdout.write(data.decode("utf-8", "backslashreplace"))
-    sys.stdout.flush()
-
-
 class _Outlet:
     """Where the process writes: sys.stdout as it stands, until the worker installs the pipe."""
 
-    way = Way(_write_to_stdout)
+    way = Way(lambda data: print(data.decode("utf-8", "backslashreplace"), end="", flush=True))
     streams: tuple[io.TextIOWrapper, ...] = ()
 
 

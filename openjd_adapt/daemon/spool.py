@@ -247,12 +247,8 @@ class Delivery:
         viewer.send({"output": self._sent}, text % (gap, self._spool.limit))
 
     def _lines(self, limit: int, complete: bool) -> bytes:
-        """The next bytes to send, all of them before ``limit``; none while the only line is unfinished.
-
-        A progress bar ends each of its lines with ``\\r``.
-        """
-        data = b""
-        cut = 0
+        """The next bytes to send, before ``limit``: whole lines, of which a progress bar ends each with ``\\r``."""
+        data, cut = b"", 0
         while self._sent + len(data) < limit and len(data) < FRAME_BYTES and not cut:
             size = min(FRAME_BYTES - len(data), limit - self._sent - len(data))
             data += self._spool.read(self._sent + len(data), size)

@@ -70,9 +70,6 @@ def catch_termination(act: Callable[[], object]) -> None:
 
     masks = threading.local()
 
-    def handle(number: int, frame: object) -> None:
-        act()
-
     def before() -> None:
         masks.old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 
@@ -81,11 +78,12 @@ def catch_termination(act: Callable[[], object]) -> None:
 
     def after_in_child() -> None:
         # Python forgets what has reached its own handler by now; what is blocked is not lost.
-        if signal.getsignal(signal.SIGTERM) is handle:
+        if signal.getsignal(signal.SIGTERM) is own:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
         after()
 
-    signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGTERM, lambda number, frame: act())
+    own = signal.getsignal(signal.SIGTERM)
     os.register_at_fork(before=before, after_in_parent=after, after_in_child=after_in_child)
 
 
