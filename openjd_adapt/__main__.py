@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
-from .errors import PartLeftOut
-
-try:
-    from .cli import main
-except PartLeftOut as error:  # all that a command can say it with is not there
-    print("ERROR: %s" % error, file=sys.stderr)
-    sys.exit(error.exit_code)
+from .entry_point import command_line
 
 if __name__ == "__main__":
-    main()
+    command_line().main()

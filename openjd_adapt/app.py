@@ -55,7 +55,8 @@ class App:
 
     def of_role(self, role: str) -> list[str]:
         """The command line of a process of this adaptor's: a script may look at the command, too."""
-        return [*self.command(), *self.words[: 2 if self.words[0] == "daemon" else 1], role]
+        debug = ["--debug"] if "--debug" in self.words else []
+        return [*self.command(), *self.words[: 2 if self.words[0] == "daemon" else 1], *debug, role]
 
     def program(self) -> tuple[list[str], list[str]]:
         """What leads to this adaptor, with options if it is a Python; what that is to run, with arguments."""

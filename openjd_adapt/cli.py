@@ -123,8 +123,9 @@ def _run(app: App) -> int:
             return command.act(app, options)
     except KeyboardInterrupt:
         return CANCELED
-    except AdaptError as error:
-        if interpreter.role == interpreter.WORKER:
+    except (AdaptError, ImportError, SyntaxError) as caught:
+        error = caught if isinstance(caught, AdaptError) else errors.cannot_load(caught)
+        if interpreter.role == interpreter.WORKER and error is caught:
             raise  # to whoever has called EntryPoint.start() in an adaptor's hook
         if "--debug" in words and "--" not in words:  # behind it stands another command
             import traceback

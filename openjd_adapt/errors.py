@@ -59,6 +59,16 @@ class PartLeftOut(InputError, ImportError):
     """A part of the package is needed that this copy of it does not have."""
 
 
+def cannot_load(error: Exception) -> InputError:
+    """What to tell of a module that cannot be imported here, in one line: the package's own, or Python's."""
+    if isinstance(error, InputError):
+        return error
+    python, name = "the Python at %s" % sys.executable, getattr(error, "name", None) or ""
+    if isinstance(error, ModuleNotFoundError) and not name.startswith(str(__package__)):
+        return InputError("%s lacks %s: %s needs the whole standard library" % (python, name, __package__))
+    return InputError("%s cannot be loaded by %s: %s" % (__package__, python, describe(error)))
+
+
 class needed_by:
     """``with needed_by("the command session"):`` where a part may be imported that a copy may be made without."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import compileall
 import functools
+import os
 import shutil
 import subprocess
 import sys
@@ -116,8 +117,8 @@ def test_without_schema_an_adaptor_that_has_schemas_runs_nothing(node, copy):
     path.parent.mkdir()
     path.write_text("{}")
     done = farm("run")
-    assert (done.code, done.out) == (2, ""), done
-    assert done.err.splitlines() == ["ERROR: " + LACKS % ("schema/", "the schema %s" % path)]
+    told = LACKS % ("schema/", "the schema %s" % path)
+    assert (done.code, done.out, done.err) == (2, "openjd_fail: %s\n" % told, "ERROR: %s\n" % told), done
 
 
 def test_without_schema_no_job_template_is_made_of_schemas(node, copy):
@@ -152,7 +153,9 @@ def test_a_copy_for_another_system_says_so_in_one_line(node, copy, zipped):
         farm.command = lambda *words, begin=begin: [*begin, *words]
         for words in ("run", "daemon start", "daemon run", "daemon stop", "session", "new made", "--help"):
             done = farm(*words.split())
-            assert (done.code, done.out, done.err.splitlines()) == (2, "", [told]), done
+            assert (done.code, done.err.splitlines()) == (2, [told]), done
+            farm_sees = told.replace("ERROR", "openjd_fail") if words in ("run", "daemon start", "daemon run") else ""
+            assert done.out.strip() == farm_sees, done
     for code in ("import openjd_adapt.client", "from openjd_adapt import LoggingSubprocess"):
         farm.command = lambda code: [*farm.python, "-c", code]
         assert told.replace("ERROR: ", "openjd_adapt.errors.PartLeftOut: ") == farm(code).err.splitlines()[-1]
@@ -207,3 +210,79 @@ def test_no_other_error_is_taken_for_a_part_that_is_left_out(error):
     with pytest.raises(type(error)) as raised, needed_by("all"):
         raise error
     assert raised.value is error
+
+
+# Copies that are broken, and Pythons that lack something: whoever cannot begin leaves the reason where a farm shows it
+
+
+@pytest.fixture
+def broken(farm):
+    """A farm with a copy of which a module is replaced; without a text it is missing."""
+
+    def use(path, text):
+        place = farm.folder / "copy" / "openjd_adapt"
+        shutil.copytree(str(PACKAGE), str(place), ignore=shutil.ignore_patterns("__pycache__"))
+        (place / path).unlink()
+        if text:
+            (place / path).write_text(text)
+        farm.env["PYTHONPATH"] = str(place.parent)
+        farm.python = [sys.executable, "-S"]
+        return farm
+
+    return use
+
+
+SYNTAX = "def broken(:\n"
+LACKING = "import no_such_module\n"
+#: The command, what is broken, and how the reason begins.
+BROKEN_COPIES = [
+    ("daemon start", "cli.py", SYNTAX, "openjd_adapt cannot be loaded by the Python at PYTHON: SyntaxError: "),
+    ("daemon start", "cli.py", LACKING, "the Python at PYTHON lacks no_such_module: openjd_adapt needs the whole "),
+    (
+        "daemon run",
+        "plain_json.py",
+        "",
+        "openjd_adapt cannot be loaded by the Python at PYTHON: ImportError: ",
+    ),
+    ("daemon start", "paths.py", LACKING, "the Python at PYTHON lacks no_such_module: "),  # a command needs it late
+    ("daemon start", "daemon/guardian.py", LACKING, "the daemon could not start: ModuleNotFoundError: "),
+    ("daemon start", "daemon/keeper.py", SYNTAX, "the daemon could not start: SyntaxError: "),
+    ("daemon start", "daemon/spool.py", "", "the daemon could not start: ModuleNotFoundError: "),
+    ("daemon start", "daemon/worker.py", LACKING, "the Python at PYTHON lacks no_such_module: "),
+    ("daemon start", "output.py", SYNTAX, "openjd_adapt cannot be loaded by the Python at PYTHON: SyntaxError: "),
+    ("run", "daemon/keeper.py", LACKING, "the keeper of the adaptor is gone: ModuleNotFoundError: "),
+    (
+        "run",
+        "daemon/worker.py",
+        "",
+        "openjd_adapt cannot be loaded by the Python at PYTHON: ModuleNotFoundError: ",
+    ),
+]
+
+
+@pytest.mark.posix_only  # on Windows a keeper that cannot be imported is only gone
+@pytest.mark.parametrize("words, path, text, reason", BROKEN_COPIES)
+def test_who_cannot_begin_tells_the_farm_why_in_one_line(broken, words, path, text, reason):
+    farm = broken(path, text)
+    run = functools.partial(farm, "run") if words == "run" else functools.partial(farm.daemon, words.split()[1])
+    for more in ([], ["--debug"]):
+        done = run(*more)
+        assert "openjd_fail: " in done.out, done
+        [told, *_] = [line for line in done.lines if line.startswith("openjd_fail: ")]
+        assert done.code in (1, 2) and told.startswith("openjd_fail: " + reason.replace("PYTHON", sys.executable)), done
+        assert sys.executable in told and ("no_such_module" if text == LACKING else os.path.basename(path)[:-3]) in told
+        assert ("Traceback (most recent call last):" in done.out + done.err) == bool(more), done
+        farm.wait_until_nothing_is_left()
+        farm.file.exists() and farm.file.unlink()
+
+
+@pytest.mark.posix_only
+@pytest.mark.parametrize("name", ["_socket", "struct", "logging", "json"])
+def test_what_a_python_lacks_is_one_line(farm, name):
+    """As Debian's python3-minimal lacks json, which no command needs for what it does."""
+    (farm.folder / "sitecustomize.py").write_text("import sys\nsys.modules[%r] = None\n" % name)
+    farm.env["PYTHONPATH"] += os.pathsep + str(farm.folder)
+    done = farm("run")
+    assert "Traceback" not in done.out + done.err, done
+    told = [line for line in done.lines if line.startswith("openjd_fail: the Python at %s lacks " % sys.executable)]
+    assert (done.code, told) == (0, []) if name == "json" else len(told) == 1 and done.code in (1, 2), done

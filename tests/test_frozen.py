@@ -209,7 +209,7 @@ def test_a_frozen_program_is_its_own_command(monkeypatch):
     monkeypatch.setattr(sys, "orig_argv", ["happy", "--adaptor", "happy", "run", "--debug"], raising=False)
     app = App("Happy", lambda: None, ["run", "--debug"])
     assert app.command() == ["/opt/happy/happy", "--adaptor", "happy"]
-    assert app.of_role("_worker") == [*app.command(), "run", "_worker"]
+    assert app.of_role("_worker") == [*app.command(), "run", "--debug", "_worker"]
     assert App("Happy", lambda: None, [], "/opt/other").command() == ["/opt/other"]
 
 

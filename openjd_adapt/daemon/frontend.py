@@ -16,7 +16,7 @@ from ..transport.wire import WINDOW_BYTES, check_hello, hello
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
-    from typing import Any, NoReturn
+    from typing import IO, Any, Callable, NoReturn
 
     from ..transport.wire import Frame, Message
 
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 10.0
 #: How long, in seconds, what is said on standard error waits for its reader when nothing else is to be done.
 UNREAD_SECONDS = 5.0
+
+
+#: More than a traceback has, and a pipe holds.
+_ERROR_BYTES = 65536
 
 
 class Late(Exception):
@@ -45,9 +49,14 @@ class DaemonClient:
     ``foreground``: everything ends with this process, so that nobody else will show output that it cannot.
     """
 
-    def __init__(self, peer: Peer, foreground: bool = False) -> None:
+    def __init__(
+        self, peer: Peer, foreground: bool = False, errors: IO[bytes] | None = None, debug: bool = False
+    ) -> None:
+        """``errors`` is the standard error of guardian and keeper, where this command starts them."""
         self._peer = peer
         self._foreground = foreground
+        self._errors = errors
+        self._debug = debug
         self._inbox: list[Frame] = []
         self._acknowledged = 0
         system.reset_signals()
@@ -135,7 +144,24 @@ class DaemonClient:
         self._notes.drain(UNREAD_SECONDS)
         self._out.close()
         self._notes.close()
+        if self._errors:
+            self._errors.close()
         system.settle()
+
+    def why(self) -> str:
+        """Why guardian or keeper could not begin, to be put behind what has come of that; empty if they have not said.
+
+        With ``debug`` all that they have said is shown.
+        """
+        text = (self._errors.read(_ERROR_BYTES) if self._errors else None) or b""
+        lines = text.decode("utf-8", "backslashreplace").splitlines()
+        reasons = [line for line in lines if line[:1].isalpha() and "error" in line.partition(":")[0].lower()]
+        if not reasons:
+            return ""
+        if self._debug:
+            self.tell("ERROR: " + "\n".join(lines))
+        places = [line.strip() for line in lines if line.lstrip().startswith('File "')]
+        return ": " + "; ".join([reasons[-1], *places[-1:], "Python at %s" % sys.executable])
 
     def remaining(self) -> float | None:
         """Seconds until the scheduler kills the task, if it said so."""
@@ -319,6 +345,8 @@ show = partial(put, 1)
 
 def conclude(client: DaemonClient, result: dict[str, Any]) -> int:
     """Show how a task ended, and return the exit code for it."""
+    if result.get("gone"):
+        result["message"] += client.why()
     if result["outcome"] == "failed":
         if result["code"] != FAILED:
             client.tell("ERROR: " + result["message"])
@@ -326,6 +354,12 @@ def conclude(client: DaemonClient, result: dict[str, Any]) -> int:
     elif result["outcome"] == "canceled":
         client.tell("INFO: " + result["message"])
     return int(result["code"])
+
+
+def _begin(spec: Message, foreground: bool) -> tuple[DaemonClient, Callable[[], str]]:
+    """Start a keeper; returns the conversation with it, and what ends all of it."""
+    peer, end, errors = _starter().start(spec)
+    return DaemonClient(peer, foreground, errors, spec["debug"]), end
 
 
 def _starter() -> ModuleType:
@@ -341,8 +375,7 @@ def _starter() -> ModuleType:
 
 def run(spec: Message, request: Message) -> int:
     """Start, one task, stop, all below this process; returns the exit code, that of the first phase that went wrong."""
-    peer, end = _starter().start(spec)
-    client = DaemonClient(peer, foreground=True)
+    client, end = _begin(spec, True)
     try:
         code = _run_phases(client, request)
     finally:
@@ -382,7 +415,7 @@ def _run_phases(client: DaemonClient, request: Message) -> int:
         return CANCELED
     except ConnectionError:
         if failed == DONE:
-            client.say(session.fail("the keeper of the adaptor is gone"))
+            client.say(session.fail("the keeper of the adaptor is gone" + client.why()))
         return failed or FAILED
 
 
@@ -390,7 +423,7 @@ def start(spec: Message, timeout: float | None, replaced: str | None) -> int:
     """Start the daemon of ``spec``; returns the exit code when it is ready or all of it is dead again."""
     spec["announcement"] = session.set_env(SOCKET_VARIABLE, spec["listen_at"])
     try:
-        client = DaemonClient(_starter().start(spec)[0])
+        client, _ = _begin(spec, False)
     except AdaptError:
         remove_private_folder(spec["folder"], started=False)
         raise
@@ -442,7 +475,8 @@ def _fate_of_start(client: DaemonClient, spec: Message, ready: bool) -> int:
     if stopped:
         client.tell("INFO: the daemon was stopped while it started")
         return CANCELED
-    client.say(session.fail("the daemon was killed while it started"))
+    why = client.why()
+    client.say(session.fail("the daemon could not start" + why if why else "the daemon was killed while it started"))
     return FAILED
 
 

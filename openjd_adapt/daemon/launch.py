@@ -24,7 +24,7 @@ from . import launch_spec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Iterable
+    from typing import IO, Any, Callable, Iterable
 
     from ..transport.wire import Message
 
@@ -35,8 +35,9 @@ _HEARD_LATER = {signal.SIGTERM, signal.SIGINT}
 _IMPORTED_LATER = ("_strptime", "calendar", "ctypes", "fcntl", "json", "select", "subprocess", "tempfile", "traceback")
 
 
-def start(spec: Message) -> tuple[Peer, Callable[[], str]]:
-    """Start a keeper and the worker; returns the connection of the front that starts them, and what ends all of them.
+def start(spec: Message) -> tuple[Peer, Callable[[], str], IO[bytes]]:
+    """Start a keeper and the worker; returns the connection of the front that starts them, what ends all of them, and
+    their standard error: what cannot begin says there why.
 
     Those of a daemon have a guardian above them, and the connection file is theirs from then on: its lock is free when
     all of them are dead. In the foreground this process is the guardian, and calls what is returned, which tells what
@@ -48,18 +49,24 @@ def start(spec: Message) -> tuple[Peer, Callable[[], str]]:
     writer = bind(spec["listen_at"], spec["folder"]) if spec["listen_at"] else None
     spare = frozenset(() if writer else system.children())  # what the author's main or the caller has started is theirs
     ours, theirs = _socket.socketpair()
+    errors = -1
     try:
+        reader, errors = os.pipe()
+        for descriptor in (reader, errors):
+            os.set_blocking(descriptor, False)  # nobody waits for the other end
         if writer:
             shared = (theirs.fileno(), writer.listener.fileno(), writer.descriptor)
-            _fork(lambda: _guard(fresh, spec["adaptor"], theirs, writer), shared)
+            _fork(lambda: _guard(fresh, spec["adaptor"], theirs, writer), shared, errors)
         else:
-            _fork_keeper(fresh, spec["adaptor"], theirs, None)
+            _fork_keeper(fresh, spec["adaptor"], theirs, None, errors)
     except OSError as error:
         if writer:
             writer.abandon()
         raise AdaptError("cannot start a process: %s" % error.strerror) from None
     finally:
         theirs.close()
+        if errors > -1:
+            os.close(errors)
         if writer:
             writer.close()
     launch_spec.send(ours, spec)
@@ -67,7 +74,7 @@ def start(spec: Message) -> tuple[Peer, Callable[[], str]]:
     def end() -> str:
         return launch_spec.describe_left(system.kill_children(spare, launch_spec.DEATH_SECONDS))
 
-    return Peer(ours), end
+    return Peer(ours), end, open(reader, "rb", buffering=0)
 
 
 def _import_all() -> None:
@@ -90,7 +97,7 @@ def _guard(fresh: Fresh, adaptor: str, starter: _socket.socket, writer: Connecti
     from .guardian import SIGNALS
 
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    keeper, lifeline, groups = _fork_keeper(fresh, adaptor, starter, writer)
+    keeper, lifeline, groups = _fork_keeper(fresh, adaptor, starter, writer, 2)
     starter.close()
     writer.listener.close()
     arguments = {"keeper": keeper, "writer": writer.to_dict(), "groups": groups and groups.descriptor}
@@ -99,7 +106,7 @@ def _guard(fresh: Fresh, adaptor: str, starter: _socket.socket, writer: Connecti
 
 
 def _fork_keeper(
-    fresh: Fresh, adaptor: str, starter: _socket.socket, writer: ConnectionFileWriter | None
+    fresh: Fresh, adaptor: str, starter: _socket.socket, writer: ConnectionFileWriter | None, errors: int
 ) -> tuple[int, int, system.Ledger | None]:
     """Fork a keeper below this process, its guardian; returns its pid, the pipe's end that must stay open as long as
     this process lives, and the list of groups that they share where this host loses orphans.
@@ -122,13 +129,15 @@ def _fork_keeper(
         system.become_subreaper()
         _become(fresh, "keeper", adaptor, arguments, shared)
 
-    pid = _fork(be_keeper, shared)
+    pid = _fork(be_keeper, shared, errors)
     os.close(lifeline)
     return pid, our_end, groups
 
 
-def _fork(run: Callable[[], None], shared: Iterable[int]) -> int:
-    """Fork a process that calls ``run`` in a session of its own, with ``shared`` as its only descriptors."""
+def _fork(run: Callable[[], None], shared: Iterable[int], errors: int) -> int:
+    """Fork a process that calls ``run`` in a session of its own, with ``shared`` as its only descriptors, and
+    ``errors`` as its standard error.
+    """
     for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.flush()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD_LATER)
@@ -143,7 +152,7 @@ def _fork(run: Callable[[], None], shared: Iterable[int]) -> int:
     code = 1
     try:
         os.setsid()
-        system.silence()
+        system.silence(errors)
         system.close_inherited([0, 1, 2, *shared])
         gc.freeze()  # objects whose descriptors have just been closed must not be collected and close others
         signal.set_wakeup_fd(-1)
@@ -152,6 +161,10 @@ def _fork(run: Callable[[], None], shared: Iterable[int]) -> int:
         system.reset_signals(_HEARD_LATER)
         run()
         code = 0
+    except Exception:
+        import traceback
+
+        os.write(2, traceback.format_exc().encode("utf-8", "backslashreplace"))
     finally:
         os._exit(code)  # nothing is run that the command has registered for its own end
 

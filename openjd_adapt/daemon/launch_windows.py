@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..transport.wire import Message
 
 
-def start(spec: Message) -> tuple[Peer, Callable[[], str]]:
+def start(spec: Message) -> tuple[Peer, Callable[[], str], None]:
     """Start a keeper and the worker; returns the connection of the front that starts them, and what ends all of them.
 
     In the foreground they end with the latter, with which their job goes. Raises :class:`AdaptError`.
@@ -36,7 +36,7 @@ def start(spec: Message) -> tuple[Peer, Callable[[], str]]:
         return ""
 
     launch_spec.send(connection, spec)
-    return Peer(connection), end
+    return Peer(connection), end, None
 
 
 def serve() -> None:

@@ -298,11 +298,11 @@ class StandardStream:
 _CHUNK_BYTES = 64 * 1024
 
 
-def silence() -> None:
-    """Leave /dev/null as standard input, output and error: who stays must not hold the command's."""
+def silence(errors: int) -> None:
+    """Leave /dev/null as standard input and output, and ``errors``: who stays must not hold the command's."""
     null = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(null, descriptor)
+    for source, descriptor in ((errors, 2), (null, 0), (null, 1)):
+        os.dup2(source, descriptor)
     if null > 2:
         os.close(null)
 
