@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from . import plain_json, system
-from .errors import InputError, MissingFile
+from .errors import InputError, MissingFile, as_utf8
 from .system import interpreter
 
 TYPE_CHECKING = False
@@ -41,7 +41,7 @@ def load(option: str, value: str) -> dict[str, Any]:
     ``option`` names where the value comes from in the text of the :class:`InputError` that anything else raises.
     """
     where = source(option, value)
-    text = interpreter.as_utf8(value) or "{}"  # as the reference takes an empty option
+    text = as_utf8(value) or "{}"  # as the reference takes an empty option
     if value.startswith(_FILE):
         text = read_text(where, system.path_of_uri(value[len(_FILE) :]))
     # Counted only where there may be too many: those beyond the basic plane count twice.

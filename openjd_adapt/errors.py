@@ -132,12 +132,23 @@ class Canceled(BaseException):
     """
 
 
+def as_utf8(text: str) -> str:
+    """What is read as UTF-8 of a text that this Python has read of the system by its locale (``LC_ALL=C`` knows ASCII).
+
+    The same text if it is not UTF-8, or not of the system.
+    """
+    try:
+        return os.fsencode(text).decode("utf-8")
+    except UnicodeError:
+        return text
+
+
 def one_line(text: object) -> str:
     """``text`` with every run of white space, line breaks included, made one blank, and ``\\xNN`` for what controls.
 
     So are bytes shown that were not UTF-8 in a name of a file or on the command line.
     """
-    line = " ".join(str(text).split())
+    line = " ".join(as_utf8(str(text)).split())
     return line if line.isprintable() else "".join(map(_shown, line))
 
 

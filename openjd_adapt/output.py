@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from . import session, system, task
-from .errors import flush_streams, traceback_of
+from .errors import as_utf8, flush_streams, traceback_of
 from .session import character_end, redacted
 from .transport.wire import InOrder
 
@@ -139,7 +139,7 @@ def _encoded(line: str) -> bytes:
 def write_lines(level: str, text: str) -> None:
     """Write ``text`` with its level before each of its lines, so that none can be a directive."""
     prefix = ("%s: " % level).encode("utf-8", "backslashreplace")
-    write(prefixed(prefix, text.replace("\r", "\n").encode("utf-8", "backslashreplace") + b"\n"))
+    write(prefixed(prefix, as_utf8(text.replace("\r", "\n")).encode("utf-8", "backslashreplace") + b"\n"))
 
 
 def report_traceback(error: BaseException) -> None:

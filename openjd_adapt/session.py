@@ -6,8 +6,8 @@ import os
 import time
 
 from . import plain_json
-from .errors import one_line
-from .system.interpreter import as_utf8, long_path
+from .errors import as_utf8, one_line
+from .system.interpreter import long_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

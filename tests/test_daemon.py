@@ -87,6 +87,17 @@ def test_a_session_whose_folder_is_not_ascii_works_in_the_locale_c(farm):
         ).lines == ["INFO: " + text]
     assert farm("daemon", "stop").code == 0
     assert list(folder.iterdir()) == []
+    lines = farm("daemon", "run").err.splitlines()
+    assert lines and all(
+        "connection file %s: there is none" % farm.env["OPENJD_ADAPTOR_SOCKET"] in line for line in lines
+    )
+    missing = str(folder / "missing.json")
+    farm.env["A_CONFIG_PATH"] = missing
+    (farm.folder / "a.py").write_text(
+        "import openjd_adapt\nclass A(openjd_adapt.Adaptor):\n    def on_run(self, data): pass\n"
+    )
+    farm.adaptor = str(farm.folder / "a.py")
+    assert "configuration file %s does not exist" % missing in farm("run").out
 
 
 def test_without_a_connection_file_it_goes_to_the_session_folder(farm):

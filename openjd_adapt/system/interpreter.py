@@ -45,17 +45,6 @@ def unlimited(path: str) -> str:
     return "\\\\?\\UNC\\" + full[2:] if full.startswith("\\\\") else "\\\\?\\" + full
 
 
-def as_utf8(text: str) -> str:
-    """What is read as UTF-8 of a text that this Python has read of the system by its locale (``LC_ALL=C`` knows ASCII).
-
-    The same text if it is not UTF-8, or not of the system.
-    """
-    try:
-        return os.fsencode(text).decode("utf-8")
-    except UnicodeError:
-        return text
-
-
 def ensure_standard_descriptors() -> None:
     """Open the null device where the caller left standard input, output or error closed, lest a socket takes its place.
 
