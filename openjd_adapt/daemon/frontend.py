@@ -102,7 +102,12 @@ class DaemonClient:
     def listen(self) -> Message:
         """Show output and notes until another message comes, and return that."""
         while True:
-            message, body = self._next_frame()
+            while not self._inbox:
+                if self._peer.closed:
+                    raise ConnectionResetError("the daemon is gone")
+                if self._wait(False):
+                    self._inbox.extend(self._peer.receive())
+            message, body = self._inbox.pop(0)
             if "output" in message:
                 self._show(body)
                 self._acknowledge(message["output"])
@@ -192,14 +197,6 @@ class DaemonClient:
         if not self._out.interest:
             self._notes.flush()
 
-    def _next_frame(self) -> Frame:
-        while not self._inbox:
-            if self._peer.closed:
-                raise ConnectionResetError("the daemon is gone")
-            if self._wait(False):
-                self._inbox.extend(self._peer.receive())
-        return self._inbox.pop(0)
-
     def _show(self, data: bytes) -> None:
         """Write to standard output, ready for signals all the while."""
         self._column_0 = data[-1:] == b"\n"
@@ -235,7 +232,7 @@ class DaemonClient:
         heard = not writing and not self._peer.closed and bool(ready.get(self._peer.fileno(), 0) & ~system.WRITE)
         if writing and written:
             self._grant()
-        elif not heard and self._is_late():
+        elif not heard and self._alarm is not None and time.monotonic() >= self._alarm:
             if not self._cancels_late:
                 self._alarm = None
                 if writing:
@@ -244,9 +241,6 @@ class DaemonClient:
             self.was_late = not self.canceled
             self.cancel(LATE_SECONDS)
         return heard
-
-    def _is_late(self) -> bool:
-        return self._alarm is not None and time.monotonic() >= self._alarm
 
     def _on_signal(self, number: int) -> None:
         if number == system.signal.SIGINT:
@@ -437,8 +431,6 @@ def start(spec: Message, timeout: float | None, replaced: str | None) -> int:
         if client.was_late and result["code"] == CANCELED:
             result.update(outcome="failed", code=FAILED, message="the start took longer than %g s" % (timeout or 0))
         code = conclude(client, result)
-    except Left:
-        return CANCELED
     except Late:
         code = FAILED if client.was_late else CANCELED
     except ConnectionError:
