@@ -33,8 +33,7 @@ LEAST_RESERVE_SECONDS = 0.5
 #: How long, in seconds, a process may take to die of SIGKILL before it is left to whoever outlives this one.
 DEATH_SECONDS = 10.0
 #: Between two looks at who of a tree still lives, in seconds.
-FIRST_LOOK_SECONDS = 0.01
-LAST_LOOK_SECONDS = 0.2
+LOOK_SECONDS = 0.05
 #: How long, in seconds, output is waited for when a process has ended but a descendant holds its pipe.
 DRAIN_SECONDS = 1.0
 #: How much, in bytes, may stand in a stream when its process has ended; and how long passing that on may take on a
@@ -386,11 +385,9 @@ class LoggingSubprocess:
         current = task.current(self._task)
         self.tell(current)
         current.wait_until(self._end.is_set, end)
-        pause, next_look = FIRST_LOOK_SECONDS, 0.0
         while lives() and end() > current.clock():
-            next_look = current.clock() + pause
+            next_look = current.clock() + LOOK_SECONDS
             current.wait_until(bool, lambda: min(end(), next_look))  # noqa: B023
-            pause = min(2 * pause, LAST_LOOK_SECONDS)
 
     def _kill(self) -> None:
         if self.is_running:

@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import termios
 import time
 from pathlib import Path
@@ -245,6 +246,34 @@ def test_without_ctypes_a_worker_that_holds_the_gil_dies_with_its_keeper(without
     assert farm.finish(process).code == 1
     farm.wait_until_nothing_is_left()
     assert farm.daemon("stop").code == 0
+
+
+# What a process becomes that is asked to end: its parent, and the wrapper before that, have gone when it has saved.
+SAVER = """
+import os, signal, time
+def save(*_):
+    parent = os.getpid()
+    if os.fork() == 0:
+        while os.getppid() == parent:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        print("saved", flush=True)
+    os._exit(0)
+signal.signal(signal.SIGTERM, save)
+print("up", flush=True)
+while True:
+    time.sleep(1)
+"""
+
+
+def test_what_is_forked_by_who_is_asked_has_the_grace_of_their_group(farm):
+    farm.adaptor = str(ADAPTORS / "command.py")
+    words = ["sh", "-c", '"$0" -c "$1"; echo', sys.executable, SAVER]
+    process = farm.popen("run", "--run-data", json.dumps({"args": words, "grace": HANG_SECONDS}))
+    read_until(process.stdout, "STDOUT: up")
+    process.send_signal(signal.SIGTERM)
+    done = farm.finish(process)
+    assert done.code == 4 and "STDOUT: saved" in done.lines, done
 
 
 # A host that has no room

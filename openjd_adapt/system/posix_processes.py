@@ -368,8 +368,7 @@ def wake(pid: int, started: int) -> None:
 
 def _lives(pid: int, started: int) -> bool:
     """Whether the process that started then lives; on macOS also if it has ended and was not reaped."""
-    stat = stat_of(pid)
-    return 0 < started == start_time(pid) and not (stat and stat[0] in b"ZX")
+    return 0 < started == start_time(pid) and (stat_of(pid) or [b"?"])[0] not in (b"Z", b"X")
 
 
 def tree_of(pid: int, started: int) -> dict[int, int]:
@@ -440,8 +439,7 @@ class Ledger:
     def kill(self) -> None:
         """Kill all groups of the list."""
         for group in self._groups():
-            if group:
-                send(os.killpg, group, signal.SIGKILL)
+            send(os.killpg, group, signal.SIGKILL)
 
     def _groups(self) -> list[int]:
         size = os.fstat(self.descriptor).st_size
@@ -488,7 +486,8 @@ class Worker:
         return os.read(self._output, size)
 
     def kill(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
+        if self._returncode is None:  # else its pid may be another's
+            send(os.kill, self.pid, signal.SIGKILL)
 
     def returncode(self) -> int | None:
         """Orphans that have become this process's are reaped, too."""

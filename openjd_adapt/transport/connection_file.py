@@ -265,10 +265,8 @@ class ConnectionFileReader:
             self.started: int = record["started"]
             self._danger: str = record.get("danger", "")
             self._private_folder: str = record.get("folder", "")
-            guardian = record.get("guardian", [0, 0])
-            self._guardian: tuple[int, int] = (guardian[0], guardian[1])
-            worker = record.get("worker", [0, 0])
-            self._worker: tuple[int, int] = (worker[0], worker[1])
+            known = [record.get(name, [0, 0]) if self._is_here else [0, 0] for name in ("guardian", "worker")]
+            self._guardian, self._worker = [(pid, started) for pid, started in known]
             self.adaptor: str = record["adaptor"]
             self.endpoint = system.Endpoint(record["address"], os.path.dirname(self.path))
             self._key = bytes.fromhex(record.get("key", ""))
@@ -316,23 +314,20 @@ class ConnectionFileReader:
 
     def kill(self) -> bool:
         """Kill the keeper, if the file still means it; the guardian then ends the rest. False if it does not."""
-        if not self._is_here:
-            return False
         self.wake()
-        return system.kill(self.pid, self.started)
+        return self._is_here and system.kill(self.pid, self.started)
 
     def wake(self) -> None:
         """Let a guardian that was stopped go on: nothing would end without it."""
-        if self._is_here:
-            system.wake(*self._guardian)
+        system.wake(*self._guardian)
 
     def left(self) -> dict[int, int]:
         """The guardian and what is still below it, as :func:`system.tree_of` tells it."""
-        return system.tree_of(*self._guardian) if self._is_here else {}
+        return system.tree_of(*self._guardian)
 
     def orphans(self) -> dict[int, int]:
         """The worker of a dead daemon and all below it: it may not have heard yet that its keeper was killed."""
-        return system.tree_of(*self._worker) if self._is_here else {}
+        return system.tree_of(*self._worker)
 
     def wait(self, timeout: float) -> bool:
         """Block until all of the daemon is dead, and claim what it has left; False after ``timeout`` seconds."""
