@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def read(app: App, arguments: list[str]) -> tuple[Command, Options]:
     """The command and its options by name; argparse reads what is more than options that each have a value."""
-    words = _words(arguments)
+    words = 1 + (arguments[:1] == ["daemon"])
     command = COMMANDS.get(" ".join(arguments[:words]))
     names, values = arguments[words::2], arguments[words + 1 :: 2]
     if command is None or command.operand or len(names) != len(values):
@@ -33,11 +33,6 @@ def read(app: App, arguments: list[str]) -> tuple[Command, Options]:
     if any(command.options.get(name) != ONCE for name in names) or any(value.startswith("--") for value in values):
         return _ask_argparse(app, arguments)
     return command, dict(zip(names, values))
-
-
-def _words(arguments: list[str]) -> int:
-    """How many words the command's name has."""
-    return 2 if arguments[:1] == ["daemon"] else 1
 
 
 def _ask_argparse(app: App, arguments: list[str]) -> tuple[Command, Options]:
@@ -132,7 +127,7 @@ def _run(app: App) -> int:
 
             tell("ERROR: " + traceback.format_exc().rstrip())
         tell("ERROR: " + one_line(error))
-        if " ".join(words[: _words(words)]) in ACTIONS and error.exit_code != CANCELED:
+        if " ".join(words[: 1 + (words[:1] == ["daemon"])]) in ACTIONS and error.exit_code != CANCELED:
             tell(fail(error), 1)  # all that a farm shows
         return error.exit_code
 
