@@ -73,9 +73,8 @@ class App:
     def title(self) -> str:
         """How a person begins this command line."""
         (program, *_), what = self.program()
-        if what[:1] == ["-m"]:
-            return " ".join(["python", *what])
-        return " ".join([os.path.basename((what or [program])[0]), *what[1:]])
+        begin, *words = ["python", *what] if what[:1] == ["-m"] else what or [program]
+        return " ".join([os.path.basename(begin), *words])
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -104,6 +104,17 @@ BOMBS = {
         1,
         ["%s: EntryPoint.start() in a process that the adaptor's has" % word for word in ("ERROR", "openjd_fail")],
     ),
+    "a child of multiprocessing that imports the script": (
+        "import multiprocessing\n"
+        "def on_run(self, run_data):\n"
+        "    child = multiprocessing.get_context('spawn').Process(target=print)\n"
+        "    child.start()\n"
+        "    child.join()\n"
+        "Mine.on_run = on_run\n"
+        "sys.argv = [sys.argv[0], 'run']; " + START,
+        0,
+        ["%s: multiprocessing imports this script: " % word for word in ("ERROR", "openjd_fail")] + ["the rest of"],
+    ),
     "a second start in the adaptor's process": (
         "Mine.on_run = lambda self, run_data: EntryPoint(Mine).start()\n" + START,
         1,
@@ -122,7 +133,9 @@ def test_a_script_that_starts_itself_whatever_it_is_given_is_no_bomb(script, tex
     if subprocess.call([*farm.python[:3], "true"], stderr=subprocess.DEVNULL):
         pytest.skip(NOT_ALLOWED + " namespaces")
     done = farm("run")
-    said = [line for line in done.lines if line.startswith(("ran", "ERROR", "openjd_fail: E", "the rest"))]
+    said = [
+        line for line in done.lines if line.startswith(("ran", "ERROR", "openjd_fail: E", "openjd_fail: m", "the rest"))
+    ]
     assert done.code == code and len(said) == len(lines), done
     assert all(line.startswith(begin) for line, begin in zip(said, lines)), done
 

@@ -172,11 +172,13 @@ def take_role() -> None:
     """Let :data:`role` be that of this process, which none of its children inherits; empty for a command.
 
     Raises :class:`AdaptError` in a process that is an adaptor's already, which goes on; :class:`InputError` in one that
-    has the variable alone.
+    has the variable alone, or is of multiprocessing and only imports the script.
     """
     global role
     if role in (WORKER, KEEPER):
         raise AdaptError("EntryPoint.start() has begun in this process already, which is the adaptor's")
+    if sys.modules.get("__mp_main__", sys.modules["__main__"]) is not sys.modules["__main__"]:
+        raise InputError("multiprocessing imports this script: put EntryPoint.start() under if __name__ == '__main__'")
     name, _, proof = os.environ.pop(_ROLE_VARIABLE, "").partition(" ")
     descriptor, _, mark = proof.partition(" ")
     if proof and _mark(int(descriptor)) != mark:
