@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from .entry_point import command_line
+from .errors import leave_unloaded
+
+try:
+    from .cli import main
+except Exception as error:
+    leave_unloaded(error)
 
 if __name__ == "__main__":
-    command_line().main()
+    main()

@@ -20,23 +20,6 @@ except OSError:
     _FOLDER = ""
 
 
-def command_line() -> Any:
-    """The module ``cli``; where it cannot be loaded, and so nothing that a command speaks with, says why and exits."""
-    try:
-        from . import cli
-    except Exception as caught:
-        from .errors import cannot_load
-
-        error = cannot_load(caught)
-        if "--debug" in sys.argv:
-            sys.excepthook(type(caught), caught, caught.__traceback__)
-        print("ERROR: %s" % error, file=sys.stderr)
-        if {"run", "start"} & {*sys.argv[1:]}:  # all that a farm shows
-            print("openjd_fail: %s" % error)
-        sys.exit(error.exit_code)
-    return cli
-
-
 class EntryPoint:
     """The command line of one adaptor class."""
 
@@ -53,10 +36,14 @@ class EntryPoint:
         ``reentry_exe``: the program that leads here again, where that is not this Python with this script.
         ``timeout_in_seconds``: the default of ``daemon start --timeout``.
         """
-        cli = command_line()
-        from .app import App, checked
-        from .errors import DONE
-        from .system.interpreter import signals_kept
+        from .errors import DONE, leave_unloaded
+
+        try:
+            from .app import App, checked
+            from .cli import run
+            from .system.interpreter import signals_kept
+        except Exception as error:
+            leave_unloaded(error)
 
         name = getattr(self.adaptor_class, "__name__", repr(self.adaptor_class))
         program = os.fspath(reentry_exe) if reentry_exe else None
@@ -70,6 +57,6 @@ class EntryPoint:
             folder=_FOLDER,
         )
         with signals_kept():
-            code = cli.run(app)
+            code = run(app)
         if code != DONE:
             raise SystemExit(code)

@@ -8,7 +8,7 @@ from _collections_abc import AsyncGenerator, Awaitable, Generator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable
+    from typing import Any, Callable, NoReturn
 
 
 DONE = 0  #: the command did what it was asked
@@ -67,6 +67,17 @@ def cannot_load(error: Exception) -> InputError:
     if isinstance(error, ModuleNotFoundError) and not name.startswith(str(__package__)):
         return InputError("%s lacks %s: %s needs the whole standard library" % (python, name, __package__))
     return InputError("%s cannot be loaded by %s: %s" % (__package__, python, describe(error)))
+
+
+def leave_unloaded(caught: Exception) -> NoReturn:
+    """Say why the command line cannot be loaded, and exit: nothing that a command speaks with is there."""
+    error = cannot_load(caught)
+    if "--debug" in sys.argv:
+        sys.excepthook(type(caught), caught, caught.__traceback__)
+    print("ERROR: %s" % error, file=sys.stderr)
+    if {"run", "start"} & {*sys.argv[1:]}:  # all that a farm shows
+        print("openjd_fail: %s" % error)
+    sys.exit(error.exit_code)
 
 
 class needed_by:
