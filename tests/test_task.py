@@ -100,15 +100,16 @@ def test_a_wait_meets_the_cancel_of_its_own_task_though_the_next_has_begun_when_
     new = Task()
     steps = iter([lambda: (new.cancel(), new.end(), new.begin())])
     with pytest.raises(Canceled):
-        new.wait_for(lambda: next(steps, bool)() and False, 0)
+        new.wait_for(lambda: next(steps, bool)() and False, 600)
     new.check()
 
 
 @pytest.mark.parametrize("how", [Task.cancel, lambda new: new.fail(ValueError())])
 def test_a_wait_of_a_former_task_is_not_ended_by_what_ends_the_next(how):
     new = Task()
-    steps = iter([lambda: (new.end(), new.begin(), how(new))])
-    assert new.wait_for(lambda: next(steps, bool)() and False, 0) is False
+    # Asked before it sleeps, when it has slept, and at its end: what would end it earlier asks once less.
+    steps = iter([lambda: not (new.end(), new.begin(), how(new)), bool, lambda: True])
+    assert new.wait_for(lambda: next(steps)(), 0.001)
 
 
 def test_what_fails_after_a_success_is_kept_for_the_next_task_and_told_once():
