@@ -569,7 +569,8 @@ def test_progress_that_is_reported_while_no_task_runs_is_not_the_next_ones(curre
         current.rest()  # as in the worker
         session.adaptor._throttle = ProgressThrottle()
         capsys.readouterr()
-        session.adaptor.report_progress(3)
+        for percent in (3, 3.5):
+            session.adaptor.report_progress(percent)
         session.adaptor.update_status(progress=4, status_message="idle")
         assert capsys.readouterr().out == "" and not ProgressThrottle.waiting
 
