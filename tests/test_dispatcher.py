@@ -94,8 +94,8 @@ class History:
         self.dispatcher.finish({**result, "number": self.number if number is None else number})
         self.dispatcher.push()
 
-    def dies(self, how="the adaptor's process was killed by SIGSEGV", killed=False):
-        self.dispatcher.worker_has_ended(how, killed)
+    def dies(self, how="the adaptor's process was killed by SIGSEGV", killed=False, left=""):
+        self.dispatcher.on("died", how, killed, left)
         self._drop_closed()
 
     def takes(self, front):
@@ -117,7 +117,7 @@ class History:
 
     def start(self, result=SUCCESS):
         front = self.front()
-        self.dispatcher.start(front)
+        self.dispatcher.on("start", front)
         self.ends(result)
         return front
 
@@ -249,7 +249,6 @@ def test_a_result_is_sent_only_behind_all_output_of_its_task_and_before_what_com
 def test_an_unfinished_last_line_is_shown_before_the_result(daemon):
     front = daemon.run()
     daemon.prints(b"no line break")
-    assert front.log == []
     daemon.ends()
     assert front.log == [b"no line break", {"result": SUCCESS}]
 
@@ -284,12 +283,12 @@ def test_only_the_front_that_is_shown_output_acknowledges_any(daemon):
 
 def test_a_daemon_is_given_up_only_until_its_first_request():
     history = History()
-    history.dispatcher.give_up("its command is gone")
+    history.dispatcher.on("abandoned", "its command is gone")
     assert history.kills == [(0, "its command is gone")]
-    for ask in (lambda history: history.dispatcher.start(history.front()), History.stop):
+    for ask in (lambda history: history.dispatcher.on("start", history.front()), History.stop):
         history = History()
         ask(history)
-        history.dispatcher.give_up("its command is gone")
+        history.dispatcher.on("abandoned", "its command is gone")
         assert history.kills == []
 
 
@@ -299,17 +298,17 @@ def test_a_daemon_is_given_up_only_until_its_first_request():
 def test_a_run_before_the_start_has_ended_is_refused_and_so_is_a_second_start():
     history = History()
     assert refusal(history.run()) == (BAD_INPUT, "the daemon is still starting")
-    history.dispatcher.start(history.front())
+    history.dispatcher.on("start", history.front())
     assert refusal(history.run()) == (BAD_INPUT, "the daemon is still starting")
     second = history.front()
-    history.dispatcher.start(second)
+    history.dispatcher.on("start", second)
     assert refusal(second) == (BAD_INPUT, "the daemon has already started")
     assert history.commands == [{"do": "start"}]
 
 
 def test_a_start_of_a_started_daemon_is_refused(daemon):
     front = daemon.front()
-    daemon.dispatcher.start(front)
+    daemon.dispatcher.on("start", front)
     assert refusal(front) == (BAD_INPUT, "the daemon has already started")
 
 
@@ -345,7 +344,7 @@ def test_a_stopping_daemon_refuses_starts_and_runs(daemon, busy):
         daemon.run()
     daemon.stop()
     front = daemon.front()
-    daemon.dispatcher.start(front)
+    daemon.dispatcher.on("start", front)
     assert refusal(front) == (CANCELED, "the daemon is being stopped")
     assert refusal(daemon.run()) == (NO_DAEMON, "the daemon is stopping")
 
@@ -355,7 +354,7 @@ def test_a_daemon_whose_worker_is_dead_refuses_runs_whatever_it_died_of(result):
     history = History()
     history.start(result)
     history.dies()
-    assert refusal(history.run()) == (NO_DAEMON, "the daemon is stopping")
+    assert refusal(history.run()) == (NO_DAEMON, "the daemon is gone: " + history.dispatcher.ended)
 
 
 # Cancels and deadlines
@@ -419,7 +418,7 @@ def test_the_running_task_can_be_canceled_by_anybody_who_asks_for_that(daemon):
 def test_a_start_can_be_canceled_and_is_killed_at_its_deadline():
     history = History()
     front = history.front()
-    history.dispatcher.start(front)
+    history.dispatcher.on("start", front)
     history.dispatcher.cancel(front, 7)
     history.wait(7)
     assert history.commands[1:] == [{"cancel": 7}]
@@ -558,7 +557,7 @@ def test_a_stop_between_two_tasks_fails_if_the_worker_dies_before_it_begins(daem
 def test_what_cannot_be_ended_fails_the_stop_and_is_named_there_and_in_the_connection_file(daemon):
     stopper = daemon.stop(60)
     daemon.ends()
-    daemon.dispatcher.worker_has_ended("the adaptor's process exited with code 0", False, "left: 7 (sudo)")
+    daemon.dies("the adaptor's process exited with code 0", left="left: 7 (sudo)")
     assert result_of(stopper) == [failure("left: 7 (sudo)")]
     assert daemon.end == ("it was stopped; left: 7 (sudo)", FAILED) and daemon.dispatcher.stopped
 
@@ -667,7 +666,7 @@ def test_a_stop_before_anything_was_asked_for_stops(daemon):
 def test_a_stop_of_a_start_cancels_it_and_the_worker_that_ends_by_that_is_not_told_to_stop():
     history = History()
     starter = history.front()
-    history.dispatcher.start(starter)
+    history.dispatcher.on("start", starter)
     history.stop(40)
     assert history.commands[1:] == [{"cancel": 20}]
     history.ends(CANCEL)
@@ -681,7 +680,7 @@ def test_a_stop_of_a_start_cancels_it_and_the_worker_that_ends_by_that_is_not_to
 def test_a_start_that_was_done_when_its_stop_came_is_stopped():
     history = History()
     starter = history.front()
-    history.dispatcher.start(starter)
+    history.dispatcher.on("start", starter)
     history.stop(40)
     history.ends(SUCCESS)
     history.leave(starter)
@@ -702,7 +701,7 @@ def test_a_stop_that_nobody_asked_for_by_a_command_is_told_to_the_running_task_a
 def test_in_the_foreground_the_stop_does_not_wait_for_its_only_front_to_leave():
     history = History(foreground=True)
     front = history.front()
-    history.dispatcher.start(front)
+    history.dispatcher.on("start", front)
     history.ends()
     history.dispatcher.run(front, {})
     history.dispatcher.stop(front, 40)
@@ -767,7 +766,7 @@ def test_a_start_that_is_asked_for_when_the_worker_is_dead_already_gets_its_last
     history.prints(b"cannot start python: No such file or directory\n")
     history.dies("the adaptor's process exited with code 127")
     front = history.front()
-    history.dispatcher.start(front)
+    history.dispatcher.on("start", front)
     gone = result_of(front)
     assert front.seen == b"cannot start python: No such file or directory\n"
     assert [(result["code"], result["gone"]) for result in gone] == [(FAILED, True)]
@@ -783,7 +782,7 @@ def test_a_worker_that_dies_in_a_task_fails_it_or_cancels_it_behind_its_last_out
     if kind == "run":
         history.dispatcher.run(front, {})
     else:
-        history.dispatcher.start(front)
+        history.dispatcher.on("start", front)
     if canceled:
         history.dispatcher.cancel(front, 30)
     history.delivery.keep(b"its last words")
@@ -817,7 +816,7 @@ def test_how_a_worker_dies_is_told_though_a_front_still_takes_the_output_of_a_fi
     if kind == "run":
         history.dispatcher.run(front, {})
     else:
-        history.dispatcher.start(front)
+        history.dispatcher.on("start", front)
     history.prints(MUCH)
     history.ends(result)
     history.dies("the adaptor's process was killed by SIGSEGV")
@@ -829,7 +828,7 @@ def test_how_a_worker_dies_is_told_though_a_front_still_takes_the_output_of_a_fi
 def test_a_stop_while_a_daemon_is_given_up_waits_for_its_end_and_is_no_failure():
     history = History()
     for _ in range(2):
-        history.dispatcher.give_up("its command is gone")
+        history.dispatcher.on("abandoned", "its command is gone")
     assert history.kills == [(0, "its command is gone")]
     front = history.stop(5)
     assert notes_of(front) == ["the daemon is already stopping"] and history.commands == []
@@ -837,6 +836,18 @@ def test_a_stop_while_a_daemon_is_given_up_waits_for_its_end_and_is_no_failure()
     assert result_of(front) == [] and history.end == ("its command is gone", 0)
     history.leave(front)
     assert history.is_over
+
+
+def test_a_second_start_takes_no_front_its_result_though_the_worker_is_dead(daemon):
+    front = daemon.run()
+    daemon.prints(MUCH)
+    daemon.ends()
+    daemon.dies()
+    second = daemon.front()
+    daemon.dispatcher.on("start", second)
+    assert refusal(second) == (BAD_INPUT, "the daemon has already started")
+    daemon.takes(front)
+    assert result_of(front) == [SUCCESS]
 
 
 def test_a_stop_of_a_daemon_whose_worker_is_dead_makes_it_end_in_five_seconds(daemon):
@@ -873,7 +884,7 @@ def test_an_idle_daemon_stops_some_time_after_its_last_task_and_says_why():
 def test_an_idle_daemon_stops_after_its_start_if_no_task_ever_comes_but_not_before_that_has_ended():
     history = History(idle_seconds=30)
     front = history.front()
-    history.dispatcher.start(front)
+    history.dispatcher.on("start", front)
     history.wait(100)
     assert len(history.commands) == 1
     history.ends()

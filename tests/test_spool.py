@@ -154,7 +154,7 @@ def delivery(*pieces, viewer=None):
 def test_frames_carry_the_offset_of_their_end_and_end_with_a_line():
     viewer = Front()
     made = delivery(*LINES[:9000], viewer=viewer)
-    assert made.push(made.end, complete=False)
+    assert made.push(made.end)
     assert len(viewer.frames) > 1
     offset = 0
     for end, body in viewer.frames:
@@ -167,7 +167,7 @@ def test_never_more_than_the_window_is_unacknowledged_and_all_arrives():
     viewer = Front()
     made = delivery(*LINES, viewer=viewer)
     acknowledged = 0
-    while not made.push(made.end, complete=False):
+    while not made.push(made.end):
         sent = viewer.frames[-1][0]
         assert acknowledged < sent <= acknowledged + WINDOW_BYTES
         acknowledged = viewer.frames[len(viewer.frames) // 2][0] if acknowledged == 0 else sent
@@ -175,32 +175,32 @@ def test_never_more_than_the_window_is_unacknowledged_and_all_arrives():
     assert viewer.seen == b"".join(LINES)
 
 
-def test_an_unfinished_line_is_held_until_the_output_is_complete():
+def test_an_unfinished_line_is_sent_as_it_was_kept_and_waits_only_where_the_window_has_cut_it(monkeypatch):
     viewer = Front()
-    made = delivery(b"one\ntw", viewer=viewer)
-    assert not made.push(made.end, complete=False)
-    assert viewer.frames == [(4, b"one\n")]
-    made.keep(b"o\nthree")
-    assert not made.push(made.end, complete=False)
-    assert made.push(made.end, complete=True)
-    assert viewer.frames == [(4, b"one\n"), (8, b"two\n"), (13, b"three")]
+    made = delivery(b"one\ntw", viewer=viewer)  # a task's last line; what may go on the sanitizer holds
+    assert made.push(made.end)
+    assert viewer.frames == [(4, b"one\n"), (6, b"tw")]
+    monkeypatch.setattr("openjd_adapt.daemon.spool.WINDOW_BYTES", 10)
+    made.keep(b"o\nthree\n")
+    assert not made.push(made.end) and viewer.frames[2:] == [(8, b"o\n")]
+    made.acknowledge(8)
+    assert made.push(made.end) and viewer.frames[3:] == [(14, b"three\n")]
 
 
 def test_each_line_of_a_progress_bar_is_sent_though_no_line_break_ends_it():
     viewer = Front()
-    made = delivery(b"one\n10%\r20", viewer=viewer)
-    made.push(made.end, complete=False)
-    made.keep(b"%\r")
-    assert made.push(made.end, complete=False)
-    assert viewer.frames == [(8, b"one\n10%\r"), (12, b"20%\r")]
+    made = delivery(b"one\n10%\r", viewer=viewer)
+    made.push(made.end)
+    made.keep(b"20%\r30%")
+    assert made.push(made.end)
+    assert viewer.frames == [(8, b"one\n10%\r"), (12, b"20%\r"), (15, b"30%")]
 
 
 def test_a_line_longer_than_a_frame_does_not_wait_for_its_end():
     viewer = Front()
     data = b"x" + "€".encode() * FRAME_BYTES
     made = delivery(data, viewer=viewer)
-    assert not made.push(made.end, complete=False)
-    assert data.startswith(viewer.seen) and len(data) - len(viewer.seen) < FRAME_BYTES
+    assert made.push(made.end) and len(viewer.frames) > 3 and viewer.seen == data
     for _, body in viewer.frames:  # the next may go to another front, whose scheduler reads text
         body.decode()
 
@@ -210,23 +210,23 @@ def test_nothing_behind_the_end_of_the_task_is_shown():
     made = delivery(b"one\ntwo", viewer=viewer)
     end = made.end
     made.keep(b" of the next task\n")
-    assert made.push(end, complete=True)
+    assert made.push(end)
     assert viewer.seen == b"one\ntwo"
 
 
 def test_a_second_viewer_is_shown_what_nobody_acknowledged_and_never_what_somebody_did():
     first, second = Front(), Front()
     made = delivery(b"one\n", b"two\n", b"three\n", viewer=first)
-    made.push(made.end, complete=True)
+    made.push(made.end)
     made.acknowledge(4)
     made.attach(second)
-    assert made.push(made.end, complete=True)
+    assert made.push(made.end)
     assert (first.seen, second.seen) == (b"one\ntwo\nthree\n", b"two\nthree\n")
     made.acknowledge(made.end)
     assert made.unread == 0
     third = Front()
     made.attach(third)
-    assert made.push(made.end, complete=True)
+    assert made.push(made.end)
     assert third.frames == []
 
 
@@ -234,7 +234,7 @@ def test_a_second_viewer_is_shown_what_nobody_acknowledged_and_never_what_somebo
 def test_an_acknowledgement_of_what_was_not_sent_is_ignored(offset):
     viewer = Front()
     made = delivery(b"one\n", b"two", viewer=viewer)
-    made.push(made.end, complete=False)
+    made.push(made.end)
     made.acknowledge(offset)
     assert made.unread == 7
 
@@ -245,7 +245,7 @@ def test_without_a_viewer_nothing_is_sent_and_all_is_kept(closed):
     if viewer:
         viewer.closed = True
     made = delivery(b"one\n", b"two\n", viewer=viewer)
-    assert not made.push(made.end, complete=True)
+    assert not made.push(made.end)
     assert (made.unread, b"".join(made.unread_output(8))) == (8, b"one\ntwo\n")
 
 
@@ -292,7 +292,7 @@ def shown(made, viewer):
     """Take all that there is; returns what the viewer has seen, with a gap as the number of bytes that are lost."""
     while True:
         count = len(viewer.frames)
-        made.push(made.end, complete=True)
+        made.push(made.end)
         if len(viewer.frames) == count:
             break
         made.acknowledge(viewer.frames[-1][0])
@@ -358,7 +358,7 @@ def test_a_viewer_in_the_middle_is_told_where_the_lines_are_lost(monkeypatch):
     made.attach(viewer)
     for line in LINES[:1000]:
         made.keep(line)
-        made.push(made.end, complete=False)
+        made.push(made.end)
     # It is sent its window and no more, however much is lost meanwhile.
     before = gaps_of(viewer.seen)
     assert before == LINES[: len(before)] and 0 < len(before) < 20
@@ -374,13 +374,13 @@ def test_the_gap_is_told_again_to_the_next_viewer_only_if_nobody_has_acknowledge
     made = Delivery(Spool(100, limit=20))
     made.keep(b"one\n" * 10)
     made.attach(first)
-    made.push(made.end, complete=True)
+    made.push(made.end)
     made.attach(second)
-    made.push(made.end, complete=True)
+    made.push(made.end)
     assert gaps_of(first.seen) == gaps_of(second.seen) == [20, *[b"one\n"] * 5]
     made.acknowledge(second.frames[0][0])
     made.attach(third)
-    made.push(made.end, complete=True)
+    made.push(made.end)
     assert gaps_of(third.seen) == [b"one\n"] * 5
 
 
@@ -608,7 +608,7 @@ def test_in_a_random_history_every_byte_is_shown_in_its_place_or_told_to_be_lost
             made.keep(data)
             kept += len(data)
         elif act < 0.8:
-            made.push(made.end, complete=chance.random() < 0.5)
+            made.push(made.end)
         elif act < 0.9 and viewer.frames:
             # a front acknowledges what it has shown, one frame after the other
             acknowledged = max(acknowledged, chance.choice(viewer.frames)[0])

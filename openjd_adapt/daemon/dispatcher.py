@@ -4,7 +4,7 @@ Theory of operation
 ===================
 
 One worker does one task after the other: a start, runs, a stop. What it is doing is the *state*, and :attr:`Dispatcher.
-_TABLE` says what each *event* does in each state. :meth:`Dispatcher._on` is the one place that looks there and moves.
+_TABLE` says what each *event* does in each state. :meth:`Dispatcher.on` is the one place that looks there and moves.
 An event that a state has no cell for does nothing there.
 
     NEW        the worker waits for its first request
@@ -147,8 +147,12 @@ class Dispatcher:
         self.stopped = False
         self.stop_code = DONE
 
-    def _on(self, event: str, *arguments: Any) -> None:
-        """Move: go to the state that the table names and do what it says. What fails before it begins moves nothing."""
+    def on(self, event: str, *arguments: Any) -> None:
+        """Move: go to the state that the table names and do what it says. What fails before it begins moves nothing.
+
+        A front asks for ``start``; ``abandoned`` comes with a reason; ``died``, when all of the worker's output is
+        here, with how, in words, whether :attr:`_kill` did it, and what it has left that cannot be ended, if anything.
+        """
         before = self._state
         cell = self._TABLE[before].get(event)
         action, self._state = cell if isinstance(cell, tuple) else (cell, before)
@@ -167,10 +171,6 @@ class Dispatcher:
 
     # What fronts ask for
 
-    def start(self, front: Peer) -> None:
-        """The first task: start the adaptor."""
-        self._on("start", front)
-
     def run(self, front: Peer, data: Any, source: object = None) -> None:
         """A task, now or when the canceled one of a front that is gone has ended; its data come from ``source``."""
         self._hear_viewer(front)
@@ -178,7 +178,7 @@ class Dispatcher:
             front.refuse("run data must be an object", BAD_INPUT)
             return
         try:
-            self._on("run", front, data, source)
+            self.on("run", front, data, source)
         except (InputError, ValueError) as error:  # other clients than ours may say what is too much here, or NaN
             front.refuse(str(error), BAD_INPUT)
 
@@ -188,13 +188,13 @@ class Dispatcher:
         ``why``: for the connection file, if nobody has asked for it by a command.
         """
         self._hear_viewer(front)
-        self._on("stop", front, within, why)
+        self.on("stop", front, within, why)
 
     def cancel_running(self, within: float | None) -> bool:
         """Cancel the running task, whosever it is; False if none is running."""
         if self._task is None or self._task.result is not None:
             return False
-        self._on("cancel", within)
+        self.on("cancel", within)
         return True
 
     def cancel(self, front: Peer, within: float | None) -> None:
@@ -225,15 +225,11 @@ class Dispatcher:
         if self._delivery.viewer is front:
             self._delivery.viewer = None
             if self._task is None:
-                self._on("free")
+                self.on("free")
         task = self._task
         if task and task.front is front:
             task.front = None
-            self._on("left" if task.result is None else "shown")
-
-    def give_up(self, why: str) -> None:
-        """End a daemon if nothing was asked of it yet; who comes to stop it meanwhile need only wait."""
-        self._on("abandoned", why)
+            self.on("left" if task.result is None else "shown")
 
     # What the worker does
 
@@ -247,24 +243,16 @@ class Dispatcher:
         task.result = result
         task.end = self._delivery.end
         self._timers.cancel("deadline")
-        self._on("done" if task.kind != "start" else "started" if result["code"] == DONE else "failed")
+        self.on("done" if task.kind != "start" else "started" if result["code"] == DONE else "failed")
 
     def push(self) -> None:
         """Show the running task's front what there is, then its result."""
         task = self._task
         if task is None or task.front is not self._delivery.viewer:
             return
-        complete = task.result is not None and self._state != LEAVING
-        shown = self._delivery.push(task.end if task.result else self._delivery.end, complete)
+        shown = self._delivery.push(task.end if task.result else self._delivery.end)
         if task.result and (shown or task.front is None):
-            self._on("shown")
-
-    def worker_has_ended(self, how: str, killed: bool, left: str = "") -> None:
-        """All of the worker's output is here; ``how`` it has ended, and whether it was ``killed`` by :attr:`_kill`.
-
-        ``left`` names what it has left that cannot be ended.
-        """
-        self._on("died", how, killed, left)
+            self.on("shown")
 
     # Actions: tasks
 
@@ -303,7 +291,8 @@ class Dispatcher:
             front.send({"note": "waiting for the canceled task of a command that is gone"})
             self._waiting = front, data, source
 
-    def _begin_waiting(self) -> None:
+    def _ask_again(self) -> None:
+        """Let the run that waits ask again: it begins, or is refused."""
         waiting, self._waiting = self._waiting, None
         if waiting:
             self.run(*waiting)
@@ -342,15 +331,13 @@ class Dispatcher:
             stop = partial(self.stop, None, None, " after %g s without a task" % self._idle_seconds)
             self._timers.set("idle", self._idle_seconds, stop)
         if task.front is None or self._state == DEAD or self._foreground:
-            self._on("free")  # otherwise when that front has acknowledged the rest and left
+            self.on("free")  # otherwise when that front has acknowledged the rest and left
 
     # Actions: the stop
 
     def _note_stop(self, front: Peer | None, within: float | None, why: str) -> None:
         """A stop is asked for the first time."""
-        if self._waiting:
-            _NO_MORE_RUNS(self, self._waiting[0])
-            self._waiting = None
+        self._ask_again()
         self._timers.cancel("idle")
         self._stopper = front
         self._stop_reason += why
@@ -368,7 +355,7 @@ class Dispatcher:
         """No task is running: stop now, or when the front of the last one has taken the rest."""
         self._note_stop(front, within, why)
         if self._task is None and not self._delivery.is_awaited_by_other_than(front):
-            self._on("free")
+            self.on("free")
         else:
             self._hurry()
 
@@ -385,8 +372,8 @@ class Dispatcher:
             self._delivery.viewer = None
             if self._task and self._task.front is viewer:
                 viewer.send({"note": "the rest of this task's output is kept for the next command"})
-                self._on("shown")
-            self._on("free")
+                self.on("shown")
+            self.on("free")
 
     def _begin_stop(self) -> None:
         self._timers.cancel("late front")
@@ -414,16 +401,13 @@ class Dispatcher:
         late = partial(self._kill, "it was killed: it did not exit after its end")
         self._timers.set("exit", EXIT_SECONDS, late)
 
-    def _abandon(self, why: str) -> None:
-        self._kill(why)
-
     def _conclude(self, how: str, killed: bool, left: str) -> None:
         """The worker has died, with a task or without."""
         self.ended = how + (left and "; " + left)
         self._linger()
         task = self._task
         if task is None:
-            self._on("free")
+            self.on("free")
             return
         if task.result is None:
             task.result = {**_failed("the adaptor is gone: " + self.ended), "gone": True}
@@ -454,13 +438,15 @@ class Dispatcher:
         self._conclude(how, killed, left)
 
     def _begin_dead(self, front: Peer) -> None:
-        """The worker has died before it was asked for anything: the front gets its last output and its end."""
+        """If the worker has died before it was asked for anything, the front gets its last output and its end."""
+        if self._number:
+            _TWICE(self, front)
+            return
         self._begin_start(front)
         self._conclude(self.ended or "", False, "")
 
-    def _refuse_waiting(self) -> None:
-        if self._waiting:
-            self._waiting[0].refuse("the daemon is gone: " + (self.ended or ""), NO_DAEMON)
+    def _refuse_dead(self, front: Peer, data: Any, source: object) -> None:
+        front.refuse("the daemon is gone: " + (self.ended or ""), NO_DAEMON)
 
     def _linger(self, seconds: float = LINGER_SECONDS) -> None:
         """Wait for the viewer to take the rest and to leave, as long as it goes on taking; in the foreground always."""
@@ -481,7 +467,7 @@ class Dispatcher:
             "start": (_begin_start, STARTING),
             "run": _TOO_EARLY,
             "stop": (_close, CLOSING),
-            "abandoned": (_abandon, LEAVING),
+            "abandoned": (lambda self, why: self._kill(why), LEAVING),
         },
         STARTING: {
             **_STARTED,
@@ -492,7 +478,7 @@ class Dispatcher:
             "started": (None, SHOWING),
             "failed": (_let_exit, LEAVING),
         },
-        IDLE: {**_STARTED, "run": (_begin_run, RUNNING), "stop": (_close, CLOSING), "free": _begin_waiting},
+        IDLE: {**_STARTED, "run": (_begin_run, RUNNING), "stop": (_close, CLOSING), "free": _ask_again},
         RUNNING: {
             **_STARTED,
             "run": _BUSY,
@@ -513,7 +499,6 @@ class Dispatcher:
             **_STOPPED,
             "died": (_conclude_unstopped, DEAD),
             "cancel": _cancel,
-            "left": _cancel,
             "started": (_hurry, CLOSING),
             "done": (_hurry, CLOSING),
             "failed": (_let_exit, LEAVING),
@@ -526,5 +511,5 @@ class Dispatcher:
         },
         STOPPING: {**_STOPPED, "cancel": _cancel, "done": (_let_exit, LEAVING)},
         LEAVING: {**_STOPPED, "died": (_conclude_last, DEAD)},
-        DEAD: {**_STOPPED, "start": _begin_dead, "shown": _deliver, "free": _refuse_waiting},
+        DEAD: {"start": _begin_dead, "run": _refuse_dead, "stop": _stop_sooner, "shown": _deliver, "free": _ask_again},
     }

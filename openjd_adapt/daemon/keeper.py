@@ -83,7 +83,7 @@ class Keeper:
         self._dispatcher = Dispatcher(
             self._loop.timers,
             self._delivery,
-            command=self._command,
+            command=lambda message: self._control.send(message),
             kill=self._kill,
             hear=self._listener.read_all,
             foreground=writer is None,
@@ -100,10 +100,12 @@ class Keeper:
             self._start(lifeline, groups)
             self._serve()
         except Exception as error:
-            how, code = str(error), error.exit_code if isinstance(error, AdaptError) else FAILED
-            if isinstance(error, OSError) and not isinstance(error, AdaptError):
-                how = "the keeper failed: " + how  # of what the host has not: descriptors, memory, room on a disk
-            elif not isinstance(error, AdaptError):
+            how, code = str(error), FAILED
+            if isinstance(error, AdaptError):
+                code = error.exit_code
+            elif isinstance(error, OSError):  # of what the host has not: descriptors, memory, room on a disk
+                how = "the keeper failed: " + how
+            else:
                 import traceback
 
                 how = "the keeper failed, which is a fault of openjd_adapt: " + traceback.format_exc()
@@ -131,7 +133,7 @@ class Keeper:
         self._control = Peer(self._worker.control)
         self._loop.watch(self._worker, self._on_output)
         self._loop.watch_peer(self._control, self._on_control)
-        self._command({"init": self._spec, "groups": groups is not None})
+        self._control.send({"init": self._spec, "groups": groups is not None})
         self._listener.add(self._starter)
         path = self._writer.path if self._writer else None
         self._starter.send({"ready": path, "contained": groups is None})
@@ -189,7 +191,7 @@ class Keeper:
 
     def _on_gone(self, front: Peer) -> None:
         if front is self._starter:
-            self._dispatcher.give_up("the command that started it was gone before it had started")
+            self._dispatcher.on("abandoned", "the command that started it was gone before it had started")
         self._dispatcher.leave(front)
 
     def _cancel(self, front: Peer, message: Message) -> None:
@@ -208,7 +210,7 @@ class Keeper:
         front.send({"status": status})
 
     _REQUESTS: dict[str, Callable[[Keeper, Peer, Message], None]] = {
-        "start": lambda self, front, message: self._dispatcher.start(front),
+        "start": lambda self, front, message: self._dispatcher.on("start", front),
         "run": lambda self, front, message: self._dispatcher.run(front, message.get("data"), message.get("from")),
         "stop": lambda self, front, message: self._dispatcher.stop(front, seconds(message.get("within"))),
         "cancel": _cancel,
@@ -216,9 +218,6 @@ class Keeper:
     }
 
     # The worker
-
-    def _command(self, message: Message) -> None:
-        self._control.send(message)
 
     def _on_output(self) -> None:
         """Take what the worker has written; small pieces a little later, many at once, as each wakes the front, too."""
@@ -281,7 +280,7 @@ class Keeper:
             pass  # where processes can escape, one may go on writing for ever
         self._delivery.keep(self._sanitizer.feed(self._filter.rest(), final=True))
         how = self._kill_reason or "the adaptor's process " + describe_exit(returncode)
-        self._dispatcher.worker_has_ended(how, bool(self._kill_reason), launch_spec.describe_left(left))
+        self._dispatcher.on("died", how, bool(self._kill_reason), launch_spec.describe_left(left))
 
 
 def serve(starter: int, lifeline: int, groups: int | None, writer: dict[str, Any] | None) -> None:

@@ -176,8 +176,10 @@ class Delivery:
 
     def keep(self, data: bytes) -> None:
         """Take output; what the disk does not take is counted, and told as soon as it takes something again."""
+        if not data:
+            return
         try:
-            if self.lost and data:
+            if self.lost:
                 line = ("WARNING: %s\n" % self._loss()).encode("utf-8", "backslashreplace")
                 self._spool.append(b"\n" + line if self._mid_line else line)
                 self.lost = 0
@@ -187,7 +189,7 @@ class Delivery:
             full = error.errno == errno.ENOSPC
             self._why_lost = "the disk is full" if full else "the disk does not take them: %s" % error.strerror
         else:
-            self._mid_line = data[-1:] not in (b"\n", b"") or (self._mid_line and not data)
+            self._mid_line = data[-1:] != b"\n"
 
     def lost_note(self) -> str | None:
         """What is to be said of output that was lost and not told yet."""
@@ -216,10 +218,10 @@ class Delivery:
             self._acknowledged = offset
             self._spool.discard(offset)
 
-    def push(self, end: int, complete: bool) -> bool:
+    def push(self, end: int) -> bool:
         """Send the viewer what its window allows; whether all before ``end`` is sent.
 
-        Frames end with a line, unless it is longer than a frame, or ``complete`` says that ``end`` ends the output.
+        Frames end with a line, unless it is longer than a frame, or unfinished where it was kept.
         """
         viewer = self.viewer
         while viewer and not viewer.closed:
@@ -227,9 +229,8 @@ class Delivery:
                 if self._acknowledged < self._sent:
                     break  # one that takes nothing is not sent a line for every loss
                 self._tell_gap(viewer)
-            limit = min(end, self._acknowledged + WINDOW_BYTES)
             try:
-                data = self._lines(limit, complete and limit == end)
+                data = self._lines(end)
             except OSError:
                 self._spool.give_up(self._sent)
                 continue
@@ -246,18 +247,17 @@ class Delivery:
         self._sent = self._spool.start
         viewer.send({"output": self._sent}, text % (gap, self._spool.limit))
 
-    def _lines(self, limit: int, complete: bool) -> bytes:
-        """The next bytes to send, before ``limit``: whole lines, of which a progress bar ends each with ``\\r``."""
-        data, cut = b"", 0
-        while self._sent + len(data) < limit and len(data) < FRAME_BYTES and not cut:
-            size = min(FRAME_BYTES - len(data), limit - self._sent - len(data))
-            data += self._spool.read(self._sent + len(data), size)
-            cut = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
-        if cut:
-            return data[:cut]
-        if len(data) >= FRAME_BYTES:
-            return data[: character_end(data, len(data) - 2)]
-        return data if complete else b""
+    def _lines(self, end: int) -> bytes:
+        """The next bytes to send, before ``end``: whole lines, of which a progress bar ends each with ``\\r``."""
+        room = self._acknowledged + WINDOW_BYTES - self._sent
+        size = min(FRAME_BYTES, room, end - self._sent)
+        data = self._spool.read(self._sent, size) if size > 0 else b""
+        cut = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+        if not cut and len(data) == FRAME_BYTES:
+            cut = character_end(data, len(data) - 2)
+        if not cut and len(data) == room < end - self._sent:
+            return b""  # the rest of the line is there, but the viewer has to take some before
+        return data[: cut or None]
 
     def unread_output(self, size: int) -> Iterator[bytes]:
         """The end of what nobody has acknowledged, at most ``size`` bytes."""
