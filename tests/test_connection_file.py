@@ -254,6 +254,14 @@ def test_a_new_daemon_shows_what_the_dead_one_wrote_last_and_takes_its_place(dae
     assert connection_file.clear_for_start(str(daemon.path), pytest.fail) is None
 
 
+def test_what_is_lost_is_told_again_where_that_cannot_be_shown(daemon, read):
+    note_end(daemon.writer.descriptor, "it fell", 1, lost=7)
+    daemon.dies()
+    assert read(daemon.path).show_unread_output(lambda data: False) is False
+    assert unread(read(daemon.path)) == b"WARNING: 7 bytes of output are lost: the disk did not take them\n"
+    assert unread(read(daemon.path)) == b""
+
+
 @pytest.mark.parametrize("act", ["wait", "claim"])
 def test_who_has_had_the_lock_of_a_dead_daemon_lets_go_of_it_with_the_file(daemon, read, act):
     daemon.dies()
@@ -420,6 +428,17 @@ def test_a_connection_is_accepted_and_where_there_is_none_that_is_told_at_once(d
     front.close()
 
 
+def test_a_peer_of_whom_the_system_tells_nothing_is_no_daemon_and_leaves_no_descriptor(daemon, read, monkeypatch):
+    def gone(connection):
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")  # as macOS does
+
+    file, before = read(daemon.path), len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(system, "peer_is_me", gone)
+    with pytest.raises(NoDaemonError, match="its daemon does not answer: Transport endpoint"):
+        file.connect()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_a_file_leads_to_its_daemon_and_is_not_inherited(daemon, read):
     file = read(daemon.path)
     front = file.connect()
@@ -500,15 +519,19 @@ def test_a_guardian_that_was_stopped_goes_on_when_its_keeper_is_killed_if_it_is_
 
 def test_what_is_left_below_the_guardian_is_told_only_if_that_is_still_meant(read, keeper):
     own = [os.getpid(), system.start_time(os.getpid())]
-    assert keeper.pid in read(keeper(guardian=own)).left()
-    assert read(keeper(guardian=[own[0], own[1] + 1])).left() == {}
-    assert read(keeper(guardian=own, host="another")).left() == {}
-    assert read(keeper(guardian=[0, 0])).left() == {}
+
+    def left(**change):
+        return system.tree_of(*read(keeper(**change)).guardian)
+
+    assert keeper.pid in left(guardian=own)
+    assert left(guardian=[own[0], own[1] + 1]) == {}
+    assert left(guardian=own, host="another") == {}
+    assert left(guardian=[0, 0]) == {}
 
 
 def test_the_record_of_a_neighbouring_version_is_read_whatever_it_has_not_or_has_more(keeper, read):
     file = read(keeper(folder=None, guardian=None, package=None, wire=None, news={"a": 1}))
-    assert (file.adaptor, file.pid, file.ended, file.left()) == ("Probe", keeper.pid, None, {})
+    assert (file.adaptor, file.pid, file.ended, file.guardian) == ("Probe", keeper.pid, None, (0, 0))
     with open(file.path, "ab") as stream:
         stream.write(b'{"how": "it was stopped", "output": "one", "code": 0}\n')
     dead = read(file.path)
@@ -612,6 +635,30 @@ def test_nobody_can_guess_a_private_folders_name(monkeypatch, tmp_path):
     names = {connection_file.new_private_folder() for _ in range(100)}
     assert len(names) == 100 and all(os.path.dirname(name) == str(tmp_path) for name in names)
     assert min(map(len, names)) >= len(str(tmp_path)) + 30 and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("moment", ["holds its lock", "has removed it"])
+def test_a_start_whose_draft_is_taken_for_a_killed_ones_before_it_is_locked_is_refused_and_leaves_nothing(
+    tmp_path, monkeypatch, moment
+):
+    create, before = system.create_private, len(os.listdir("/proc/self/fd"))
+    held = []
+
+    def lose(draft):
+        descriptor = create(draft)
+        if moment == "holds its lock":
+            held.append(system.open_private(draft))
+            assert system.lock(held[0])
+        else:
+            connection_file.remove_drafts(str(tmp_path / "connection.json"))
+        return descriptor
+
+    monkeypatch.setattr(system, "create_private", lose)
+    with pytest.raises(InputError, match="cannot make its lock and socket: another command"):
+        bind(str(tmp_path / "connection.json"), str(tmp_path / "private"))
+    for descriptor in held:
+        os.close(descriptor)
+    assert list(tmp_path.iterdir()) == [] and len(os.listdir("/proc/self/fd")) == before
 
 
 @pytest.mark.parametrize("text", [b"precious", b"{}", b'{"wire"'])

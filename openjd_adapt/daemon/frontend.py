@@ -561,8 +561,11 @@ def _stop_living(file: ConnectionFileReader, timeout: float) -> int | None:
 
 
 def _end_orphans(file: ConnectionFileReader) -> int:
-    """End what a daemon has left whose guardian and keeper were killed at once; returns the exit code."""
-    orphans = file.orphans()
+    """End the worker of a dead daemon, and all below it; returns the exit code.
+
+    Where guardian and keeper were killed at once, it may not have heard of that yet.
+    """
+    orphans = system.tree_of(*file.worker)
     if orphans:
         tell("INFO: killing what it has left: %s" % system.names_of(orphans))
     left = system.kill_all(orphans, DEATH_SECONDS)
@@ -575,11 +578,13 @@ def _await_end(file: ConnectionFileReader) -> bool:
     """Wait until all of the daemon is dead, and say so if that takes long; False if it does not come to that."""
     if file.wait(SILENT_SECONDS):
         return True
-    tell("INFO: waiting for the last processes of the daemon to end: %s" % system.names_of(file.left()))
-    file.wake()
+    left = system.names_of(system.tree_of(*file.guardian))
+    tell("INFO: waiting for the last processes of the daemon to end: " + left)
+    system.wake(*file.guardian)  # nothing would end without it, if it was stopped
     if file.wait(DEATH_SECONDS):
         return True
-    tell("ERROR: connection file %s: what holds its lock does not end: %s" % (file.path, system.names_of(file.left())))
+    left = system.names_of(system.tree_of(*file.guardian))
+    tell("ERROR: connection file %s: what holds its lock does not end: %s" % (file.path, left))
     return False
 
 

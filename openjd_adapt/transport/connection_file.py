@@ -53,12 +53,11 @@ _UNREAD_OUTPUT_BYTES = 16 * 1024
 
 
 class ConnectionFileWriter:
-    """The listening end: a locked connection file without a name yet, and the socket beside it."""
+    """The listening end: a locked connection file, at first a draft without its name, and the socket beside it."""
 
     def __init__(self, values: dict[str, Any], listener: _socket.socket) -> None:
-        """What :func:`bind` makes; ``values`` are its arguments, the draft, its descriptor and its endpoint's text."""
+        """``values`` are those that :func:`bind` gives."""
         self._values = values
-        #: Where the file will be; until then it is a draft.
         self.path: str = values["path"]
         self.descriptor: int = values["descriptor"]
         self._endpoint = system.Endpoint(values["endpoint"], os.path.dirname(self.path))
@@ -76,7 +75,7 @@ class ConnectionFileWriter:
 
     @staticmethod
     def from_dict(values: dict[str, Any]) -> ConnectionFileWriter:
-        """The writer that :meth:`to_dict` has made an object of, in the process that has inherited it."""
+        """The writer in a process that has inherited it."""
         return ConnectionFileWriter(values, _socket.socket(fileno=values["listener"]))
 
     def publish(self, adaptor: str, worker: int = 0) -> None:
@@ -127,7 +126,7 @@ class ConnectionFileWriter:
 
     def abandon(self) -> None:
         """Nobody will listen here after all."""
-        os.unlink(self._values["draft"])
+        _remove_if_there(self._values["draft"])
         self.remove_socket()
 
     def close(self) -> None:
@@ -154,11 +153,12 @@ def bind(path: str, private_folder: str) -> ConnectionFileWriter:
     except OSError as error:
         raise InputError("connection file %s: %s" % (path, error.strerror)) from None
     try:
-        system.lock(descriptor)
+        if not system.lock(descriptor) or not _is_at(draft, descriptor):  # that of a killed start looks like this one
+            raise BlockingIOError("another command has just cleared it away")
         endpoint, listener = system.Endpoint.listen(draft, private_folder)
     except OSError as error:
         os.close(descriptor)
-        os.unlink(draft)
+        _remove_if_there(draft)
         raise InputError("connection file %s: cannot make its lock and socket: %s" % (path, error)) from None
     listener.listen(128)
     values = {"path": path, "private_folder": private_folder, "draft": draft, "endpoint": endpoint.text}
@@ -203,8 +203,18 @@ def note_death(values: dict[str, Any], how: str) -> None:
 
 
 def _remove_if_there(path: str) -> None:
-    if os.path.lexists(path):
+    try:
         os.unlink(path)
+    except FileNotFoundError:
+        return
+
+
+def _is_at(path: str, descriptor: int) -> bool:
+    """Whether an open file still has this name."""
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _append(descriptor: int, data: bytes) -> None:
@@ -266,7 +276,8 @@ class ConnectionFileReader:
             self._danger: str = record.get("danger", "")
             self._private_folder: str = record.get("folder", "")
             known = [record.get(name, [0, 0]) if self._is_here else [0, 0] for name in ("guardian", "worker")]
-            self._guardian, self._worker = [(pid, started) for pid, started in known]
+            #: Pid and start time; zeros where the file tells none of this host's.
+            self.guardian, self.worker = [(pid, started) for pid, started in known]
             self.adaptor: str = record["adaptor"]
             self.endpoint = system.Endpoint(record["address"], os.path.dirname(self.path))
             self._key = bytes.fromhex(record.get("key", ""))
@@ -278,7 +289,7 @@ class ConnectionFileReader:
             #: The exit code of the stop that has ended the daemon; 0 if it ended otherwise.
             self.stop_code = int(ended["code"])
             self._end_begin = len(lines[0]) + 1
-            self._output_begin = sum(len(line) + 1 for line in lines[:2])
+            self._output_begin = self._end_begin + len(lines[1]) + 1
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             raise InputError("connection file %s: is truncated or no connection file" % self.path) from None
 
@@ -300,13 +311,7 @@ class ConnectionFileReader:
         """Whether the daemon is dead and nobody else has claimed what it has left."""
         has_keeper = self._is_here and system.start_time(self.pid) == self.started
         timeout = _GLANCE_SECONDS if has_keeper else _END_SECONDS
-        return system.wait_for_lock(self._descriptor, timeout) and self._still_has_its_name()
-
-    def _still_has_its_name(self) -> bool:
-        try:
-            return os.path.samestat(os.lstat(self.path), os.fstat(self._descriptor))
-        except FileNotFoundError:
-            return False
+        return system.wait_for_lock(self._descriptor, timeout) and _is_at(self.path, self._descriptor)
 
     @property
     def _is_here(self) -> bool:
@@ -314,20 +319,8 @@ class ConnectionFileReader:
 
     def kill(self) -> bool:
         """Kill the keeper, if the file still means it; the guardian then ends the rest. False if it does not."""
-        self.wake()
+        system.wake(*self.guardian)  # nothing would end without it, if it was stopped
         return self._is_here and system.kill(self.pid, self.started)
-
-    def wake(self) -> None:
-        """Let a guardian that was stopped go on: nothing would end without it."""
-        system.wake(*self._guardian)
-
-    def left(self) -> dict[int, int]:
-        """The guardian and what is still below it, as :func:`system.tree_of` tells it."""
-        return system.tree_of(*self._guardian)
-
-    def orphans(self) -> dict[int, int]:
-        """The worker of a dead daemon and all below it: it may not have heard yet that its keeper was killed."""
-        return system.tree_of(*self._worker)
 
     def wait(self, timeout: float) -> bool:
         """Block until all of the daemon is dead, and claim what it has left; False after ``timeout`` seconds."""
@@ -342,34 +335,33 @@ class ConnectionFileReader:
             raise NoDaemonError(self.how_it_ended)
         if not self._is_here:
             raise NoDaemonError("connection file %s: its daemon runs on the host %s" % (self.path, self.host))
+        connection = None
         try:
             connection = self.endpoint.connect()
+            if not system.peer_is_me(connection):
+                raise WireError("it belongs to another user")
+            if system.KEYED:
+                self._prove(connection)
         except OSError as error:
-            why = "connection file %s: its daemon cannot be reached: %s" % (self.path, error.strerror)
+            if connection:
+                connection.close()
+            if isinstance(error, WireError):
+                what = "who listens at %s: %s" % (self.endpoint, error)
+                raise InputError("connection file %s: %s" % (self.path, what)) from None
+            what = "does not answer" if connection else "cannot be reached"
+            why = "connection file %s: its daemon %s: %s" % (self.path, what, error.strerror or error)
             raise NoDaemonError(why) from None
-        if not system.peer_is_me(connection):
-            connection.close()
-            raise InputError("connection file %s: %s belongs to another user" % (self.path, self.endpoint))
-        if system.KEYED:
-            self._prove(connection)
         return connection
 
     def _prove(self, connection: _socket.socket) -> None:
         """Prove to the daemon that the file's key is known here, and have it prove the same."""
         claimant = Claimant(self._key)
-        try:
-            connection.settimeout(HANDSHAKE_SECONDS)
-            connection.sendall(encode(claimant.first()))
-            answer = next(messages(connection.recv, HANDSHAKE_LIMIT), None)
-            if answer is None:
-                raise WireError("the daemon has closed the connection")
-            connection.sendall(encode(claimant.answer(answer)))
-        except WireError as error:
-            connection.close()
-            raise InputError("connection file %s: who listens at %s: %s" % (self.path, self.endpoint, error)) from None
-        except OSError as error:
-            connection.close()
-            raise NoDaemonError("connection file %s: its daemon does not answer: %s" % (self.path, error)) from None
+        connection.settimeout(HANDSHAKE_SECONDS)
+        connection.sendall(encode(claimant.first()))
+        answer = next(messages(connection.recv, HANDSHAKE_LIMIT), None)
+        if answer is None:
+            raise WireError("it has closed the connection")
+        connection.sendall(encode(claimant.answer(answer)))
 
     @property
     def how_it_ended(self) -> str:
@@ -386,8 +378,8 @@ class ConnectionFileReader:
         if not self.ended:
             return True
         lost = self.ended.get("lost")  # not in the records of the version before
-        if lost:
-            show(b"WARNING: %d bytes of output are lost: the disk did not take them\n" % lost)
+        if lost and show(b"WARNING: %d bytes of output are lost: the disk did not take them\n" % lost) is False:
+            return False
         offset = self._output_begin
         data = system.read_at(self._descriptor, RECORD_LIMIT, offset)
         while data:
@@ -396,16 +388,15 @@ class ConnectionFileReader:
             offset += len(data)
             data = system.read_at(self._descriptor, RECORD_LIMIT, offset)
         os.ftruncate(self._descriptor, self._output_begin)
-        if lost:
-            os.lseek(self._descriptor, self._end_begin, os.SEEK_SET)
-            record = line_of({**self.ended, "lost": 0})  # it is shorter than what it replaces
-            system.write_all(self._descriptor, record)
-            os.ftruncate(self._descriptor, self._end_begin + len(record))
+        record = line_of({**self.ended, "lost": 0})  # no longer than what it replaces
+        os.lseek(self._descriptor, self._end_begin, os.SEEK_SET)
+        system.write_all(self._descriptor, record)
+        os.ftruncate(self._descriptor, self._end_begin + len(record))
         return True
 
     def remove(self) -> None:
         """Remove what a dead daemon left, once claimed: the file and, if it was killed, its socket."""
-        if not self._still_has_its_name():
+        if not _is_at(self.path, self._descriptor):
             return  # somebody has been faster, and there may be a new daemon by that name
         self.endpoint.remove()
         try:
@@ -445,7 +436,7 @@ def clear_for_start(path: str, show: Callable[[bytes], object]) -> str | None:
             if old.is_ending:
                 what = "its daemon is ending, or another command is showing what it wrote last"
             raise InputError("connection file %s: %s" % (path, what))
-        system.kill_all(old.orphans(), _DEATH_SECONDS)
+        system.kill_all(system.tree_of(*old.worker), _DEATH_SECONDS)
         if not old.show_unread_output(show):
             raise InputError("connection file %s: what its dead daemon wrote last cannot be shown" % path)
         old.remove()
@@ -474,21 +465,15 @@ def _remove_draft(draft: str, end: float) -> None:
     except OSError:
         return
     try:
-        begin = system.read_at(descriptor, len(_BEGIN), 0)
         # What begins otherwise is somebody's frame 1, which only has such a name.
-        if begin in (b"", _BEGIN) and _is_left(draft, descriptor, end):
+        is_draft = system.read_at(descriptor, len(_BEGIN), 0) in (b"", _BEGIN)
+        while is_draft and not system.wait_for_lock(descriptor, _LOOK_SECONDS):  # no event tells of a file's name
+            if not os.path.exists(draft) or time.monotonic() >= end:
+                return
+        if is_draft:
             _remove_if_there(draft + ".sock")
             _remove_if_there(draft)
     except OSError:
         return  # somebody has put something there
     finally:
         os.close(descriptor)
-
-
-def _is_left(draft: str, descriptor: int, end: float) -> bool:
-    if system.lock(descriptor):
-        return True
-    while os.path.exists(draft) and time.monotonic() < end:
-        if system.wait_for_lock(descriptor, _LOOK_SECONDS):  # no event tells that a file has got its name
-            return True
-    return False
