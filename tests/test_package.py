@@ -212,7 +212,7 @@ def test_both_systems_keep_the_contract_that_names_each_name_once():
         for parts in (["posix", "posix_processes"], ["windows", "windows_processes"])
     )
     assert len(described) == len(set(described))
-    own = set(described) - {"signal", "ensure_standard_descriptors"}
+    own = set(described) - {"signal", "ensure_standard_descriptors", "wait_for_lock"}
     assert own | set(forked) <= set(posix) and own | set(fresh) <= set(windows)
     assert not set(forked) & set(windows) and not set(fresh) & set(posix)
     for name in own:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
+from openjd_adapt import system
 from openjd_adapt.system import posix
 
-from .conftest import HANG_SECONDS, root_only
+from .conftest import HANG_SECONDS, ROOT, root_only
 
 pytestmark = [pytest.mark.core, pytest.mark.posix_only]
 
@@ -153,9 +156,7 @@ def two(tmp_path):
     """Two openings of one file, as two processes have them."""
     (tmp_path / "file").write_text("")
     descriptors = [os.open(str(tmp_path / "file"), os.O_RDWR) for _ in range(2)]
-    handler = signal.getsignal(signal.SIGALRM)
     yield descriptors
-    signal.signal(signal.SIGALRM, handler)
     for descriptor in descriptors:
         os.close(descriptor)
 
@@ -176,41 +177,20 @@ def test_to_ask_for_a_lock_does_not_take_it(two):
 
 def test_a_free_lock_is_had_at_once_and_held(two):
     first, second = two
-    assert posix.wait_for_lock(first, 600)
+    assert system.wait_for_lock(first, 600)
     assert posix.is_locked(second)
-    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
 
 @pytest.mark.parametrize("timeout", [0.1, 0.0001, 0])
-def test_a_lock_that_stays_is_given_up_in_time_and_no_alarm_comes_later(two, timeout):
+def test_a_lock_that_stays_is_given_up_in_time_and_not_had_later(two, timeout):
     first, second = two
     posix.lock(first)
     begin = time.monotonic()
-    assert posix.wait_for_lock(second, timeout) is False
+    assert system.wait_for_lock(second, timeout) is False
     assert timeout <= time.monotonic() - begin
-    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
     os.close(first)
     two[0] = os.open(os.devnull, os.O_RDONLY)
     assert posix.lock(second)
-
-
-@pytest.mark.parametrize("free, call", [(False, 1), (True, 1), (True, 2)], ids=["held", "free", "had"])
-def test_an_alarm_just_before_or_after_the_wait_is_the_last_and_raises_nothing(two, monkeypatch, free, call):
-    first, second = two
-    set_timer, calls = signal.setitimer, []
-
-    def set_then_ring(*arguments):
-        set_timer(*arguments)
-        calls.append(arguments)
-        if len(calls) == call:
-            os.kill(os.getpid(), signal.SIGALRM)
-
-    if not free:
-        posix.lock(first)
-    monkeypatch.setattr(posix.signal, "setitimer", set_then_ring)
-    assert posix.wait_for_lock(second, 600) is free
-    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
-    assert posix.is_locked(first) is free
 
 
 def test_a_wait_for_a_lock_ends_in_time_also_where_the_parent_has_blocked_the_alarm(two):
@@ -218,27 +198,39 @@ def test_a_wait_for_a_lock_ends_in_time_also_where_the_parent_has_blocked_the_al
     posix.lock(first)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
     try:
-        assert posix.wait_for_lock(second, 0.1) is False
+        assert system.wait_for_lock(second, 0.1) is False
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def test_a_lock_that_is_freed_while_it_is_waited_for_is_had_then(two, monkeypatch):
+@pytest.mark.parametrize("after", [1, 30])
+def test_a_lock_that_is_freed_while_it_is_waited_for_is_had_then(two, monkeypatch, after):
     import fcntl
 
     first, second = two
     posix.lock(first)
-    wait = fcntl.flock
+    sleep, pauses = time.sleep, []
 
-    def free_then_wait(descriptor, how):
-        if descriptor == second:
-            threading.Thread(target=wait, args=(first, fcntl.LOCK_UN)).start()
-        wait(descriptor, how)
+    def free_then_sleep(seconds):
+        pauses.append(seconds)
+        if len(pauses) == after:
+            fcntl.flock(first, fcntl.LOCK_UN)
+        sleep(seconds)
 
-    monkeypatch.setattr(fcntl, "flock", free_then_wait)
-    assert posix.wait_for_lock(second, 600)
+    monkeypatch.setattr(system.time, "sleep", free_then_sleep)
+    assert system.wait_for_lock(second, 600)
     monkeypatch.undo()
-    assert posix.is_locked(first)
+    assert posix.is_locked(first) and len(pauses) == after
+
+
+def test_a_lock_can_be_waited_for_in_any_thread(two):
+    first, second = two
+    posix.lock(first)
+    found = []
+    thread = threading.Thread(target=lambda: found.append(system.wait_for_lock(second, 0.01)))
+    thread.start()
+    thread.join(HANG_SECONDS)
+    assert found == [False]
 
 
 def test_a_lock_is_free_when_its_holder_is_dead(two, tmp_path):
@@ -256,7 +248,7 @@ def test_a_lock_is_free_when_its_holder_is_dead(two, tmp_path):
     assert os.read(reader, 1) == b"1" and posix.is_locked(two[0])
     os.close(reader)
     os.kill(pid, signal.SIGKILL)
-    had = posix.wait_for_lock(two[0], HANG_SECONDS)
+    had = system.wait_for_lock(two[0], HANG_SECONDS)
     os.waitpid(pid, 0)
     assert had
 
@@ -291,3 +283,29 @@ def test_where_nothing_of_the_systems_can_be_written_it_is_the_next_and_last_the
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(posix.os, "access", lambda path, how: path in usable)
     assert posix.temporary_folder() == (place or str(tmp_path))
+
+
+# Waits and streams
+
+
+def test_a_wait_whose_time_is_over_already_does_not_last_for_ever():
+    reader, writer = os.pipe()
+    assert posix.wait_for({reader: posix.READ}, -0.5) == {} and not posix.wait_readable(reader, -1)
+    assert posix.wait_for({writer: posix.WRITE}, -0.5) == {writer: posix.WRITE}
+    os.close(writer)
+    assert posix.wait_for({reader: 0}, -0.5)[reader] & posix.BROKEN
+    os.close(reader)
+
+
+def test_the_numbers_of_what_is_waited_for_are_those_of_poll():
+    import select
+
+    assert (posix.READ, posix.WRITE) == (select.POLLIN, select.POLLOUT)
+    assert posix.BROKEN == select.POLLERR | select.POLLHUP | select.POLLNVAL
+
+
+@pytest.mark.parametrize("name", ["PIPE", "XFSZ"])
+def test_a_program_that_takes_this_ones_place_gets_signals_as_by_a_shell(name):
+    command = ["sh", "-c", "kill -%s $$" % name]
+    code = "import os, sys; from openjd_adapt import system; system.hand_over(sys.argv[1:], {**os.environ})"
+    assert subprocess.call([sys.executable, "-c", code, *command], cwd=str(ROOT)) == -signal.Signals["SIG" + name]

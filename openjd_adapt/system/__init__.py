@@ -73,6 +73,7 @@ worker_groups. Only where they cannot: start_keeper, starter_of_keeper, is_doome
 from __future__ import annotations
 
 import sys
+import time
 
 from .interpreter import ensure_standard_descriptors as ensure_standard_descriptors, long_path as long_path
 
@@ -90,3 +91,15 @@ except ModuleNotFoundError as error:
 
     package = __name__.rpartition(".")[0]
     raise PartLeftOut("this copy of %s was made for another system: it has no %s" % (package, error.name)) from None
+
+
+def wait_for_lock(descriptor: int, timeout: float) -> bool:
+    """No system can wait for a lock so long and no longer: it is asked again and again, and less often in the end."""
+    end = time.monotonic() + timeout
+    pause = 0.001
+    while not lock(descriptor):  # noqa: F405
+        if time.monotonic() >= end:
+            return False
+        time.sleep(pause)
+        pause = min(1.2 * pause, 0.05)
+    return True

@@ -78,12 +78,14 @@ def catch_termination(act: Callable[[], object]) -> None:
 
     def after_in_child() -> None:
         # Python forgets what has reached its own handler by now; what is blocked is not lost.
-        if signal.getsignal(signal.SIGTERM) is own:
+        if signal.getsignal(signal.SIGTERM) is hear:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
         after()
 
-    signal.signal(signal.SIGTERM, lambda number, frame: act())
-    own = signal.getsignal(signal.SIGTERM)
+    def hear(number: int, frame: object) -> None:
+        act()
+
+    signal.signal(signal.SIGTERM, hear)
     os.register_at_fork(before=before, after_in_parent=after, after_in_child=after_in_child)
 
 
@@ -94,7 +96,8 @@ def reset_signals(blocked: Iterable[int] = ()) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
-READ, WRITE, BROKEN = 1, 2, 4
+#: As ``select`` has them, which is imported by who waits only: POLLIN, POLLOUT, and POLLERR, POLLHUP and POLLNVAL.
+READ, WRITE, BROKEN = 1, 4, 8 | 16 | 32
 
 
 def wait_for(interests: dict[int, int], timeout: float | None) -> dict[int, int]:
@@ -102,17 +105,9 @@ def wait_for(interests: dict[int, int], timeout: float | None) -> dict[int, int]
 
     poll = select.poll()
     for descriptor, interest in interests.items():
-        poll.register(
-            descriptor, (select.POLLIN if interest & READ else 0) | (select.POLLOUT if interest & WRITE else 0)
-        )
-    # poll() takes 24 days at the most: who waits for longer asks again.
-    milliseconds = None if timeout is None else min(timeout * 1000, 2**31 - 1)
-    return {
-        descriptor: (READ if events & select.POLLIN else 0)
-        | (WRITE if events & select.POLLOUT else 0)
-        | (BROKEN if events & (select.POLLERR | select.POLLHUP | select.POLLNVAL) else 0)
-        for descriptor, events in poll.poll(milliseconds)
-    }
+        poll.register(descriptor, interest)
+    # poll() takes 24 days at the most: who waits for longer asks again. Below 0 it would wait for ever.
+    return dict(poll.poll(None if timeout is None else min(max(timeout, 0) * 1000, 2**31 - 1)))
 
 
 def wait_readable(descriptor: int, timeout: float | None = None) -> bool:
@@ -124,7 +119,9 @@ def finish(code: int) -> None:
 
 
 def hand_over(command: list[str], environment: dict[str, str]) -> NoReturn:
-    """This process becomes the other program, which gets its signals from now on."""
+    """This process becomes the other program, which gets its signals from now on, as a shell would have started it."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
     os.execvpe(command[0], command, environment)
 
 
@@ -242,28 +239,6 @@ def is_locked(descriptor: int) -> bool:
     return False
 
 
-def wait_for_lock(descriptor: int, timeout: float) -> bool:
-    """Takes SIGALRM for itself."""
-    import fcntl
-
-    def give_up(number: int, frame: object) -> None:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        raise TimeoutError
-
-    signal.signal(signal.SIGALRM, give_up)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})  # the command's parent may have blocked it
-    try:
-        try:
-            # It goes on ringing, as the first may come just before the wait begins; a time of 0 would switch it off.
-            signal.setitimer(signal.ITIMER_REAL, max(timeout, 0.001), 0.1)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-    except TimeoutError:
-        return lock(descriptor)  # The last ring may come when it is held already.
-    return True
-
-
 class StandardStream:
     INTEREST = WRITE
     is_broken = False
@@ -272,14 +247,13 @@ class StandardStream:
         """A pipe or a terminal is opened again, as to make it non-blocking is not ours to do to who shares it."""
         import select
 
-        self._descriptor = descriptor
-        self._own = -1
+        self._descriptor = self._given = descriptor
+        is_terminal = os.isatty(descriptor)
         # What a pipe takes that poll() calls writable, and a terminal, without blocking.
-        self._most_bytes = 1 if os.isatty(descriptor) else select.PIPE_BUF
+        self._most_bytes = 1 if is_terminal else select.PIPE_BUF
         try:
-            if os.isatty(descriptor) or stat.S_ISFIFO(os.fstat(descriptor).st_mode):
-                self._own = os.open("/proc/self/fd/%d" % descriptor, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
-                self._descriptor = self._own
+            if is_terminal or stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+                self._descriptor = os.open("/proc/self/fd/%d" % descriptor, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
                 self._most_bytes = _CHUNK_BYTES
         except OSError:
             return  # there is no /proc, or another user has opened it: then in pieces that cannot block
@@ -291,8 +265,8 @@ class StandardStream:
         return os.write(self._descriptor, data[: self._most_bytes])
 
     def close(self) -> None:
-        if self._own >= 0:
-            os.close(self._own)
+        if self._descriptor != self._given:
+            os.close(self._descriptor)
 
 
 _CHUNK_BYTES = 64 * 1024

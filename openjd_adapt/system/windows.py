@@ -116,7 +116,7 @@ def wait_for(interests: dict[int, int], timeout: float | None) -> dict[int, int]
     """Only sockets can be waited for, and none is found broken."""
     reading = [descriptor for descriptor, interest in interests.items() if interest & READ]
     writing = [descriptor for descriptor, interest in interests.items() if interest & WRITE]
-    longest = None if timeout is None else min(timeout, _LONGEST)
+    longest = None if timeout is None else min(max(timeout, 0), _LONGEST)
     if not reading and not writing:
         threading.Event().wait(longest)
         return {}
@@ -250,7 +250,6 @@ def give_name(draft: str, path: str) -> None:
 
 #: Where the lock of a file lies: behind any content, as what is locked cannot be read by others here.
 _LOCK_PLACE_HIGH = 0x40000000
-_LOCK_PAUSE_SECONDS = 0.02
 
 
 def lock(descriptor: int, shared: bool = False) -> bool:
@@ -271,16 +270,6 @@ def is_locked(descriptor: int) -> bool:
     place = win32.Overlapped(OffsetHigh=_LOCK_PLACE_HIGH)
     win32.UnlockFileEx(win32.handle_of(descriptor), 0, 1, 0, byref(place))
     return False
-
-
-def wait_for_lock(descriptor: int, timeout: float) -> bool:
-    """Windows can wait for a lock, but not for so long and no longer; so it is asked again and again."""
-    end = time.monotonic() + timeout
-    while not lock(descriptor):
-        if time.monotonic() >= end:
-            return False
-        time.sleep(_LOCK_PAUSE_SECONDS)
-    return True
 
 
 #: How often it is asked whether anybody reads standard output.
