@@ -266,7 +266,7 @@ class Application:
             self.process.settle()  # what the application printed before it answered comes before what follows
             phase.check()
         except BaseException:
-            if self._queue.withdraw(number):
+            if self._queue.withdraw(action):
                 self._owed.pop(number, None)
             else:
                 self._given_up.add(number)

@@ -79,18 +79,14 @@ class Action:
     def frame(self) -> bytes:
         """The action as it is sent: as it was when it was sealed, or else as it is now.
 
-        Raises :class:`TypeError` or :class:`ValueError` if the arguments are not JSON, :class:`InputError` if they are
-        too much.
+        Raises :class:`InputError` if the arguments cannot be sent.
         """
-        return self._sealed or encode(self._message)
-
-    @property
-    def _message(self) -> Message:
-        return {"action": self.name, "args": self.args, "call": self.call}
+        message = {"action": self.name, "args": self.args, "call": self.call}
+        return self._sealed or encode_values(message, "the arguments of %s" % self.name, "are")
 
     def seal(self) -> None:
-        """Fix what is sent. Raises :class:`InputError` if the arguments cannot be sent."""
-        self._sealed = encode_values(self._message, "the arguments of " + self.name, "are")
+        """Fix what is sent; raises as :attr:`frame`."""
+        self._sealed = self.frame
 
     @staticmethod
     def from_json_string(json_str: str) -> Action:

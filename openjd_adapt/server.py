@@ -36,11 +36,13 @@ if TYPE_CHECKING:
 
 
 class ActionsQueue:
-    """Actions that the application has not taken yet, first come first served. Safe from any thread."""
+    """Actions that the application has not taken yet, first come first served. Safe from any thread.
+
+    Each is kept with its call, so that one step of the deque does all: no thread and no signal handler gets in between.
+    """
 
     def __init__(self) -> None:
-        self._actions: deque[Action] = deque()
-        self._lock = threading.RLock()  # a signal handler may enqueue, too
+        self._actions: deque[tuple[int | None, Action]] = deque()
         #: Called, on the thread that enqueues, when there is something to take.
         self.on_enqueue: Callable[[], object] = bool
 
@@ -49,26 +51,24 @@ class ActionsQueue:
 
     def enqueue_action(self, a: Action, front: bool = False) -> None:
         """Add an action at the end, or at the front."""
-        with self._lock:
-            if front:
-                self._actions.appendleft(a)
-            else:
-                self._actions.append(a)
+        add = self._actions.appendleft if front else self._actions.append
+        add((a.call, a))
         self.on_enqueue()
 
     def dequeue_action(self) -> Action | None:
         """Take the next action; None if there is none."""
-        with self._lock:
-            return self._actions.popleft() if self._actions else None
+        try:
+            return self._actions.popleft()[1]
+        except IndexError:
+            return None
 
-    def withdraw(self, call: int) -> bool:
+    def withdraw(self, a: Action) -> bool:
         """Remove the action of a call that nobody waits for any more; False if it was taken already."""
-        with self._lock:
-            for index, action in enumerate(tuple(self._actions)):
-                if action.call == call:
-                    del self._actions[index]
-                    return True
+        try:
+            self._actions.remove((a.call, a))  # compares numbers alone: no other has that of a call
+        except ValueError:
             return False
+        return True
 
 
 #: How long, in seconds, the server's thread stays away when it has found another listening.
@@ -120,16 +120,21 @@ class AdaptorServer:
         try:
             self._file = connection_file.bind(path, self._folder)
             self._file.publish(type(adaptor).__name__)
-        except InputError as error:  # it is not the input that is wrong, but the disk
-            raise AdaptError(str(error)) from None
+            #: What wakes the server's thread, and another that listens.
+            self._wakeup = system.Bell()
+            self._listening_wakeup = system.Bell()
+        except (InputError, OSError) as error:  # it is not the input that is wrong, but the disk or the host
+            raise AdaptError("an application cannot be served: %s" % error) from None
         self._loop = Loop()
+        self._loop.watch(self._wakeup, self._on_wakeup)
         # An application is heard whatever it has not taken yet: it gets one action at a time, and may be answering.
         key, read = self._file.key, self._on_readable
         self._listener = Listener(self._loop, self._hear, self._lose, self._greeting, key, FRAME_LIMIT, read)
         self._listener.listen(self._file.listener)
         self._application: Peer | None = None
-        #: Held by the thread that reads from the application.
+        #: Held by the thread that reads from the application; which that is, if it is not the server's.
         self._listening = threading.Lock()
+        self._reader: int | None = None
         #: The application waits for an action: whoever holds the lock may send it one, and nobody sends anything else.
         self._asked = False
         self._handing = threading.RLock()  # what is told meanwhile may enqueue more
@@ -137,10 +142,6 @@ class AdaptorServer:
         self._serving = False
         self._stopping = False
         self._stopped = threading.Event()
-        #: What wakes the server's thread, and another that listens.
-        self._wakeup = system.Bell()
-        self._listening_wakeup = system.Bell()
-        self._loop.watch(self._wakeup, self._on_wakeup)
         actions_queue.on_enqueue = self._offer
 
     @property
@@ -193,19 +194,27 @@ class AdaptorServer:
 
         May return early, and does after ``timeout`` seconds. Raises what ``waiting.check()`` raises.
         """
-        if not self._listening.acquire(blocking=False):
-            waiting.wait_for(lambda: condition() or not self._listening.locked(), timeout)
-            return
+        me, application = threading.get_ident(), self._connected
+        if self._reader == me:
+            raise AdaptError("a signal handler cannot wait for the application: it has interrupted a wait for it")
+        # Not without an application: the server's thread, which hears the next one first, would do so unguarded.
+        if application and self._listening.acquire(blocking=False):
+            self._reader = me
+            try:
+                if application is self._connected:
+                    self._sleep_and_read(application, waiting, condition, timeout)
+                    return
+            finally:
+                self._reader = None
+                self._listening.release()
+                waiting.task.changed()  # another may want to listen now
+        waiting.wait_for(lambda: condition() or bool(self._connected and not self._listening.locked()), timeout)
+
+    @property
+    def _connected(self) -> Peer | None:
+        """The application, if it can be listened to."""
         application = self._application
-        if self._stopping or application is None or application.closed:
-            self._listening.release()
-            waiting.wait_for(condition, timeout)
-            return
-        try:
-            self._sleep_and_read(application, waiting, condition, timeout)
-        finally:
-            self._listening.release()
-            waiting.task.changed()  # another may want to listen now
+        return None if application is None or application.closed or self._stopping else application
 
     def _sleep_and_read(self, peer: Peer, waiting: Phase, condition: Callable[[], bool], timeout: float | None) -> None:
         wakeup, connection = self._listening_wakeup.fileno(), peer.fileno()
@@ -280,12 +289,10 @@ class AdaptorServer:
             self._asked = False  # what enqueues meanwhile, on this thread, hands over nothing
             try:
                 self._application.send_frames(action.frame)
-            except (TypeError, ValueError) as error:
+            except InputError as error:
                 self._asked = True
                 # Who enqueued it may not be here to be told, but the application is to get what follows.
                 _logger.error("%s is not handed to the application: %s", action.name, error)
-                if action.call is not None:
-                    self.on_message({"answer": action.call, "error": "its arguments are not JSON: %s" % error})
 
     def _greeting(self) -> Message:
         rules = [rule.to_dict() for rule in self.adaptor.path_mapping_rules]
@@ -297,8 +304,7 @@ class AdaptorServer:
             return
         self._application = peer
         if "next" in message:
-            with self._handing:  # else a thread that has just sent an action would take it back
-                self._asked = True
+            self._asked = True
             self._offer()
         else:
             self.on_message(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -15,15 +16,18 @@ import pytest
 from openjd_adapt import (
     Action,
     ActionsQueue,
+    AdaptError,
     Adaptor,
     AdaptorRunner,
     AdaptorServer,
     ClientInterface,
     InputError,
     PathMappingRule,
+    system,
 )
 from openjd_adapt.client import MAPPED_PATHS, Client
 from openjd_adapt.output import ProgressThrottle
+from openjd_adapt.task import Task
 from openjd_adapt.testing import Session
 from openjd_adapt.transport.connection_file import ConnectionFileReader
 from openjd_adapt.transport.wire import Decoder, encode, hello
@@ -54,10 +58,11 @@ def test_an_action_is_sent_as_it_is_then_or_as_it_was_when_it_was_sealed():
     assert body == b"" and message == {"action": "render", "args": {"frame": 2}, "call": 7}
 
 
-@pytest.mark.parametrize("args, kind", [({"it": object()}, TypeError), ({"it": "x" * 2**26}, InputError)])
-def test_an_action_that_cannot_be_sent_says_so(args, kind):
-    with pytest.raises(kind):
-        Action("render", args).frame  # noqa: B018
+@pytest.mark.parametrize("value, why", [(object(), "are not JSON: "), ("x" * 2**26, "cannot be sent: data of ")])
+def test_an_action_that_cannot_be_sent_says_so(value, why):
+    for ask in (Action.seal, lambda action: action.frame):
+        with pytest.raises(InputError, match="the arguments of render " + why):
+            ask(Action("render", {"it": value}))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"name": "x"}', "null"])
@@ -74,6 +79,31 @@ def test_the_queue_is_first_come_first_served_but_for_its_front():
     queue.enqueue_action(Action("front"), front=True)
     assert len(queue) == 3 and queue
     assert [queue.dequeue_action().name for _ in range(3)] == ["front", "a", "b"]
+
+
+@pytest.mark.parametrize("line", range(1, 6))
+def test_a_call_is_withdrawn_and_no_other_whatever_interrupts_that(line):
+    queue, taken = ActionsQueue(), []
+    actions = [Action("render", {}, call) for call in range(5)]
+    for action in actions:
+        queue.enqueue_action(action)
+
+    def interrupt(frame, event, arg):
+        if frame.f_code.co_name != "withdraw":
+            return None
+        if event == "line" and frame.f_lineno - frame.f_code.co_firstlineno == line:
+            taken.append(queue.dequeue_action())  # as a signal handler that enqueues something may do
+        return interrupt
+
+    before = sys.gettrace()
+    sys.settrace(interrupt)
+    try:
+        assert queue.withdraw(actions[2])
+    finally:
+        sys.settrace(before)
+    left = [queue.dequeue_action() for _ in range(len(queue))]
+    assert taken + left == [actions[call] for call in (0, 1, 3, 4)]
+    assert [action.call for action in taken + left] == [0, 1, 3, 4] and not queue.withdraw(actions[0])
 
 
 class RulesOnly:
@@ -157,6 +187,13 @@ def test_a_server_that_nobody_shuts_down_leaves_nothing_behind_when_its_process_
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     subprocess.run([sys.executable, "-c", ABANDONED], cwd=str(ROOT), env=environment, check=True, timeout=HANG_SECONDS)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.posix_only
+def test_a_server_without_descriptors_left_fails_in_one_line(monkeypatch):
+    monkeypatch.setattr(system, "Bell", lambda: (_ for _ in ()).throw(OSError(errno.EMFILE, "Too many open files")))
+    with pytest.raises(AdaptError, match=r"^an application cannot be served: \[Errno 24\] Too many open files$"):
+        AdaptorServer(ActionsQueue(), RulesOnly())
 
 
 FORKED = """
@@ -428,8 +465,9 @@ def test_an_application_with_a_loop_of_its_own_is_handed_nothing_before_it_polls
     server.actions_queue.enqueue_action(Action("abs_of", {"value": -1}, 1))
     assert client.poll_once(HANG_SECONDS)
     assert answered.wait(HANG_SECONDS)
-    server.actions_queue.enqueue_action(Action("abs_of", {"value": -2}, 2))
-    assert server.actions_queue.withdraw(2)  # whoever has called gives up before the application has looked
+    second = Action("abs_of", {"value": -2}, 2)
+    server.actions_queue.enqueue_action(second)
+    assert server.actions_queue.withdraw(second)  # whoever has called gives up before the application has looked
     assert sent == [[{"next": True}], [{"answer": 1, "result": 1}]]
     assert client.poll_once(0.1) and sent[2:] == [[{"next": True}]]
 
@@ -640,6 +678,29 @@ def test_a_waiting_application_gets_a_small_action_without_the_servers_thread(wa
         server.actions_queue.enqueue_action(Action("two"))  # it has not asked again
         assert woken == [] and len(server.actions_queue) == 1
     assert [connection.take(HANG_SECONDS)["action"] for _ in range(2)] == ["one", "two"]
+
+
+def test_a_thread_that_waits_for_the_application_is_not_kept_waiting_by_a_wait_within_that_one(waiting):
+    server, phase = waiting[0], Task().phase
+    with pytest.raises(AdaptError, match="it has interrupted a wait for it"):
+        server.listen(phase, lambda: server.listen(phase, bool, HANG_SECONDS), HANG_SECONDS)
+    server.listen(phase, lambda: True, HANG_SECONDS)
+    assert not server._listening.locked()
+
+
+def test_what_the_first_application_says_is_read_by_the_servers_thread_alone(served):
+    server, client = served(RulesOnly())
+    read = []
+    server._sleep_and_read = lambda *arguments: read.append(1)
+    server._listening.acquire()  # the server's thread is about to read
+    server.listen(Task().phase, bool, 0.01)
+    server._listening.release()
+    server.listen(Task().phase, bool, 0.01)
+    assert not read
+    assert client._connect().take(0.01) is None
+    wait_until(lambda: server._asked)
+    server.listen(Task().phase, bool, 0.01)
+    assert read
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import struct
 import threading
+import time
 
 import pytest
 
 from openjd_adapt.errors import InputError, WireError
 from openjd_adapt.transport import wire
+
+from .conftest import HANG_SECONDS, wait_until
 
 pytestmark = [pytest.mark.core, pytest.mark.windows_core]
 
@@ -230,6 +233,34 @@ def test_an_act_that_fails_holds_up_no_later_one():
         tell(1)
     tell(3)
     assert done == [2, 3]
+
+
+def test_a_call_returns_when_what_it_gave_is_done_though_another_thread_does_it():
+    done, taken, go = [], threading.Event(), threading.Event()
+
+    class Given(list):
+        def append(self, item):
+            super().append(item)
+            if item == ("last",):
+                go.set()
+                assert taken.wait(HANG_SECONDS)
+
+    def act(item):
+        if item == "first":
+            assert go.wait(HANG_SECONDS)
+        else:
+            taken.set()
+            time.sleep(0.1)  # in which a call that does not wait returns
+        done.append(item)
+
+    tell = wire.InOrder(act)
+    tell._waiting = Given()
+    thread = threading.Thread(target=tell, args=("first",))
+    thread.start()
+    wait_until(lambda: tell._busy)
+    tell("last")
+    assert done == ["first", "last"]
+    thread.join()
 
 
 def test_many_threads_give_and_each_ones_order_stays():

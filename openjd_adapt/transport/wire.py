@@ -118,7 +118,7 @@ class InOrder:
     """Calls ``act`` with what it is given, one after the other, in the order in which any thread has given it.
 
     A signal handler or a ``__del__`` may interrupt ``act`` and give more on the very thread that is in it: that waits
-    for ``act`` to return, where a plain lock would wait for its own thread.
+    for ``act`` to return, where a plain lock would wait for its own thread. All else is done when the call returns.
     """
 
     def __init__(self, act: Callable[..., object]) -> None:
@@ -133,8 +133,8 @@ class InOrder:
 
     def __call__(self, *given: Any) -> None:
         self._waiting.append(given)
-        while self._waiting:  # again behind the block: an interruption just before its end finds it busy, too
-            with self._lock:
+        while True:
+            with self._lock:  # even if nothing waits: another thread may be in the very act
                 if self._busy:
                     return
                 self._busy = True
@@ -143,6 +143,8 @@ class InOrder:
                         self._act(*self._waiting.pop(0))
                 finally:
                     self._busy = False
+            if not self._waiting:  # an interruption just before the block's end has found it busy, too
+                return
 
 
 def hello(package: str) -> Message:
