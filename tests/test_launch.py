@@ -131,6 +131,12 @@ def test_sigterm_right_after_a_fork_is_heard_later(script, number):
     assert done.code == 0 and ("it was stopped by SIGTERM" in done.err or "was canceled" in done.err), done
 
 
+def test_a_script_that_has_closed_its_standard_output_starts_all_the_same(script):
+    farm = script("'_worker' in sys.argv or sys.stdout.close()")
+    done = farm("run", "--run-data", '{"frame": 7}')
+    assert done.code == 0 and "did 7" in done.lines and done.err == "", done
+
+
 @pytest.mark.posix_only
 def test_a_program_that_is_no_python_and_has_no_ctypes_warns_and_works(script):
     farm = script("sys.modules['ctypes'] = None\nsys.executable = '/opt/blender/blender'" + COMMAND)

@@ -15,7 +15,7 @@ import sys
 assert sys.platform != "win32"  # for type checkers
 
 from .. import system
-from ..errors import AdaptError
+from ..errors import AdaptError, flush_streams
 from ..system.interpreter import Fresh
 from ..system.posix import signal
 from ..transport.connection_file import ConnectionFileWriter, bind
@@ -55,8 +55,7 @@ def start(spec: Message) -> tuple[Peer, Callable[[], str], IO[bytes]]:
         for descriptor in (reader, errors):
             os.set_blocking(descriptor, False)  # nobody waits for the other end
         if writer:
-            shared = (theirs.fileno(), writer.listener.fileno(), writer.descriptor)
-            _fork(lambda: _guard(fresh, spec["adaptor"], theirs, writer), shared, errors)
+            _fork(lambda: _guard(fresh, spec["adaptor"], theirs, writer), errors)
         else:
             _fork_keeper(fresh, spec["adaptor"], theirs, None, errors)
     except OSError as error:
@@ -98,48 +97,37 @@ def _guard(fresh: Fresh, adaptor: str, starter: _socket.socket, writer: Connecti
 
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     keeper, lifeline, groups = _fork_keeper(fresh, adaptor, starter, writer, 2)
-    starter.close()
-    writer.listener.close()
-    arguments = {"keeper": keeper, "writer": writer.to_dict(), "groups": groups and groups.descriptor}
-    shared = [lifeline, writer.descriptor] + ([groups.descriptor] if groups else [])
-    _become(fresh, "guardian", adaptor, arguments, shared)
+    arguments = {"keeper": keeper, "writer": writer.to_dict(), "groups": groups}
+    _become(fresh, "guardian", adaptor, arguments, [lifeline, writer.descriptor, groups])
 
 
 def _fork_keeper(
     fresh: Fresh, adaptor: str, starter: _socket.socket, writer: ConnectionFileWriter | None, errors: int
-) -> tuple[int, int, system.Ledger | None]:
+) -> tuple[int, int, int | None]:
     """Fork a keeper below this process, its guardian; returns its pid, the pipe's end that must stay open as long as
-    this process lives, and the list of groups that they share where this host loses orphans.
+    this process lives, and the descriptor of the list of groups that they share where this host loses orphans.
     """
-    groups = None if system.become_subreaper() else system.Ledger()
+    groups = None if system.become_subreaper() else system.Ledger().descriptor
     lifeline, our_end = os.pipe()
-    shared = [starter.fileno(), lifeline]
-    if groups:
-        shared.append(groups.descriptor)
-    if writer:
-        shared += [writer.listener.fileno(), writer.descriptor]
     arguments = {
         "starter": starter.fileno(),
         "lifeline": lifeline,
-        "groups": groups and groups.descriptor,
+        "groups": groups,
         "writer": writer and writer.to_dict(),
     }
-
-    def be_keeper() -> None:
-        system.become_subreaper()
-        _become(fresh, "keeper", adaptor, arguments, shared)
-
-    pid = _fork(be_keeper, shared, errors)
+    shared = [starter.fileno(), lifeline, groups]
+    if writer:
+        shared += [writer.listener.fileno(), writer.descriptor]
+    pid = _fork(lambda: _become(fresh, "keeper", adaptor, arguments, shared), errors)
     os.close(lifeline)
     return pid, our_end, groups
 
 
-def _fork(run: Callable[[], None], shared: Iterable[int], errors: int) -> int:
-    """Fork a process that calls ``run`` in a session of its own, with ``shared`` as its only descriptors, and
-    ``errors`` as its standard error.
+def _fork(run: Callable[[], None], errors: int) -> int:
+    """Fork a process that calls ``run`` as a subreaper in a session of its own, with ``errors`` as its standard error,
+    and that ends then.
     """
-    for stream in filter(None, (sys.stdout, sys.stderr)):
-        stream.flush()
+    flush_streams()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD_LATER)
     pid = -1
     try:
@@ -152,9 +140,8 @@ def _fork(run: Callable[[], None], shared: Iterable[int], errors: int) -> int:
     code = 1
     try:
         os.setsid()
+        system.become_subreaper()
         system.silence(errors)
-        system.close_inherited([0, 1, 2, *shared])
-        gc.freeze()  # objects whose descriptors have just been closed must not be collected and close others
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
@@ -169,8 +156,15 @@ def _fork(run: Callable[[], None], shared: Iterable[int], errors: int) -> int:
         os._exit(code)  # nothing is run that the command has registered for its own end
 
 
-def _become(fresh: Fresh, module: str, adaptor: str, arguments: dict[str, Any], shared: Iterable[int]) -> None:
-    """Call ``serve`` of a module with ``arguments``: in a fresh interpreter, or else here."""
+def _become(
+    fresh: Fresh, module: str, adaptor: str, arguments: dict[str, Any], descriptors: Iterable[int | None]
+) -> None:
+    """Call ``serve`` of a module with ``arguments``, in a fresh interpreter or else here; of all that is open only
+    ``descriptors`` and the standard streams stay.
+    """
+    shared = [descriptor for descriptor in descriptors if descriptor is not None]
+    system.close_inherited([0, 1, 2, *shared])
+    gc.freeze()  # objects whose descriptors have just been closed must not be collected and close others
     title = "%s of %s" % (module, adaptor)
     command, environment = fresh.command(module, title, arguments)
     if command:

@@ -42,7 +42,7 @@ def send(connection: _socket.socket, spec: Message) -> None:
     """Hand it to the keeper. One that is gone is found to be gone later."""
     try:
         connection.sendall(encode(spec, limit=_LIMIT))
-    except ConnectionError:
+    except OSError:
         return
 
 
@@ -50,5 +50,5 @@ def receive(connection: _socket.socket) -> Message | None:
     """In the keeper: what :func:`send` has sent; None if the command is gone before it has said all."""
     try:
         return next(messages(connection.recv, _LIMIT), None)
-    except ConnectionError:
+    except OSError:
         return None
