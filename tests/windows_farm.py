@@ -34,7 +34,7 @@ class WindowsFarm(Farm):
             creationflags=subprocess.CREATE_NEW_PROCESS_GROUP,
             **options,
         )
-        self._job.assign(int(process._handle))
+        self._job.start(process)
         return process
 
     def finish(self, process: subprocess.Popen, timeout: float = HANG_SECONDS):

@@ -48,7 +48,6 @@ Processes:
     prepare_command: what to start for a command.
     start_time: when a process started, in the system's own unit; 0 if that cannot be told.
     names_of: processes, in words.
-    children: this process's; empty without /proc.
     tree_of: a process, if it is still the one that started then, and all below it, by their start times; empty if not.
     kill_all: kill such processes; returns those that live after ``timeout``.
     wait_unreaped: block until a child has ended, and leave its pid its own; returns its exit code.
@@ -66,7 +65,7 @@ Processes:
         what does not die in time.
     worker_control: in the adaptor's process: its end of the control.
 
-Only where processes can be forked: Ledger, become_subreaper, close_inherited, has_ended, set_title, silence,
+Only where processes can be forked: Ledger, become_subreaper, children, close_inherited, has_ended, set_title, silence,
 worker_groups. Only where they cannot: start_keeper, starter_of_keeper, is_doomed.
 """
 

@@ -6,11 +6,11 @@ import os
 import select
 import signal as signal  # which is a name of system, too
 import socket
-import sys
 import threading
 import time
 from ctypes import byref, wintypes
 
+from ..errors import flush_streams
 from . import win32
 
 TYPE_CHECKING = False
@@ -64,6 +64,10 @@ class Bell:
 class Wakeup(Bell):
     """A console that is closed, a user who logs off and a system that shuts down ring it as :data:`TERMINATION`."""
 
+    #: All that there are, and whether Windows has told one of them that it will end this process.
+    made: list[Wakeup] = []
+    is_ending = False
+
     def __init__(self, *signals: int) -> None:
         super().__init__()
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
@@ -71,33 +75,22 @@ class Wakeup(Bell):
             signal.signal(number, _note)
         self._handler = win32.HandlerRoutine(self._on_event)
         win32.SetConsoleCtrlHandler(self._handler, True)
-        _Closing.wakeups.append(self)
+        Wakeup.made.append(self)
 
     def _on_event(self, event: int) -> bool:
         """Called on a thread of Windows's own; it ends this process when this returns."""
         seconds = _GRANTED_SECONDS.get(event)
         if seconds is None:
             return False  # CTRL_C and CTRL_BREAK are signals
-        _Closing.began = True
+        Wakeup.is_ending = True
         self.ring(bytes([TERMINATION]))
         threading.Event().wait(seconds)
         return True
-
-    def forget(self) -> None:
-        """Listen to Windows no longer: an interpreter that ends must not be called."""
-        win32.SetConsoleCtrlHandler(self._handler, False)
 
 
 #: How long, in seconds, a process that is told of its end is let live if it does not answer: a little less than Windows
 #: grants after CTRL_CLOSE (5), CTRL_LOGOFF and CTRL_SHUTDOWN (20).
 _GRANTED_SECONDS = {2: 4.5, 5: 19.0, 6: 19.0}
-
-
-class _Closing:
-    """Whether Windows has told this process that it will be ended, and who listens to that."""
-
-    began = False
-    wakeups: list[Wakeup] = []
 
 
 def _note(number: int, frame: object) -> None:
@@ -121,10 +114,10 @@ def wait_for(interests: dict[int, int], timeout: float | None) -> dict[int, int]
         threading.Event().wait(longest)
         return {}
     readable, writable, _ = select.select(reading, writing, [], longest)
-    ready = dict.fromkeys(readable, READ)
-    for descriptor in writable:
-        ready[descriptor] = ready.get(descriptor, 0) | WRITE
-    return ready
+    return {
+        descriptor: (READ if descriptor in readable else 0) | (WRITE if descriptor in writable else 0)
+        for descriptor in {*readable, *writable}
+    }
 
 
 def wait_readable(descriptor: int, timeout: float | None = None) -> bool:
@@ -142,13 +135,11 @@ def wait_readable(descriptor: int, timeout: float | None = None) -> bool:
 
 
 def finish(code: int) -> None:
-    """Where Windows waits for this process in a thread, it must not end otherwise."""
-    for wakeup in _Closing.wakeups:
-        wakeup.forget()
-    if _Closing.began:
-        for stream in (sys.stdout, sys.stderr):
-            if stream:
-                stream.flush()
+    """Windows must not call an interpreter that ends; where it waits for this process in a thread, this is the end."""
+    for wakeup in Wakeup.made:
+        win32.SetConsoleCtrlHandler(wakeup._handler, False)
+    if Wakeup.is_ending:
+        flush_streams()
         os._exit(code)
 
 

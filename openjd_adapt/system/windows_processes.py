@@ -10,13 +10,14 @@ import sys
 import threading
 import time
 from ctypes import byref, sizeof
+from functools import partial
 
 from . import interpreter, win32
 from .windows import CANCEL_SIGNALS, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterable, Mapping, NoReturn, Sequence
+    from typing import Any, Callable, Iterable, Mapping, NoReturn, Sequence
 
     from .windows import Bell
 
@@ -56,11 +57,9 @@ def prepare_command(command: list[str], environment: Mapping[str, str] | None) -
     prepared = [shutil.which(command[0], path=path) or command[0], *command[1:]]
     if prepared[0].lower().endswith((".bat", ".cmd")):
         for argument in prepared:
-            wrong = sorted(_NOT_FOR_BATCH.intersection(argument))
+            wrong = " ".join(map(repr, sorted(_NOT_FOR_BATCH.intersection(argument))))
             if wrong:
-                raise ValueError(
-                    "a batch file cannot be given %r, which has %s" % (argument, " ".join(map(repr, wrong)))
-                )
+                raise ValueError("a batch file cannot be given %r, which has %s" % (argument, wrong))
     length = len(subprocess.list2cmdline(prepared))
     if length > COMMAND_LIMIT:
         raise ValueError("its command line has %d characters; Windows takes %d" % (length, COMMAND_LIMIT))
@@ -80,40 +79,23 @@ class Job:
             self._handle, win32.JobObjectExtendedLimitInformation, byref(limits), sizeof(limits)
         )
 
-    def assign(self, process_handle: int) -> None:
-        """Take a process in. Raises :class:`OSError` where the host does not allow it."""
-        try:
-            win32.AssignProcessToJobObject(self._handle, process_handle)
-        except OSError as error:
-            reason = "this host does not let a process into a job object of its own: %s" % error.strerror
-            raise OSError(error.errno, reason) from None
-
     def start(self, process: subprocess.Popen[bytes]) -> None:
-        """Take in a child that was created suspended, and let it begin. It is killed where :meth:`assign` raises."""
+        """Take in a child that was created suspended, and let it begin.
+
+        Kills it and raises :class:`OSError` where the host does not allow that.
+        """
         handle = int(process._handle)  # type: ignore[attr-defined, unused-ignore]
         try:
-            self.assign(handle)
-        except OSError:
+            win32.AssignProcessToJobObject(self._handle, handle)
+        except OSError as error:
             process.kill()
-            raise
+            reason = "this host does not let a process into a job object of its own: %s" % error.strerror
+            raise OSError(error.errno, reason) from None
         win32.ResumeProcess(handle)
-
-    def close(self) -> None:
-        """Give the handle back."""
-        win32.CloseHandle(self._handle)
 
     def kill(self) -> None:
         """Kill all of them."""
         win32.TerminateJobObject(self._handle, KILLED_EXIT)
-
-    def wait(self, timeout: float) -> bool:
-        """Wait until none lives; False after ``timeout`` seconds."""
-        end = time.monotonic() + timeout
-        while self.active():
-            if time.monotonic() >= end:
-                return False
-            time.sleep(_PAUSE_SECONDS)
-        return True
 
     def active(self) -> int:
         """How many of them live."""
@@ -134,13 +116,13 @@ def is_doomed() -> bool:
     return bool(limits.BasicLimitInformation.LimitFlags & win32.JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE)
 
 
-class Tree:
-    """What is left of it when it is released ends with the daemon. Raises :class:`OSError` as :meth:`Job.assign`."""
+class Tree(Job):
+    """What is left of it when it is released ends with the daemon. Raises :class:`OSError` as :meth:`Job.start`."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        super().__init__(ends_with_owner=False)
         self._process = process
-        self._job = Job(ends_with_owner=False)
-        self._job.start(process)
+        self.start(process)
 
     def ask(self) -> bool:
         """CTRL_BREAK, from a process that attaches to its console; one without a console cannot be asked."""
@@ -158,13 +140,10 @@ class Tree:
 
     def look(self) -> bool:
         """The job knows them all."""
-        return self._job.active() > (self._process.poll() is None)
-
-    def kill(self) -> None:
-        self._job.kill()
+        return self.active() > (self._process.poll() is None)
 
     def release(self) -> None:
-        self._job.close()
+        win32.CloseHandle(self._handle)
 
 
 _ASK = (
@@ -201,28 +180,21 @@ def ask(process: subprocess.Popen[bytes], number: int = 0) -> bool:
 
 def start_time(pid: int) -> int:
     """In units of 100 ns since 1601."""
-    try:
-        process = win32.OpenProcess(win32.PROCESS_QUERY_LIMITED_INFORMATION, False, pid)
-    except OSError:
-        return 0
     times = [win32.ULONGLONG() for _ in range(4)]
     try:
-        win32.GetProcessTimes(process, *map(byref, times))
+        process = win32.OpenProcess(win32.PROCESS_QUERY_LIMITED_INFORMATION, False, pid)
+        try:
+            win32.GetProcessTimes(process, *map(byref, times))
+        finally:
+            win32.CloseHandle(process)
     except OSError:
         return 0
-    finally:
-        win32.CloseHandle(process)
     return int(times[0].value)
 
 
 def names_of(pids: Iterable[int]) -> str:
     """By their numbers alone."""
     return ", ".join(map(str, sorted(pids))) or "unknown"
-
-
-def children() -> set[int]:
-    """A job tells which processes are whose."""
-    return set()
 
 
 def tree_of(pid: int, started: int) -> dict[int, int]:
@@ -310,9 +282,11 @@ class Worker:
 
     def end_all(self, timeout: float) -> set[int]:
         self._job.kill()
-        ended = self._job.wait(timeout)
+        end = time.monotonic() + timeout
+        while self._job.active() and time.monotonic() < end:
+            time.sleep(_PAUSE_SECONDS)
         self._output.settimeout(_DRAIN_SECONDS)
-        return set() if ended else {self.pid}
+        return {self.pid} if self._job.active() else set()
 
 
 def worker_control() -> socket.socket:
@@ -343,10 +317,9 @@ def _start(
     """
     their_input, ours = os.pipe()
     output, theirs = os.pipe()
-    options: dict[str, Any] = {"stdin": their_input, "stdout": theirs, "close_fds": True}
+    options: dict[str, Any] = {"stdin": their_input, "stdout": theirs, "cwd": folder}
     options["stderr"] = theirs if role == interpreter.WORKER else subprocess.DEVNULL
     options["env"] = {**interpreter.environment(), **interpreter.as_role(role, their_input)}
-    options["cwd"] = folder
     try:
         if job:
             process = subprocess.Popen(list(argv), **GROUP_OPTIONS, **options)
@@ -375,13 +348,31 @@ def _socket_for(reader: int | None, writer: int | None) -> socket.socket:
     """A socket that says what comes out of ``reader``, and whose messages go into ``writer``; each may be None."""
     ours, theirs = socket.socketpair()
     if reader is not None:
-        threading.Thread(target=_read_on, args=(reader, theirs), name="pump in", daemon=True).start()
+        _pump(partial(os.read, reader, _PUMP_BYTES), theirs.sendall, partial(theirs.shutdown, socket.SHUT_WR))
     if writer is not None:
-        pump = threading.Thread(target=_write_on, args=(theirs, writer), name="pump out", daemon=True)
-        pump.start()
+        pump = _pump(partial(theirs.recv, _PUMP_BYTES), partial(write_all, writer), partial(os.close, writer))
         if reader is not None:  # what an adaptor's process is told does not matter when its keeper ends
             _pumps.append(pump)
     return ours
+
+
+def _pump(read: Callable[[], bytes], write: Callable[[bytes], object], end: Callable[[], object]) -> threading.Thread:
+    """A thread that passes on what ``read`` gives until that ends, or nobody takes it."""
+
+    def run() -> None:
+        try:
+            for data in iter(read, b""):
+                write(data)
+        except OSError:
+            pass
+        try:
+            end()
+        except OSError:
+            return
+
+    pump = threading.Thread(target=run, name="pump", daemon=True)
+    pump.start()
+    return pump
 
 
 def hand_over(command: list[str], environment: dict[str, str]) -> int:
@@ -398,28 +389,3 @@ _pumps: list[threading.Thread] = []
 def settle() -> None:
     for pump in _pumps:
         pump.join(_DRAIN_SECONDS)
-
-
-def _read_on(reader: int, end: socket.socket) -> None:
-    try:
-        data = os.read(reader, _PUMP_BYTES)
-        while data:
-            end.sendall(data)
-            data = os.read(reader, _PUMP_BYTES)
-    except OSError:
-        pass  # the pipe was broken, or nobody listens any more
-    try:
-        end.shutdown(socket.SHUT_WR)
-    except OSError:
-        return
-
-
-def _write_on(end: socket.socket, writer: int) -> None:
-    try:
-        data = end.recv(_PUMP_BYTES)
-        while data:
-            write_all(writer, data)
-            data = end.recv(_PUMP_BYTES)
-    except OSError:
-        pass  # nobody reads it
-    os.close(writer)
