@@ -191,6 +191,19 @@ def test_an_applications_functions_are_called_and_it_is_closed(farm):
     assert done.code == 0, done
 
 
+@pytest.mark.parametrize("words", [["run"], ["daemon", "start"]])
+def test_a_keeper_that_cannot_begin_tells_the_farm_why(farm, words):
+    place = farm.folder / "copy" / "openjd_adapt"
+    shutil.copytree(str(ROOT / "openjd_adapt"), str(place), ignore=shutil.ignore_patterns("__pycache__"))
+    with (place / "daemon" / "keeper.py").open("a") as stream:  # the command imports it, too
+        stream.write("import sys\nif sys.argv[-1] == '_keeper':\n    import no_such_module\n")
+    farm.env["PYTHONPATH"] = str(place.parent)
+    done = farm(*words, *(["--connection-file", str(farm.file)] if words[0] == "daemon" else []))
+    [told] = [line for line in done.lines if line.startswith("openjd_fail: ")]
+    assert done.code == 1 and "lacks no_such_module" in told and told.count(sys.executable) == 1, done
+    assert not farm.file.exists()
+
+
 # Kills
 
 

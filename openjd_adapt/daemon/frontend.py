@@ -158,7 +158,9 @@ class DaemonClient:
 
         With ``debug`` all that they have said is shown.
         """
-        text = (self._errors.read(_ERROR_BYTES) if self._errors else None) or b""
+        text = b""
+        if self._errors and system.wait_readable(self._errors.fileno(), 0):
+            text = self._errors.read(_ERROR_BYTES) or b""
         lines = text.decode("utf-8", "backslashreplace").splitlines()
         reasons = [line for line in lines if line[:1].isalpha() and "error" in line.partition(":")[0].lower()]
         if not reasons:
@@ -166,7 +168,8 @@ class DaemonClient:
         if self._debug:
             self.tell("ERROR: " + "\n".join(lines))
         places = [line.strip() for line in lines if line.lstrip().startswith('File "')]
-        return ": " + "; ".join([reasons[-1], *places[-1:], "Python at %s" % sys.executable])
+        why, python = reasons[-1].replace("ERROR: ", ""), "Python at %s" % sys.executable
+        return ": " + "; ".join([why, *places[-1:], *[python] * (python not in why)])
 
     def remaining(self) -> float | None:
         """Seconds until the scheduler kills the task, if it said so."""

@@ -15,18 +15,19 @@ from .keeper import Keeper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable
+    from typing import IO, Callable
 
     from ..transport.wire import Message
 
 
-def start(spec: Message) -> tuple[Peer, Callable[[], str], None]:
-    """Start a keeper and the worker; returns the connection of the front that starts them, and what ends all of them.
+def start(spec: Message) -> tuple[Peer, Callable[[], str], IO[bytes]]:
+    """Start a keeper and the worker; returns the connection of the front that starts them, what ends all of them, and
+    the keeper's standard error: if it cannot begin, it says there why.
 
-    In the foreground they end with the latter, with which their job goes. Raises :class:`AdaptError`.
+    In the foreground they end with the front, with which their job goes. Raises :class:`AdaptError`.
     """
     try:
-        connection, job = start_keeper(spec["keeper_argv"], spec["listen_at"] is None)
+        connection, job, errors = start_keeper(spec["keeper_argv"], spec["listen_at"] is None)
     except OSError as error:
         raise AdaptError("cannot start a process: %s" % error.strerror) from None
 
@@ -36,7 +37,7 @@ def start(spec: Message) -> tuple[Peer, Callable[[], str], None]:
         return ""
 
     launch_spec.send(connection, spec)
-    return Peer(connection), end, None
+    return Peer(connection), end, errors
 
 
 def serve() -> None:

@@ -17,7 +17,7 @@ from .windows import CANCEL_SIGNALS, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Iterable, Mapping, NoReturn, Sequence
+    from typing import IO, Any, Callable, Iterable, Mapping, NoReturn, Sequence
 
     from .windows import Bell
 
@@ -252,7 +252,7 @@ _DRAIN_SECONDS = 2.0
 class Worker:
     def __init__(self, argv: Sequence[str], bell: Bell, groups: None = None, folder: str | None = None) -> None:
         self._job = Job()
-        self._process, control, output = _start(argv, self._job, interpreter.WORKER, folder)
+        self._process, control, output = _start(argv, self._job, interpreter.WORKER, subprocess.STDOUT, folder)
         self.pid = self._process.pid
         self.control = _socket_for(None, control)
         self._output = _socket_for(output, None)
@@ -294,11 +294,15 @@ def worker_control() -> socket.socket:
     return _socket_for(_take_over(0), None)
 
 
-def start_keeper(argv: Sequence[str], foreground: bool) -> tuple[socket.socket, Job | None]:
-    """Start a keeper; returns the connection to it and, if it is to die with this process, its job."""
+def start_keeper(argv: Sequence[str], foreground: bool) -> tuple[socket.socket, Job | None, IO[bytes]]:
+    """Start a keeper; returns the connection to it, its job if it is to die with this process, and its errors."""
     job = Job() if foreground else None
-    _, writer, reader = _start(argv, job, interpreter.KEEPER)
-    return _socket_for(reader, writer), job
+    errors, theirs = os.pipe()
+    try:
+        _, writer, reader = _start(argv, job, interpreter.KEEPER, theirs)
+    finally:
+        os.close(theirs)
+    return _socket_for(reader, writer), job, open(errors, "rb", buffering=0)
 
 
 def starter_of_keeper() -> socket.socket:
@@ -307,18 +311,17 @@ def starter_of_keeper() -> socket.socket:
 
 
 def _start(
-    argv: Sequence[str], job: Job | None, role: str, folder: str | None = None
+    argv: Sequence[str], job: Job | None, role: str, errors: int, folder: str | None = None
 ) -> tuple[subprocess.Popen[bytes], int, int]:
     """Start a process with pipes, in ``job``; returns it and our ends.
 
-    What it reads comes from the first, what it writes to its output (a worker also its errors) goes to the second.
+    What it reads comes from the first, what it writes to its output goes to the second.
     Without a job it leaves the caller's, if that lets it. The ends are plain descriptors: a file that is closed while a
     thread reads it would block, as at the end of the interpreter.
     """
     their_input, ours = os.pipe()
     output, theirs = os.pipe()
-    options: dict[str, Any] = {"stdin": their_input, "stdout": theirs, "cwd": folder}
-    options["stderr"] = theirs if role == interpreter.WORKER else subprocess.DEVNULL
+    options: dict[str, Any] = {"stdin": their_input, "stdout": theirs, "stderr": errors, "cwd": folder}
     options["env"] = {**interpreter.environment(), **interpreter.as_role(role, their_input)}
     try:
         if job:
