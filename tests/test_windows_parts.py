@@ -102,6 +102,7 @@ def test_bytes_are_read_at_a_place(tmp_path):
 def test_a_wait_tells_what_is_ready_and_ends_with_its_time():
     bell = windows.Bell()
     assert windows.wait_for({bell.fileno(): windows.READ}, 0) == {}
+    assert windows.wait_for({bell.fileno(): windows.READ}, -1) == windows.wait_for({}, -1) == {}  # which is over
     assert windows.wait_for({bell.fileno(): windows.READ | windows.WRITE}, 0) == {bell.fileno(): windows.WRITE}
     bell.ring(b"x")
     assert windows.wait_for({bell.fileno(): windows.READ}, 5) == {bell.fileno(): windows.READ}
