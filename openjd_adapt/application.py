@@ -8,6 +8,7 @@ import os
 import re
 import threading
 import time
+from contextlib import suppress
 
 from . import system, task
 from .client import SERVER_VARIABLE, Action
@@ -29,14 +30,22 @@ if TYPE_CHECKING:
     from .transport.wire import Message
 
 
+_logger = logging.getLogger(__name__)
+
 #: How long, in seconds, an application may take to exit when its connection has closed.
 EXIT_SECONDS = 2.0
-#: When a wait that nothing limits is over.
-_NO_LIMIT = (float("inf"), "")
 #: How many of an application's last lines are told when it has died.
 LAST_LINES = 5
 #: What an adaptor is told that has not asked for a pipe.
 NO_STANDARD_INPUT = "%s has no standard input; set stdin = True"
+
+
+class ApplicationError(AdaptError):
+    """A function of the application has failed there; ``detail`` is its traceback."""
+
+
+class TimedOut(AdaptError):
+    """What was waited for has not come in time."""
 
 
 class ApplicationExited(AdaptError):
@@ -55,109 +64,6 @@ def exited(name: str, returncode: int | None, closed: str, while_doing: str, lin
     how = "has closed its " + closed if returncode is None else describe_exit(returncode)
     tail = "; its last lines: " + " | ".join(map(one_line, lines[-LAST_LINES:])) if lines else ""
     return ApplicationExited("%s %s while %s%s" % (name, how, while_doing, tail), returncode)
-
-
-class TimedOut(AdaptError):
-    """What was waited for has not come in time."""
-
-
-class Prompt:
-    """The standard input of one application, and the watch for the lines of its output that answer."""
-
-    def __init__(self, application: Application, handler: RegexHandler) -> None:
-        """``handler`` looks at the lines of the application's output."""
-        self._application = application
-        self._process = application.process
-        self._handler = handler
-        #: One line is under way at a time.
-        self._turn = threading.Lock()
-        #: The line that it was asked and has not answered, whether somebody waits for that or has given it up.
-        self._unanswered: list[str] = []
-
-    def write_line(self, text: str, timeout: float | None = None) -> None:
-        """Write a line and wait until it is taken; raises as :meth:`Application.call`."""
-        self._write(self._take_turn(timeout), text, timeout)
-
-    def _take_turn(self, timeout: float | None) -> IO[bytes]:
-        stdin = self._process.stdin
-        if stdin is None:
-            raise AdaptError(NO_STANDARD_INPUT % self._application.name)
-        if stdin.closed:
-            raise self._application._exited("a line was written to it", "standard input")
-        while not self._turn.acquire(blocking=False):
-            self._application._wait(lambda: not self._turn.locked(), timeout, "it to read the line before")
-        return stdin
-
-    def _write(self, stdin: IO[bytes], text: str, timeout: float | None) -> None:
-        """In one's turn, and on a thread: an application that does not read blocks that for as long as it likes."""
-        data = text.encode("utf-8", "surrogateescape") + b"\n"
-        taken: list[bool] = []  # whether all of the line was, once that is known
-
-        def write() -> None:
-            try:
-                with open(os.dup(stdin.fileno()), "wb", buffering=0) as own:  # which nobody closes meanwhile
-                    system.write_all(own.fileno(), data)
-                taken.append(True)
-            except (OSError, ValueError):  # nobody reads it, or it was closed before
-                taken.append(False)
-            self._turn.release()
-            self._application._wake()
-
-        try:
-            task.start(threading.Thread(target=write, name="a line to " + self._application.name, daemon=True))
-        except AdaptError:
-            self._turn.release()
-            raise
-        self._application._wait(lambda: bool(taken), timeout, "it to read a line")
-        if not taken[0]:
-            self._process.wait_quietly(EXIT_SECONDS)
-            raise self._application._exited("a line was written to it", "standard input")
-
-    def ask(self, text: str, pattern: str, timeout: float | None) -> re.Match[str]:
-        """See :meth:`Application.ask`."""
-        # An answer that comes later, after a cancel or a timeout, would be taken for the next one's.
-        late = "the late answer to %r" % " ".join(self._unanswered)
-        self._application._wait(lambda: not self._unanswered, timeout, late)
-        found: list[re.Match[str]] = []
-        given_up = threading.Event()
-
-        def notice(match: re.Match[str]) -> None:
-            if not found:
-                found.append(match)
-                self._expect_no_more(expected)
-                if given_up.is_set():
-                    _logger.info("%s has answered %r, which nobody waits for any more", self._application.name, text)
-                self._application._wake()
-
-        expected = RegexCallback([re.compile(pattern)], notice)
-        stdin = self._take_turn(timeout)
-        self._handler.regex_callbacks = [*self._handler.regex_callbacks, expected]
-        self._unanswered.append(text)
-        try:
-            self._write(stdin, text, timeout)
-            self._application._wait(lambda: bool(found), timeout, "a line with %r" % pattern)
-        except (Canceled, TimedOut):
-            given_up.set()
-            raise
-        except BaseException:
-            self._expect_no_more(expected)
-            raise
-        return found[0]
-
-    def _expect_no_more(self, expected: RegexCallback) -> None:
-        self._handler.regex_callbacks = [entry for entry in self._handler.regex_callbacks if entry is not expected]
-        self._unanswered.clear()
-
-    def close(self) -> bool:
-        """Close the standard input, by which some applications are asked to end; False if that cannot be done."""
-        stdin = self._process.stdin
-        if stdin is None or stdin.closed or self._turn.locked():
-            return False
-        self._process.close_stdin()
-        return True
-
-
-_logger = logging.getLogger(__name__)
 
 
 def __getattr__(name: str) -> str:
@@ -181,8 +87,13 @@ def _on_disk(path: str) -> str:
     return copy
 
 
-class ApplicationError(AdaptError):
-    """A function of the application has failed there; ``detail`` is its traceback."""
+class _Question:
+    """A line for a standard input, and the line of the output that is to answer it."""
+
+    def __init__(self, text: str, expected: RegexCallback) -> None:
+        self.text = text
+        self.expected = expected
+        self.is_given_up = False
 
 
 class Application:
@@ -191,7 +102,8 @@ class Application:
     def __init__(self, adaptor: ApplicationAdaptor, command: Sequence[str]) -> None:
         """Start ``command`` as ``adaptor`` says, with the server's address in its environment."""
         folder, environment = folder_and_environment(adaptor)
-        handler = adaptor.line_handler or RegexHandler([])
+        #: What looks at the lines of its output.
+        self._handler = adaptor.line_handler or RegexHandler([])
         self._adaptor = adaptor
         self._queue = ActionsQueue()
         self._server = AdaptorServer(self._queue, adaptor)
@@ -206,13 +118,13 @@ class Application:
         self._gone = False
         #: The thread that hands what the application reports to the adaptor, while it does.
         self._reporting: int | None = None
-        self._phase_limit = _NO_LIMIT
-        #: The tasks that have waited for the application, and are woken by what it says.
-        self._tasks: set[task.Task] = set()
+        #: Held while a line is written to its standard input.
+        self._turn = threading.Lock()
+        #: What it is asked there, one after the other; the first stays until it is answered, whoever waits for that.
+        self._questions: list[_Question] = []
         self.name = os.path.basename(command[0])
         # What an author's method does with what the application reports must not hold up who waits.
         self._listen = task.Phase.wait_for if adaptor._reports_itself else self._server.listen
-        self._no_output_timeout = adaptor.no_output_timeout
         serving = threading.Thread(target=self._server.serve_forever, name="application server", daemon=True)
         try:
             env = {
@@ -225,8 +137,8 @@ class Application:
             self.process = LoggingSubprocess(
                 args=command,
                 startup_directory=folder,
-                stdout_handler=handler,
-                stderr_handler=handler,
+                stdout_handler=self._handler,
+                stderr_handler=self._handler,
                 encoding=adaptor.encoding,
                 env=env,
             )
@@ -237,16 +149,11 @@ class Application:
         if not adaptor.stdin:
             self.process.close_stdin()
             self.process.stdin = None
-        self._prompt = Prompt(self, handler)
 
     @property
     def server_path(self) -> str:
         """What the application's client is told in the environment."""
         return self._server.server_path
-
-    def limit_phase(self, limit: tuple[float, str] | None) -> None:
-        """Until when, on the clock of :func:`time.monotonic`, the phase that begins may wait, and that in words."""
-        self._phase_limit = limit or _NO_LIMIT
 
     def call(self, name: str, timeout: float | None = None, **args: Any) -> Any:
         """Call a function of the application and return its result; arguments and result are JSON values.
@@ -289,16 +196,83 @@ class Application:
         self._wait(lambda: bool(self._about), timeout, "its client to connect")
         _logger.info("%s is connected: %s", self.name, self._about)
 
-    def write_line(self, text: str) -> None:
-        """Write a line to the application's standard input, if that was asked for, and wait until it is taken."""
-        self._prompt.write_line(text)
+    def write_line(self, text: str, timeout: float | None = None) -> None:
+        """Write a line to the standard input, if that was asked for, and wait until it is taken; as :meth:`call`."""
+        self._write(self._take_turn(timeout), text, timeout)
+
+    def _take_turn(self, timeout: float | None) -> IO[bytes]:
+        stdin = self.process.stdin
+        if stdin is None:
+            raise AdaptError(NO_STANDARD_INPUT % self.name)
+        if stdin.closed:
+            raise self._exited("a line was written to it", "standard input")
+        while not self._turn.acquire(blocking=False):
+            self._wait(lambda: not self._turn.locked(), timeout, "it to read the line before")
+        return stdin
+
+    def _write(self, stdin: IO[bytes], text: str, timeout: float | None) -> None:
+        """In one's turn, and on a thread: an application that does not read blocks that for as long as it likes."""
+        data = text.encode("utf-8", "surrogateescape") + b"\n"
+        taken: list[bool] = []  # whether all of the line was, once that is known
+
+        def write() -> None:
+            try:
+                with open(os.dup(stdin.fileno()), "wb", buffering=0) as own:  # which nobody closes meanwhile
+                    system.write_all(own.fileno(), data)
+                taken.append(True)
+            except (OSError, ValueError):  # nobody reads it, or it was closed before
+                taken.append(False)
+            self._turn.release()
+            self._wake()
+
+        try:
+            task.start(threading.Thread(target=write, name="a line to " + self.name, daemon=True))
+        except AdaptError:
+            self._turn.release()
+            raise
+        self._wait(lambda: bool(taken), timeout, "it to read a line")
+        if not taken[0]:
+            self.process.wait_quietly(EXIT_SECONDS)
+            raise self._exited("a line was written to it", "standard input")
 
     def ask(self, text: str, pattern: str, timeout: float | None = None) -> re.Match[str]:
         """Write a line to the standard input and wait for one in which ``pattern`` is found; raises as :meth:`call`.
 
         An answer that comes after a cancel or a timeout is dropped, and nothing else is asked before.
         """
-        return self._prompt.ask(text, pattern, timeout)
+        found: list[re.Match[str]] = []
+
+        def notice(match: re.Match[str]) -> None:
+            if not found:
+                found.append(match)
+                self._expect_no_more(question)
+                if question.is_given_up:
+                    _logger.info("%s has answered %r, which nobody waits for any more", self.name, text)
+
+        question = _Question(text, RegexCallback([re.compile(pattern)], notice))
+        self._questions.append(question)
+        is_asked = False
+        try:
+            self._wait(lambda: self._questions[0] is question, timeout, "the answer to %r" % self._questions[0].text)
+            stdin = self._take_turn(timeout)
+            self._handler.regex_callbacks = [*self._handler.regex_callbacks, question.expected]
+            is_asked = True
+            self._write(stdin, text, timeout)
+            self._wait(lambda: bool(found), timeout, "a line with %r" % pattern)
+        except BaseException as error:
+            if is_asked and isinstance(error, (Canceled, TimedOut)):
+                question.is_given_up = True
+            else:
+                self._expect_no_more(question)
+            raise
+        return found[0]
+
+    def _expect_no_more(self, question: _Question) -> None:
+        entries = self._handler.regex_callbacks
+        self._handler.regex_callbacks = [entry for entry in entries if entry is not question.expected]
+        with suppress(ValueError):  # the thread that reads and the one that asks may both be here
+            self._questions.remove(question)
+        self._wake()
 
     def close(self, grace_seconds: float = GRACE_SECONDS) -> None:
         """Ask the application to end over its connection, or by closing its input, then end it with all below it.
@@ -309,7 +283,10 @@ class Application:
         self.process.terminate(grace_seconds)
 
     def _ask_to_end(self) -> bool:
-        asked = self._prompt.close()
+        asked = False
+        if self.process.stdin and not self.process.stdin.closed and not self._turn.locked():
+            self.process.close_stdin()
+            asked = True
         if self._about and not self._gone and not self._given_up & self._owed.keys():
             self._server.close_application()
             asked = True
@@ -330,8 +307,6 @@ class Application:
         if self._reporting == threading.get_ident():
             raise AdaptError("%s cannot be waited for in what it has just reported" % self.name)
         current = task.current().phase
-        self.process.tell(current.task)
-        self._tasks.add(current.task)
         began = time.monotonic()
         while not condition():
             if self._is_over():
@@ -349,12 +324,12 @@ class Application:
 
     def _limit(self, began: float, timeout: float | None) -> tuple[float, str]:
         """When a wait that began then is over, and by which limit, in words."""
-        limits = [self._phase_limit]
+        limits = [self._adaptor._phase_limit]
         if timeout is not None:
             limits.append((began + timeout, "%g s" % timeout))
-        if self._no_output_timeout is not None:
-            silent = "%g s without output" % self._no_output_timeout
-            limits.append((max(self.process.last_output, began) + self._no_output_timeout, silent))
+        silence = self._adaptor.no_output_timeout
+        if silence is not None:
+            limits.append((max(self.process.last_output, began) + silence, "%g s without output" % silence))
         return min(limits)
 
     def _is_over(self) -> bool:
@@ -365,8 +340,7 @@ class Application:
 
     def _wake(self) -> None:
         """Let the waits look at their conditions; from any thread."""
-        for waiting in tuple(self._tasks):
-            waiting.changed()
+        task.wake(self._adaptor._task)
 
     def _hear(self, message: Message) -> None:
         """What the application says; what an author's methods raise fails the task, whatever thread listens."""

@@ -42,6 +42,8 @@ class ApplicationAdaptor(Adaptor):
     no_output_timeout: float | None = None
 
     _app: Application | None = None
+    #: When the waits of the phase are over, on the clock of :func:`time.monotonic`, and that in words.
+    _phase_limit = (float("inf"), "")
 
     @abstractmethod
     def get_command(self) -> Sequence[str]:
@@ -118,6 +120,7 @@ class ApplicationAdaptor(Adaptor):
                 self._app.end()
 
     def _limit(self, phase: str, seconds: float | None) -> None:
-        if self._app:
-            end = None if seconds is None else (time.monotonic() + seconds, "the %s's %g s" % (phase, seconds))
-            self._app.limit_phase(end)
+        if seconds is None:
+            self._phase_limit = ApplicationAdaptor._phase_limit
+        else:
+            self._phase_limit = (time.monotonic() + seconds, "the %s's %g s" % (phase, seconds))

@@ -218,7 +218,6 @@ class LoggingSubprocess:
         #: Guards the pid: it is signalled and given back under this lock only.
         self._pid_lock = threading.RLock()
         self._reaped = False
-        self._waiting: list[task.Task] = []
         self._readers: list[StreamLogger] = []
         logger.info("Running: %s", subprocess.list2cmdline(command))
         try:
@@ -231,13 +230,18 @@ class LoggingSubprocess:
                 env=environment,
                 **system.GROUP_OPTIONS,
             )
-            self._tree = system.Tree(self._process)
+            #: The pipe to the process's standard input.
+            self.stdin: IO[bytes] | None = self._process.stdin
+            try:
+                self._tree = system.Tree(self._process)
+            except BaseException:  # nobody would ever end it
+                self._process.kill()
+                self._process.wait()
+                raise
         except (OSError, ValueError) as error:
             kind = NOT_STARTED.get(type(error), ProgramNotStarted)
             where = " in " + os.fspath(startup_directory) if startup_directory else ""
             raise kind("cannot start %s%s: %s" % (command[0], where, error)) from error
-        #: The pipe to the process's standard input.
-        self.stdin: IO[bytes] | None = self._process.stdin
         out = self._process.stdout, output.STDOUT, stdout_handler
         err = self._process.stderr, output.STDERR, stderr_handler
         try:
@@ -255,7 +259,7 @@ class LoggingSubprocess:
                 task.start(reader)
                 self._readers.append(reader)
             task.start(threading.Thread(target=self._watch, name="end of %s" % command[0], daemon=True))
-        except BaseException:  # nobody would ever end it
+        except BaseException:
             self._kill()
             self._watch()
             self._reap()
@@ -266,8 +270,7 @@ class LoggingSubprocess:
         """Tell the waits that the process has ended. It stays a zombie, so that its group can still be killed."""
         self._returncode = system.wait_unreaped(self._process)
         self._end.set()
-        for waiting in self._waiting:
-            waiting.changed()
+        task.wake(self._task)
 
     @property
     def pid(self) -> int:
@@ -308,7 +311,6 @@ class LoggingSubprocess:
         self.close_stdin()
         current = task.current(self._task)
         phase = current.phase
-        self.tell(current)
         current.wait_for(self._end.is_set)
         self._drain()
         phase.check()
@@ -325,11 +327,6 @@ class LoggingSubprocess:
         """Signal the process and those below it, unless its pid was given back; whether they could be signalled."""
         with self._pid_lock:
             return not self._reaped and bool(signal_tree())
-
-    def tell(self, waiting: task.Task) -> None:
-        """Wake the waits of a task when the process ends."""
-        if waiting not in self._waiting:
-            self._waiting.append(waiting)
 
     def wait_quietly(self, timeout: float) -> bool:
         """Wait for the end alone, whatever becomes of the task; whether the process has ended in time."""
@@ -383,7 +380,6 @@ class LoggingSubprocess:
         That is asked again when the cancel's deadline has changed. No event tells of the end of what is not a child.
         """
         current = task.current(self._task)
-        self.tell(current)
         current.wait_until(self._end.is_set, end)
         while lives() and end() > current.clock():
             next_look = current.clock() + LOOK_SECONDS
@@ -410,5 +406,5 @@ class LoggingSubprocess:
     def close_stdin(self) -> None:
         """Close the process's standard input, if that has not been done."""
         if self.stdin:
-            with suppress(BrokenPipeError):  # what the process did not read is nobody's loss
+            with suppress(OSError):  # what the process did not read is nobody's loss
                 self.stdin.close()

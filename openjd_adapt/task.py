@@ -206,6 +206,12 @@ def current(otherwise: Task = IDLE) -> Task:
     return _current[-1] if _current else otherwise
 
 
+def wake(also: Task = IDLE) -> None:
+    """Wake the waits of ``also`` and of all that this process is running, whose conditions a thread has made true."""
+    for waiting in {IDLE, also, *_current}:
+        waiting.changed()
+
+
 def start(thread: threading.Thread) -> None:
     """Start a thread. Raises :class:`AdaptError` where the host has no room for another one."""
     try:

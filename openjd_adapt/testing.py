@@ -135,8 +135,6 @@ class FakeApplication:
     def wait_until_connected(self, limit: object = None) -> None:
         """Nothing is waited for here."""
 
-    limit_phase = wait_until_connected
-
     def close(self, grace_seconds: float = 0) -> None:
         """Let the application end, as it is asked to, or because it is killed."""
         if self.is_running:

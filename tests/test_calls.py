@@ -177,11 +177,11 @@ def test_a_call_that_takes_too_long_says_which_limit_is_over(application):
     app = application()
     with pytest.raises(TimedOut, match=r"waited 0\.1 s for the answer to sleep"):
         app.call("sleep", timeout=0.1, seconds=300)
-    app.limit_phase((time.monotonic() + 0.1, "the run's 0.1 s"))
+    app._adaptor._limit("run", 0.1)
     with pytest.raises(TimedOut, match=r"waited the run's 0\.1 s for the answer to echo"):
         app.call("echo", timeout=HANG_SECONDS, value=1)
-    app.limit_phase(None)
-    app._no_output_timeout = 0.1
+    app._adaptor._limit("run", None)
+    app._adaptor.no_output_timeout = 0.1
     with pytest.raises(TimedOut, match=r"waited 0\.1 s without output for the answer to echo"):
         app.call("echo", timeout=HANG_SECONDS, value=1)
 
@@ -541,11 +541,27 @@ for line in sys.stdin:
 def test_a_question_that_was_never_asked_is_not_waited_for(application, gate):
     app = application(LATE_READER % (WAIT % gate), stdin=True)
     with pytest.raises(TimedOut, match="for it to read a line"):
-        app._prompt.write_line("x" * MEGABYTE, timeout=0.1)
+        app.write_line("x" * MEGABYTE, timeout=0.1)
     with pytest.raises(TimedOut, match="for it to read the line before"):
         app.ask("y", "got y", timeout=0.1)
     let_go(gate)
     assert app.ask("z", "got z", timeout=HANG_SECONDS)
+
+
+def test_each_of_several_that_ask_at_once_has_its_own_answer(application):
+    app = application("import sys\nfor line in sys.stdin: print('got', line.strip(), flush=True)", stdin=True)
+    answers, take_turn = {}, app._take_turn
+    app._take_turn = lambda timeout: (time.sleep(0.02), take_turn(timeout))[1]  # whoever waits for it may come
+
+    def ask(text):
+        answers[text] = [app.ask(text, r"^got (\w)$", timeout=HANG_SECONDS).group(1) for _ in range(5)]
+
+    threads = [threading.Thread(target=ask, args=(text,), daemon=True) for text in "abc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(HANG_SECONDS)
+    assert answers == {text: [text] * 5 for text in "abc"} and not app._questions
 
 
 def test_each_of_several_writers_waits_for_its_own_line_alone(application, gate):
@@ -604,9 +620,7 @@ def test_a_line_takes_the_name_of_a_file_that_is_not_utf_8(application):
 
 def test_a_callback_on_its_own_line_may_end_the_process(application, current, gate):
     app = application(WAIT % gate + "print('fatal', flush=True)\ntime.sleep(300)")
-    app._prompt._handler.regex_callbacks = [
-        RegexCallback([re.compile("fatal")], lambda match: app.process.terminate(0))
-    ]
+    app._handler.regex_callbacks = [RegexCallback([re.compile("fatal")], lambda match: app.process.terminate(0))]
     let_go(gate)
     with pytest.raises(ApplicationExited):
         app.wait_until_connected(HANG_SECONDS)
@@ -615,10 +629,10 @@ def test_a_callback_on_its_own_line_may_end_the_process(application, current, ga
 
 def test_a_line_to_an_application_that_does_not_read_is_waited_for_no_longer_than_the_phase_may_take(application):
     app = application("import time\nprint('up', flush=True)\ntime.sleep(300)", stdin=True)
-    app.limit_phase((time.monotonic() + 0.2, "the run's 0.2 s"))
+    app._adaptor._limit("run", 0.2)
     with pytest.raises(TimedOut, match="waited the run's 0.2 s for it to read a line"):
         app.write_line("x" * MEGABYTE)
-    app.limit_phase(None)
+    app._adaptor._limit("run", None)
     with pytest.raises(TimedOut, match="waited 0.1 s for it to read the line before"):
         app.ask("y", "never", timeout=0.1)
 

@@ -36,7 +36,7 @@ REASONS = {
     r"client\.Action\.__init__: \+call": "an action may be answered",
     r"client\.PathMappingRule\.(apply|from_dict|to_dict|depth): added": "one class serves adaptor and client",
     r"adaptors\.PathMappingRule\.(depth|destination_os|source_path_format): added": "as in the client's class",
-    r"process\.LoggingSubprocess\.(last_\w+|settle|close_stdin|tell|wait_quietly): added": "for applications",
+    r"process\.LoggingSubprocess\.(last_\w+|settle|close_stdin|wait_quietly): added": "for applications",
     r"process\.LoggingSubprocess\.__init__: \+env": "an environment that is not os.environ",
     r"process\.LoggingSubprocess\.__init__: \+watcher": "what an adaptor watches for, beside the handlers",
     r"process\.ManagedProcess\.(get_environment|grace_seconds|success_exit_codes): added": "how it starts and ends",

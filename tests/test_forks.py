@@ -95,7 +95,6 @@ def test_a_forked_child_does_not_end_the_application_of_its_parent(phase):
         "    get_command = on_run = print\n"
         "    def on_%s(self): fork('raise')\n"
         "class App:\n"
-        "    limit_phase = print\n"
         "    def close(self, grace): print('closed')\n"
         "    def end(self): print('closed')\n"
         "kept = Kept({})\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
@@ -426,6 +427,31 @@ def test_a_process_that_cannot_be_followed_is_killed_with_all_below_it(which, mo
     with pytest.raises(AdaptError, match="^can't start new thread"):
         LoggingSubprocess(args=python("stay()"))
     assert made[0].returncode == KILLED and made[0].stdin.closed
+
+
+def test_a_process_of_which_no_tree_can_be_made_is_killed(monkeypatch):
+    def refuse(process):
+        made.append(process)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    made = []
+    monkeypatch.setattr("openjd_adapt.system.Tree", refuse)
+    with pytest.raises(AdaptError, match="^cannot start .*: .*No space left on device"):
+        LoggingSubprocess(args=python("stay()"))
+    assert made[0].returncode is not None
+
+
+def test_what_a_process_left_unread_is_nobodys_loss_whatever_the_system_calls_it(monkeypatch):
+    class Gone(io.BytesIO):
+        def close(self):
+            super().close()
+            raise OSError(errno.EINVAL, "Invalid argument")  # as Windows does
+
+    process = LoggingSubprocess(args=[sys.executable, "-c", ""])
+    process.stdin.close()
+    process.stdin = Gone()
+    process.wait()
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize(
