@@ -144,6 +144,10 @@ def test_what_is_in_neither_is_not_there(zipped, tmp_path, path):
         interpreter.read_bytes(path)
 
 
+def test_what_no_file_can_be_called_is_not_there(zipped):
+    assert not interpreter.is_there("a\0b") and not interpreter.is_there(zipped + "\0")
+
+
 def test_a_copy_is_made_in_the_sessions_private_folder_and_only_if_there_is_need(zipped, tmp_path, monkeypatch):
     monkeypatch.setattr(task, "private_folder", str(tmp_path / "private"))
     copy = application._on_disk(zipped)

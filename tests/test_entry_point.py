@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -200,7 +201,9 @@ def main_module(file=None, name=None):
         ("python -m pack run", "run", main_module("/f/pack/__main__.py", "pack.__main__"), "PY -u -m pack"),
         ("python pack run", "run", main_module("pack/__main__.py", "__main__"), "PY -u /f/pack"),
         ("python -m pdb x.py word run", "run", main_module("/f/x.py"), "PY FLAGS -u /f/x.py word"),
+        ("python pdb.py x.py word run", "run", main_module("/f/x.py"), "PY FLAGS -u /f/x.py word"),
         ("python -c code word run", "run", main_module(), "PY -u -c code word"),
+        ("python -c code . run", "run", main_module(), "PY -u -c code ."),
         ("python -Ic code run", "run", main_module(), "PY -u -Ic code"),
         ("blender -b --python x.py -- run", "run", main_module("/f/x.py"), "blender -b --python x.py --"),
         ("bin/blender --python x.py -- run", "run", main_module("/f/x.py"), "/f/bin/blender --python x.py --"),
@@ -214,6 +217,7 @@ def test_the_command_that_leads_back_is_the_original_one(monkeypatch, given, wor
     monkeypatch.setitem(sys.modules, "__main__", main)
     monkeypatch.setattr(interpreter, "_command_line", list)
     monkeypatch.setattr(interpreter, "flags", lambda: ["FLAGS"])
+    monkeypatch.setattr(os.path, "isfile", "/f/pdb.py".__eq__)
     program, what = interpreter.original_command(words.split(), "/f")
     assert " ".join([*program, *what]).replace(sys.executable, "PY") == command
 
@@ -223,6 +227,26 @@ def test_before_python_3_10_the_system_knows_the_command_line():
     code = "import sys; from openjd_adapt.system import interpreter; sys.argv = []; print(interpreter._command_line())"
     out = subprocess.check_output([sys.executable, "-s", "-c", code, "\udc80", ""], cwd=str(ROOT), timeout=HANG_SECONDS)
     assert out.decode().strip() == repr([sys.executable, "-s", "-c", code, "\udc80", ""])
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["", "-OO -bb -B -s -v -q", "-E -d", "-I", "-X dev -W error::UserWarning -W once", "-X utf8 -X faulthandler"],
+)
+def test_another_interpreter_is_given_the_options_of_this_one(options):
+    code = (
+        "import sys; from openjd_adapt.system import interpreter\n"
+        "print([interpreter.flags(), sys.flags, sys.warnoptions, sys._xoptions, 'subprocess' in sys.modules])"
+    )
+    command, found = options.split(), []
+    for _ in range(2):
+        code = "import sys; sys.path.insert(0, %r)\n" % str(ROOT) + code
+        command = [sys.executable, *command, "-c", code]
+        out = subprocess.check_output(command, stderr=subprocess.DEVNULL, timeout=HANG_SECONDS).decode()
+        found.append(out)
+        command = ast.literal_eval(out[1 : out.index("]") + 1])
+    assert found[0] == found[1] and found[0].endswith("False]\n")
+    assert set(options.split()) <= {*command, *(item for word in command for item in ("-W", word[2:]))}
 
 
 # Roles

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from openjd_adapt.system.interpreter import Fresh, is_python
+from openjd_adapt.system.interpreter import can_be_fresh, fresh_command, is_python
 
 from .conftest import ROOT
 from .test_ends import processes
@@ -171,7 +171,7 @@ def test_sigterm_as_soon_as_there_is_a_process_is_heard(farm, whom, rounds):
 
 
 def test_a_fresh_interpreter_imports_the_package_by_its_last_name_and_runs_with_the_flags_of_this_one():
-    command, environment = Fresh().command("guardian", "guardian of x", {"keeper": 7, "path": "\udc80ä"})
+    command, environment = fresh_command("guardian", "guardian of x", {"keeper": 7, "path": "\udc80ä"})
     code = environment["OPENJD_ADAPT_CODE"]
     assert command[0] == sys.executable and command[-3:-1][0] == "-c" and command[-1] == "guardian of x"
     assert "-S" in command and "guardian.serve(keeper=7, path='\\udc80\\xe4')" in code
@@ -182,7 +182,7 @@ def test_a_fresh_interpreter_imports_the_package_by_its_last_name_and_runs_with_
 def test_an_application_is_no_python(monkeypatch, name):
     assert is_python()
     monkeypatch.setattr(sys, "executable", name)
-    assert not is_python() and Fresh().command("guardian", "t", {})[0] == []
+    assert not is_python() and not can_be_fresh()
 
 
 @pytest.mark.parametrize("name", ["/usr/bin/python3.11", "/opt/maya/bin/mayapy", "/hfs/hython.exe", "/x/pypy3"])

@@ -377,6 +377,22 @@ def test_where_a_process_cannot_be_held_it_is_signalled_by_its_pid_under_the_sam
     assert send_signal(sleeper, started, signal.SIGKILL) and all_dead([sleeper])
 
 
+def test_a_process_is_signalled_also_where_standard_streams_are_closed(own_process):
+    assert (
+        own_process("""
+living = child(stay)
+heard(1)
+for descriptor in (0, 1):
+    os.set_inheritable(os.dup(descriptor), True)
+    os.close(descriptor)
+sent = system.send_signal(living, system.start_time(living), signal.SIGKILL)
+os.write(2, b"" if sent and os.waitpid(living, 0) == (living, 9) else b"was not sent")
+os._exit(0)
+""")
+        == []
+    )
+
+
 def test_a_signal_leaves_no_descriptor_behind(sleeper):
     before = len(os.listdir("/proc/self/fd"))
     for started in (start_time(sleeper), 1):
@@ -459,6 +475,29 @@ ledger.kill()
 print(os.waitpid(second, 0) == (second, signal.SIGKILL), os.waitpid(first, os.WNOHANG))
 system.kill_children()
 """) == ["True", "(0,", "0)"]
+
+
+def test_a_worker_that_kills_its_own_tree_kills_all_groups_of_its_ledger_whatever_place_its_own_has(own_process):
+    assert own_process("""
+def worker():
+    os.setsid()
+    ledger = system.Tree.groups = system.Ledger()
+    ledger.enter(os.getpid())
+    def lead():
+        os.setsid()
+        child(stay)
+        os._exit(0)
+    leader = child(lead)
+    ledger.enter(leader)
+    heard(1)
+    os.waitid(os.P_PID, leader, os.WEXITED | os.WNOWAIT)
+    system.kill_own_tree()
+import ctypes
+ctypes.CDLL(None).prctl(36, 0, 0, 0, 0)  # no subreaper: the orphan is nobody's to find
+pid = child(worker)
+os.close(writer)
+print(os.waitpid(pid, 0)[1], os.read(reader, 1))  # the pipe ends with the last that holds it
+""") == ["9", "b''"]
 
 
 def test_the_places_of_what_is_crossed_out_are_used_again():

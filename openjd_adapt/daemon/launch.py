@@ -16,7 +16,7 @@ assert sys.platform != "win32"  # for type checkers
 
 from .. import system
 from ..errors import AdaptError, flush_streams
-from ..system.interpreter import Fresh
+from ..system.interpreter import can_be_fresh, fresh_command
 from ..system.posix import signal
 from ..transport.connection_file import ConnectionFileWriter, bind
 from ..transport.loop import Peer
@@ -43,8 +43,7 @@ def start(spec: Message) -> tuple[Peer, Callable[[], str], IO[bytes]]:
     all of them are dead. In the foreground this process is the guardian, and calls what is returned, which tells what
     cannot be ended. Raises :class:`InputError`.
     """
-    fresh = Fresh()
-    if not fresh.program:
+    if not can_be_fresh():
         _import_all()
     writer = bind(spec["listen_at"], spec["folder"]) if spec["listen_at"] else None
     spare = frozenset(() if writer else system.children())  # what the author's main or the caller has started is theirs
@@ -55,9 +54,9 @@ def start(spec: Message) -> tuple[Peer, Callable[[], str], IO[bytes]]:
         for descriptor in (reader, errors):
             os.set_blocking(descriptor, False)  # nobody waits for the other end
         if writer:
-            _fork(lambda: _guard(fresh, spec["adaptor"], theirs, writer), errors)
+            _fork(lambda: _guard(spec["adaptor"], theirs, writer), errors)
         else:
-            _fork_keeper(fresh, spec["adaptor"], theirs, None, errors)
+            _fork_keeper(spec["adaptor"], theirs, None, errors)
     except OSError as error:
         if writer:
             writer.abandon()
@@ -92,17 +91,17 @@ def _import_all() -> None:
             continue  # a Python without ctypes: process groups only
 
 
-def _guard(fresh: Fresh, adaptor: str, starter: _socket.socket, writer: ConnectionFileWriter) -> None:
+def _guard(adaptor: str, starter: _socket.socket, writer: ConnectionFileWriter) -> None:
     from .guardian import SIGNALS
 
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    keeper, lifeline, groups = _fork_keeper(fresh, adaptor, starter, writer, 2)
+    keeper, lifeline, groups = _fork_keeper(adaptor, starter, writer, 2)
     arguments = {"keeper": keeper, "writer": writer.to_dict(), "groups": groups}
-    _become(fresh, "guardian", adaptor, arguments, [lifeline, writer.descriptor, groups])
+    _become("guardian", adaptor, arguments, [lifeline, writer.descriptor, groups])
 
 
 def _fork_keeper(
-    fresh: Fresh, adaptor: str, starter: _socket.socket, writer: ConnectionFileWriter | None, errors: int
+    adaptor: str, starter: _socket.socket, writer: ConnectionFileWriter | None, errors: int
 ) -> tuple[int, int, int | None]:
     """Fork a keeper below this process, its guardian; returns its pid, the pipe's end that must stay open as long as
     this process lives, and the descriptor of the list of groups that they share where this host loses orphans.
@@ -118,7 +117,7 @@ def _fork_keeper(
     shared = [starter.fileno(), lifeline, groups]
     if writer:
         shared += [writer.listener.fileno(), writer.descriptor]
-    pid = _fork(lambda: _become(fresh, "keeper", adaptor, arguments, shared), errors)
+    pid = _fork(lambda: _become("keeper", adaptor, arguments, shared), errors)
     os.close(lifeline)
     return pid, our_end, groups
 
@@ -156,9 +155,7 @@ def _fork(run: Callable[[], None], errors: int) -> int:
         os._exit(code)  # nothing is run that the command has registered for its own end
 
 
-def _become(
-    fresh: Fresh, module: str, adaptor: str, arguments: dict[str, Any], descriptors: Iterable[int | None]
-) -> None:
+def _become(module: str, adaptor: str, arguments: dict[str, Any], descriptors: Iterable[int | None]) -> None:
     """Call ``serve`` of a module with ``arguments``, in a fresh interpreter or else here; of all that is open only
     ``descriptors`` and the standard streams stay.
     """
@@ -166,8 +163,8 @@ def _become(
     system.close_inherited([0, 1, 2, *shared])
     gc.freeze()  # objects whose descriptors have just been closed must not be collected and close others
     title = "%s of %s" % (module, adaptor)
-    command, environment = fresh.command(module, title, arguments)
-    if command:
+    if can_be_fresh():
+        command, environment = fresh_command(module, title, arguments)
         for descriptor in shared:
             os.set_inheritable(descriptor, True)
         try:

@@ -98,12 +98,34 @@ def is_python() -> bool:
     return not getattr(sys, "frozen", False) and _is_python(sys.executable)
 
 
-def flags() -> list[str]:
-    """The flags with which this interpreter was started; one that knows ASCII only could open no file of the data."""
-    import subprocess
+#: The options of Python's that :data:`sys.flags` tells of; ``-i`` is of who sits before it.
+_LETTERS = {
+    "bytes_warning": "b",
+    "debug": "d",
+    "dont_write_bytecode": "B",
+    "ignore_environment": "E",
+    "isolated": "I",
+    "no_site": "S",
+    "no_user_site": "s",
+    "optimize": "O",
+    "quiet": "q",
+    "safe_path": "P",
+    "verbose": "v",
+}
 
-    found: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
-    return [*found, "-X", "utf8"] if sys.getfilesystemencoding() == "ascii" else found
+
+def flags() -> list[str]:
+    """The options with which this interpreter was started; one that knows ASCII only could open no file of the data.
+
+    As ``subprocess`` tells them, whose import costs ten milliseconds.
+    """
+    counts = {letter: int(getattr(sys.flags, name, 0)) for name, letter in _LETTERS.items()}
+    found = ["-" + letter * count for letter, count in counts.items() if count]
+    found += ["-W" + option for option in sys.warnoptions]
+    more: dict[str, Any] = {"utf8": True} if sys.getfilesystemencoding() == "ascii" else {}
+    for name, value in {**sys._xoptions, **more}.items():
+        found += ["-X", name if value is True else "%s=%s" % (name, value)]
+    return found
 
 
 def original_command(words: list[str], folder: str) -> tuple[list[str], list[str]]:
@@ -132,15 +154,17 @@ def original_command(words: list[str], folder: str) -> tuple[list[str], list[str
     if frozen or not _is_python(whole[0]):
         program = sys.executable if frozen else whole[0]
         return [full(program) if os.path.dirname(program) else program], whole[1:]
-    file = full(getattr(main, "__file__", None) or "") if name == "__main__" else ""
-    files = [file, os.path.dirname(file)] if os.path.basename(file) == "__main__.py" else [file]  # that, of a folder
+    file = getattr(main, "__file__", None) if name == "__main__" else None
+    files = [full(file)] if file else []
+    if os.path.basename(file or "") == "__main__.py":
+        files.append(os.path.dirname(files[0]))  # the folder or archive that was to run
     scripts = [place for place, word in enumerate(whole) if full(word) in files]
     others = [place for place, word in enumerate(whole) if word in ("-m", "-c")]
     place = [*scripts, *others, 1][0]
     options = whole[1:place]
     if scripts:
         whole[place] = full(whole[place])
-        if [*others, place][0] < place or any(os.path.isfile(full(word)) for word in options):  # of what runs it
+        if any(word in ("-m", "-c") or os.path.isfile(full(word)) for word in options):  # of what runs it
             options = flags()
     return [sys.executable or whole[0], *options, "-u"], whole[place:]
 
@@ -215,28 +239,23 @@ def environment() -> dict[str, str]:
     return found
 
 
-class Fresh:
-    """A new interpreter that runs a part of this package, and has neither ``site`` nor anything of an author's."""
+def can_be_fresh() -> bool:
+    """Whether a new interpreter can run a part of this package: not of what is frozen, or deep in an archive."""
+    return is_python() and os.path.exists(os.path.dirname(PACKAGE))
 
-    def __init__(self) -> None:
-        self._root, self._name = os.path.split(PACKAGE)
-        can = is_python() and os.path.exists(self._root)  # what is frozen, or deep in an archive, cannot
-        #: The command up to the code; empty where no new one can be had.
-        self.program = [sys.executable, *flags(), "-S", "-c"] if can else []
 
-    def command(self, module: str, title: str, arguments: dict[str, Any]) -> tuple[list[str], dict[str, str]]:
-        """The command that calls ``serve`` of the daemon's ``module`` with ``arguments``, and its environment; both may
-        be empty, where none can be had.
+def fresh_command(module: str, title: str, arguments: dict[str, Any]) -> tuple[list[str], dict[str, str]]:
+    """The command of a new interpreter that calls ``serve`` of the daemon's ``module`` with ``arguments``, and has
+    neither ``site`` nor anything of an author's; and its environment.
 
-        The package is imported by its last name, so that the parents of a vendored copy are not. ``title`` is for
-        whoever looks at the processes. The arguments stand in the environment, which is this user's alone, as a command
-        line is not: the name of a private folder is among them.
-        """
-        if not self.program:
-            return [], {}
-        given = ", ".join("%s=%s" % (name, ascii(value)) for name, value in arguments.items())
-        code = _CODE % (ascii(self._root), self._name, self._name, module, module, given)
-        return [*self.program, _FIRST, title], {**os.environ, _CODE_VARIABLE: code}
+    The package is imported by its last name, so that the parents of a vendored copy are not. ``title`` is for whoever
+    looks at the processes. The arguments stand in the environment, which is this user's alone, as a command line is
+    not: the name of a private folder is among them.
+    """
+    root, name = os.path.split(PACKAGE)
+    given = ", ".join("%s=%s" % (key, ascii(value)) for key, value in arguments.items())
+    code = _CODE % (ascii(root), name, name, module, module, given)
+    return [sys.executable, *flags(), "-S", "-c", _FIRST, title], {**os.environ, _CODE_VARIABLE: code}
 
 
 _CODE_VARIABLE = "OPENJD_ADAPT_CODE"
@@ -272,7 +291,7 @@ def is_there(path: str) -> bool:
     except (FileNotFoundError, NotADirectoryError, ValueError):
         try:
             read_bytes(path)
-        except OSError:
+        except (OSError, ValueError):
             return False
     return True
 

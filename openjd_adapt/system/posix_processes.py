@@ -341,20 +341,18 @@ def send_signal(pid: int, started: int, number: int) -> bool:
     False if it is not, or if that cannot be told (``started`` is 0). The process is held by a descriptor meanwhile
     (Linux 5.3, Python 3.9), so that its pid cannot become another's between the look and the signal.
     """
+
+    def send_to_held(_: int, number: int) -> None:
+        signal.pidfd_send_signal(held, number)  # type: ignore[attr-defined, unused-ignore]
+
     try:
-        held = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None  # type: ignore[attr-defined, unused-ignore]
-    except ProcessLookupError:
-        return False
-    except OSError:
-        held = None  # an older kernel, or a sandbox that forbids it
+        held = os.pidfd_open(pid)  # type: ignore[attr-defined, unused-ignore]
+    except (AttributeError, OSError):
+        held = -1  # an older Python or kernel, a sandbox that forbids it, or there is no such process
     try:
-        if not 0 < started == start_time(pid):
-            return False
-        if held is None:
-            return send(os.kill, pid, number)
-        return send(signal.pidfd_send_signal, held, number)  # type: ignore[attr-defined, unused-ignore]
+        return 0 < started == start_time(pid) and send(send_to_held if held >= 0 else os.kill, pid, number)
     finally:
-        if held is not None:
+        if held >= 0:
             os.close(held)
 
 
@@ -417,29 +415,28 @@ def _unlinked_file() -> int:
 class Ledger:
     """The process groups of a daemon, for hosts where its orphans are nobody's to find: they die by this list.
 
-    Guardian, keeper and worker share it as an unlinked file. A group is entered as soon as it is there, and crossed out
-    before its leader is reaped, so that none is killed whose number may be another's by now.
+    Guardian, keeper and worker share it as an unlinked file: a new one, or that of ``descriptor``. A group is entered
+    as soon as it is there, and crossed out before its leader is reaped, so that none is killed whose number may be
+    another's by now.
     """
 
     _ENTRY = struct.Struct("q")
 
     def __init__(self, descriptor: int | None = None) -> None:
-        """A new list, or the one that ``descriptor`` is of."""
         self.descriptor = _unlinked_file() if descriptor is None else descriptor
         self._writing = _thread.allocate_lock()
 
     def enter(self, group: int) -> None:
-        """Add a group."""
         self._replace(0, group)
 
     def cross_out(self, group: int) -> None:
-        """Take a group out again."""
         self._replace(group, 0)
 
     def kill(self) -> None:
-        """Kill all groups of the list."""
+        """Kill all groups of the list but this process's: it would not live to kill those that follow."""
         for group in self._groups():
-            send(os.killpg, group, signal.SIGKILL)
+            if group != os.getpgrp():
+                send(os.killpg, group, signal.SIGKILL)
 
     def _groups(self) -> list[int]:
         size = os.fstat(self.descriptor).st_size
