@@ -77,7 +77,7 @@ class AdaptorRunner:
         try:
             if error and can_be_canceled:  # what stops and cleans up is called all the same
                 raise error
-            current.check()
+            current.phase.check()
             phase(*arguments)
         except BaseException as raised:
             if error not in (None, raised):

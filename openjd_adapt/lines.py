@@ -55,6 +55,7 @@ class Prefilter:
         self._text = text
         # Case is folded as the patterns do it where all is ASCII; other letters have partners of their own.
         self._folded: str | None = None
+        self._awake: dict[int, tuple[list[RegexCallback], list[RegexCallback]]] = {}
 
     def may_have(self, pattern: re.Pattern[str]) -> bool:
         """Whether ``pattern`` may be found in a line of the block; only a clear no is one."""
@@ -67,6 +68,19 @@ class Prefilter:
                 return True
             text = self._folded = self._folded or text.lower()
         return any(literal in text for literal in texts)
+
+    def awake(self, handler: RegexHandler) -> list[RegexCallback]:
+        """The callbacks of ``handler`` that a line of the block may call; looked for again when they have changed."""
+        known, awake = self._awake.get(id(handler), (None, []))
+        if known != handler.regex_callbacks:
+            known = handler.regex_callbacks[:]
+            awake = [
+                entry
+                for entry in known
+                if type(entry).get_match is not RegexCallback.get_match or any(map(self.may_have, entry.regex_list))
+            ]
+            self._awake[id(handler)] = known, awake
+        return awake
 
 
 @functools.lru_cache(maxsize=1024)
@@ -162,38 +176,29 @@ class RegexHandler(logging.Handler):
         own = (getattr(getattr(self, name), "__func__", None) for name in ("handle", "filter", "emit"))
         return not self.filters and [*own] == [logging.Handler.handle, logging.Handler.filter, RegexHandler.emit]
 
-    def awake(self, block: Prefilter) -> list[RegexCallback]:
-        """The callbacks that a line of ``block`` may call."""
-        return [
-            entry
-            for entry in self.regex_callbacks
-            if type(entry).get_match is not RegexCallback.get_match or any(map(block.may_have, entry.regex_list))
-        ]
-
     def emit(self, record: logging.LogRecord) -> None:
-        for entry, match in _calls(self.regex_callbacks, record.getMessage()):
-            _call_back(entry, match)
+        self._call_back(record.getMessage(), self.regex_callbacks[:])
 
-
-def _calls(entries: Iterable[RegexCallback], line: str) -> Iterator[tuple[RegexCallback, re.Match[str]]]:
-    """Those of ``entries`` that ``line`` calls, with their matches."""
-    matched = False
-    for entry in entries:
-        if matched and entry.only_run_if_first_matched:
-            continue
-        match = entry.get_match(line)
-        if match:
-            matched = True
-            yield entry, match
-            if entry.exit_if_matched:
-                return
-
-
-def _call_back(entry: RegexCallback, match: re.Match[str]) -> None:
-    with same_process(report_traceback):  # within the handler's lock, which logging makes anew in a child
-        returned: object = entry.callback(match)
-    if returned is not None:
-        check_has_run("the callback %s" % getattr(entry.callback, "__qualname__", entry.callback), returned)
+    def _call_back(self, line: str, entries: Iterable[RegexCallback], before: Callable[[], object] = bool) -> None:
+        """Call those of ``entries`` that ``line`` calls, ``before`` before each; one line at a time."""
+        matched = False
+        self.acquire()  # which another stream may have, too
+        try:
+            for entry in entries:
+                match = None if matched and entry.only_run_if_first_matched else entry.get_match(line)
+                if not match:
+                    continue
+                matched = True
+                before()
+                with same_process(report_traceback):  # within the lock, which logging makes anew in a child
+                    returned: object = entry.callback(match)
+                if returned is not None:
+                    name = getattr(entry.callback, "__qualname__", entry.callback)
+                    check_has_run("the callback %s" % name, returned)
+                if entry.exit_if_matched:
+                    return
+        finally:
+            self.release()
 
 
 class Watcher(RegexHandler):
@@ -227,7 +232,6 @@ class LineForwarder:
         self._loggers = [each.logger if isinstance(each, logging.LoggerAdapter) else each for each in loggers]
         self._handlers = handlers
         self._hidden = [regex for handler in handlers if isinstance(handler, Watcher) for regex in handler.hidden]
-        self._name = loggers[0].name if loggers else ""
         self._owner = owner or task.current()
         #: The end of what was passed on.
         self.tail = b""
@@ -288,7 +292,6 @@ class LineForwarder:
         outlets = [outlet for outlet in outlets if outlet.looks]
         prefilter = Prefilter(block.decode("utf-8", "backslashreplace") if self._handlers else "")
         hidden = list(filter(prefilter.may_have, self._hidden))
-        known = self._callbacks()
         try:
             watching = self._watching(prefilter)
         except BaseException as failure:  # what stands in for a callback is none
@@ -309,55 +312,44 @@ class LineForwarder:
         for line, harmless in zip(block[:-1].split(b"\n"), redacted(block)[:-1].split(b"\n")):
             text = line.decode("utf-8", "backslashreplace")
             shown = text if as_they_are else None
+            heard = []
             try:
                 with guard:
-                    records = []
                     for outlet in outlets:
-                        logged = self._record(outlet.logger.name, harmless.decode("utf-8", "backslashreplace"))
+                        logged = self._record(outlet.logger, harmless.decode("utf-8", "backslashreplace"))
                         record = kept(outlet.logger, logged)
                         if record and outlet.is_heard:
-                            records.append((outlet.logger, record))
+                            heard.append((outlet.logger, record))
                         if record and shown is None:
                             shown = outlet.text(record)
                     if shown is not None and not any(regex.search(text) for regex in hidden):
                         unshown.append(line if shown == text else shown.encode("utf-8", "backslashreplace"))
-                    for logger, record in records:
+                    for logger, record in heard:
                         show()
                         logger.callHandlers(record)
-                    for handler, callbacks in watching:
-                        if callbacks is None:
+                    for handler, regex_handler in watching:
+                        if regex_handler:
+                            regex_handler._call_back(text, prefilter.awake(regex_handler), show)
+                        else:
                             show()
-                            handler.handle(self._record(self._name, text))
-                            continue
-                        handler.acquire()  # which another stream may have, too
-                        try:
-                            for entry, match in _calls(callbacks, text):
-                                show()
-                                _call_back(entry, match)
-                        finally:
-                            handler.release()
+                            handler.handle(self._record(self._loggers[0] if self._loggers else None, text))
             except BaseException as failure:
                 phase.task.fail(failure, phase)
-            if not unshown and known != self._callbacks():  # one of them has changed what is watched for
-                known, watching = self._callbacks(), self._watching()
         show()
 
-    def _callbacks(self) -> list[list[RegexCallback]]:
-        return [handler.regex_callbacks[:] for handler in self._handlers if isinstance(handler, RegexHandler)]
-
-    def _watching(self, block: Prefilter | None = None) -> list[tuple[logging.Handler, list[RegexCallback] | None]]:
-        """The handlers that may do something with a line (of ``block``); if they only call back, the callbacks, too."""
-        watching: list[tuple[logging.Handler, list[RegexCallback] | None]] = []
+    def _watching(self, block: Prefilter) -> list[tuple[logging.Handler, RegexHandler | None]]:
+        """The handlers, if one of them may do something with a line of ``block``; twice, if it only calls back."""
+        watching = []
+        is_awake = False
         for handler in self._handlers:
-            callbacks = None
-            if isinstance(handler, RegexHandler) and handler.only_calls_back():
-                callbacks = handler.awake(block) if block else handler.regex_callbacks[:]
-            if callbacks != [] and self._level >= handler.level:
-                watching.append((handler, callbacks))
-        return watching
+            if self._level >= handler.level:
+                only = handler if isinstance(handler, RegexHandler) and handler.only_calls_back() else None
+                is_awake = is_awake or only is None or bool(block.awake(only))
+                watching.append((handler, only))
+        return watching if is_awake else []
 
-    def _record(self, name: str, line: str) -> logging.LogRecord:
-        record = logging.LogRecord(name, self._level, "", 0, line, None, None)
+    def _record(self, logger: logging.Logger | None, line: str) -> logging.LogRecord:
+        record = logging.LogRecord(logger.name if logger else "", self._level, "", 0, line, None, None)
         record.passed_on = True
         return record
 

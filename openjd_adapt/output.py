@@ -42,13 +42,21 @@ REPORT_SECONDS = 0.1
 _CONSOLES = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
 
 
-class Way:
+class Way(InOrder):
     """The process's way out: one writer at a time, and whether a line is unfinished."""
 
     def __init__(self, put: Callable[[bytes], object]) -> None:
+        super().__init__(self._write)
         self._put = put
         self._mid_line = False
-        self.write = InOrder(self._write)
+        #: The standard streams that lead here, once they are opened.
+        self.streams: tuple[io.TextIOWrapper, ...] = ()
+
+    def open_streams(self) -> None:
+        """Lead sys.stdout and sys.stderr here: line-buffered, UTF-8, in the order of the writes."""
+        text = partial(io.TextIOWrapper, encoding="utf-8", errors="backslashreplace", newline="\n", line_buffering=True)
+        sys.stdout, sys.stderr = self.streams = text(_Raw(self, 1)), text(_Raw(self, 2))  # type: ignore[arg-type]
+        _ways.append(self)
 
     def _write(self, data: bytes | Callable[[], bytes], column_0: bool = False) -> None:
         """A function is called for the data when all that was written before is out."""
@@ -63,7 +71,7 @@ class Way:
 
 
 class _Raw(io.RawIOBase):
-    """A standard stream's lowest layer, over the common way: nothing is buffered here, and no lock is held."""
+    """A standard stream's lowest layer: nothing is buffered here, and no lock is held."""
 
     def __init__(self, way: Way, descriptor: int) -> None:
         self._way = way
@@ -77,54 +85,47 @@ class _Raw(io.RawIOBase):
 
     def write(self, data: Any) -> int:
         data = bytes(data)
-        self._way.write(data)
+        self._way(data)
         return len(data)
 
 
-class _Outlet:
-    """Where the process writes: sys.stdout as it stands, until the worker installs the pipe."""
-
-    way = Way(lambda data: print(data.decode("utf-8", "backslashreplace"), end="", flush=True))
-    streams: tuple[io.TextIOWrapper, ...] = ()
+#: The last is the way that is taken: sys.stdout as it stands, until the worker installs the pipe.
+_ways = [Way(lambda data: print(data.decode("utf-8", "backslashreplace"), end="", flush=True))]
 
 
 def install_pipe() -> None:
-    """Send sys.stdout and sys.stderr through one pipe: line-buffered, UTF-8, in the order of the writes.
+    """Send all that this process writes through one pipe.
 
-    The pipe is descriptor 1 under a number of its own, so that an adaptor may do with 1 what it likes.
+    It is descriptor 1 under a number of its own, so that an adaptor may do with 1 what it likes.
     """
-    _open_streams(partial(system.write_all, os.dup(1)))
+    way = Way(partial(system.write_all, os.dup(1)))
+    way.open_streams()
     if hasattr(os, "register_at_fork"):  # a child must not write an unfinished line again, nor wait for other threads
-        os.register_at_fork(before=flush, after_in_child=_Outlet.way.write.reset)
+        os.register_at_fork(before=flush, after_in_child=way.reset)
 
 
 @contextmanager
 def diverted(put: Callable[[bytes], object]) -> Iterator[None]:
     """Hand all that this process would write to ``put``, one call at a time, for the length of a block."""
-    before = _Outlet.way, _Outlet.streams, sys.stdout, sys.stderr
-    _open_streams(put)
+    before = sys.stdout, sys.stderr
+    Way(put).open_streams()
     try:
         yield
     finally:
         flush()
-        _Outlet.way, _Outlet.streams, sys.stdout, sys.stderr = before
-
-
-def _open_streams(put: Callable[[bytes], object]) -> None:
-    way = _Outlet.way = Way(put)
-    text = partial(io.TextIOWrapper, encoding="utf-8", errors="backslashreplace", newline="\n", line_buffering=True)
-    sys.stdout, sys.stderr = _Outlet.streams = text(_Raw(way, 1)), text(_Raw(way, 2))  # type: ignore[arg-type]
+        _ways.pop()
+        sys.stdout, sys.stderr = before
 
 
 def flush() -> None:
     """Pass on what ``print`` has buffered."""
-    flush_streams(*_Outlet.streams)
+    flush_streams(*_ways[-1].streams)
 
 
 def write(data: bytes | Callable[[], bytes], column_0: bool = True) -> None:
     """Write whole lines after what was printed before, at the beginning of a line unless ``column_0`` is False."""
     flush()
-    _Outlet.way.write(data, column_0)
+    _ways[-1](data, column_0)
 
 
 def say(line: str) -> None:
@@ -138,12 +139,12 @@ def _encoded(line: str) -> bytes:
 
 def write_lines(level: str, text: str) -> None:
     """Write ``text`` with its level before each of its lines, so that none can be a directive."""
-    prefix = ("%s: " % level).encode("utf-8", "backslashreplace")
-    write(prefixed(prefix, as_utf8(text.replace("\r", "\n")).encode("utf-8", "backslashreplace") + b"\n"))
+    write(prefixed(_encoded(level + ": ")[:-1], _encoded(as_utf8(text.replace("\r", "\n")))))
 
 
 def report_traceback(error: BaseException) -> None:
     """Write the traceback of what an author's code has raised."""
+    flush_streams()  # what it has printed before, over whatever stream it has set up
     write_lines("ERROR", traceback_of(error))
 
 

@@ -309,9 +309,8 @@ class LoggingSubprocess:
 
     def _wait_for_end(self) -> None:
         self.close_stdin()
-        current = task.current(self._task)
-        phase = current.phase
-        current.wait_for(self._end.is_set)
+        phase = task.current(self._task).phase
+        phase.wait_for(self._end.is_set)
         self._drain()
         phase.check()
 

@@ -170,14 +170,6 @@ class Task:
         """Seconds until the deadline of the cancel, not below 0; None without one."""
         return None if self._deadline is None else max(0.0, self._deadline - self.clock())
 
-    def check(self) -> None:
-        """As :meth:`Phase.check`, of the one that is now."""
-        self.phase.check()
-
-    def wait_for(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
-        """As :meth:`Phase.wait_for`, in the one that is now."""
-        return self.phase.wait_for(condition, timeout)
-
     def wait_until(self, condition: Callable[[], bool], end: Callable[[], float]) -> None:
         """Wait until ``condition()`` holds or the clock reaches ``end()``, asked again when the deadline has changed.
 
@@ -188,8 +180,8 @@ class Task:
                 self.changing.wait(min(end() - self.clock(), threading.TIMEOUT_MAX))
 
     def sleep(self, seconds: float) -> None:
-        """Sleep; ends early as :meth:`wait_for` does."""
-        self.wait_for(lambda: False, seconds)
+        """Sleep; ends early as :meth:`Phase.wait_for` does."""
+        self.phase.wait_for(bool, seconds)
 
 
 #: Where this process makes its sockets, if somebody removes them should it be killed.

@@ -127,7 +127,7 @@ class FakeApplication:
         for line in self._said[before:]:
             match = re.search(pattern, line)
             if match:
-                task.current().check()
+                task.current().phase.check()
                 return match
         self._check("waiting for a line with %r" % pattern)
         raise AdaptError("%s: it would wait for ever for a line with %r" % (self.name, pattern))
@@ -157,7 +157,7 @@ class FakeApplication:
 
     def _check(self, while_doing: str) -> None:
         """Raise what ends a wait: the application's end, a cancel, or the failure that a watch has met."""
-        task.current().check()
+        task.current().phase.check()
         if not self.is_running:
             raise exited(self.name, self._code, "connection", while_doing, self._said)
 

@@ -224,7 +224,7 @@ def raises_what_a_cancel_does(app, current):
         if canceling.ident is None:
             canceling.start()
             current.sleep(300)
-        current.check()
+        current.phase.check()
 
     app._adaptor.act = act
     with pytest.raises(Canceled):
@@ -300,7 +300,7 @@ def test_an_authors_slow_report_ends_with_its_own_task_and_not_the_next(applicat
     def act():
         asleep.set()
         try:
-            current.wait_for(lambda: False, HANG_SECONDS)
+            current.phase.wait_for(lambda: False, HANG_SECONDS)
         except Canceled:
             ended.append(current.phase)
             raise
@@ -314,7 +314,7 @@ def test_an_authors_slow_report_ends_with_its_own_task_and_not_the_next(applicat
         current.begin()
     wait_until(lambda: app._adaptor.heard == 1)
     assert ended == [current.phase]
-    current.check()
+    current.phase.check()
     assert current.enter(True) is None
 
 
@@ -624,7 +624,7 @@ def test_a_callback_on_its_own_line_may_end_the_process(application, current, ga
     let_go(gate)
     with pytest.raises(ApplicationExited):
         app.wait_until_connected(HANG_SECONDS)
-    current.check()
+    current.phase.check()
 
 
 def test_a_line_to_an_application_that_does_not_read_is_waited_for_no_longer_than_the_phase_may_take(application):

@@ -212,7 +212,7 @@ def test_a_filter_that_fails_fails_the_task_and_shows_nothing_unredacted(logger,
     forward([b"one\n"], loggers=[logger])
     assert capsys.readouterr().out == ""
     with pytest.raises(ZeroDivisionError):
-        current.check()
+        current.phase.check()
 
 
 def test_a_handler_of_a_parent_sees_the_lines_that_propagate(logger):
@@ -376,7 +376,7 @@ def test_an_exception_of_a_callback_fails_the_task_and_the_reading_goes_on(failu
     assert called == ["two", "three"]
     assert capsys.readouterr().out == "STDOUT: one\nSTDOUT: two\nSTDOUT: three\n"
     with pytest.raises(type(failure)):
-        current.check()
+        current.phase.check()
 
 
 @pytest.mark.filterwarnings("error")
@@ -387,21 +387,21 @@ def test_a_callback_that_has_run_nothing_fails_the_task(current, capsys):
     forward([b"one\ntwo\n"], handlers=[RegexHandler([RegexCallback([re.compile("one")], callback)])])
     assert capsys.readouterr().out == "STDOUT: one\nSTDOUT: two\n"
     with pytest.raises(AdaptError, match="the callback .*<locals>.callback has run nothing, it has returned a corout"):
-        current.check()
+        current.phase.check()
 
 
 def test_a_pattern_that_cannot_be_searched_for_fails_the_task_and_the_reading_goes_on(current, capsys):
     forward([b"one\ntwo\n"], handlers=[RegexHandler([RegexCallback(["one"], lambda match: None)])])
     assert capsys.readouterr().out == "STDOUT: one\nSTDOUT: two\n"
     with pytest.raises(AttributeError):
-        current.check()
+        current.phase.check()
 
 
 def test_what_is_no_callback_at_all_fails_the_task_and_the_reading_goes_on(current, capsys):
     forward([b"one\n", b"two\n"], handlers=[RegexHandler([print])])
     assert capsys.readouterr().out == "STDOUT: one\nSTDOUT: two\n"
     with pytest.raises(AttributeError):
-        current.check()
+        current.phase.check()
 
 
 def test_an_exception_of_a_logging_handler_fails_the_task_and_the_reading_goes_on(current, logger, capsys):
@@ -411,7 +411,7 @@ def test_an_exception_of_a_logging_handler_fails_the_task_and_the_reading_goes_o
     forward([b"one\ntwo\n"], loggers=[logger])
     assert capsys.readouterr().out == "STDOUT: one\nSTDOUT: two\n"
     with pytest.raises(ZeroDivisionError):
-        current.check()
+        current.phase.check()
 
 
 @pytest.mark.parametrize("size", [10, 5_000, 70_000, 200_000])

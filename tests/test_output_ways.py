@@ -182,6 +182,39 @@ def test_a_progress_bar_that_the_adaptor_prints_is_shown_while_it_runs(farm):
     farm.daemon("stop")
 
 
+OWN_STREAM = """
+import io, sys
+from openjd_adapt import Adaptor
+
+class Own(Adaptor):
+    def on_start(self):
+        sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8")  # buffers what it is given
+        print("started")
+
+    def on_run(self, run_data):
+        print("ran")
+        if run_data["fails"]:
+            raise ValueError("failed")
+
+    def on_cleanup(self):
+        print("cleaned up")
+"""
+
+
+def test_what_an_adaptor_prints_over_a_stream_of_its_own_comes_before_its_tasks_result(farm):
+    path = farm.folder / "own.py"
+    path.write_text(OWN_STREAM)
+    farm.adaptor = str(path)
+    assert farm.daemon("start").lines[-1] == "started"
+    assert farm.daemon("run", "--run-data", '{"fails": false}').lines == ["ran"]
+    failed = farm.daemon("run", "--run-data", '{"fails": true}').lines
+    assert (failed[:2], failed[-1]) == (
+        ["ran", "ERROR: Traceback (most recent call last):"],
+        "openjd_fail: ValueError: failed",
+    )
+    assert "cleaned up" in farm.daemon("stop").lines
+
+
 @pytest.mark.posix_only  # a shell
 def test_a_grandchild_that_holds_the_pipe_blocks_nobody(farm):
     farm.adaptor = str(ADAPTORS / "command.py")

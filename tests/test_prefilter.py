@@ -112,5 +112,5 @@ def test_callbacks_with_a_search_of_their_own_are_always_asked():
             return None
 
     handler = RegexHandler([Own([re.compile("abc")], print), RegexCallback([re.compile("abc")], print)])
-    assert handler.awake(Prefilter("xyz\n")) == handler.regex_callbacks[:1]
-    assert handler.awake(Prefilter("xabcz\n")) == handler.regex_callbacks
+    assert Prefilter("xyz\n").awake(handler) == handler.regex_callbacks[:1]
+    assert Prefilter("xabcz\n").awake(handler) == handler.regex_callbacks

@@ -120,8 +120,12 @@ class Noted(task.Task):
         super().__init__()
         self.waiting = threading.Event()
 
-    def wait_for(self, condition, timeout=None):
-        return super().wait_for(lambda: self.waiting.set() or condition(), timeout)
+    def begin(self, within=None):
+        super().begin(within)
+        wait_for = self.phase.wait_for
+        self.phase.wait_for = lambda condition, timeout=None: wait_for(
+            lambda: self.waiting.set() or condition(), timeout
+        )
 
     def cancel_when_waited_for(self):
         threading.Thread(target=lambda: self.waiting.wait(HANG_SECONDS) and self.cancel(), daemon=True).start()
@@ -558,7 +562,7 @@ def test_an_exception_of_a_callback_outside_of_an_adaptor_is_raised_by_the_wait_
     run("")
     for process in (failed, other):
         process.terminate(0)
-    task.IDLE.check()
+    task.IDLE.phase.check()
 
 
 def test_an_exception_of_a_callback_in_a_task_ends_its_waits_though_the_process_was_started_before_it():

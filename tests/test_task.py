@@ -34,7 +34,7 @@ def from_another_thread(act):
 
 def test_a_new_task_is_neither_canceled_nor_failed_and_has_no_deadline(clock):
     new = Task(clock)
-    new.check()
+    new.phase.check()
     assert (new.cancelled.is_set(), new.remaining()) == (False, None)
 
 
@@ -43,7 +43,7 @@ def test_only_the_first_cancel_says_so(clock):
     assert [new.cancel(), new.cancel(5), new.cancel()] == [True, False, False]
     assert new.cancelled.is_set()
     with pytest.raises(Canceled):
-        new.check()
+        new.phase.check()
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_the_next_task_begins_anew(clock, within):
     new.cancel(10)
     new.fail(ValueError())
     new.begin(within)
-    new.check()
+    new.phase.check()
     assert (new.cancelled.is_set(), new.remaining()) == (False, within)
 
 
@@ -90,7 +90,7 @@ def test_what_cleans_up_after_a_task_may_wait_keeps_the_deadline_and_is_not_canc
     new = Task(clock)
     new.cancel(10)
     assert isinstance(new.end(ValueError()), Canceled)
-    new.check()
+    new.phase.check()
     assert (new.cancelled.is_set(), new.remaining()) == (False, 10)
     assert not new.cancel(5)
     assert (new.cancelled.is_set(), new.remaining()) == (False, 5)
@@ -100,8 +100,8 @@ def test_a_wait_meets_the_cancel_of_its_own_task_though_the_next_has_begun_when_
     new = Task()
     steps = iter([lambda: (new.cancel(), new.end(), new.begin())])
     with pytest.raises(Canceled):
-        new.wait_for(lambda: next(steps, bool)() and False, 600)
-    new.check()
+        new.phase.wait_for(lambda: next(steps, bool)() and False, 600)
+    new.phase.check()
 
 
 @pytest.mark.parametrize("how", [Task.cancel, lambda new: new.fail(ValueError())])
@@ -109,7 +109,7 @@ def test_a_wait_of_a_former_task_is_not_ended_by_what_ends_the_next(how):
     new = Task()
     # Asked before it sleeps, when it has slept, and at its end: what would end it earlier asks once less.
     steps = iter([lambda: not (new.end(), new.begin(), how(new)), bool, lambda: True])
-    assert new.wait_for(lambda: next(steps)(), 0.001)
+    assert new.phase.wait_for(lambda: next(steps)(), 0.001)
 
 
 def test_what_fails_after_a_success_is_kept_for_the_next_task_and_told_once():
@@ -119,7 +119,7 @@ def test_what_fails_after_a_success_is_kept_for_the_next_task_and_told_once():
     new.rest()
     new.fail(KeyError())
     new.begin()
-    new.check()
+    new.phase.check()
     assert (new.enter(True), new.enter(True)) == (failure, None)
 
 
@@ -129,7 +129,7 @@ def test_what_fails_in_a_former_task_does_not_fail_the_one_that_runs():
     new.end()
     new.begin()
     new.fail(failure, former)
-    new.check()
+    new.phase.check()
     assert new.end() is None and new.enter(True) is failure
 
 
@@ -146,7 +146,7 @@ def test_what_fails_after_a_failure_is_only_told_and_the_cancel_of_that_task_not
 
 def test_nothing_fails_where_no_adaptor_runs(caplog):
     task.IDLE.fail(ValueError("nobody's"))
-    task.IDLE.check()
+    task.IDLE.phase.check()
     assert "ValueError: nobody's" in caplog.text
 
 
@@ -184,7 +184,7 @@ def test_the_first_failure_counts_and_comes_before_a_cancel():
     new.fail(first)
     new.fail(KeyError("second"))
     new.cancel()
-    for wait in (new.check, lambda: new.sleep(600), lambda: new.wait_for(lambda: False)):
+    for wait in (new.phase.check, lambda: new.sleep(600), lambda: new.phase.wait_for(lambda: False)):
         with pytest.raises(ValueError) as caught:
             wait()
         assert caught.value is first
@@ -192,16 +192,16 @@ def test_the_first_failure_counts_and_comes_before_a_cancel():
 
 def test_a_wait_tells_whether_its_condition_held():
     new = Task()
-    assert new.wait_for(lambda: True) is True
-    assert new.wait_for(lambda: True, 0) is True
-    assert new.wait_for(lambda: False, 0) is False
-    assert new.wait_for(lambda: False, 0.01) is False
+    assert new.phase.wait_for(lambda: True) is True
+    assert new.phase.wait_for(lambda: True, 0) is True
+    assert new.phase.wait_for(lambda: False, 0) is False
+    assert new.phase.wait_for(lambda: False, 0.01) is False
 
 
 def test_a_wait_whose_condition_holds_is_done_even_when_canceled():
     new = Task()
     new.cancel()
-    assert new.wait_for(lambda: True)
+    assert new.phase.wait_for(lambda: True)
 
 
 def test_a_sleep_lasts_as_long_as_it_should():
@@ -215,7 +215,7 @@ def test_another_thread_ends_a_wait_at_once(how, kind):
     new = Task()
     act = new.cancel if how == "cancel" else lambda: new.fail(ZeroDivisionError())
     with pytest.raises(kind):
-        new.wait_for(from_another_thread(act), 600)
+        new.phase.wait_for(from_another_thread(act), 600)
 
 
 def test_another_thread_ends_a_sleep_at_once():
@@ -232,7 +232,7 @@ def test_a_change_that_another_thread_tells_of_is_seen_at_once():
     new = Task()
     true = threading.Event()
     ask = from_another_thread(lambda: (true.set(), new.changed()))
-    assert new.wait_for(lambda: true.is_set() or ask(), 600)
+    assert new.phase.wait_for(lambda: true.is_set() or ask(), 600)
 
 
 def test_a_canceled_wait_is_not_swallowed_by_except_exception():
@@ -250,7 +250,7 @@ def test_a_hurried_task_has_a_deadline_that_only_comes_closer_and_is_not_cancele
     new = Task(clock)
     for within in hurries:
         new.hurry(within)
-    new.check()
+    new.phase.check()
     assert (new.cancelled.is_set(), new.remaining()) == (False, remaining)
     assert new.cancel(60)
     assert new.remaining() == remaining

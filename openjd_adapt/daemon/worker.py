@@ -22,7 +22,7 @@ import time
 from .. import config, lifecycle, output, system, task
 from ..adaptor import call_hook
 from ..data import INIT_DATA, RUN_DATA
-from ..errors import DONE, AdaptError, InputError, check_has_run
+from ..errors import DONE, AdaptError, InputError, check_has_run, flush_streams
 from ..task import Task
 from ..transport.wire import encode, encode_marker, messages
 
@@ -86,6 +86,7 @@ def _bound_threads() -> None:
 
 def _end() -> NoReturn:
     atexit._run_exitfuncs()
+    flush_streams()
     output.flush()
     os._exit(DONE)
 
@@ -164,6 +165,7 @@ class Life:
             canceling, self._canceling = self._canceling, None
         if canceling:
             canceling.join()
+        flush_streams()  # also what the adaptor has put in their place
         self.task.rest()
         return result
 
@@ -212,7 +214,7 @@ class Life:
         logging.getLogger().setLevel(config.log_level(adaptor.config, init["log_level"]))
         for act in list(self._on_bootstrap_complete):  # one may remove itself
             check_has_run("a callback of on_bootstrap_complete", act())
-        self.task.check()
+        self.task.phase.check()
 
     def _run(self, run_data: dict[str, Any], where: str) -> None:
         assert self._runner is not None
