@@ -15,7 +15,6 @@ from ..transport.wire import WINDOW_BYTES, check_hello, hello
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import ModuleType
     from typing import IO, Any, Callable, NoReturn
 
     from ..transport.wire import Frame, Message
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 10.0
 #: How long, in seconds, what is said on standard error waits for its reader when nothing else is to be done.
 UNREAD_SECONDS = 5.0
-
-
 #: More than a traceback has, and a pipe holds.
 _ERROR_BYTES = 65536
 
@@ -71,7 +68,7 @@ class DaemonClient:
         self._alarm: float | None = None
         self._cancels_late = False
         self.was_late = False
-        #: The keeper has said who it is.
+        #: The keeper has said who it is, or that it is ready.
         self.is_heard = False
         #: A signal, or the end of standard output, has canceled the command; when its task will be killed, if known.
         self.canceled = False
@@ -105,13 +102,11 @@ class DaemonClient:
             while not self._inbox:
                 if self._peer.closed:
                     raise ConnectionResetError("the daemon is gone")
-                if self._wait(False):
-                    self._inbox.extend(self._peer.receive())
+                self._wait()
             message, body = self._inbox.pop(0)
             if "output" in message:
                 self._show(body)
                 self._acknowledge(message["output"])
-                self._grant()  # the keeper lives, and keeps the time itself
             elif "note" in message:
                 self.tell("INFO: " + message["note"])
             elif "hello" in message:
@@ -122,6 +117,7 @@ class DaemonClient:
                 error.exit_code = message["code"]
                 raise error
             else:
+                self.is_heard = True
                 return message
 
     def _acknowledge(self, offset: int) -> None:
@@ -206,44 +202,49 @@ class DaemonClient:
         self._out.queue(data)
         self._flush()
         while self._out.interest:
-            self._wait(True)
+            self._wait()
         if self._out.fault:
             self._lose_reader()
 
-    def _wait(self, writing: bool) -> bool:
-        """Wait for the peer, or if ``writing`` for standard output; True if the peer can be read.
+    def _wait(self) -> None:
+        """Wait for the next event, and act on it: frames come in, what waits goes out, a signal cancels.
 
-        Signals are acted on, and notes are written. Raises :class:`Late` if nothing comes, or is taken, in time.
+        Raises :class:`Late` if nothing comes, or is taken, in time.
         """
+        out, notes, peer = self._out, self._notes, self._peer
         watched = {self._wakeup.fileno(): system.READ}
         if not self.muted:
-            watched[self._out.fileno()] = self._out.interest
-        if self._notes.interest and not self._out.interest:
-            watched[self._notes.fileno()] = self._notes.interest
-        if not self._peer.closed and (not writing or self._peer.backlog):
-            events = (0 if writing else system.READ) | (system.WRITE if self._peer.backlog else 0)
-            watched[self._peer.fileno()] = events
+            watched[out.fileno()] = out.interest
+        if notes.interest and not out.interest:
+            watched[notes.fileno()] = notes.interest
+        if not peer.closed:  # a keeper says no more than a window before it is told that all is shown
+            watched[peer.fileno()] = system.READ | (system.WRITE if peer.backlog else 0)
         ready = system.wait_for(watched, None if self._alarm is None else max(0.0, self._alarm - time.monotonic()))
         for number in filter(None, self._wakeup.heard()):  # 0 is rung for something else than a signal
             self._on_signal(number)
-        if self._peer.backlog and ready.get(self._peer.fileno(), 0) & system.WRITE:
-            self._peer.flush()
-        written = ready.get(self._out.fileno(), 0)
+        sent, heard = ready.get(peer.fileno(), 0) & system.WRITE, ready.get(peer.fileno(), 0) & ~system.WRITE
+        written = ready.get(out.fileno(), 0)
+        if sent:
+            peer.flush()
+        if heard:
+            self._inbox.extend(peer.receive())
         self._flush()
-        if self._out.is_broken or self._out.fault or written & system.BROKEN:
+        if out.is_broken or out.fault or written & system.BROKEN:
             self._lose_reader()
-        heard = not writing and not self._peer.closed and bool(ready.get(self._peer.fileno(), 0) & ~system.WRITE)
-        if writing and written:
+        if heard or written:
             self._grant()
-        elif not heard and self._alarm is not None and time.monotonic() >= self._alarm:
-            if not self._cancels_late:
-                self._alarm = None
-                if writing:
-                    self._mute()
-                raise Late
+        elif self._alarm is not None and time.monotonic() >= self._alarm:
+            self._on_late()
+
+    def _on_late(self) -> None:
+        if self._cancels_late:
             self.was_late = not self.canceled
             self.cancel(LATE_SECONDS)
-        return heard
+            return
+        self._alarm = None
+        if self._out.interest:
+            self._mute()
+        raise Late
 
     def _on_signal(self, number: int) -> None:
         if number == system.signal.SIGINT:
@@ -355,19 +356,12 @@ def conclude(client: DaemonClient, result: dict[str, Any]) -> int:
 
 def _begin(spec: Message, foreground: bool) -> tuple[DaemonClient, Callable[[], str]]:
     """Start a keeper; returns the conversation with it, and what ends all of it."""
-    peer, end, errors = _starter().start(spec)
-    return DaemonClient(peer, foreground, errors, spec["debug"]), end
-
-
-def _starter() -> ModuleType:
-    """What starts a keeper on this system."""
     if system.FORKS:
-        from . import launch
-
-        return launch
-    from . import launch_windows
-
-    return launch_windows
+        from .launch import start  # type: ignore[attr-defined, unused-ignore]
+    else:
+        from .launch_windows import start
+    peer, end, errors = start(spec)
+    return DaemonClient(peer, foreground, errors, spec["debug"]), end
 
 
 def run(spec: Message, request: Message) -> int:
@@ -424,12 +418,10 @@ def start(spec: Message, timeout: float | None, replaced: str | None) -> int:
     except AdaptError:
         remove_private_folder(spec["folder"], started=False)
         raise
-    ready = False
     try:
         if replaced:
             client.tell("INFO: " + replaced)
         _warn_if_uncontained(client, client.listen())
-        ready = True
         result = client.ask({"do": "start"}, timeout, cancels=True)["result"]
         if client.was_late and result["code"] == CANCELED:
             result.update(outcome="failed", code=FAILED, message="the start took longer than %g s" % (timeout or 0))
@@ -437,7 +429,7 @@ def start(spec: Message, timeout: float | None, replaced: str | None) -> int:
     except Late:
         code = FAILED if client.was_late else CANCELED
     except ConnectionError:
-        return _fate_of_start(client, spec, ready)
+        return _fate_of_start(client, spec)
     finally:
         client.close()
     if code != DONE:
@@ -461,11 +453,11 @@ def _ended_by_stop(spec: Message) -> bool | None:
     return stopped
 
 
-def _fate_of_start(client: DaemonClient, spec: Message, ready: bool) -> int:
-    """The daemon is gone without an answer: stopped by another command, or killed, perhaps before it was ``ready``."""
+def _fate_of_start(client: DaemonClient, spec: Message) -> int:
+    """The daemon is gone without an answer: stopped by another command, or killed, perhaps before it was ready."""
     stopped = _ended_by_stop(spec)
     if stopped is None:
-        stopped = ready  # and its file is removed already
+        stopped = client.is_heard  # and its file is removed already
         remove_drafts(spec["listen_at"], DEATH_SECONDS)
     if stopped:
         client.tell("INFO: the daemon was stopped while it started")

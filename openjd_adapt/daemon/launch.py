@@ -47,9 +47,9 @@ def start(spec: Message) -> tuple[Peer, Callable[[], str], IO[bytes]]:
         _import_all()
     writer = bind(spec["listen_at"], spec["folder"]) if spec["listen_at"] else None
     spare = frozenset(() if writer else system.children())  # what the author's main or the caller has started is theirs
-    ours, theirs = _socket.socketpair()
-    errors = -1
+    theirs, errors = None, -1
     try:
+        ours, theirs = _socket.socketpair()
         reader, errors = os.pipe()
         for descriptor in (reader, errors):
             os.set_blocking(descriptor, False)  # nobody waits for the other end
@@ -62,7 +62,8 @@ def start(spec: Message) -> tuple[Peer, Callable[[], str], IO[bytes]]:
             writer.abandon()
         raise AdaptError("cannot start a process: %s" % error.strerror) from None
     finally:
-        theirs.close()
+        if theirs:
+            theirs.close()
         if errors > -1:
             os.close(errors)
         if writer:
