@@ -19,6 +19,8 @@ from openjd_adapt.schema import SchemaError, ValidationError, Validator
 
 from .conftest import missing, module
 
+pytestmark = pytest.mark.pure
+
 #: A fifth of those of YAML, as each is of several values, and takes longer.
 EXAMPLES = max(80, int(os.environ.get("OPENJD_ADAPT_EXAMPLES", "0")) // 5)
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "corpus" / "adaptor_schemas"

@@ -6,10 +6,13 @@ import json
 import os
 import struct
 
+import pytest
 from hypothesis import assume, example, given, settings, strategies as st
 
 from openjd_adapt.errors import WireError
 from openjd_adapt.transport import wire
+
+pytestmark = pytest.mark.pure
 
 #: A tenth of those of YAML, as each is of several streams.
 bounded = settings(max_examples=max(50, int(os.environ.get("OPENJD_ADAPT_EXAMPLES", "0")) // 10))

@@ -17,7 +17,7 @@ from .conftest import CORPUS, missing, module
 EXAMPLES = int(os.environ.get("OPENJD_ADAPT_EXAMPLES", "100"))
 
 bounded = settings(max_examples=EXAMPLES, print_blob=True)
-pytestmark = pytest.mark.timeout(120 + EXAMPLES // 5)
+pytestmark = [pytest.mark.timeout(120 + EXAMPLES // 5), pytest.mark.pure]
 
 
 def read(text):

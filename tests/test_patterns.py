@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 from openjd_adapt.schema.keywords import compile_pattern
 
 # FutureWarning is what re says of sets that it may one day read otherwise; an author can do nothing about it.
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.pure]
 many = settings(max_examples=int(os.environ.get("OPENJD_ADAPT_EXAMPLES", "100")))
 
 NBSP, BOM, LS = "\u00a0", "\ufeff", "\u2028"

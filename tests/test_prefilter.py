@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 from openjd_adapt import RegexCallback, RegexHandler
 from openjd_adapt.lines import Prefilter, literals_of
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.pure]
 
 many = settings(max_examples=int(os.environ.get("OPENJD_ADAPT_EXAMPLES", "100")))
 

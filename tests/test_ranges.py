@@ -13,6 +13,8 @@ from openjd_adapt.ranges import LIMIT
 
 from .conftest import module
 
+pytestmark = pytest.mark.pure
+
 
 @pytest.mark.parametrize(
     "text, numbers",

@@ -9,6 +9,8 @@ from openjd_adapt.yaml import YAMLDecodeError
 
 from .conftest import module
 
+pytestmark = pytest.mark.pure
+
 WORDS = [
     (word, value)
     for words, value in [

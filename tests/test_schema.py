@@ -13,6 +13,8 @@ from openjd_adapt.schema import SchemaError, ValidationError, Validator, faults,
 
 from .conftest import CORPUS, missing, module
 
+pytestmark = pytest.mark.pure
+
 DRAFT_07 = "http://json-schema.org/draft-07/schema#"
 DRAFT_2020 = "https://json-schema.org/draft/2020-12/schema"
 

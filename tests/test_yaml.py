@@ -12,6 +12,8 @@ from openjd_adapt import yaml
 
 from .conftest import CORPUS, missing, module
 
+pytestmark = pytest.mark.pure
+
 # How many thousand characters a hostile text has; CI says 500.
 THOUSANDS = int(os.environ.get("OPENJD_ADAPT_EXAMPLES", "200"))
 
