@@ -19,9 +19,9 @@ import tempfile
 
 from . import output, session, task
 from .application import NO_STANDARD_INPUT, ApplicationError, exited
-from .client import Action, encode_values, run_action
+from .client import encode_values, run_action
 from .daemon.worker import Life
-from .errors import AdaptError, InputError, describe, traceback_of
+from .errors import AdaptError, describe, traceback_of
 from .lines import LineForwarder
 from .transport.wire import Decoder
 
@@ -33,15 +33,14 @@ if TYPE_CHECKING:
     from .adaptor import BaseAdaptor
     from .application_adaptor import ApplicationAdaptor
     from .lifecycle import Result
-    from .lines import RegexHandler
-    from .transport.wire import Message
 
 __all__ = ["FakeApplication", "Outcome", "Session"]
 
 
-def _arrived(frame: bytes) -> Message:
-    """What the other end reads of a frame."""
-    return next(iter(Decoder().feed(frame)))[0]
+def _delivered(value: Any, what: str, verb: str = "is") -> Any:
+    """What the other end gets of a value. Raises :class:`InputError`, which says ``what``, if it cannot be sent."""
+    message, _ = next(Decoder().feed(encode_values({"value": value}, what, verb)))
+    return message["value"]
 
 
 class FakeApplication:
@@ -67,14 +66,15 @@ class FakeApplication:
         self._code: int | None = None
         self._stdin = False
         self._said: list[str] = []
-        self._handlers: list[RegexHandler] = []
         self._adaptor: ApplicationAdaptor | None = None
 
     def say(self, line: str, error: bool = False) -> None:
         """Let the application print a line, on its standard output or its standard error."""
         self._said.append(line)
+        adaptor = self._adaptor
         level = output.STDERR if error else output.STDOUT
-        out = LineForwarder(level, handlers=self._handlers, owner=self._adaptor._task if self._adaptor else None)
+        handlers = [adaptor.line_handler] if adaptor and adaptor.line_handler else []
+        out = LineForwarder(level, handlers=handlers, owner=adaptor._task if adaptor else None)
         out.feed(line.encode("utf-8", "backslashreplace") + b"\n")
 
     def die(self, returncode: int) -> None:
@@ -88,11 +88,9 @@ class FakeApplication:
         """Call a function and return its result; raises as the real one does."""
         self._check("waiting for the answer to %s" % name)
         self.calls.append((name, args))
-        action = Action(name, args)
-        action.seal()  # raises what a real one raises for what cannot be sent
+        arguments = _delivered(args, "the arguments of " + name, "are")
         try:
-            result = run_action(name, _arrived(action.frame)["args"], self.functions)
-            result = _arrived(encode_values({"result": result}, "the result of " + name, "is"))["result"]
+            result = _delivered(run_action(name, arguments, self.functions), "the result of " + name)
         except Exception as error:
             self._check("waiting for the answer to %s" % name)
             failed = ApplicationError("%s failed in the application: %s" % (name, describe(error)))
@@ -145,7 +143,6 @@ class FakeApplication:
     def serve(self, adaptor: ApplicationAdaptor) -> None:
         """Be what the adaptor opens."""
         self._adaptor = adaptor
-        self._handlers = [handler for handler in [adaptor.line_handler] if handler]
 
         def open_application(command: Sequence[str]) -> FakeApplication:
             self.command, self.environment = list(command), adaptor.get_environment()
@@ -214,30 +211,29 @@ class Session:
         configuration: dict[str, Any] | None = None,
         application: FakeApplication | None = None,
     ) -> None:
-        delivered = _delivered("init data", init_data or {})
+        init: dict[str, Any] = {
+            "config": [],
+            "init_data": _delivered(init_data or {}, "init data:"),
+            "init_data_from": "init data",
+            "path_mapping": _delivered(path_mapping or {}, "path mapping rules:"),
+            "log_level": "INFO",
+            "debug": False,
+        }
+        layer = _delivered(configuration or {}, "configuration:")
         #: The adaptor, once it has been made by :meth:`start`.
         self.adaptor: Any = None
         self.application = application
         self._folder = tempfile.TemporaryDirectory(prefix="openjd_adapt-")
-        files: list[str] = []
-        if configuration:
-            files.append(os.path.join(self._folder.name, "configuration.json"))
-            with open(files[0], "w", encoding="ascii") as stream:
-                json.dump(configuration, stream)
-        init = {
-            "config": files,
-            "init_data": delivered,
-            "init_data_from": "init data",
-            "path_mapping": path_mapping or {},
-            "log_level": "INFO",
-            "debug": False,
-        }
+        if layer:  # an empty one would have to fulfil the schema, too
+            init["config"].append(os.path.join(self._folder.name, "configuration.json"))
+            with open(init["config"][0], "w", encoding="ascii") as stream:
+                json.dump(layer, stream)
         self._life = Life(lambda: adaptor, init, on_made=self._serve)
         self._started = False
-        self._cancel_at: str | None = None
-        self._texts: list[str] = []
-        #: What was written last, in which a line to cancel at may have begun.
-        self._tail = ""
+        #: What the phase has written, and in what, from which byte on, a line to cancel at is looked for.
+        self._output = bytearray()
+        self._cancel_at: bytes | None = None
+        self._searched = 0
         #: The level of the root logger within the phases, once the start has set it.
         self._level: int | None = None
 
@@ -257,7 +253,7 @@ class Session:
         """One task. ``cancel_at``: it is canceled as soon as a line that contains this is written."""
         if not self.adaptor:
             raise AdaptError("run: there is no adaptor; start the session first, by start() or with")
-        request = {"do": "run", "data": _delivered("run data", run_data or {}), "from": "run data"}
+        request = {"do": "run", "data": _delivered(run_data or {}, "run data:"), "from": "run data"}
         return self._perform("task", request, cancel_at)
 
     def stop(self) -> Outcome:
@@ -277,7 +273,8 @@ class Session:
         if self._level is not None:
             root.setLevel(self._level)
         console = output.ConsoleHandler()
-        self._texts, self._tail, self._cancel_at = [], "", cancel_at
+        self._output, self._searched = bytearray(), 0
+        self._cancel_at = None if cancel_at is None else cancel_at.encode("utf-8", "backslashreplace")
         root.addHandler(console)
         task.enter(self._life.task)
         try:
@@ -293,16 +290,14 @@ class Session:
             root.setLevel(level)
         if isinstance(result.error, KeyboardInterrupt):
             raise result.error  # whoever runs the tests wants no other one
-        shown = session.sanitized("".join(self._texts).encode("utf-8", "backslashreplace"))
-        return Outcome(phase, result, shown.decode())
+        return Outcome(phase, result, session.sanitized(bytes(self._output)).decode())
 
     def _take(self, data: bytes) -> None:
-        text = data.decode("utf-8", "backslashreplace")
-        self._texts.append(text)
+        self._output += data
         if self._cancel_at is not None:
-            text = self._tail + text
-            self._tail = text[-len(self._cancel_at) :]
-            if self._cancel_at in text:
+            is_there = self._cancel_at in self._output[self._searched :]
+            self._searched = max(0, len(self._output) - len(self._cancel_at))
+            if is_there:
                 self._cancel_at = None
                 self._life.cancel(None)
 
@@ -316,11 +311,3 @@ class Session:
         outcome = self.stop()
         if kind is None and not outcome.is_done:
             raise AssertionError(repr(outcome))
-
-
-def _delivered(what: str, value: Any) -> Any:
-    """The data as a farm delivers them."""
-    try:
-        return json.loads(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise InputError("%s: is not JSON: %s" % (what, error)) from None

@@ -473,6 +473,22 @@ def test_data_arrive_as_a_farm_delivers_them_and_are_refused_if_none_can():
                 session.run({"a": odd})
     with pytest.raises(InputError, match="^init data: is not JSON: "):
         Session(Keeps, {"a": {1, 2}})
+    for option, what in (("path_mapping", "path mapping rules"), ("configuration", "configuration")):
+        with pytest.raises(InputError, match="^%s: is not JSON: " % what):
+            Session(Keeps, **{option: {"a": {1, 2}}})
+    with Session(Keeps, path_mapping={"path_mapping_rules": ()}, configuration={"a": (1,)}) as session:
+        assert session.adaptor.config.config["a"] == [1]
+
+
+def test_a_character_that_is_written_in_two_pieces_is_shown_whole():
+    class Halves(Adaptor):
+        def on_run(self, run_data):
+            for byte in "\xe9".encode():
+                sys.stdout.buffer.write(bytes([byte]))
+                sys.stdout.flush()
+
+    with Session(Halves) as session:
+        assert session.run().lines == ["\xe9"]
 
 
 def test_a_variable_that_was_removed_again_is_not_set():
@@ -489,7 +505,7 @@ def test_a_line_to_cancel_at_is_found_wherever_it_is_cut_and_only_new_output_is_
             for part in ("at la", "st"):
                 sys.stdout.write(part)
                 sys.stdout.flush()
-                assert len(session._tail) <= len("at last")
+                assert len(session._output) - session._searched <= len("at last")
             self.sleep(10)
 
     with Session(Prints) as session:
