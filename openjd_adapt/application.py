@@ -8,7 +8,6 @@ import os
 import re
 import threading
 import time
-from contextlib import suppress
 
 from . import system, task
 from .client import SERVER_VARIABLE, Action
@@ -87,15 +86,6 @@ def _on_disk(path: str) -> str:
     return copy
 
 
-class _Question:
-    """A line for a standard input, and the line of the output that is to answer it."""
-
-    def __init__(self, text: str, expected: RegexCallback) -> None:
-        self.text = text
-        self.expected = expected
-        self.is_given_up = False
-
-
 class Application:
     """One application of an adaptor's, from its start to its end."""
 
@@ -110,9 +100,8 @@ class Application:
         self._server.on_message = self._hear
         self._server.on_gone = self._lose
         self._numbers = itertools.count(1)
-        #: For each call that it has been given and has not answered, where to put the answer; those that nobody awaits.
+        #: For each call that has no answer yet, where to put that; something else stands there if nobody awaits it.
         self._owed: dict[int, list[Message]] = {}
-        self._given_up: set[int] = set()
         #: What its client has said of itself, when that has connected; whether the connection was closed.
         self._about = ""
         self._gone = False
@@ -120,8 +109,8 @@ class Application:
         self._reporting: int | None = None
         #: Held while a line is written to its standard input.
         self._turn = threading.Lock()
-        #: What it is asked there, one after the other; the first stays until it is answered, whoever waits for that.
-        self._questions: list[_Question] = []
+        #: What it is asked there, one after the other, by what takes the answer; the first is first until it has come.
+        self._questions: dict[Callable[[re.Match[str]], None], str] = {}
         self.name = os.path.basename(command[0])
         # What an author's method does with what the application reports must not hold up who waits.
         self._listen = task.Phase.wait_for if adaptor._reports_itself else self._server.listen
@@ -129,7 +118,7 @@ class Application:
         try:
             env = {
                 **(os.environ if environment is None else environment),
-                SERVER_VARIABLE: self.server_path,
+                SERVER_VARIABLE: self._server.server_path,
                 "OPENJD_ADAPT_PATH": os.path.dirname(PACKAGE),
                 **({"OPENJD_ADAPT_CLIENT": _on_disk(os.path.abspath(adaptor.client))} if adaptor.client else {}),
             }
@@ -149,11 +138,6 @@ class Application:
         if not adaptor.stdin:
             self.process.close_stdin()
             self.process.stdin = None
-
-    @property
-    def server_path(self) -> str:
-        """What the application's client is told in the environment."""
-        return self._server.server_path
 
     def call(self, name: str, timeout: float | None = None, **args: Any) -> Any:
         """Call a function of the application and return its result; arguments and result are JSON values.
@@ -176,7 +160,7 @@ class Application:
             if self._queue.withdraw(action):
                 self._owed.pop(number, None)
             else:
-                self._given_up.add(number)
+                answers.append({})
             raise
         [answer] = answers
         if "error" in answer:
@@ -241,37 +225,36 @@ class Application:
         An answer that comes after a cancel or a timeout is dropped, and nothing else is asked before.
         """
         found: list[re.Match[str]] = []
+        is_asked = given_up = False
 
         def notice(match: re.Match[str]) -> None:
             if not found:
                 found.append(match)
-                self._expect_no_more(question)
-                if question.is_given_up:
+                self._expect_no_more(notice)
+                if given_up:
                     _logger.info("%s has answered %r, which nobody waits for any more", self.name, text)
 
-        question = _Question(text, RegexCallback([re.compile(pattern)], notice))
-        self._questions.append(question)
-        is_asked = False
+        expected = RegexCallback([re.compile(pattern)], notice)
+        self._questions[notice] = text
+        before = [*self._questions.values()][0]
         try:
-            self._wait(lambda: self._questions[0] is question, timeout, "the answer to %r" % self._questions[0].text)
+            self._wait(lambda: [*self._questions][0] is notice, timeout, "the answer to %r" % before)
             stdin = self._take_turn(timeout)
-            self._handler.regex_callbacks = [*self._handler.regex_callbacks, question.expected]
+            self._handler.regex_callbacks = [*self._handler.regex_callbacks, expected]
             is_asked = True
             self._write(stdin, text, timeout)
             self._wait(lambda: bool(found), timeout, "a line with %r" % pattern)
         except BaseException as error:
-            if is_asked and isinstance(error, (Canceled, TimedOut)):
-                question.is_given_up = True
-            else:
-                self._expect_no_more(question)
+            given_up = is_asked and isinstance(error, (Canceled, TimedOut))
+            if not given_up:
+                self._expect_no_more(notice)
             raise
         return found[0]
 
-    def _expect_no_more(self, question: _Question) -> None:
+    def _expect_no_more(self, notice: Callable[[re.Match[str]], None]) -> None:
         entries = self._handler.regex_callbacks
-        self._handler.regex_callbacks = [entry for entry in entries if entry is not question.expected]
-        with suppress(ValueError):  # the thread that reads and the one that asks may both be here
-            self._questions.remove(question)
+        self._handler.regex_callbacks = [entry for entry in entries if entry.callback is not notice]
+        self._questions.pop(notice, None)
         self._wake()
 
     def close(self, grace_seconds: float = GRACE_SECONDS) -> None:
@@ -287,7 +270,7 @@ class Application:
         if self.process.stdin and not self.process.stdin.closed and not self._turn.locked():
             self.process.close_stdin()
             asked = True
-        if self._about and not self._gone and not self._given_up & self._owed.keys():
+        if self._about and not self._gone and not any(self._owed.values()):
             self._server.close_application()
             asked = True
         return asked
@@ -367,7 +350,6 @@ class Application:
                 _logger.warning("%s has answered a call that nobody made: %.100r", self.name, call)
             else:
                 answers.append(message)
-                self._given_up.discard(call)
         elif "progress" in message:
             percent = message["progress"]
             if isinstance(percent, (int, float)) and percent - percent == 0:

@@ -120,7 +120,5 @@ class ApplicationAdaptor(Adaptor):
                 self._app.end()
 
     def _limit(self, phase: str, seconds: float | None) -> None:
-        if seconds is None:
-            self._phase_limit = ApplicationAdaptor._phase_limit
-        else:
-            self._phase_limit = (time.monotonic() + seconds, "the %s's %g s" % (phase, seconds))
+        seconds = float("inf") if seconds is None else seconds
+        self._phase_limit = (time.monotonic() + seconds, "the %s's %g s" % (phase, seconds))

@@ -109,7 +109,7 @@ class FakeApplication:
         except ApplicationError as error:
             self.say(error.detail or str(error), error=True)
 
-    def write_line(self, text: str) -> None:
+    def write_line(self, text: str, timeout: float | None = None) -> None:
         """Write a line to the standard input."""
         if not self._stdin:
             raise AdaptError(NO_STANDARD_INPUT % self.name)
@@ -130,7 +130,7 @@ class FakeApplication:
         self._check("waiting for a line with %r" % pattern)
         raise AdaptError("%s: it would wait for ever for a line with %r" % (self.name, pattern))
 
-    def wait_until_connected(self, limit: object = None) -> None:
+    def wait_until_connected(self, timeout: float | None = None) -> None:
         """Nothing is waited for here."""
 
     def close(self, grace_seconds: float = 0) -> None:

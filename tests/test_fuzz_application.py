@@ -98,7 +98,7 @@ class Pair:
 
     def __init__(self):
         self.app = Application(Silent({}), ["cat"])
-        self.client = Client(self.app.server_path)
+        self.client = Client(self.app._server.server_path)
 
     def call(self, **args):
         """A call, and how it ended: with its arguments, or with the error that says that the application is gone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import logging
 import os
@@ -22,6 +23,7 @@ from openjd_adapt import (
     Progress,
     task,
 )
+from openjd_adapt.application import Application
 from openjd_adapt.output import ProgressThrottle
 from openjd_adapt.testing import FakeApplication, Session
 
@@ -332,6 +334,14 @@ def test_an_application_with_a_prompt_is_driven_by_its_lines():
         assert outcome.lines == ["STDOUT: > render 7", "STDOUT: frame 7 written"]
         application.prompt = lambda line: ["what?"]
         assert "it would wait for ever for a line with" in session.run({"frame": 8}).message
+
+
+@pytest.mark.parametrize("name", ["call", "cast", "write_line", "ask", "wait_until_connected", "close", "end"])
+def test_what_an_adaptor_asks_of_its_application_is_asked_of_a_stand_in_alike(name):
+    real, standing_in = (
+        [*inspect.signature(getattr(kind, name)).parameters] for kind in (Application, FakeApplication)
+    )
+    assert standing_in[: len(real)] == real
 
 
 def test_a_prompt_that_has_died_between_two_tasks_is_told_as_with_a_real_one():
