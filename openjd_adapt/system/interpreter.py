@@ -11,7 +11,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
     from typing import Any
-    from zipimport import zipimporter
 else:
     import _signal as signal  # as in system.posix
 
@@ -301,23 +300,11 @@ def read_bytes(path: str, limit: int = -1) -> bytes:
     try:
         with open(long_path(path), "rb") as stream:
             return stream.read(limit)
-    except OSError:
-        archive = _archive_of(path)
-        if archive is None:
-            raise
-        return archive.get_data(os.path.abspath(path))
+    except OSError as error:
+        import zipimport
 
-
-def _archive_of(path: str) -> zipimporter | None:
-    """The archive that a path leads into; None where it leads into none."""
-    place = os.path.abspath(path)
-    while not os.path.exists(place) and place != os.path.dirname(place):
-        place = os.path.dirname(place)
-    if not os.path.isfile(place):
-        return None
-    import zipimport
-
-    try:
-        return zipimport.zipimporter(place)
-    except zipimport.ZipImportError:
-        return None
+        place = os.path.abspath(path)
+        try:
+            return zipimport.zipimporter(place).get_data(place)  # which finds the archive that the path leads into
+        except zipimport.ZipImportError:
+            raise error from None

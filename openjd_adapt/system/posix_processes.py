@@ -31,18 +31,7 @@ ASKABLE_OPTIONS = GROUP_OPTIONS
 FORKS = True
 CHILD_SIGNALS = (signal.SIGCHLD,)
 
-_PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
-
-
-def _libc() -> Any:
-    """The C library through ctypes, or None where there is none (some minimal Pythons)."""
-    try:
-        import ctypes
-
-        return ctypes.CDLL(None, use_errno=True)
-    except (ImportError, OSError):
-        return None
 
 
 def prepare_command(command: list[str], environment: Mapping[str, str] | None) -> list[str]:
@@ -51,27 +40,28 @@ def prepare_command(command: list[str], environment: Mapping[str, str] | None) -
 
 def become_subreaper() -> bool:
     """Make orphaned descendants this process's children (Linux). False where it cannot have or see them."""
-    libc = _libc()
-    if not hasattr(libc, "prctl") or not _sees_children():
-        return False
-    return bool(libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+    try:
+        import ctypes
+
+        prctl = ctypes.CDLL(None).prctl
+    except (ImportError, OSError, AttributeError):
+        return False  # some minimal Pythons have no ctypes, and macOS has no prctl
+    return _sees_children() and bool(prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
 
 
 def set_title(title: str) -> None:
     """Show ``title`` in ``ps``, in place of a command line that may hold init data (Linux; elsewhere nothing)."""
-    libc = _libc()
     stat = stat_of("self")
-    if libc is None or stat is None:
+    try:
+        import ctypes
+    except ImportError:
         return
-    import ctypes
-
-    start, end = int(stat[45]), int(stat[46])  # arg_start and arg_end, fields 48 and 49 of proc(5)
+    start, end = (
+        (int(stat[45]), int(stat[46])) if stat else (0, 0)
+    )  # arg_start and arg_end, fields 48 and 49 of proc(5)
     if 0 < start < end:
-        text = title.encode("utf-8", "replace")[: end - start - 1]
-        ctypes.memset(start, 0, end - start)
-        ctypes.memmove(start, text, len(text))
-    if hasattr(libc, "prctl"):
-        libc.prctl(_PR_SET_NAME, b"openjd_adapt", 0, 0, 0)
+        size = end - start
+        ctypes.memmove(start, title.encode("utf-8", "replace")[: size - 1].ljust(size, b"\0"), size)
 
 
 # Who is who. /proc counts only if it is that of this process's PID namespace: another's numbers mean others.
@@ -171,20 +161,20 @@ def descendants(*pids: int) -> list[int]:
 # The end of a child
 
 
-def _wait_unreaped(pid: int, options: int) -> os.waitid_result | None:
+def _end_of(pid: int, options: int) -> os.waitid_result | None:
     """How the child ``pid`` has ended; it stays a zombie, so that its pid and group are still its own.
 
-    Raises :class:`ChildProcessError` if it was reaped, or is not a child: as in an author's test, where something
-    stands for a process.
+    None if it has not, or where the system cannot look without reaping (macOS before Python 3.13). Raises
+    :class:`ChildProcessError` if it was reaped, or is not a child: as in an author's test, where something stands for a
+    process.
     """
     if type(pid) is not int or pid <= 1:
         raise ChildProcessError
-    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | options)
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | options) if hasattr(os, "waitid") else None
 
 
 def has_ended(pid: int) -> bool:
-    """Always False where the system cannot look without reaping (macOS before Python 3.13)."""
-    return hasattr(os, "waitid") and _wait_unreaped(pid, os.WNOHANG) is not None
+    return _end_of(pid, os.WNOHANG) is not None
 
 
 def is_own(pid: int) -> bool:
@@ -197,14 +187,13 @@ def is_own(pid: int) -> bool:
 
 
 def wait_unreaped(process: subprocess.Popen[bytes]) -> int:
-    """It stays a zombie. Where the system cannot do that (macOS before Python 3.13) it is reaped."""
-    if not hasattr(os, "waitid"):
-        return process.wait()
+    """It stays a zombie. Where the system cannot do that it is reaped."""
     try:
-        result = _wait_unreaped(process.pid, 0)
+        result = _end_of(process.pid, 0)
     except ChildProcessError:
         return UNKNOWN_EXIT  # an author's own SIGCHLD handler has reaped it
-    assert result is not None
+    if result is None:
+        return process.wait()
     return result.si_status if result.si_code == os.CLD_EXITED else -result.si_status
 
 
