@@ -21,6 +21,7 @@ import pytest
 
 from .conftest import ADAPTORS, ROOT, module
 
+of_the_reference = bool(os.environ.get("OPENJD_ADAPT_COMPAT"))
 for _place in (str(ADAPTORS), os.environ.get("OPENJD_ADAPT_COMPAT") or str(ROOT / "openjd_adapt" / "compat")):
     sys.path.insert(0, _place)
 
@@ -261,15 +262,16 @@ def test_bad_data_raise_jsonschemas_error(data):
     assert caught.value.message == expected.value.message == str(caught.value).splitlines()[0]
     for attribute in ("validator", "instance", "path", "absolute_path", "schema_path"):
         assert getattr(caught.value, attribute) == getattr(expected.value, attribute), attribute
-    copied = pickle.loads(pickle.dumps(caught.value))
-    assert isinstance(copied, jsonschema.ValidationError) and str(copied) == str(caught.value)
+    if not of_the_reference:  # jsonschema's own errors hold functions
+        copied = pickle.loads(pickle.dumps(caught.value))
+        assert isinstance(copied, jsonschema.ValidationError) and str(copied) == str(caught.value)
 
 
 def test_a_wrong_schema_is_jsonschemas_error_and_names_no_data():
     jsonschema = module("jsonschema")
     with pytest.raises(jsonschema.exceptions.SchemaError) as caught:
         AdaptorDataValidator({"type": "nonsense"}).validate({})
-    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+    assert of_the_reference or str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
 def test_the_validators_of_an_adaptor_lie_in_a_folder(tmp_path):

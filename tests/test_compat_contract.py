@@ -29,7 +29,7 @@ REASONS = {
     r"adaptors\.AdaptorDataValidator\.schema: added": "what a job template is made of",
     r"adaptors\.AdaptorDataValidators\.validator_cls: added": "so that compat's raise jsonschema's errors",
     r"adaptors\.AdaptorDataValidator\.(__init__|validate): \+where": "where the data come from, for the message",
-    r"app_handlers\.RegexHandler\.awake: added": "lines are watched without a record",
+    r"app_handlers\.RegexHandler\.(awake|only_calls_back): added": "lines are watched without a record",
     r"application_ipc\.ActionsQueue\.(on_enqueue|put_back|withdraw): added": "an action need not be polled for",
     r"application_ipc\.AdaptorServer\.(close_application|listen): added": "an application is asked to end, and heard",
     r"client\.Action\.(call|frame|seal): added": "an action may be answered, and is encoded once",
@@ -41,7 +41,7 @@ REASONS = {
     r"process\.LoggingSubprocess\.__init__: \+watcher": "what an adaptor watches for, beside the handlers",
     r"process\.ManagedProcess\.(get_environment|grace_seconds|success_exit_codes): added": "how it starts and ends",
     r"process\.StreamLogger\.settle: added": "what waits take",
-    r"process\.StreamLogger\.__init__: \+(handlers|encoding)": "lines are watched without a log record",
+    r"process\.StreamLogger\.__init__: \+(handlers|encoding|owner)": "lines are watched without a log record, for a task",
     # What must be there in the reference, and may be here.
     _ADAPTOR + r": need not define integration_data_interface_version": "0.1 without it",
     r"adaptors\.BaseAdaptor: need not define _(start|stop|cleanup)": "they do nothing without it",
