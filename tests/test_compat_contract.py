@@ -41,7 +41,7 @@ REASONS = {
     r"process\.LoggingSubprocess\.__init__: \+watcher": "what an adaptor watches for, beside the handlers",
     r"process\.ManagedProcess\.(get_environment|grace_seconds|success_exit_codes): added": "how it starts and ends",
     r"process\.StreamLogger\.settle: added": "what waits take",
-    r"process\.StreamLogger\.__init__: \+(handlers|encoding|owner)": "lines are watched without a log record, for a task",
+    r"process\.StreamLogger\.__init__: \+(handlers|encoding|owner)": "lines are watched, for a task",
     # What must be there in the reference, and may be here.
     _ADAPTOR + r": need not define integration_data_interface_version": "0.1 without it",
     r"adaptors\.BaseAdaptor: need not define _(start|stop|cleanup)": "they do nothing without it",
