@@ -123,9 +123,7 @@ def _run(app: App) -> int:
         if interpreter.role == interpreter.WORKER and error is caught:
             raise  # to whoever has called EntryPoint.start() in an adaptor's hook
         if "--debug" in words and "--" not in words:  # behind it stands another command
-            import traceback
-
-            tell("ERROR: " + traceback.format_exc().rstrip())
+            tell("ERROR: " + errors.traceback_of(caught))
         tell("ERROR: " + one_line(error))
         if " ".join(words[: 1 + (words[:1] == ["daemon"])]) in ACTIONS and error.exit_code != CANCELED:
             tell(fail(error), 1)  # all that a farm shows

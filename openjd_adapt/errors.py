@@ -144,10 +144,7 @@ class Canceled(BaseException):
 
 
 def as_utf8(text: str) -> str:
-    """What is read as UTF-8 of a text that this Python has read of the system by its locale (``LC_ALL=C`` knows ASCII).
-
-    The same text if it is not UTF-8, or not of the system.
-    """
+    """A text of the system's, read by its locale (``LC_ALL=C`` knows ASCII), read anew as UTF-8 if it is that."""
     try:
         return os.fsencode(text).decode("utf-8")
     except UnicodeError:
@@ -155,10 +152,7 @@ def as_utf8(text: str) -> str:
 
 
 def one_line(text: object) -> str:
-    """``text`` with every run of white space, line breaks included, made one blank, and ``\\xNN`` for what controls.
-
-    So are bytes shown that were not UTF-8 in a name of a file or on the command line.
-    """
+    """``text`` with each run of white space as one blank, and ``\\xNN`` for what controls or was a byte, not UTF-8."""
     line = " ".join(as_utf8(str(text)).split())
     return line if line.isprintable() else "".join(map(_shown, line))
 
@@ -206,13 +200,13 @@ def flush_streams(*streams: Any) -> None:
         try:
             stream.flush()
         except Exception:  # it is none, is not a stream, was closed, or nobody reads it
-            continue
+            pass
 
 
 class same_process:
     """``with same_process(report):`` around an author's code: a child that it has forked and that comes out here ends.
 
-    What such a child has raised is reported. Results, locks and what is to be ended or cleaned up are its parent's.
+    Results, locks and what is to be ended or cleaned up are its parent's.
     """
 
     def __init__(self, report: Callable[[BaseException], object]) -> None:
@@ -226,12 +220,11 @@ class same_process:
         """Leave with the code that an interpreter would have left with."""
         if os.getpid() == self._pid:
             return
-        code = DONE
+        code = DONE if error is None else FAILED
         try:
             if isinstance(error, SystemExit) and isinstance(error.code, (int, type(None))):
                 code = (error.code or DONE) & 0xFF
             elif error is not None:
-                code = FAILED
                 self._report(error)
             flush_streams()
         finally:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import codecs
 import copy
-import functools
 import logging
 import re
-from functools import partial
+from functools import lru_cache, partial
 
 from . import task
 from .errors import check_has_run, same_process
@@ -83,7 +82,7 @@ class Prefilter:
         return awake
 
 
-@functools.lru_cache(maxsize=1024)
+@lru_cache(maxsize=1024)
 def literals_of(pattern: re.Pattern[str]) -> Literals:
     """Texts of which a line that ``pattern`` is found in has at least one; none where that cannot be told.
 
@@ -157,11 +156,7 @@ class RegexCallback:
 
     def get_match(self, msg: str) -> re.Match[str] | None:
         """The match of the first pattern that is found in ``msg``."""
-        for regex in self.regex_list:
-            match = regex.search(msg)
-            if match:
-                return match
-        return None
+        return next(filter(None, (regex.search(msg) for regex in self.regex_list)), None)
 
 
 class RegexHandler(logging.Handler):
