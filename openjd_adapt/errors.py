@@ -126,10 +126,7 @@ class WireError(AdaptError, ConnectionError):
 
 
 class ProcessFailed(AdaptError):
-    """A managed process ended with a code that is not a success, or by a signal.
-
-    ``returncode`` is negative for a signal, as in :attr:`subprocess.Popen.returncode`.
-    """
+    """A managed process ended with a code that is not a success, or by a signal: then ``returncode`` is negative."""
 
     def __init__(self, message: str, returncode: int) -> None:
         super().__init__(message)
@@ -137,10 +134,7 @@ class ProcessFailed(AdaptError):
 
 
 class Canceled(BaseException):
-    """The running task was canceled.
-
-    A ``BaseException``, so that ``except Exception`` in an adaptor does not swallow it.
-    """
+    """The running task was canceled. An adaptor's ``except Exception`` does not swallow it."""
 
 
 def as_utf8(text: str) -> str:

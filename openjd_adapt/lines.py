@@ -7,7 +7,6 @@ lines that has none of the texts that a pattern cannot match without is not look
 from __future__ import annotations
 
 import codecs
-import copy
 import logging
 import re
 from functools import lru_cache, partial
@@ -209,8 +208,8 @@ class Watcher(RegexHandler):
 class LineForwarder:
     """Passes an application's output on, line by line as far as anyone looks at lines, chunk by chunk otherwise.
 
-    ``\\r\\n`` and ``\\r`` end a line, too (progress bars). An exception of a callback fails the running task and does
-    not stop the forwarding.
+    ``\\r\\n`` and ``\\r`` end a line, too (progress bars). What a callback raises stops no forwarding: it fails
+    the task that runs or, where none does, ``owner``.
     """
 
     def __init__(
@@ -221,7 +220,6 @@ class LineForwarder:
         encoding: str = "utf-8",
         owner: task.Task | None = None,
     ) -> None:
-        """What a callback raises fails the task that runs; where none does, ``owner``."""
         self._level = level
         self._prefix = ("%s: " % logging.getLevelName(level)).encode("utf-8")
         self._loggers = [each.logger if isinstance(each, logging.LoggerAdapter) else each for each in loggers]
@@ -306,28 +304,22 @@ class LineForwarder:
 
         for line, harmless in zip(block[:-1].split(b"\n"), redacted(block)[:-1].split(b"\n")):
             text = line.decode("utf-8", "backslashreplace")
-            shown = text if as_they_are else None
-            heard = []
+            is_hidden = any(regex.search(text) for regex in hidden)
+            if as_they_are and not is_hidden:
+                unshown.append(line)
             try:
                 with guard:
                     for outlet in outlets:
-                        logged = self._record(outlet.logger, harmless.decode("utf-8", "backslashreplace"))
-                        record = kept(outlet.logger, logged)
-                        if record and outlet.is_heard:
-                            heard.append((outlet.logger, record))
-                        if record and shown is None:
-                            shown = outlet.text(record)
-                    if shown is not None and not any(regex.search(text) for regex in hidden):
-                        unshown.append(line if shown == text else shown.encode("utf-8", "backslashreplace"))
-                    for logger, record in heard:
                         show()
-                        logger.callHandlers(record)
+                        shown = None if as_they_are or is_hidden else passed_on
+                        outlet.log(harmless.decode("utf-8", "backslashreplace"), shown)
                     for handler, regex_handler in watching:
                         if regex_handler:
                             regex_handler._call_back(text, prefilter.awake(regex_handler), show)
                         else:
                             show()
-                            handler.handle(self._record(self._loggers[0] if self._loggers else None, text))
+                            name = self._loggers[0].name if self._loggers else ""
+                            handler.handle(_record(name, self._level, text, None))
             except BaseException as failure:
                 phase.task.fail(failure, phase)
         show()
@@ -343,36 +335,38 @@ class LineForwarder:
                 watching.append((handler, only))
         return watching if is_awake else []
 
-    def _record(self, logger: logging.Logger | None, line: str) -> logging.LogRecord:
-        record = logging.LogRecord(logger.name if logger else "", self._level, "", 0, line, None, None)
-        record.passed_on = True
-        return record
+
+def _record(name: str, level: int, line: str, passed_on: Sequence[bytes] | None) -> logging.LogRecord:
+    record = logging.LogRecord(name, level, "", 0, line, None, None)
+    record.passed_on = passed_on
+    return record
 
 
 class _Outlet:
     """Where a logger leads lines of a level: to consoles, which show them, and to handlers of an author's own."""
 
     def __init__(self, logger: logging.Logger, level: int) -> None:
-        self.logger = logger
+        self._logger = logger
+        self._level = level
         places = [logger]
         while places[-1].propagate and places[-1].parent:
             places.append(places[-1].parent)
         handlers = [handler for place in places for handler in place.handlers]
-        consoles = [handler for handler in handlers if isinstance(handler, ConsoleHandler)]
-        #: Whether handlers of an author's own see the lines.
-        self.is_heard = len(consoles) < len(handlers)
-        if not consoles and places[-1].parent is None:  # outside of the worker, where nobody has set one up
-            consoles = [ConsoleHandler()]
-        self._consoles = [console for console in consoles if console.level <= level]
+        if places[-1].parent is None and not any(isinstance(handler, ConsoleHandler) for handler in handlers):
+            handlers.append(ConsoleHandler())  # outside of the worker, where nobody has set one up
+        self._handlers = [handler for handler in handlers if handler.level <= level]
         # The root's level is that of log records, log_level.
         least = next((place.level for place in places if place.level and place.parent), logging.NOTSET)
         if logger.disabled or level < least or level <= logger.manager.disable:
-            self._consoles, self.is_heard = [], False
+            self._handlers = []
+        plain = [isinstance(each, ConsoleHandler) and not each.filters for each in self._handlers]
         #: Whether every line is shown as it is; whether each has to be looked at.
-        self.shows_all = not logger.filters and any(not console.filters for console in self._consoles)
-        self.looks = self.is_heard or bool(self._consoles) and not self.shows_all
+        self.shows_all = any(plain) and not logger.filters
+        self.looks = bool(plain) and not (all(plain) and self.shows_all)
 
-    def text(self, record: logging.LogRecord) -> str | None:
-        """What is shown of a record that the logger has let through: what the consoles' filters make of it."""
-        records = (kept(console, copy.copy(record)) for console in self._consoles)
-        return next((record.getMessage() for record in records if record), None)
+    def log(self, line: str, passed_on: Sequence[bytes] | None) -> None:
+        """Hand a line to the handlers; see :class:`ConsoleHandler`."""
+        record = kept(self._logger, _record(self._logger.name, self._level, line, passed_on))
+        if record:
+            for handler in self._handlers:
+                handler.handle(record)

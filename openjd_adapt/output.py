@@ -137,9 +137,9 @@ def _encoded(line: str) -> bytes:
     return line.encode("utf-8", "backslashreplace") + b"\n"
 
 
-def write_lines(level: str, text: str) -> None:
-    """Write ``text`` with its level before each of its lines, so that none can be a directive."""
-    write(prefixed(_encoded(level + ": ")[:-1], _encoded(as_utf8(text.replace("\r", "\n")))))
+def write_lines(level: str, text: str, passed_on: Sequence[bytes] = ()) -> None:
+    """Write ``text`` with its level before each of its lines, so that none is a directive but of ``passed_on``."""
+    write(prefixed(_encoded(level + ": ")[:-1], _encoded(as_utf8(text.replace("\r", "\n"))), passed_on))
 
 
 def report_traceback(error: BaseException) -> None:
@@ -149,10 +149,7 @@ def report_traceback(error: BaseException) -> None:
 
 
 def prefixed(prefix: bytes, block: bytes, passed_on: Sequence[bytes] = ()) -> bytes:
-    """``block``, lines that each end in a line break, with ``prefix`` before each and none over the limit.
-
-    Lines that begin with one of ``passed_on`` stay as they are.
-    """
+    """Whole lines, with ``prefix`` before each that does not begin with one of ``passed_on``; none over the limit."""
     if block.find(b"\n") == len(block) - 1 <= PIECE_BYTES and not passed_on:
         return prefix + block
     if len(block) > PIECE_BYTES and max(map(len, block.split(b"\n"))) > PIECE_BYTES:
@@ -183,11 +180,14 @@ def kept(filterer: logging.Filterer, record: logging.LogRecord) -> logging.LogRe
 
 
 class ConsoleHandler(logging.Handler):
-    """Log records as ``LEVEL: line``, the prefix on every line of a record."""
+    """Log records as ``LEVEL: line``, the prefix on every line of a record.
+
+    One of an application's line says what may begin it as it is (``passed_on``), or None if it is not to be shown here.
+    """
 
     def handle(self, record: logging.LogRecord) -> Any:
-        """As of any handler, but without a lock: the pipe has one. A line that is passed on has been shown before."""
-        accepted = None if getattr(record, "passed_on", False) else kept(self, record)
+        """As of any handler, but without a lock: the pipe has one."""
+        accepted = None if getattr(record, "passed_on", ()) is None else kept(self, record)
         if accepted:
             self.emit(accepted)
         return accepted or False
@@ -195,16 +195,14 @@ class ConsoleHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             plain = self.formatter is None and not (record.exc_info or record.exc_text or record.stack_info)
-            write_lines(record.levelname, record.getMessage() if plain else self.format(record))
+            text = record.getMessage() if plain else self.format(record)
+            write_lines(record.levelname, text, getattr(record, "passed_on", ()))
         except Exception:
             self.handleError(record)
 
 
 def install_logging() -> None:
-    """Send every log record through the outlet once; consoles that the author's main has set up are taken down.
-
-    Handlers that write elsewhere stay.
-    """
+    """Send every log record through the pipe once: consoles that the author's main has set up are taken down."""
     root = logging.getLogger()
     for handler in root.handlers[:]:
         if type(handler) is logging.StreamHandler and handler.stream in _CONSOLES:

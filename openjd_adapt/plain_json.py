@@ -1,7 +1,6 @@
-"""JSON by the C parts of the module ``json``, whose Python parts load what a short command has no time for.
+"""JSON by the C parts of ``json``, whose Python parts load ``re`` and ``enum``: a fifth of a short command's start.
 
-Regular expressions and enums are a fifth of all that ``daemon run`` would load. What the C parts cannot do is left to
-``json`` itself: above all errors, which are its own, and all of it where there are no such C parts.
+What the C parts cannot do is left to ``json`` itself: above all errors, which are its own.
 """
 
 from __future__ import annotations

@@ -46,13 +46,13 @@ def _percent(value: Any) -> float | None:
 
 
 def status(message: object) -> str | None:
-    """``openjd_status: …``, made one line by :func:`one_line`, or None if the message says nothing."""
+    """``openjd_status: …``, in one line, or None if the message says nothing."""
     text = one_line(message)
     return "openjd_status: " + text if text else None
 
 
 def fail(message: object) -> str:
-    """``openjd_fail: …``, made one line by :func:`one_line`."""
+    """``openjd_fail: …``, in one line."""
     return "openjd_fail: " + (one_line(message) or "failed without a message")
 
 
@@ -189,8 +189,7 @@ def _redacted_line(line: bytes) -> bytes:
 
 # What a scheduler's session tells its commands: its folder, and how long a cancel leaves them.
 
-#: The longest time that a scheduler may give, in seconds: more is a clock that was set back since then.
-#: Source: the template schemas' bound of notifyPeriodInSeconds.
+#: More seconds no scheduler gives (notifyPeriodInSeconds of the template schemas): the clock was set back since then.
 LONGEST_NOTICE_SECONDS = 600.0
 
 

@@ -31,10 +31,7 @@ class Phase:
             raise Canceled("the task was canceled")
 
     def wait_for(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
-        """Wait until ``condition()`` holds, for ``timeout`` seconds at the most; whether it held.
-
-        Raises what :meth:`check` raises as soon as that comes first.
-        """
+        """Wait until ``condition()`` holds or ``timeout`` seconds are over; whether it held. Raises as ``check``."""
         with self.task.changing:
             longest = None if timeout is None else min(timeout, threading.TIMEOUT_MAX)
             self.task.changing.wait_for(lambda: condition() or self.failure or self.canceled, longest)
@@ -45,10 +42,7 @@ class Phase:
 
 
 class Task:
-    """What may end a wait early: a cancel, or a failure that another thread met.
-
-    One object serves an adaptor for all of its tasks; :meth:`begin` makes it new.
-    """
+    """What may end a wait early: a cancel, or a failure elsewhere. One object serves an adaptor all its life."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
@@ -102,17 +96,13 @@ class Task:
             self.is_between = True
 
     def cancel(self, within: float | None = None) -> bool:
-        """Cancel; ``within`` seconds are left, which a further call can only shorten.
-
-        False if the task is over or canceled already: then there is nobody else to tell.
-        """
+        """Cancel, with a deadline as by :meth:`hurry`; False if the task is over or canceled already."""
         if within is not None:
             self.hurry(within)
         with self.changing:
             first = self.is_active and not self.phase.canceled
             if first:
-                self._untold = True
-                self.phase.canceled = True
+                self._untold = self.phase.canceled = True
                 self.cancelled.set()
                 self.changed()
         return first
@@ -171,7 +161,7 @@ class Task:
         return None if self._deadline is None else max(0.0, self._deadline - self.clock())
 
     def wait_until(self, condition: Callable[[], bool], end: Callable[[], float]) -> None:
-        """Wait until ``condition()`` holds or the clock reaches ``end()``, asked again when the deadline has changed.
+        """Wait until ``condition()`` holds or the clock reaches ``end()``, which may come closer meanwhile.
 
         Neither a cancel nor a failure ends this wait: it is for what has to end because of them.
         """
