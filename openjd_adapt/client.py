@@ -140,15 +140,15 @@ class Client:
         self._asked = False
         self._serves = False
         self._send = InOrder(self._send_now)  # progress and status may come from any thread, or a signal handler
-        self._say(hello(PACKAGE))
+        self._send(encode(hello(PACKAGE)))
         answer = self._receive(None)
-        if answer is None or "error" in answer:
-            raise WireError(answer["error"] if answer else "the adaptor has closed the connection")
+        if answer is None:
+            raise WireError("the adaptor has closed the connection")
         check_hello(answer, PACKAGE)
         #: The adaptor's path mapping rules.
         self.rules = [PathMappingRule.from_dict(rule=rule) for rule in answer.get("rules", [])]
         python = "Python %s (%s)" % (platform.python_version(), sys.executable)
-        self._say({"about": "%s, openjd_adapt of %s" % (python, PACKAGE)})
+        self._send(encode({"about": "%s, openjd_adapt of %s" % (python, PACKAGE)}))
 
     def action(self, function: Function) -> Function:
         """Let the adaptor call ``function`` by its name; a decorator. Arguments and result are JSON values."""
@@ -182,11 +182,11 @@ class Client:
         if not self._asked:
             self._asked = True
             self._send(_NEXT)
-        message = self._receive(timeout)
-        if message is not None and ("action" in message or "close" in message):
-            self._asked = False
-        elif message is not None and "error" in message:
-            raise WireError(message["error"])
+        end = None if timeout is None else time.monotonic() + timeout
+        message = self._receive(end)
+        while message is not None and not message.keys() & {"action", "close"}:
+            message = self._receive(end)  # that was something of a later version's
+        self._asked = message is None
         return message
 
     def progress(self, percent: float) -> None:
@@ -238,9 +238,6 @@ class Client:
         except InputError as error:
             _print(sys.stderr, "WARNING: %s", error)
 
-    def _say(self, message: Message) -> None:
-        self._send(encode(message))
-
     def _send_now(self, frames: bytes) -> None:
         try:
             self._connection.sendall(frames)
@@ -250,9 +247,8 @@ class Client:
             self.close()  # half a frame may be on its way, behind which nothing can be said
             raise
 
-    def _receive(self, timeout: float | None) -> Message | None:
-        """The next message; None if there is none in time or the adaptor is gone."""
-        end = None if timeout is None else time.monotonic() + timeout
+    def _receive(self, end: float | None) -> Message | None:
+        """The next message; None if there is none until ``end``, or the adaptor is gone. Raises what is an error."""
         wanted = {self._connection.fileno(): system.READ}
         while not self._inbox and not self._gone:
             # Who waits for ever does so in the read itself, which wakes sooner than a poll.
@@ -264,7 +260,10 @@ class Client:
                 data = b""
             self._gone = not data
             self._inbox += [message for message, _ in self._decoder.feed(data)]
-        return self._inbox.pop(0) if self._inbox else None
+        message = self._inbox.pop(0) if self._inbox else None
+        if message and "error" in message:
+            raise WireError(message["error"])
+        return message
 
 
 def run_action(name: str, arguments: dict[str, Any], functions: Mapping[str, Callable[..., Any]]) -> Any:
@@ -282,11 +281,11 @@ def run_action(name: str, arguments: dict[str, Any], functions: Mapping[str, Cal
 def _print(stream: Any, text: str, *values: object) -> None:
     """Print a line of the toolkit's own. Never raises, whatever the line, the encoding and the stream are."""
     try:
-        text %= values
+        line = text % values + "\n"
         try:
-            stream.write(text + "\n")
+            stream.write(line)
         except UnicodeError:
-            stream.write(text.encode("ascii", "backslashreplace").decode("ascii") + "\n")
+            stream.write(line.encode("ascii", "backslashreplace").decode("ascii"))
     except Exception:  # as in flush_streams
         pass
     flush_streams()
@@ -315,9 +314,8 @@ class ClientInterface:
         self._mapped = lru_cache(MAPPED_PATHS)(self._map)
         self._open = True
         if threading.current_thread() is threading.main_thread():
-            for name in ("SIGTERM", "SIGBREAK"):
-                if hasattr(signal, name):
-                    signal.signal(getattr(signal, name), self.graceful_shutdown)
+            for number in {signal.SIGTERM, getattr(signal, "SIGBREAK", signal.SIGTERM)}:
+                signal.signal(number, self.graceful_shutdown)
 
     def poll(self) -> None:
         """Take actions until ``close``, or until the adaptor is gone. An exception of an action ends it, too."""
@@ -359,8 +357,6 @@ class ClientInterface:
     def _request_next_action(self) -> tuple[int, str, Action | None]:
         """Wait for the next action: a status of HTTP's and its reason, and the action if the status is 200."""
         message = self._connect().take(None)
-        while message is not None and not message.keys() & {"action", "close"}:
-            message = self._connect().take(None)  # what a later version says
         if message is None:
             return HTTPStatus.GONE, "the adaptor has closed the connection", None
         close = "action" not in message

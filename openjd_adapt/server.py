@@ -85,14 +85,15 @@ def private_folder() -> str:
         system.make_private_folder(folder)
     except OSError as error:
         raise AdaptError("no folder for what an application needs: %s" % error) from None
+    own = os.getpid()
+
+    def remove() -> None:
+        if os.getpid() == own:  # and not a fork, which ends, too
+            connection_file.remove_private_folder(folder)
+
     if not task.private_folder:
-        atexit.register(_remove, folder, os.getpid())
+        atexit.register(remove)
     return folder
-
-
-def _remove(folder: str, pid: int) -> None:
-    if os.getpid() == pid:  # and not a fork, which ends, too
-        connection_file.remove_private_folder(folder)
 
 
 class AdaptorServer:

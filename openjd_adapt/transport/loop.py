@@ -162,7 +162,6 @@ class Peer:
         self._socket = connection
         self._decoder = wire.Decoder(limit)
         self._outgoing = bytearray()
-        self._deaf = False
         #: The other end is gone, or this end was closed.
         self.closed = False
         #: Why it is rejected, which it is told before it is closed; empty for nothing.
@@ -212,22 +211,17 @@ class Peer:
             del self._outgoing[:sent]
 
     def _send_now(self, data: bytes | bytearray) -> int:
-        """Send what the socket takes now, and return how much; to an end that hears nothing more that is all."""
+        """Send what the socket takes now, and return how much. Where that fails it is all, and the connection ends."""
         try:
-            return len(data) if self._deaf else self._socket.send(data)
+            return self._socket.send(data)
         except BlockingIOError:
             return 0
         except OSError:
-            self._deaf = True
-            self._hang_up()
+            try:  # to end it for both; what the other end has said can still be read
+                self._socket.shutdown(_SHUT_RDWR)
+            except OSError:
+                pass  # it has ended already
             return len(data)
-
-    def _hang_up(self) -> None:
-        """End the connection for both, whatever was wrong with it; what the other end has said can still be read."""
-        try:
-            self._socket.shutdown(_SHUT_RDWR)
-        except OSError:
-            return  # it has ended already
 
     def receive(self) -> Iterable[Frame]:
         """The frames that one read completes; the end of the stream sets :attr:`closed`. Raises :class:`WireError`."""
@@ -245,26 +239,19 @@ class Peer:
         self._socket.close()
 
 
-class StreamWriter:
+class StreamWriter(system.StandardStream):
     """A standard stream of a command: what waits for its reader, and is written without ever blocking."""
 
     def __init__(self, descriptor: int, wakeup: system.Bell | None = None) -> None:
-        self._stream = system.StandardStream(descriptor, wakeup)
+        super().__init__(descriptor, wakeup)
         self._waiting: list[memoryview] = []
         #: Why nothing more is written; empty as long as somebody may read it.
         self.fault = ""
 
-    def fileno(self) -> int:
-        return self._stream.fileno()
-
     @property
     def interest(self) -> int:
         """What it is to be waited for until it takes more; 0 if nothing waits."""
-        return self._stream.INTEREST if self._waiting else 0
-
-    @property
-    def is_broken(self) -> bool:
-        return self._stream.is_broken
+        return self.INTEREST if self._waiting else 0
 
     def queue(self, data: bytes) -> None:
         """Have ``data`` wait for :meth:`flush`."""
@@ -275,7 +262,7 @@ class StreamWriter:
         """Write of what waits as much as the stream takes now."""
         try:
             while self._waiting and system.wait_for({self.fileno(): self.interest}, 0):
-                rest = self._waiting[0][self._stream.write(self._waiting[0]) :]
+                rest = self._waiting[0][self.write(self._waiting[0]) :]
                 self._waiting[:1] = [rest] if rest else []
         except BlockingIOError:
             return
@@ -289,15 +276,11 @@ class StreamWriter:
 
     def drain(self, timeout: float | None) -> bool:
         """Write all that waits; False if nobody reads it, or takes any of it for ``timeout`` seconds."""
-        self.flush()
         while self._waiting and system.wait_for({self.fileno(): self.interest}, timeout):
             self.flush()
         if self._waiting:
             self.drop("nobody reads it")
         return not self.fault
-
-    def close(self) -> None:
-        self._stream.close()
 
 
 #: How long, in seconds, no connection is accepted when there are no descriptors left.
@@ -331,9 +314,8 @@ class Listener:
         self._on_message = on_message
         self._on_gone = on_gone
         self._on_readable = on_readable or self.read
-        self._peers: set[Peer] = set()
-        #: Those that have not made themselves known yet, the oldest first.
-        self._unknown: dict[Peer, wire.Verifier | None] = {}
+        #: The oldest first, each with what verifies it; with None when it has made itself known.
+        self._peers: dict[Peer, wire.Verifier | None] = {}
 
     def listen(self, listener: _socket.socket) -> None:
         """Accept connections from now on."""
@@ -341,7 +323,7 @@ class Listener:
 
     def add(self, peer: Peer) -> None:
         """Hear a peer that is known already, or again."""
-        self._peers.add(peer)
+        self._peers.setdefault(peer)
         self._loop.watch_peer(peer, partial(self._on_readable, peer), self._backlog)
 
     def read(self, peer: Peer) -> None:
@@ -365,8 +347,7 @@ class Listener:
     def drop_closed(self) -> None:
         """Forget the connections that have closed."""
         for peer in [peer for peer in self._peers if peer.closed]:
-            self._peers.discard(peer)
-            self._unknown.pop(peer, None)
+            del self._peers[peer]
             if peer.fault:
                 peer.refuse(peer.fault, BAD_INPUT)
             self._loop.forget(peer)
@@ -398,37 +379,35 @@ class Listener:
 
     def _make_room(self, listener: _socket.socket) -> None:
         """No descriptor is left: the oldest unknown peer goes; if there is none, time may help, and nobody spins."""
-        if self._unknown:
-            next(iter(self._unknown)).reject("the peer did not make itself known, and others wait")
+        unknown = [peer for peer, verifier in self._peers.items() if verifier]
+        if unknown:
+            unknown[0].reject("the peer did not make itself known, and others wait")
         else:
             self._loop.rest(listener, partial(self._accept, listener), ACCEPT_SECONDS)
 
     def _welcome(self, connection: _socket.socket) -> None:
         peer = Peer(connection, wire.HANDSHAKE_LIMIT, _RECEIVE_AT_ONCE_BYTES)
-        self._unknown[peer] = wire.Verifier(self._key) if self._key else None
+        self._peers[peer] = wire.Verifier(self._key)
         self.add(peer)
         late = "the peer did not make itself known within %g s" % wire.HANDSHAKE_SECONDS
         self._loop.timers.set(peer, wire.HANDSHAKE_SECONDS, partial(peer.reject, late))
 
     def _hear(self, peer: Peer, message: Message) -> None:
-        if peer not in self._unknown:
+        verifier = self._peers[peer]
+        if verifier is None:
             self._on_message(peer, message)
-            return
-        verifier = self._unknown[peer]
-        if verifier and not verifier.satisfied:
+        elif not verifier.satisfied:
             answer = verifier.hear(message)
             if answer:
                 peer.send(answer)
-            return
-        wire.check_hello(message, PACKAGE)
-        del self._unknown[peer]
-        self._loop.timers.cancel(peer)
-        peer.trust()
-        peer.send(self._greeting())
+        else:
+            wire.check_hello(message, PACKAGE)
+            self._peers[peer] = None
+            self._loop.timers.cancel(peer)
+            peer.trust()
+            peer.send(self._greeting())
 
 
 def seconds(value: Any) -> float | None:
     """A number of seconds from a message; None for anything else."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e9:
-        return float(value)
-    return None
+    return float(value) if type(value) in (int, float) and 0 <= value < 1e9 else None

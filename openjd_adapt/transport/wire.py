@@ -49,8 +49,8 @@ HANDSHAKE_SECONDS = 5.0
 #: How long, in seconds, a daemon may take to stop, if nobody says otherwise.
 STOP_SECONDS = 60.0
 
-#: The end of a path that a hello has room for, as JSON.
-_PACKAGE_BYTES = 2048
+#: So much of the end of a path a hello has room for, whatever the characters are as JSON.
+_PACKAGE_CHARACTERS = 300
 
 _HEAD = struct.Struct(">II")
 
@@ -149,9 +149,7 @@ class InOrder:
 
 def hello(package: str) -> Message:
     """The first message of either end: the wire's version, and the folder of the package that speaks it."""
-    while len(plain_json.dumps(package)) > _PACKAGE_BYTES:
-        package = package[len(package) // 2 :]
-    return {"hello": VERSION, "package": package}
+    return {"hello": VERSION, "package": package[-_PACKAGE_CHARACTERS:]}
 
 
 def check_hello(message: Message, package: str) -> None:
@@ -241,11 +239,11 @@ class Claimant:
 class Verifier:
     """The end that listens, for one connection."""
 
-    def __init__(self, key: bytes) -> None:
-        self._key = key
+    def __init__(self, key: bytes | None) -> None:
+        self._key = key or b""
         self._nonces = b""
-        #: The other end has proved that it knows the key.
-        self.satisfied = False
+        #: The other end has proved that it knows the key, or there is none.
+        self.satisfied = not key
 
     def hear(self, message: Message) -> Message | None:
         """What to say to a message, if anything. Raises :class:`WireError` if it does not belong here."""
