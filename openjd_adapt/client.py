@@ -311,6 +311,7 @@ class ClientInterface:
         #: The functions that the adaptor may call, by name; each gets its arguments as one dict, or None.
         self.actions: dict[str, Callable[..., Any]] = {"close": self.close}
         self._connection: Client | None = None
+        self._connecting = threading.RLock()
         self._mapped = lru_cache(MAPPED_PATHS)(self._map)
         self._open = True
         if threading.current_thread() is threading.main_thread():
@@ -377,8 +378,8 @@ class ClientInterface:
             _print(sys.stderr, "ERROR: there is no action %s; there are: %s", a.name, known)
 
     def _connect(self) -> Client:
-        if self._connection is None:
-            self._connection = Client(self.server_path)
+        with self._connecting:
+            self._connection = self._connection or Client(self.server_path)
         return self._connection
 
 

@@ -140,7 +140,8 @@ class AdaptorServer:
         self._asked = False
         self._handing = threading.RLock()  # what is told meanwhile may enqueue more
         self._closing = False
-        self._serving = False
+        #: Held by who serves, for ever.
+        self._serving = threading.Lock()
         self._stopping = False
         self._stopped = threading.Event()
         actions_queue.on_enqueue = self._offer
@@ -152,10 +153,8 @@ class AdaptorServer:
 
     def serve_forever(self) -> None:
         """Serve on this thread until :meth:`shutdown`, which may have been called already."""
-        with self._handing:
-            if self._stopped.is_set():
-                return
-            self._serving = True
+        if not self._serving.acquire(blocking=False):
+            return
         try:
             while not self._stopping:
                 self._loop.turn()
@@ -184,9 +183,7 @@ class AdaptorServer:
     def shutdown(self) -> None:
         """End :meth:`serve_forever`, which runs on another thread, and wait for that; does nothing the second time."""
         self._stopping = True
-        with self._handing:
-            if not self._serving and not self._stopped.is_set():
-                self._close()
+        self.serve_forever()  # if nobody does: only its end
         self._wake()
         self._stopped.wait()
 
@@ -296,8 +293,7 @@ class AdaptorServer:
                 _logger.error("%s is not handed to the application: %s", action.name, error)
 
     def _greeting(self) -> Message:
-        rules = [rule.to_dict() for rule in self.adaptor.path_mapping_rules]
-        return {**hello(PACKAGE), "rules": rules}
+        return {**hello(PACKAGE), "rules": [rule.to_dict() for rule in self.adaptor.path_mapping_rules]}
 
     def _hear(self, peer: Peer, message: Message) -> None:
         if self._application not in (None, peer):

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -301,6 +302,27 @@ def test_a_client_remembers_some_thousand_paths_those_that_were_asked_for_last(s
     assert client._mapped.cache_info().currsize == 100
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1001 and lines.count("Mapped the path /a/first to /b/first") == 1
+
+
+@pytest.mark.posix_only
+def test_threads_that_ask_at_once_share_one_connection(served, monkeypatch):
+    client, made = served(RulesOnly())[1], []
+
+    class Slow:
+        def __init__(self, path):
+            made.append(self)
+            time.sleep(0.2)  # in which another thread would make a second one, which the adaptor refuses
+
+        def map_path(self, path):
+            return path
+
+    monkeypatch.setattr("openjd_adapt.client.Client", Slow)
+    threads = [threading.Thread(target=client.map_path, args=("/%d" % number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(HANG_SECONDS)
+    assert len(made) == 1
 
 
 @pytest.mark.posix_only

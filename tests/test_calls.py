@@ -35,8 +35,10 @@ from .conftest import HANG_SECONDS, ROOT, wait_until
 MEGABYTE = 1024 * 1024
 CLIENT = """
 import os, sys, threading, time
-from openjd_adapt.client import Client
+from openjd_adapt.client import Client, encode
 client = Client()
+def say(message):
+    client._send(encode(message))
 @client.action
 def echo(value):
     return value
@@ -45,7 +47,7 @@ def sleep(seconds):
     time.sleep(seconds)
 @client.action
 def run(code):
-    scope = {"client": client, "os": os, "sys": sys, "threading": threading, "time": time}
+    scope = {"client": client, "say": say, "os": os, "sys": sys, "threading": threading, "time": time}
     exec(code, scope)
     return scope.get("result")
 client.serve_forever()
@@ -380,7 +382,7 @@ def test_an_answer_that_is_still_on_its_way_when_the_process_ends_is_taken(appli
     app = application()
     nobody_holds_its_output = "null = os.open(os.devnull, os.O_WRONLY)\nos.dup2(null, 1)\nos.dup2(null, 2)\n"
     code = "if os.fork():\n    os._exit(0)\n" + nobody_holds_its_output + "time.sleep(0.2)\n"
-    code += "client._say({'answer': 1, 'result': 'bye'})\nos._exit(0)"
+    code += "say({'answer': 1, 'result': 'bye'})\nos._exit(0)"
     assert app.call("run", timeout=HANG_SECONDS, code=code) == "bye"
 
 
@@ -430,7 +432,7 @@ def test_an_action_that_takes_actions_itself_asks_for_no_more_than_one(applicati
 def test_a_large_answer_and_a_large_action_that_waits_do_not_hold_up_each_other(application, gate):
     app = application()
     # It asks for the next action in an action, and answers before it takes it.
-    code = "client._say({'next': True})\nprint('asked', flush=True)%sresult = 'x' * %d" % (WAIT % gate, MEGABYTE)
+    code = "say({'next': True})\nprint('asked', flush=True)%sresult = 'x' * %d" % (WAIT % gate, MEGABYTE)
 
     def cast():
         wait_until(lambda: "asked" in last_lines(app))

@@ -147,18 +147,15 @@ class Loop:
 
 #: ``socket.SHUT_RDWR``: that module is too costly here.
 _SHUT_RDWR = 2
-#: Who is heard among many says little at a time, so that one that asks without end holds up nobody.
-_RECEIVE_AT_ONCE_BYTES = 4 * 1024
 
 
 class Peer:
     """One end of a connection that never blocks: frames in and out, whatever the pace of the other end."""
 
-    def __init__(
-        self, connection: _socket.socket, limit: int = wire.FRAME_LIMIT, receive_bytes: int = wire.RECEIVE_BYTES
-    ) -> None:
+    def __init__(self, connection: _socket.socket, limit: int = wire.FRAME_LIMIT) -> None:
         connection.setblocking(False)
-        self._receive_bytes = receive_bytes
+        #: Who is heard among many says little at a time, so that one that asks without end holds up nobody.
+        self._receive_bytes = min(limit, wire.RECEIVE_BYTES)
         self._socket = connection
         self._decoder = wire.Decoder(limit)
         self._outgoing = bytearray()
@@ -386,7 +383,7 @@ class Listener:
             self._loop.rest(listener, partial(self._accept, listener), ACCEPT_SECONDS)
 
     def _welcome(self, connection: _socket.socket) -> None:
-        peer = Peer(connection, wire.HANDSHAKE_LIMIT, _RECEIVE_AT_ONCE_BYTES)
+        peer = Peer(connection, wire.HANDSHAKE_LIMIT)
         self._peers[peer] = wire.Verifier(self._key)
         self.add(peer)
         late = "the peer did not make itself known within %g s" % wire.HANDSHAKE_SECONDS

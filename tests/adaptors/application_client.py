@@ -11,7 +11,7 @@ if os.environ.get("ACT") == "die":
     print("cannot get a licence", flush=True)
     sys.exit(9)
 
-from openjd_adapt.client import Client  # noqa: E402
+from openjd_adapt.client import Client, encode  # noqa: E402
 
 client = Client()
 
@@ -68,7 +68,7 @@ def map_path(path):
 
 @client.action
 def lie(call):
-    client._say({"answer": call, "result": "of nothing"})
+    client._send(encode({"answer": call, "result": "of nothing"}))
 
 
 @client.action
