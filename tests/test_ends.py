@@ -197,11 +197,13 @@ def test_a_thread_that_is_no_daemon_thread_is_named_and_the_process_ends_without
         assert ("ends without these threads: upload; end them" in done.out) == hang, done
 
 
+@pytest.mark.posix_only
 def test_a_forked_child_of_the_adaptor_dies_of_sigterm_and_the_daemon_does_not(started):
     assert task(started, {"do": "fork_and_terminate"}).lines == ["the child died of signal 15"]
     assert task(started, {"do": "say", "text": "still here"}).lines == ["INFO: still here"]
 
 
+@pytest.mark.posix_only
 def test_an_authors_own_handler_of_sigterm_stays_in_what_he_forks(started):
     done = task(started, {"do": "fork_with_a_handler"})
     assert done.lines == ["the author's handler", "the child has left with 5"]

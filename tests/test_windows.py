@@ -263,11 +263,11 @@ def test_a_console_that_is_closed_cancels_and_the_process_leaves_with_its_code(f
     # Nothing but the system can send this event; so it is the handler that is called, on a thread, as the system does.
     code = (
         "import sys, threading\n"
-        "from openjd_adapt.system import windows\n"
+        "from openjd_adapt.system import windows, windows_processes\n"
         "wakeup = windows.Wakeup(*windows.CANCEL_SIGNALS)\n"
         "threading.Thread(target=wakeup._on_event, args=(2,), daemon=True).start()\n"
         "print(windows.wait_for({wakeup.fileno(): windows.READ}, 60) != {}, windows.TERMINATION in wakeup.heard())\n"
-        "windows.finish(4)\n"
+        "windows_processes.finish(4)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code], env=farm.env, stdout=subprocess.PIPE)
     out, _ = process.communicate(timeout=HANG_SECONDS)

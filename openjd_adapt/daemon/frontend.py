@@ -147,7 +147,6 @@ class DaemonClient:
         self._notes.close()
         if self._errors:
             self._errors.close()
-        system.settle()
 
     def why(self) -> str:
         """Why guardian or keeper could not begin, to be put behind what has come of that; empty if they have not said.

@@ -7,7 +7,7 @@ command's.
 from __future__ import annotations
 
 from ..errors import AdaptError, InputError
-from ..system.windows_processes import is_doomed, settle, start_keeper, starter_of_keeper
+from ..system.windows_processes import is_doomed, start_keeper, starter_of_keeper
 from ..transport.connection_file import bind
 from ..transport.loop import Peer
 from . import launch_spec
@@ -59,7 +59,6 @@ def serve() -> None:
         starter.refuse(str(error), error.exit_code)
     finally:
         starter.close()
-        settle()
 
 
 _DOOMED = (

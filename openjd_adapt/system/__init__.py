@@ -12,8 +12,8 @@ Signals and the end of this process:
     catch_termination: call ``act`` on the main thread when this process gets TERMINATION.
     reset_signals: undo what the caller or an author's main may have set, and block none but those of ``blocked``.
     hand_over: run another program in this one's place; returns its exit code, if it returns.
-    settle: let what was sent over connections that are closed now reach the other process before this one ends.
-    finish: the last that a command does, before it ends as any interpreter.
+    finish: the last that a process does, before it ends as any interpreter: what was sent over connections that are
+        closed now reaches the other process.
     kill_own_tree: kill this process and all that it has started.
 Waits and streams:
     READ, WRITE, BROKEN: what a descriptor is waited for, and found ready for; broken is found without being asked for.

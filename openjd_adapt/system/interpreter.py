@@ -170,6 +170,14 @@ def original_command(words: list[str], folder: str) -> tuple[list[str], list[str
 
 def _command_line() -> list[str]:
     """What ``sys.orig_argv`` is from Python 3.10 on; empty where nothing tells."""
+    if sys.platform == "win32":
+        import ctypes  # here, as no command on another system, and none of a newer Python, needs it
+
+        count = ctypes.c_int()
+        whole = ctypes.WinDLL("kernel32").GetCommandLineW
+        split = ctypes.WinDLL("shell32").CommandLineToArgvW
+        whole.restype, split.restype = ctypes.c_wchar_p, ctypes.POINTER(ctypes.c_wchar_p)
+        return [str(word) for word in split(ctypes.c_wchar_p(whole()), ctypes.byref(count))[: count.value]]
     try:
         with open("/proc/self/cmdline", "rb") as stream:
             return [os.fsdecode(word) for word in stream.read().split(b"\0")[:-1]]

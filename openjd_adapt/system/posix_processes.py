@@ -497,10 +497,6 @@ class Worker:
         return kill_children(timeout=timeout)
 
 
-def settle() -> None:
-    """It is with the kernel, which delivers it."""
-
-
 def worker_control() -> _socket.socket:
     os.set_inheritable(_CONTROL_DESCRIPTOR, False)
     return _socket.socket(fileno=_CONTROL_DESCRIPTOR)

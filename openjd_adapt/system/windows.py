@@ -10,7 +10,6 @@ import threading
 import time
 from ctypes import byref, wintypes
 
-from ..errors import flush_streams
 from . import win32
 
 TYPE_CHECKING = False
@@ -132,15 +131,6 @@ def wait_readable(descriptor: int, timeout: float | None = None) -> bool:
     except OSError:
         return True
     return waiting.value > 0
-
-
-def finish(code: int) -> None:
-    """Windows must not call an interpreter that ends; where it waits for this process in a thread, this is the end."""
-    for wakeup in Wakeup.made:
-        win32.SetConsoleCtrlHandler(wakeup._handler, False)
-    if Wakeup.is_ending:
-        flush_streams()
-        os._exit(code)
 
 
 def configuration_folder() -> str:

@@ -12,8 +12,9 @@ import time
 from ctypes import byref, sizeof
 from functools import partial
 
+from ..errors import flush_streams
 from . import interpreter, win32
-from .windows import CANCEL_SIGNALS, write_all
+from .windows import CANCEL_SIGNALS, Wakeup, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -389,6 +390,12 @@ def hand_over(command: list[str], environment: dict[str, str]) -> int:
 _pumps: list[threading.Thread] = []
 
 
-def settle() -> None:
+def finish(code: int) -> None:
+    """Windows must not call an interpreter that ends; where it waits for this process in a thread, this is the end."""
     for pump in _pumps:
         pump.join(_DRAIN_SECONDS)
+    for wakeup in Wakeup.made:
+        win32.SetConsoleCtrlHandler(wakeup._handler, False)
+    if Wakeup.is_ending:
+        flush_streams()
+        os._exit(code)
