@@ -110,6 +110,30 @@ def test_a_list_of_groups_is_shared_with_the_process(start):
     assert int(all_output(worker)) == os.fstat(groups.descriptor).st_ino
 
 
+def test_no_group_stays_in_the_list_when_the_process_has_ended_as_its_number_may_become_anothers(start):
+    groups = Ledger()
+    worker = start(
+        "import os, signal, struct\n"
+        "pid = os.fork()\n"
+        "if pid == 0:\n"
+        "    os.setsid()\n"
+        "    os.write(1, b'x')\n"
+        "    signal.pause()\n"
+        "os.pwrite(4, struct.pack('q', pid), 8)\n"
+        "os.write(1, b'x')\n"
+        "signal.pause()\n",
+        groups,
+    )
+    data = b""
+    while len(data) < 2:
+        assert select.select([worker], [], [], HANG_SECONDS)[0]
+        data += worker.read(2)
+    entered = groups._groups()
+    worker.kill()
+    until_ended(worker)
+    assert worker.pid in entered and all_dead(entered) and not any(groups._groups())
+
+
 def test_a_bell_that_is_rung_is_heard_once_with_all_that_it_was_rung_with():
     bell = system.Bell()
     assert bell.heard() == b""

@@ -422,10 +422,10 @@ class Ledger:
         self._replace(group, 0)
 
     def kill(self) -> None:
-        """Kill all groups of the list but this process's: it would not live to kill those that follow."""
-        for group in self._groups():
-            if group != os.getpgrp():
-                send(os.killpg, group, signal.SIGKILL)
+        """Kill all groups of the list but this process's, which would not live to kill the rest, and cross them out."""
+        for group in {*self._groups()} - {os.getpgrp()}:
+            send(os.killpg, group, signal.SIGKILL)
+            self.cross_out(group)
 
     def _groups(self) -> list[int]:
         size = os.fstat(self.descriptor).st_size
@@ -476,7 +476,7 @@ class Worker:
             send(os.kill, self.pid, signal.SIGKILL)
 
     def returncode(self) -> int | None:
-        """Orphans that have become this process's are reaped, too."""
+        """Orphans that have become this process's are reaped, too. Groups are killed while their numbers are theirs."""
         while self._returncode is None:
             if self._groups and has_ended(self.pid):
                 self._groups.kill()
@@ -491,9 +491,6 @@ class Worker:
         return self._returncode
 
     def end_all(self, timeout: float) -> set[int]:
-        if self._groups:
-            self._groups.cross_out(self.pid)
-            self._groups.kill()
         return kill_children(timeout=timeout)
 
 
@@ -523,8 +520,7 @@ def _spawn(argv: Sequence[str], output: int, shared: Sequence[int], folder: str 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         _enlarge(output)  # here, so that the keeper, which lives on, needs no fcntl
-        inherited = {0: os.open(os.devnull, os.O_RDONLY), 1: output, 2: output}
-        _arrange({**inherited, **dict(enumerate(shared, 3))})
+        _arrange([os.open(os.devnull, os.O_RDONLY), output, output, *shared])
         if folder:
             os.chdir(folder)
         role = interpreter.as_role(interpreter.WORKER, _CONTROL_DESCRIPTOR, _CONTROL_DESCRIPTOR)
@@ -546,12 +542,11 @@ def _enlarge(pipe: int) -> None:
         pass  # not Linux, or the user's pipes hold much already: the usual size does, too
 
 
-def _arrange(wanted: dict[int, int]) -> None:
-    """Make the descriptors ``wanted`` (target: source), which are 0 and those that follow, this process's only ones."""
+def _arrange(sources: Sequence[int]) -> None:
+    """Make the descriptors ``sources`` 0 and those that follow, and this process's only ones."""
     import fcntl
 
-    # Copies that no target overwrites.
-    high = {target: fcntl.fcntl(source, fcntl.F_DUPFD, len(wanted)) for target, source in wanted.items()}
-    for target, source in high.items():
+    copies = [fcntl.fcntl(source, fcntl.F_DUPFD, len(sources)) for source in sources]  # which no target overwrites
+    for target, source in enumerate(copies):
         os.dup2(source, target)
-    close_inherited(wanted)
+    close_inherited(range(len(sources)))
