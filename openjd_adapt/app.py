@@ -136,8 +136,7 @@ def _import(where: str, name: str) -> ModuleType:
         path = data.full_path(name)
         stem = os.path.splitext(os.path.basename(path))[0]
         spec = util.spec_from_file_location(stem, path)
-        if spec is None or spec.loader is None:
-            raise InputError("%s: is not a Python file" % where)
+        assert spec and spec.loader  # by the end of its name it is a Python file
         sys.path.insert(0, os.path.dirname(path))
         module = sys.modules[stem] = util.module_from_spec(spec)
         spec.loader.exec_module(module)

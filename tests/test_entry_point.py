@@ -296,6 +296,12 @@ def facts():
         handlers.append(str(sorted(signal.pthread_sigmask(signal.SIG_BLOCK, []))))
         child += "; print(sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])))"
     handlers.append(subprocess.check_output([sys.executable, "-S", "-c", child]).decode())
+    if sys.platform.startswith("linux"):
+        import ctypes
+
+        is_subreaper = ctypes.c_int()
+        ctypes.CDLL(None).prctl(37, ctypes.byref(is_subreaper), 0, 0, 0)
+        handlers.append(is_subreaper.value)
     return handlers
 
 signal.signal(signal.SIGTERM, lambda *_: None)
@@ -313,7 +319,7 @@ print("as before", facts() == before, signal.set_wakeup_fd(-1), flush=True)
 @pytest.mark.parametrize(
     "words", ["run", "daemon start", "daemon status", "daemon run", "daemon stop", "version-info", "session"]
 )
-def test_when_a_command_has_ended_signals_are_as_they_were(script, words):
+def test_when_a_command_has_ended_signals_are_as_they_were_and_orphans_not_its_own(script, words):
     farm = script(AFTERWARDS)
     done = farm.daemon(words.split()[1]) if words.startswith("daemon") else farm(words)
     assert "as before True -1" in done.lines, done

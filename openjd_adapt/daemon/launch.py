@@ -71,7 +71,9 @@ def start(spec: Message) -> tuple[Peer, Callable[[], str], IO[bytes]]:
     launch_spec.send(ours, spec)
 
     def end() -> str:
-        return launch_spec.describe_left(system.kill_children(spare, launch_spec.DEATH_SECONDS))
+        left = system.kill_children(spare, launch_spec.DEATH_SECONDS)
+        system.become_subreaper(False)  # what the author's main starts from now on is as it was before
+        return launch_spec.describe_left(left)
 
     return Peer(ours), end, open(reader, "rb", buffering=0)
 

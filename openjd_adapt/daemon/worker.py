@@ -58,7 +58,12 @@ def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Iterable
     if first["groups"]:
         system.worker_groups()  # type: ignore[attr-defined, unused-ignore]
     tasks: queue.SimpleQueue[Message] = queue.SimpleQueue()
-    life = Life(load, init, on_bootstrap_complete)
+
+    def on_made(adaptor: BaseAdaptor) -> None:
+        for act in list(on_bootstrap_complete):  # one may remove itself
+            check_has_run("a callback of on_bootstrap_complete", act())
+
+    life = Life(load, init, on_made)
     task.enter(life.task)  # which is this process's between two tasks, too
     try:
         task.start(threading.Thread(target=_listen, args=(said, tasks, life), name="control", daemon=True))
@@ -121,18 +126,15 @@ class Life:
         self,
         load: Callable[[], type[BaseAdaptor]],
         init: dict[str, Any],
-        on_bootstrap_complete: Iterable[Callable[[], None]] = (),
-        on_made: Callable[[BaseAdaptor], object] = bool,
+        on_made: Callable[[BaseAdaptor], object],
     ) -> None:
-        """``load`` gives the class; ``init`` is the first message; ``on_made`` is called with the adaptor.
-
-        All of ``on_bootstrap_complete`` is called before the adaptor starts.
+        """``load`` gives the class; ``init`` is the first message; ``on_made`` is called with the adaptor before it
+        starts.
         """
         self._load = load
         self._init = init
         self._attempt = functools.partial(lifecycle.attempt, debug=init["debug"])
         self._on_made = on_made
-        self._on_bootstrap_complete = on_bootstrap_complete
         self._runner: lifecycle.AdaptorRunner | None = None
         self._schemas: dict[str, AdaptorDataValidator] = {}
         #: Begun by whoever hears of it, before it is performed.
@@ -208,12 +210,10 @@ class Life:
             if place and place.tb_next:
                 raise  # it comes from the author's own code, below ours
             raise InputError("%s cannot be made: %s" % (kind.__name__, error)) from None
-        self._on_made(adaptor)
         adaptor._task = self.task
         self._runner = lifecycle.AdaptorRunner(adaptor=adaptor)
         logging.getLogger().setLevel(config.log_level(adaptor.config, init["log_level"]))
-        for act in list(self._on_bootstrap_complete):  # one may remove itself
-            check_has_run("a callback of on_bootstrap_complete", act())
+        self._on_made(adaptor)
         self.task.phase.check()
 
     def _run(self, run_data: dict[str, Any], where: str) -> None:

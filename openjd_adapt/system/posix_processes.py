@@ -38,15 +38,15 @@ def prepare_command(command: list[str], environment: Mapping[str, str] | None) -
     return command
 
 
-def become_subreaper() -> bool:
-    """Make orphaned descendants this process's children (Linux). False where it cannot have or see them."""
+def become_subreaper(on: bool = True) -> bool:
+    """Make orphaned descendants this process's children (Linux), or no more. False where it cannot have or see them."""
     try:
         import ctypes
 
         prctl = ctypes.CDLL(None).prctl
     except (ImportError, OSError, AttributeError):
         return False  # some minimal Pythons have no ctypes, and macOS has no prctl
-    return _sees_children() and bool(prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+    return _sees_children() and bool(prctl(_PR_SET_CHILD_SUBREAPER, on, 0, 0, 0) == 0)
 
 
 def set_title(title: str) -> None:
