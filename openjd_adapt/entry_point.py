@@ -47,15 +47,11 @@ class EntryPoint:
 
         name = getattr(self.adaptor_class, "__name__", repr(self.adaptor_class))
         program = os.fspath(reentry_exe) if reentry_exe else None
-        app = App(
-            name,
-            lambda: checked("EntryPoint", name, self.adaptor_class),
-            sys.argv[1:],
-            program,
-            timeout_in_seconds,
-            self.on_bootstrap_complete,
-            folder=_FOLDER,
-        )
+
+        def load() -> type[BaseAdaptor]:
+            return checked("EntryPoint", name, self.adaptor_class)
+
+        app = App(name, load, sys.argv[1:], program, timeout_in_seconds, self.on_bootstrap_complete, folder=_FOLDER)
         with signals_kept():
             code = run(app)
         if code != DONE:

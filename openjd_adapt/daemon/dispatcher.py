@@ -66,9 +66,8 @@ FRONT_SECONDS = 5.0
 
 NEW, STARTING, IDLE, RUNNING, ORPHANED, SHOWING = "NEW", "STARTING", "IDLE", "RUNNING", "ORPHANED", "SHOWING"
 ENDING, CLOSING, STOPPING, LEAVING, DEAD = "ENDING", "CLOSING", "STOPPING", "LEAVING", "DEAD"
-#: What ``daemon status`` calls them.
-WORDS = {NEW: "starting", STARTING: "starting", IDLE: "idle", RUNNING: "running", ORPHANED: "canceling"}
-WORDS.update({SHOWING: "running"}, **dict.fromkeys((ENDING, CLOSING, STOPPING, LEAVING, DEAD), "stopping"))
+#: What ``daemon status`` calls them; all others are "stopping".
+_WORDS = {NEW: "starting", STARTING: "starting", IDLE: "idle", **dict.fromkeys((RUNNING, ORPHANED, SHOWING), "running")}
 
 
 class _Task:
@@ -148,11 +147,7 @@ class Dispatcher:
         self.stop_code = DONE
 
     def on(self, event: str, *arguments: Any) -> None:
-        """Move: go to the state that the table names and do what it says. What fails before it begins moves nothing.
-
-        A front asks for ``start``; ``abandoned`` comes with a reason; ``died``, when all of the worker's output is
-        here, with how, in words, whether :attr:`_kill` did it, and what it has left that cannot be ended, if anything.
-        """
+        """Move: go to the state that the table names and do what it says. What fails before it begins moves nothing."""
         before = self._state
         cell = self._TABLE[before].get(event)
         action, self._state = cell if isinstance(cell, tuple) else (cell, before)
@@ -166,7 +161,7 @@ class Dispatcher:
     @property
     def state(self) -> str:
         """What the daemon is doing, in a word."""
-        word = WORDS[self._state]
+        word = _WORDS.get(self._state, "stopping")
         return "canceling" if word == "running" and self._task and self._task.canceled else word
 
     # What fronts ask for
@@ -335,29 +330,23 @@ class Dispatcher:
 
     # Actions: the stop
 
-    def _note_stop(self, front: Peer | None, within: float | None, why: str) -> None:
-        """A stop is asked for the first time."""
+    def _prepare_stop(self, front: Peer | None, within: float | None, why: str) -> None:
+        """The first stop: cancel the running task. Without one stop now, or when the last one's front has the rest."""
         self._ask_again()
         self._timers.cancel("idle")
         self._stopper = front
         self._stop_reason += why
-        self._stop_end = self._timers.clock() + (STOP_SECONDS if within is None else within)
-
-    def _cancel_for_stop(self, front: Peer | None, within: float | None, why: str) -> None:
-        self._note_stop(front, within, why)
+        within = STOP_SECONDS if within is None else within
+        self._stop_end = self._timers.clock() + within
         task = self._task
-        assert task
-        for concerned in filter(None, (front, task.front if why else None)):
-            concerned.send({"note": "canceling the running task first" + (why and "; the daemon stops" + why)})
-        self._cancel((self._stop_end - self._timers.clock()) / 2)
-
-    def _close(self, front: Peer | None, within: float | None, why: str) -> None:
-        """No task is running: stop now, or when the front of the last one has taken the rest."""
-        self._note_stop(front, within, why)
-        if self._task is None and not self._delivery.is_awaited_by_other_than(front):
-            self.on("free")
-        else:
+        if task and not task.result:
+            for concerned in filter(None, (front, task.front if why else None)):
+                concerned.send({"note": "canceling the running task first" + (why and "; the daemon stops" + why)})
+            self._cancel(within / 2)
+        elif task or self._delivery.is_awaited_by_other_than(front):
             self._hurry()
+        else:
+            self.on("free")
 
     def _hurry(self) -> None:
         """Something waits for the front of a finished task to take the rest and to leave: not for ever."""
@@ -398,11 +387,12 @@ class Dispatcher:
     # Actions: the worker's end
 
     def _let_exit(self) -> None:
-        late = partial(self._kill, "it was killed: it did not exit after its end")
-        self._timers.set("exit", EXIT_SECONDS, late)
+        self._timers.set("exit", EXIT_SECONDS, partial(self._kill, "it was killed: it did not exit after its end"))
 
     def _conclude(self, how: str, killed: bool, left: str) -> None:
-        """The worker has died, with a task or without."""
+        """The worker has died, and all of its output is here: ``how``, in words, whether it was ``killed`` from here,
+        and what it has ``left`` that cannot be ended, if anything.
+        """
         self.ended = how + (left and "; " + left)
         self._linger()
         task = self._task
@@ -466,23 +456,23 @@ class Dispatcher:
             **_DIED,
             "start": (_begin_start, STARTING),
             "run": _TOO_EARLY,
-            "stop": (_close, CLOSING),
+            "stop": (_prepare_stop, CLOSING),
             "abandoned": (lambda self, why: self._kill(why), LEAVING),
         },
         STARTING: {
             **_STARTED,
             "run": _TOO_EARLY,
-            "stop": (_cancel_for_stop, ENDING),
+            "stop": (_prepare_stop, ENDING),
             "cancel": _cancel,
             "left": _cancel,
             "started": (None, SHOWING),
             "failed": (_let_exit, LEAVING),
         },
-        IDLE: {**_STARTED, "run": (_begin_run, RUNNING), "stop": (_close, CLOSING), "free": _ask_again},
+        IDLE: {**_STARTED, "run": (_begin_run, RUNNING), "stop": (_prepare_stop, CLOSING), "free": _ask_again},
         RUNNING: {
             **_STARTED,
             "run": _BUSY,
-            "stop": (_cancel_for_stop, ENDING),
+            "stop": (_prepare_stop, ENDING),
             "cancel": _cancel,
             "left": (_cancel, ORPHANED),
             "done": (None, SHOWING),
@@ -490,11 +480,11 @@ class Dispatcher:
         ORPHANED: {
             **_STARTED,
             "run": _wait,
-            "stop": (_cancel_for_stop, ENDING),
+            "stop": (_prepare_stop, ENDING),
             "cancel": _cancel,
             "done": (None, SHOWING),
         },
-        SHOWING: {**_STARTED, "run": _BUSY, "stop": (_close, CLOSING), "shown": (_deliver, IDLE)},
+        SHOWING: {**_STARTED, "run": _BUSY, "stop": (_prepare_stop, CLOSING), "shown": (_deliver, IDLE)},
         ENDING: {
             **_STOPPED,
             "died": (_conclude_unstopped, DEAD),

@@ -111,14 +111,10 @@ def _fork_keeper(
     """
     groups = None if system.become_subreaper() else system.Ledger().descriptor
     lifeline, our_end = os.pipe()
-    arguments = {
-        "starter": starter.fileno(),
-        "lifeline": lifeline,
-        "groups": groups,
-        "writer": writer and writer.to_dict(),
-    }
+    arguments: dict[str, Any] = {"starter": starter.fileno(), "lifeline": lifeline, "groups": groups, "writer": None}
     shared = [starter.fileno(), lifeline, groups]
     if writer:
+        arguments["writer"] = writer.to_dict()
         shared += [writer.listener.fileno(), writer.descriptor]
     pid = _fork(lambda: _become("keeper", adaptor, arguments, shared), errors)
     os.close(lifeline)
@@ -126,9 +122,7 @@ def _fork_keeper(
 
 
 def _fork(run: Callable[[], None], errors: int) -> int:
-    """Fork a process that calls ``run`` as a subreaper in a session of its own, with ``errors`` as its standard error,
-    and that ends then.
-    """
+    """Fork a process that calls ``run`` in a session of its own, with ``errors`` as its standard error, and ends."""
     flush_streams()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD_LATER)
     pid = -1
@@ -158,17 +152,15 @@ def _fork(run: Callable[[], None], errors: int) -> int:
         os._exit(code)  # nothing is run that the command has registered for its own end
 
 
-def _become(module: str, adaptor: str, arguments: dict[str, Any], descriptors: Iterable[int | None]) -> None:
-    """Call ``serve`` of a module with ``arguments``, in a fresh interpreter or else here; of all that is open only
-    ``descriptors`` and the standard streams stay.
-    """
-    shared = [descriptor for descriptor in descriptors if descriptor is not None]
-    system.close_inherited([0, 1, 2, *shared])
+def _become(module: str, adaptor: str, arguments: dict[str, Any], shared: Iterable[int | None]) -> None:
+    """Call ``serve`` of a module with ``arguments`` and what is ``shared``: in a fresh interpreter, or else here."""
+    kept = [descriptor for descriptor in shared if descriptor is not None]
+    system.close_inherited([0, 1, 2, *kept])
     gc.freeze()  # objects whose descriptors have just been closed must not be collected and close others
     title = "%s of %s" % (module, adaptor)
     if can_be_fresh():
         command, environment = fresh_command(module, title, arguments)
-        for descriptor in shared:
+        for descriptor in kept:
             os.set_inheritable(descriptor, True)
         try:
             os.execve(command[0], command, environment)

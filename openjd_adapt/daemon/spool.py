@@ -29,7 +29,11 @@ class _Part:
         self.start = start
         self.end = start
         self.in_memory = in_memory
-        self._file: IO[bytes] = io.BytesIO() if in_memory else _unlinked_file(folder)
+        self._file: IO[bytes] = io.BytesIO()
+        if not in_memory:
+            import tempfile
+
+            self._file = tempfile.TemporaryFile(prefix="openjd_adapt-", buffering=0, dir=folder)  # noqa: SIM115
 
     def append(self, data: bytes) -> None:
         """Write all of ``data`` or, as far as anybody sees, nothing. Raises :class:`OSError`."""
@@ -49,12 +53,6 @@ class _Part:
 
     def close(self) -> None:
         self._file.close()
-
-
-def _unlinked_file(folder: str | None) -> IO[bytes]:
-    import tempfile
-
-    return tempfile.TemporaryFile(prefix="openjd_adapt-", buffering=0, dir=folder)
 
 
 class Spool:

@@ -123,14 +123,9 @@ class Life:
     """One adaptor and its tasks, whatever they are asked for by."""
 
     def __init__(
-        self,
-        load: Callable[[], type[BaseAdaptor]],
-        init: dict[str, Any],
-        on_made: Callable[[BaseAdaptor], object],
+        self, load: Callable[[], type[BaseAdaptor]], init: Message, on_made: Callable[[BaseAdaptor], object]
     ) -> None:
-        """``load`` gives the class; ``init`` is the first message; ``on_made`` is called with the adaptor before it
-        starts.
-        """
+        """``load`` gives the class; ``init`` is the first message; ``on_made`` gets the adaptor before it starts."""
         self._load = load
         self._init = init
         self._attempt = functools.partial(lifecycle.attempt, debug=init["debug"])
