@@ -207,7 +207,7 @@ class Dispatcher:
         if front is not self._delivery.viewer or not isinstance(offset, int):
             return
         self._delivery.acknowledge(offset)
-        if self._timers.has("linger"):
+        if self.ended is not None:
             self._linger()
         self.push()
 
@@ -262,7 +262,6 @@ class Dispatcher:
         task = self._task = _Task(kind, self._number, front)
         if "within" in command:
             self._set_deadline(task, command["within"])
-        self._hear_viewer(front)  # if it asks for more, this task is running already
         self._delivery.attach(front)
         self.push()
 

@@ -157,7 +157,13 @@ class Life:
     def perform(self, message: Message) -> lifecycle.Result:
         """One task: start, run or stop, and its on_cancel: what that prints is the task's."""
         output.ProgressThrottle.waiting.clear()  # what was reported before is not this task's
-        result = self._perform(message)
+        if message["do"] == "start":
+            result = self._start()
+        elif message["do"] == "run":
+            result = self._attempt(functools.partial(self._run, message["data"], message["from"]))
+        else:
+            self.ended = True
+            result = self._attempt(*([self._runner._stop, self._runner._cleanup] if self._runner else []))
         with self._cancel_lock:
             canceling, self._canceling = self._canceling, None
         if canceling:
@@ -165,14 +171,6 @@ class Life:
         flush_streams()  # also what the adaptor has put in their place
         self.task.rest()
         return result
-
-    def _perform(self, message: Message) -> lifecycle.Result:
-        if message["do"] == "start":
-            return self._start()
-        if message["do"] == "run":
-            return self._attempt(functools.partial(self._run, message["data"], message["from"]))
-        self.ended = True
-        return self._attempt(*([self._runner._stop, self._runner._cleanup] if self._runner else []))
 
     def _start(self) -> lifecycle.Result:
         """Make the adaptor and start it; if that fails, stop and clean up what there is."""

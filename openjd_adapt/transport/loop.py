@@ -34,9 +34,6 @@ class Timers:
         """Call ``act`` in ``seconds``; replaces the timer of that name."""
         self._timers[name] = (self.clock() + seconds, act)
 
-    def has(self, name: Any) -> bool:
-        return name in self._timers
-
     def cancel(self, name: Any) -> None:
         """Forget a timer, if there is one of that name."""
         self._timers.pop(name, None)
