@@ -716,6 +716,21 @@ def test_in_the_foreground_the_stop_does_not_wait_for_its_only_front_to_leave():
     assert history.is_over
 
 
+def test_in_the_foreground_a_stop_waits_for_a_slow_front_as_nobody_else_would_show_the_rest():
+    history = History(foreground=True)
+    front = history.front()
+    history.dispatcher.on("start", front)
+    history.ends()
+    history.dispatcher.run(front, {})
+    history.prints(MUCH)
+    history.dispatcher.stop(None, 40, " by SIGTERM")
+    history.ends(CANCEL)
+    history.wait(30)
+    history.takes(front)
+    assert front.seen == MUCH and result_of(front) == [SUCCESS, CANCEL]
+    assert history.commands[-1] == {"do": "stop", "within": 10}
+
+
 # The worker's end
 
 

@@ -34,7 +34,7 @@ What the table does not cover:
 - Deadlines. They kill the worker, which is no move; its death is.
 - In IDLE a run is refused while the front of the last task has not acknowledged what it was sent, and a stop goes
   through CLOSING to STOPPING at once if there is no such front.
-- In the foreground the one front stays, and is not waited for.
+- In the foreground the one front stays: nothing waits until it has left, and it may be as slow as it likes.
 - Who is shown output (``Delivery.viewer``), which changes with each task that begins.
 """
 
@@ -349,7 +349,8 @@ class Dispatcher:
 
     def _hurry(self) -> None:
         """Something waits for the front of a finished task to take the rest and to leave: not for ever."""
-        self._timers.set("late front", FRONT_SECONDS, self._drop)
+        if not self._foreground:  # there nobody else would show it
+            self._timers.set("late front", FRONT_SECONDS, self._drop)
 
     def _drop(self) -> None:
         """Go on without the viewer, which is told how its task went; what it did not take is kept for the next."""

@@ -155,9 +155,9 @@ class Delivery:
         #: What was sent to the viewer, and what some viewer has acknowledged: offsets.
         self._sent = 0
         self._acknowledged = 0
-        #: Bytes that the disk has not taken, and of which nobody was told yet; and why, in words.
+        #: Bytes that the disk has not taken, and of which nobody was told yet; and what is to be said of them.
         self.lost = 0
-        self._why_lost = ""
+        self._loss = ""
         self._mid_line = False
         #: The front that is shown output; it stays for its acknowledgements until it leaves or another one follows.
         self.viewer: Peer | None = None
@@ -178,25 +178,23 @@ class Delivery:
             return
         try:
             if self.lost:
-                line = ("WARNING: %s\n" % self._loss()).encode("utf-8", "backslashreplace")
+                line = ("WARNING: %s\n" % self._loss).encode("utf-8", "backslashreplace")
                 self._spool.append(b"\n" + line if self._mid_line else line)
                 self.lost = 0
             self._spool.append(data)
         except OSError as error:
             self.lost += len(data)
             full = error.errno == errno.ENOSPC
-            self._why_lost = "the disk is full" if full else "the disk does not take them: %s" % error.strerror
+            why = "the disk is full" if full else "the disk does not take them: %s" % error.strerror
+            self._loss = "%d bytes of output are lost: %s" % (self.lost, why)
         else:
             self._mid_line = data[-1:] != b"\n"
 
     def lost_note(self) -> str | None:
         """What is to be said of output that was lost and not told yet."""
-        note = self._loss() if self.lost else None
+        note = self._loss if self.lost else None
         self.lost = 0
         return note
-
-    def _loss(self) -> str:
-        return "%d bytes of output are lost: %s" % (self.lost, self._why_lost)
 
     def attach(self, viewer: Peer | None) -> None:
         """Begin with ``viewer``, at the first byte that nobody has acknowledged."""
