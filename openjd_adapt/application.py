@@ -109,7 +109,8 @@ class Application:
         self._reporting: int | None = None
         #: Held while a line is written to its standard input.
         self._turn = threading.Lock()
-        #: What it is asked there, one after the other, by what takes the answer; the first is first until it has come.
+        #: Held until it has answered what was asked there, whoever waits for that; the text by what takes the answer.
+        self._asking = threading.Lock()
         self._questions: dict[Callable[[re.Match[str]], None], str] = {}
         self.name = os.path.basename(command[0])
         # What an author's method does with what the application reports must not hold up who waits.
@@ -190,9 +191,12 @@ class Application:
             raise AdaptError(NO_STANDARD_INPUT % self.name)
         if stdin.closed:
             raise self._exited("a line was written to it", "standard input")
-        while not self._turn.acquire(blocking=False):
-            self._wait(lambda: not self._turn.locked(), timeout, "it to read the line before")
+        self._take(self._turn, timeout, "it to read the line before")
         return stdin
+
+    def _take(self, lock: threading.Lock, timeout: float | None, what: str) -> None:
+        while not lock.acquire(blocking=False):
+            self._wait(lambda: not lock.locked(), timeout, what)
 
     def _write(self, stdin: IO[bytes], text: str, timeout: float | None) -> None:
         """In one's turn, and on a thread: an application that does not read blocks that for as long as it likes."""
@@ -235,10 +239,9 @@ class Application:
                     _logger.info("%s has answered %r, which nobody waits for any more", self.name, text)
 
         expected = RegexCallback([re.compile(pattern)], notice)
+        self._take(self._asking, timeout, "the answer to %r" % " ".join(self._questions.values()))
         self._questions[notice] = text
-        before = [*self._questions.values()][0]
         try:
-            self._wait(lambda: [*self._questions][0] is notice, timeout, "the answer to %r" % before)
             stdin = self._take_turn(timeout)
             self._handler.regex_callbacks = [*self._handler.regex_callbacks, expected]
             is_asked = True
@@ -254,7 +257,8 @@ class Application:
     def _expect_no_more(self, notice: Callable[[re.Match[str]], None]) -> None:
         entries = self._handler.regex_callbacks
         self._handler.regex_callbacks = [entry for entry in entries if entry.callback is not notice]
-        self._questions.pop(notice, None)
+        if self._questions.pop(notice, None) is not None:  # not by who asks and by who answers
+            self._asking.release()
         self._wake()
 
     def close(self, grace_seconds: float = GRACE_SECONDS) -> None:
@@ -331,7 +335,7 @@ class Application:
         phase = task.current(self._adaptor._task).phase
         try:
             with same_process(report_traceback):
-                self._take(message)
+                self._take_message(message)
         except RecursionError:
             raise  # of what is nested too deeply to be told; that ends the connection
         except BaseException as failure:  # a cancel, too, must not end who listens
@@ -340,7 +344,7 @@ class Application:
             self._reporting = None
         self._wake()
 
-    def _take(self, message: Message) -> None:
+    def _take_message(self, message: Message) -> None:
         if "about" in message:
             self._about = one_line(message["about"]) or "a client that does not say what it is"
         elif "answer" in message:

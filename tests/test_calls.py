@@ -566,6 +566,24 @@ def test_each_of_several_that_ask_at_once_has_its_own_answer(application):
     assert answers == {text: [text] * 5 for text in "abc"} and not app._questions
 
 
+@pytest.mark.posix_only  # signals
+def test_a_signal_handler_may_ask_while_its_thread_waits_for_a_late_answer(application, gate):
+    def ask_too(number, frame):
+        let_go(gate)
+        answers.append(app.ask("z", "got z", timeout=HANG_SECONDS)[0])
+
+    app, answers = application(LATE_READER % (WAIT % gate), stdin=True), []
+    with pytest.raises(TimedOut, match="for a line with"):
+        app.ask("x", "got x", timeout=0.3)
+    before = signal.signal(signal.SIGALRM, ask_too)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        answers.append(app.ask("y", "got y", timeout=HANG_SECONDS)[0])
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert answers == ["got z", "got y"]
+
+
 def test_each_of_several_writers_waits_for_its_own_line_alone(application, gate):
     read_two = "taken = 0\nwhile taken < 2 * %d: taken += len(os.read(0, 65536))\n" % (MEGABYTE + 1)
     app = application("%s%stime.sleep(300)" % (WAIT % gate, read_two), stdin=True)
