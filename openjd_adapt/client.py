@@ -77,10 +77,7 @@ class Action:
 
     @property
     def frame(self) -> bytes:
-        """The action as it is sent: as it was when it was sealed, or else as it is now.
-
-        Raises :class:`InputError` if the arguments cannot be sent.
-        """
+        """The action as it is sent: as it was when it was sealed, or else as it is now. Raises :class:`InputError`."""
         message = {"action": self.name, "args": self.args, "call": self.call}
         return self._sealed or encode_values(message, "the arguments of %s" % self.name, "are")
 
@@ -374,8 +371,7 @@ class ClientInterface:
                 returned = self.actions[a.name](a.args)
             check_has_run("the action " + a.name, returned)
         else:
-            known = ", ".join(sorted(self.actions))
-            _print(sys.stderr, "ERROR: there is no action %s; there are: %s", a.name, known)
+            _print(sys.stderr, "ERROR: there is no action %s; there are: %s", a.name, ", ".join(sorted(self.actions)))
 
     def _connect(self) -> Client:
         with self._connecting:

@@ -88,12 +88,12 @@ class Loop:
 
     def __init__(self) -> None:
         #: What tells, before each turn, what a source is to be watched for, and what to call with what it is ready for.
-        self._watched: dict[Any, tuple[Callable[[], int] | None, Callable[[int], object]]] = {}
+        self._watched: dict[Any, tuple[Callable[[], int], Callable[[int], object]]] = {}
         self.timers = Timers()
 
     def watch(self, source: Any, act: Callable[[], object]) -> None:
         """Call ``act`` whenever ``source``, a descriptor or what has one, can be read."""
-        self._watched[source] = (None, lambda events: act())
+        self._watched[source] = (lambda: system.READ, lambda events: act())
 
     def watch_peer(self, peer: Peer, act: Callable[[], object] | None, backlog: int = BACKLOG_BYTES) -> None:
         """As :meth:`watch`, but nothing is called where ``act`` is None, as another thread hears the peer.
@@ -130,7 +130,7 @@ class Loop:
         sources: dict[int, Any] = {}
         interests: dict[int, int] = {}
         for source, (interest, _) in self._watched.items():
-            wanted = interest() if interest else system.READ
+            wanted = interest()
             if wanted:  # else its end, which is found without being asked for, would come in every turn
                 descriptor = source if isinstance(source, int) else source.fileno()
                 sources[descriptor] = source
