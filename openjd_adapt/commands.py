@@ -74,18 +74,17 @@ HELP = {
 
 
 class Command:
-    """A command: what it calls, the options it takes, and what follows its name in an example.
+    """A command: what it calls, the options it takes beside ``debug``, and what follows its name in an example.
 
-    Options in ``many`` may be repeated. Those that have an ``operand`` are about no adaptor, and are of the package's
-    own command line alone.
+    What has a star may be repeated. Those that have an ``operand`` are about no adaptor, and are of the package's own
+    command line alone.
     """
 
-    def __init__(
-        self, act: Callable[[App, Options], int], options: str, example: str = "", many: str = "", operand: str = ""
-    ) -> None:
+    def __init__(self, act: Callable[[App, Options], int], options: str, example: str = "", operand: str = "") -> None:
         self.act = act
-        kinds = {"debug": FLAG, "json": FLAG, **dict.fromkeys(many.split(), MANY)}
-        self.options = {"--" + name: kinds.get(name, ONCE) for name in options.split()}
+        kinds = {"debug": FLAG, "json": FLAG}
+        words = [*options.split(), "debug"]
+        self.options = {"--" + word.rstrip("*"): MANY if "*" in word else kinds.get(word, ONCE) for word in words}
         self.example = example
         self.operand = operand
 
@@ -199,8 +198,7 @@ def _daemon_run(app: App, options: Options) -> int:
 
 
 def _daemon_stop(app: App, options: Options) -> int:
-    within = _timeout(options, None)
-    return frontend.stop(_connection_path(options), STOP_SECONDS if within is None else within)
+    return frontend.stop(_connection_path(options), _timeout(options, None) or STOP_SECONDS)
 
 
 def _daemon_cancel(app: App, options: Options) -> int:
@@ -329,31 +327,24 @@ _DATA = "init-data path-mapping-rules config"
 _FILE = "--connection-file connection.json"
 _TASK = "--run-data '{\"frame\": 1}'"
 COMMANDS = {
-    "run": Command(_run, _DATA + " run-data debug", "--init-data '{}' " + _TASK),
+    "run": Command(_run, _DATA + " run-data", "--init-data '{}' " + _TASK),
     "daemon start": Command(
-        _daemon_start,
-        _DATA + " connection-file timeout idle-timeout debug",
-        _FILE + " --init-data file://init.json",
+        _daemon_start, _DATA + " connection-file timeout idle-timeout", _FILE + " --init-data file://init.json"
     ),
-    "daemon run": Command(_daemon_run, "run-data connection-file debug", "%s %s" % (_FILE, _TASK)),
-    "daemon stop": Command(_daemon_stop, "connection-file timeout debug", _FILE),
-    "daemon cancel": Command(_daemon_cancel, "connection-file timeout debug", _FILE + " --timeout 30"),
-    "daemon status": Command(_daemon_status, "connection-file json debug", "--json " + _FILE),
-    "session": Command(
-        _session,
-        _DATA + " run-data each json trace debug",
-        "--init-data '{}' --each frame=1-10:3",
-        many="run-data each",
-    ),
-    "show-config": Command(_show_config, "config debug"),
-    "template": Command(_template, "debug", "> job.template.yaml"),
-    "version-info": Command(_version_info, "debug"),
+    "daemon run": Command(_daemon_run, "run-data connection-file", "%s %s" % (_FILE, _TASK)),
+    "daemon stop": Command(_daemon_stop, "connection-file timeout", _FILE),
+    "daemon cancel": Command(_daemon_cancel, "connection-file timeout", _FILE + " --timeout 30"),
+    "daemon status": Command(_daemon_status, "connection-file json", "--json " + _FILE),
+    "session": Command(_session, _DATA + " run-data* each* json trace", "--init-data '{}' --each frame=1-10:3"),
+    "show-config": Command(_show_config, "config"),
+    "template": Command(_template, "", "> job.template.yaml"),
+    "version-info": Command(_version_info, ""),
     "is-compatible": Command(
         _is_compatible,
-        "openjd-adaptor-cli-version integration-data-interface-version debug",
+        "openjd-adaptor-cli-version integration-data-interface-version",
         "--openjd-adaptor-cli-version 0.1 --integration-data-interface-version 0.1",
     ),
-    "new": Command(_new, "kind debug", "my_render --kind application", operand="NAME"),
+    "new": Command(_new, "kind", "my_render --kind application", operand="NAME"),
     "compat": Command(
         _compat, "", "-- blender-openjd run --init-data file://init.yaml --run-data file://run.yaml", operand=REST
     ),

@@ -169,7 +169,7 @@ class AdaptorServer:
         self._listener.close()
         with self._handing:
             self._application = None
-            self._file.remove_socket()
+            self._file.endpoint.remove()
             for remove, path in ((os.unlink, self._file.path), (os.rmdir, self._folder)):
                 try:
                     remove(path)

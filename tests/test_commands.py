@@ -429,7 +429,7 @@ def test_a_task_that_a_daemon_has_never_heard_of_was_not_begun(farm):
     hurry(farm, 0.3, "daemon.frontend.SILENT_SECONDS")
     done = farm.daemon("run")
     assert done.code == 3 and "its daemon has closed the connection" in done.err and "killed" not in done.out
-    writer.remove_socket()
+    writer.endpoint.remove()
     os.close(writer.descriptor)
 
 

@@ -92,7 +92,7 @@ class DaemonClient:
         return answer
 
     def _grant(self) -> None:
-        """Who answers, or reads, is given some time after each step."""
+        """Who has just answered, or read, is given some time for the next step."""
         if self._alarm is not None and not self._cancels_late:
             self._alarm = max(self._alarm, time.monotonic() + ANSWER_SECONDS)
 
@@ -221,10 +221,8 @@ class DaemonClient:
         ready = system.wait_for(watched, None if self._alarm is None else max(0.0, self._alarm - time.monotonic()))
         for number in filter(None, self._wakeup.heard()):  # 0 is rung for something else than a signal
             self._on_signal(number)
-        sent, heard = ready.get(peer.fileno(), 0) & system.WRITE, ready.get(peer.fileno(), 0) & ~system.WRITE
-        written = ready.get(out.fileno(), 0)
-        if sent:
-            peer.flush()
+        heard, written = ready.get(peer.fileno(), 0) & ~system.WRITE, ready.get(out.fileno(), 0)
+        peer.flush()
         if heard:
             self._inbox.extend(peer.receive())
         self._flush()

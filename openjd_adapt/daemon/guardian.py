@@ -25,7 +25,7 @@ SIGNALS = {signal.SIGTERM, signal.SIGCHLD}
 def serve(keeper: int, writer: dict[str, Any], groups: int | None) -> None:
     """Watch over a child until it has ended, then end everything that it has left, however long that takes.
 
-    ``writer`` is what :meth:`ConnectionFileWriter.to_dict` gives; ``groups`` a descriptor of a :class:`Ledger`, if
+    ``writer`` is is :attr:`ConnectionFileWriter.values`; ``groups`` a descriptor of a :class:`Ledger`, if
     there is one.
     """
     signal.signal(signal.SIGCHLD, lambda number, frame: None)  # what is ignored by default may not wait

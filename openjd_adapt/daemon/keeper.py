@@ -115,7 +115,7 @@ class Keeper:
         finally:
             system.kill_children(timeout=launch_spec.DEATH_SECONDS)
             if self._writer:
-                self._writer.remove_socket()
+                self._writer.endpoint.remove()
             remove_private_folder(self._spec["folder"], self._dispatcher.start_is_told)
 
     def _start(self, lifeline: int | None, groups: Ledger | None) -> None:
@@ -286,13 +286,12 @@ class Keeper:
 def serve(starter: int, lifeline: int, groups: int | None, writer: dict[str, Any] | None) -> None:
     """Linux and macOS: be the keeper that a command has started; take its spec, and keep.
 
-    ``starter``, ``lifeline`` and ``groups`` are descriptors, ``writer`` is what :meth:`ConnectionFileWriter.to_dict`
-    gives.
+    ``starter``, ``lifeline`` and ``groups`` are descriptors, ``writer`` is :attr:`ConnectionFileWriter.values`.
     """
     connection = _socket.socket(fileno=starter)
     spec = launch_spec.receive(connection)
     if spec is None:
         return  # the command was killed before it had said what to do; the guardian tidies up
     listed = None if groups is None else system.Ledger(groups)  # type: ignore[attr-defined, unused-ignore]
-    keeper = Keeper(spec, Peer(connection), ConnectionFileWriter.from_dict(writer) if writer else None)
-    keeper.keep(lifeline, listed)
+    inherited = ConnectionFileWriter(writer, _socket.socket(fileno=writer["listener"])) if writer else None
+    Keeper(spec, Peer(connection), inherited).keep(lifeline, listed)

@@ -99,7 +99,7 @@ def _guard(adaptor: str, starter: _socket.socket, writer: ConnectionFileWriter) 
 
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     keeper, lifeline, groups = _fork_keeper(adaptor, starter, writer, 2)
-    arguments = {"keeper": keeper, "writer": writer.to_dict(), "groups": groups}
+    arguments = {"keeper": keeper, "writer": writer.values, "groups": groups}
     _become("guardian", adaptor, arguments, [lifeline, writer.descriptor, groups])
 
 
@@ -114,7 +114,7 @@ def _fork_keeper(
     arguments: dict[str, Any] = {"starter": starter.fileno(), "lifeline": lifeline, "groups": groups, "writer": None}
     shared = [starter.fileno(), lifeline, groups]
     if writer:
-        arguments["writer"] = writer.to_dict()
+        arguments["writer"] = writer.values
         shared += [writer.listener.fileno(), writer.descriptor]
     pid = _fork(lambda: _become("keeper", adaptor, arguments, shared), errors)
     os.close(lifeline)

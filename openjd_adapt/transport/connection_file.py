@@ -50,6 +50,7 @@ def remove_private_folder(path: str, started: bool = True) -> None:
 RECORD_LIMIT = 1024 * 1024
 #: How much of the last output a file keeps if its disk has no room for all of it, in bytes.
 _UNREAD_OUTPUT_BYTES = 16 * 1024
+_LOST = b"WARNING: %d bytes of output are lost: the disk did not take them\n"
 
 
 class ConnectionFileWriter:
@@ -57,10 +58,11 @@ class ConnectionFileWriter:
 
     def __init__(self, values: dict[str, Any], listener: _socket.socket) -> None:
         """``values`` are those that :func:`bind` gives."""
-        self._values = values
+        #: What makes a writer of it in a process that inherits its descriptors, before it is published.
+        self.values = values
         self.path: str = values["path"]
         self.descriptor: int = values["descriptor"]
-        self._endpoint = system.Endpoint(values["endpoint"], os.path.dirname(self.path))
+        self.endpoint = system.Endpoint(values["endpoint"], os.path.dirname(self.path))
         self.listener = listener
         self._record = b""
         #: What may kill the daemon from outside, as far as it knows; in words for its how_it_ended.
@@ -68,15 +70,6 @@ class ConnectionFileWriter:
         #: What peers must know; None where the kernel tells who they are.
         self.key = os.urandom(KEY_BYTES) if system.KEYED else None
         listener.setblocking(False)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The writer for a process that inherits its descriptors, before it is published; see :meth:`from_dict`."""
-        return {**self._values, "listener": self.listener.fileno()}
-
-    @staticmethod
-    def from_dict(values: dict[str, Any]) -> ConnectionFileWriter:
-        """The writer in a process that has inherited it."""
-        return ConnectionFileWriter(values, _socket.socket(fileno=values["listener"]))
 
     def publish(self, adaptor: str, worker: int = 0) -> None:
         """Write the file and give it its name, whole or not at all. Raises :class:`InputError`.
@@ -94,21 +87,21 @@ class ConnectionFileWriter:
             "worker": [worker, worker and system.start_time(worker)],
             "private_folder": False,  # the version before wants it
             "danger": self.danger,
-            "folder": self._values["private_folder"],
-            "address": self._endpoint.text,
-            "socket": self._endpoint.path,  # what tests of published adaptors ask for
+            "folder": self.values["private_folder"],
+            "address": self.endpoint.text,
+            "socket": self.endpoint.path,  # what tests of published adaptors ask for
             "key": (self.key or b"").hex(),
         }
         try:
             self._record = line_of(record)
             _append(self.descriptor, self._record)
-            system.give_name(self._values["draft"], self.path)
+            system.give_name(self.values["draft"], self.path)
         except FileExistsError:
             raise InputError("connection file %s: another daemon has just been started with it" % self.path) from None
         except OSError as error:
             raise InputError("connection file %s: %s" % (self.path, error.strerror)) from None
         finally:
-            _remove_if_there(self._values["draft"])
+            _remove_if_there(self.values["draft"])
 
     def is_gone(self) -> bool:
         """Whether the file is no longer there, or another daemon's stands in its place.
@@ -126,17 +119,13 @@ class ConnectionFileWriter:
 
     def abandon(self) -> None:
         """Nobody will listen here after all."""
-        _remove_if_there(self._values["draft"])
-        self.remove_socket()
+        _remove_if_there(self.values["draft"])
+        self.endpoint.remove()
 
     def close(self) -> None:
         """Let go of lock and socket, which are from now on those of the processes that have inherited them, if any."""
         self.listener.close()
         os.close(self.descriptor)
-
-    def remove_socket(self) -> None:
-        """Remove the socket, unless somebody has done so."""
-        self._endpoint.remove()
 
 
 def bind(path: str, private_folder: str) -> ConnectionFileWriter:
@@ -162,7 +151,7 @@ def bind(path: str, private_folder: str) -> ConnectionFileWriter:
         raise InputError("connection file %s: cannot make its lock and socket: %s" % (path, error)) from None
     listener.listen(128)
     values = {"path": path, "private_folder": private_folder, "draft": draft, "endpoint": endpoint.text}
-    return ConnectionFileWriter({**values, "descriptor": descriptor}, listener)
+    return ConnectionFileWriter({**values, "descriptor": descriptor, "listener": listener.fileno()}, listener)
 
 
 def note_end(
@@ -178,16 +167,18 @@ def note_end(
 
     ``code`` is the exit code for a stop; ``stopped`` tells that a stop has ended it. Behind it goes the output that
     nobody has seen, ``unseen`` bytes, of which ``unread_output(size)`` gives the end; on a full disk as much as there
-    is room for. ``lost`` bytes are lost already, and nobody was told.
+    is room for. A line before it tells what is lost then, with the ``lost`` bytes of which nobody was told.
     """
     written = system.read_at(descriptor, RECORD_LIMIT, 0)
     if written.count(b"\n") != 1:
         return
     begin = written.index(b"\n") + 1
     os.ftruncate(descriptor, begin)  # what a keeper was killed over
+    record = line_of({"how": how, "code": code, "stopped": stopped})
     for size in (unseen, min(unseen, _UNREAD_OUTPUT_BYTES), 0):
+        gone = unseen - size + lost
         try:
-            _append(descriptor, line_of({"how": how, "code": code, "stopped": stopped, "lost": unseen - size + lost}))
+            _append(descriptor, record + (_LOST % gone if gone else b""))
             for piece in unread_output(size):
                 _append(descriptor, piece)
             return
@@ -196,7 +187,7 @@ def note_end(
 
 
 def note_death(values: dict[str, Any], how: str) -> None:
-    """Tidy up for a keeper that could not; ``values`` is what :meth:`ConnectionFileWriter.to_dict` gives."""
+    """Tidy up for a keeper that could not; ``values`` is what :attr:`ConnectionFileWriter.values` gives."""
     note_end(values["descriptor"], how, FAILED)
     system.Endpoint(values["endpoint"], os.path.dirname(values["path"])).remove()
     _remove_if_there(values["draft"])
@@ -288,8 +279,7 @@ class ConnectionFileReader:
             self.was_stopped = bool(ended.get("stopped", ended["how"].startswith("it was stopped")))
             #: The exit code of the stop that has ended the daemon; 0 if it ended otherwise.
             self.stop_code = int(ended["code"])
-            self._end_begin = len(lines[0]) + 1
-            self._output_begin = self._end_begin + len(lines[1]) + 1
+            self._output_begin = sum(len(line) + 1 for line in lines[:2])
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             raise InputError("connection file %s: is truncated or no connection file" % self.path) from None
 
@@ -377,9 +367,6 @@ class ConnectionFileReader:
         self._read()  # somebody may have shown it since
         if not self.ended:
             return True
-        lost = self.ended.get("lost")  # not in the records of the version before
-        if lost and show(b"WARNING: %d bytes of output are lost: the disk did not take them\n" % lost) is False:
-            return False
         offset = self._output_begin
         data = system.read_at(self._descriptor, RECORD_LIMIT, offset)
         while data:
@@ -388,10 +375,6 @@ class ConnectionFileReader:
             offset += len(data)
             data = system.read_at(self._descriptor, RECORD_LIMIT, offset)
         os.ftruncate(self._descriptor, self._output_begin)
-        record = line_of({**self.ended, "lost": 0})  # no longer than what it replaces
-        os.lseek(self._descriptor, self._end_begin, os.SEEK_SET)
-        system.write_all(self._descriptor, record)
-        os.ftruncate(self._descriptor, self._end_begin + len(record))
         return True
 
     def remove(self) -> None:
