@@ -76,14 +76,14 @@ HELP = {
 class Command:
     """A command: what it calls, the options it takes beside ``debug``, and what follows its name in an example.
 
-    What has a star may be repeated. Those that have an ``operand`` are about no adaptor, and are of the package's own
-    command line alone.
+    An option with a star may be repeated. Commands that have an ``operand`` are about no adaptor, and are of the
+    package's own command line alone.
     """
 
     def __init__(self, act: Callable[[App, Options], int], options: str, example: str = "", operand: str = "") -> None:
         self.act = act
         kinds = {"debug": FLAG, "json": FLAG}
-        words = [*options.split(), "debug"]
+        words = options.split() + ["debug"] * (operand != REST)
         self.options = {"--" + word.rstrip("*"): MANY if "*" in word else kinds.get(word, ONCE) for word in words}
         self.example = example
         self.operand = operand
