@@ -83,6 +83,11 @@ class Configuration:
         """The keys and values that layers have set."""
         return dict(_copied(self._config))
 
+    @property
+    def log_level(self) -> str:
+        """``DEBUG``, ``INFO``, ``WARNING``, ``ERROR`` or ``CRITICAL``; an adaptor's comes before the toolkit's own."""
+        return str(self.config.get("log_level", "INFO"))
+
 
 class RuntimeConfiguration(Configuration):
     """The toolkit's own configuration, for every adaptor on the host."""
@@ -103,11 +108,6 @@ class RuntimeConfiguration(Configuration):
                 raise InputError("%s: %s is %r; it must be %d or more" % (where, key, value, LEAST_OUTPUT_BYTES))
 
     @property
-    def log_level(self) -> str:
-        """``DEBUG``, ``INFO``, ``WARNING``, ``ERROR`` or ``CRITICAL``; an adaptor's own log level comes before it."""
-        return str(self.config["log_level"])
-
-    @property
     def deactivate_telemetry(self) -> bool:
         """Read for the sake of existing files; there is no telemetry."""
         return bool(self.config["deactivate_telemetry"])
@@ -117,11 +117,6 @@ class AdaptorConfiguration(Configuration):
     """An adaptor's configuration; a subclass may add properties and ``DEFAULTS``."""
 
     DEFAULTS = {"log_level": "INFO"}
-
-    @property
-    def log_level(self) -> str:
-        """``DEBUG``, ``INFO``, ``WARNING``, ``ERROR`` or ``CRITICAL``."""
-        return str(self.config["log_level"])
 
 
 class ConfigurationManager:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 _FORMATS = ("POSIX", "URI", "WINDOWS")
 _FIELDS = ("source_path_format", "source_path", "destination_path", "destination_os")
-#: Names of systems that the reference takes for formats, too.
-_ALIASES = {**dict.fromkeys(("MACOS", "DARWIN", "MAC", "MAC OS", "OS X"), "POSIX"), "NT": "WINDOWS"}
+#: What the reference takes for POSIX, too.
+_MACS = ("MACOS", "DARWIN", "MAC", "MAC OS", "OS X")
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _WINDOWS = re.compile(r"[A-Za-z]:([/\\]|$)|\\\\")
 _LOWER = {letter: letter + 32 for letter in range(ord("A"), ord("Z") + 1)}
@@ -52,9 +52,9 @@ class PathMappingRule:
         if self.source_path_format not in _FORMATS:
             known = ", ".join(_FORMATS)
             raise InputError("path mapping rule: source_path_format is %r; known are %s" % (source_path_format, known))
-        for name in ("source_path", "destination_path"):
-            if not isinstance(getattr(self, name), str) or not getattr(self, name):
-                raise InputError("path mapping rule: %s must be a path, not %r" % (name, getattr(self, name)))
+        for name, value in (("source_path", source_path), ("destination_path", destination_path)):
+            if not isinstance(value, str) or not value:
+                raise InputError("path mapping rule: %s must be a path, not %r" % (name, value))
         if not isinstance(destination_os, (str, type(None))):
             raise InputError("path mapping rule: destination_os must be a name, not %r" % (destination_os,))
         if self.source_path_format == "URI" and not _URI.match(source_path):
@@ -92,12 +92,7 @@ class PathMappingRule:
 
         A trailing separator is kept.
         """
-        path = os.fspath(path)
-        components, key = _view(self.source_path_format, path)
-        return (True, self._mapped(components)) if self._matches(key) else (False, path)
-
-    def _matches(self, key: list[str]) -> bool:
-        return key[: self.depth] == self._source
+        return _apply([self], path)
 
     def _mapped(self, components: list[str]) -> str:
         rest = components[self.depth :]
@@ -111,10 +106,9 @@ class PathMappingRule:
 
 def _format(name: str) -> str:
     name = name.strip().upper()
-    for begin, kind in (("WIN", "WINDOWS"), ("LINUX", "POSIX")):  # as "linux2" does
-        if name.startswith(begin):
-            return kind
-    return _ALIASES.get(name, name)
+    if name in _MACS or name.startswith("LINUX"):  # as "linux2" does
+        return "POSIX"
+    return "WINDOWS" if name == "NT" or name.startswith("WIN") else name
 
 
 def _separator(destination: str, system: str | None) -> str:
@@ -190,12 +184,16 @@ def rules_from_document(document: Any, where: str = "path mapping rules") -> lis
 
 def map_path(rules: Iterable[PathMappingRule], path: str | os.PathLike[str]) -> str:
     """``path`` mapped once, by the matching rule with the longest source path; of several such, by the first."""
+    return _apply(rules, path)[1]
+
+
+def _apply(rules: Iterable[PathMappingRule], path: str | os.PathLike[str]) -> tuple[bool, str]:
     path, best = os.fspath(path), None
     views: dict[str, tuple[list[str], list[str]]] = {}
     for rule in rules:
         kind = rule.source_path_format
         if kind not in views:
             views[kind] = _view(kind, path)
-        if (best is None or rule.depth > best.depth) and rule._matches(views[kind][1]):
+        if (best is None or rule.depth > best.depth) and views[kind][1][: rule.depth] == rule._source:
             best = rule
-    return best._mapped(views[best.source_path_format][0]) if best else path
+    return (True, best._mapped(views[best.source_path_format][0])) if best else (False, path)

@@ -252,6 +252,13 @@ def test_a_log_level_that_the_adaptors_class_has_built_in_takes_effect():
     assert config.log_level(AdaptorConfiguration({}), "DEBUG") == "DEBUG"
 
 
+def test_the_defaults_of_an_adaptors_class_need_no_log_level():
+    class Threads(AdaptorConfiguration):
+        DEFAULTS = {"threads": 4}
+
+    assert Threads({}).log_level == "INFO" and config.log_level(Threads({}), "DEBUG") == "DEBUG"
+
+
 @pytest.mark.posix_only  # links that lead in a circle: a file of which nobody can tell, not even root
 def test_a_file_of_which_nobody_can_tell_whether_it_is_there_is_not_taken_for_none(tmp_path, monkeypatch):
     circle = tmp_path / "circle"
