@@ -212,7 +212,7 @@ def _daemon_status(app: App, options: Options) -> int:
 def _session(app: App, options: Options) -> int:
     from .authoring import play
 
-    return play.session_of(app.command(), app.folder, options)
+    return play.rehearse(app.command(), app.folder, options)
 
 
 def _load(app: App) -> type[BaseAdaptor]:

@@ -24,7 +24,7 @@ REASONS = {
     _ADAPTOR + r"\.(cancelled|sleep): added": "waits that a cancel ends",
     _ADAPTOR + r"\.(line_handler|watch|progress_span|report_progress): added": "lines watched as declared",
     _ADAPTOR + r"\.(set_env|unset_env|redact_env): added": "the session's environment variables",
-    r"adaptors\.configuration\.\w+\.(DEFAULTS|check|given|log_level): added": "defaults and checks as data of the class",
+    r"adaptors\.configuration\.\w+\.(DEFAULTS|check|given|log_level): added": "defaults and checks of the class",
     r"adaptors\.configuration\.ConfigurationManager\.(explain|layers): added": "which file has set a key",
     r"adaptors\.AdaptorDataValidator\.schema: added": "what a job template is made of",
     r"adaptors\.AdaptorDataValidators\.validator_cls: added": "so that compat's raise jsonschema's errors",

@@ -238,12 +238,12 @@ import sys
 from openjd_adapt import system
 from openjd_adapt.authoring import play
 %s
-sys.exit(play.rehearse([sys.executable, "-m", "openjd_adapt", "--adaptor", %r], {}, [%r, {}], []))
+sys.exit(play.rehearse([sys.executable, "-m", "openjd_adapt", "--adaptor", %r], None, {"--run-data": [%r, "{}"]}))
 """
 
 
 def rehearse(farm, change, data):
-    command = [sys.executable, "-c", REHEARSAL % (change, farm.adaptor, data)]
+    command = [sys.executable, "-c", REHEARSAL % (change, farm.adaptor, json.dumps(data))]
     done = subprocess.run(command, env=farm.env, cwd=str(farm.folder), stdout=subprocess.PIPE, timeout=HANG_SECONDS)
     return done.returncode, done.stdout.decode()
 
@@ -271,6 +271,17 @@ def test_a_signal_while_a_command_is_being_started_is_handed_on_to_it(farm):
     )
     code, out = rehearse(farm, change, {"do": "sleep", "seconds": 300})
     assert code == 4 and "task 2" not in out and "\nstop " in out
+
+
+def test_a_cancel_is_noted_before_it_is_looked_for_a_command_to_hand_it_on_to(farm):
+    # The other way round a command that is started meanwhile would hear of it from nobody.
+    change = (
+        "seen = []\n"
+        "play._Show._process = property(lambda self: seen.append(self.canceled), lambda self, process: None)\n"
+        "play._Show(sys.stdout, 1)._cancel()\n"
+        "sys.exit(seen != [True])"
+    )
+    assert rehearse(farm, change, {}) == (0, "")
 
 
 @pytest.mark.posix_only

@@ -32,38 +32,18 @@ _LINE_WIDTH = 100
 _HIDDEN = "********"
 
 
-def session_of(command: list[str], folder: str | None, options: dict[str, Any]) -> int:
-    """The command ``session`` of an adaptor that ``command`` leads to in ``folder``."""
-    return rehearse(
-        command,
-        {name: options[name] for name in ("--init-data", "--path-mapping-rules", "--config") if name in options},
-        [load("--run-data", value) for value in options.get("--run-data", ["{}"])],
-        options.get("--each", []),
-        "--json" in options,
-        options.get("--trace"),
-        folder,
-    )
+def rehearse(command: list[str], place: str | None, options: dict[str, Any]) -> int:
+    """``daemon start``, one ``daemon run`` for each task, ``daemon stop``: real commands in the folder ``place``.
 
-
-def rehearse(
-    command: list[str],
-    init: dict[str, str],
-    run_data: list[dict[str, Any]],
-    each: list[str],
-    as_json: bool = False,
-    trace: str | None = None,
-    place: str | None = None,
-) -> int:
-    """``daemon start``, one ``daemon run`` for each task, ``daemon stop``: real commands, one after the other.
-
-    Prints what they print and a summary; returns the exit code of the first that failed. A signal cancels the running
-    command, after which the daemon is stopped. ``as_json``: the summary, as JSON, is all that goes to standard output.
-    ``trace``: a file for the phases as trace events, which Chrome and Perfetto show. The commands run in ``place``.
+    ``options`` are those of the command line. Prints what the commands print and a summary; returns the exit code of
+    the first that failed. A signal cancels the running command, after which the daemon is stopped.
     """
-    numbers = axes(each)
+    run_data = [load("--run-data", value) for value in options.get("--run-data", ["{}"])]
+    numbers = axes(options.get("--each", []))
     tasks = len(run_data)
     for _, one in numbers:
         tasks *= len(one)
+    as_json, trace = "--json" in options, options.get("--trace")
     if trace and _write_trace(trace, []) != DONE:
         return BAD_INPUT
     try:
@@ -72,10 +52,11 @@ def rehearse(
         raise InputError("no folder for the session: %s" % error) from None
     show = _Show(sys.stderr if as_json else sys.stdout, tasks, place)
     try:
-        options = [item for name, value in init.items() for item in (name, _in_file(folder, name, value))]
+        given = [name for name in ("--init-data", "--path-mapping-rules", "--config") if name in options]
+        init = [word for name in given for word in (name, _in_file(folder, name, options[name]))]
         daemon = ["--connection-file", os.path.join(folder, "connection.json")]
         try:
-            code = show.phase("start", [*command, "daemon", "start", *daemon, *options])
+            code = show.phase("start", [*command, "daemon", "start", *daemon, *init])
             for number, data in enumerate(expand(run_data, numbers), 1):
                 if code != DONE or show.canceled:
                     break
@@ -212,10 +193,12 @@ class _Show:
 
     def _cancel(self, number: int = system.TERMINATION) -> None:
         """Cancel the session, and its running command by a signal, unless that is spared."""
+        # Noted before it is looked for a process: who starts one looks the other way round, so that one of both hands
+        # it on.
+        again, self.canceled = self.canceled, True
         process = self._process
-        if process and (self.canceled or not self._spared):
+        if process and (again or not self._spared):
             self._killed = not system.ask(process, number)
-        self.canceled = True
 
     def _write(self, text: str) -> None:
         try:
