@@ -170,12 +170,12 @@ class AdaptorServer:
         with self._handing:
             self._application = None
             self._file.endpoint.remove()
-            for remove, path in ((os.unlink, self._file.path), (os.rmdir, self._folder)):
+            # Windows may keep the name of an open file until it is closed.
+            for end in (partial(os.unlink, self._file.path), self._file.close, partial(os.rmdir, self._folder)):
                 try:
-                    remove(path)
+                    end()
                 except OSError:
                     pass  # somebody has been faster, or another server of this process's is in the folder
-            self._file.close()
             self._wakeup.close()
             self._listening_wakeup.close()
             self._stopped.set()
