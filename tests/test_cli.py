@@ -506,7 +506,7 @@ def test_the_first_signal_is_not_passed_to_a_sessions_stop_and_the_second_is(far
         "    process.kill()\n"
         "    return True\n"
         "system.ask = ask\n"
-        "show = play._Show(sys.stdout, 1)\n"
+        "show = play._Show(1, 1)\n"
         "def ring(name, line, show=show):\n"
         "    show._wakeup.ring(bytes([system.TERMINATION]))\n"
         "show._print = ring\n"

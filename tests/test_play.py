@@ -16,7 +16,7 @@ import pytest
 from openjd_adapt import InputError
 from openjd_adapt.authoring.play import axes, expand
 
-from .conftest import ADAPTORS, HANG_SECONDS, read_until
+from .conftest import ADAPTORS, HANG_SECONDS, read_until, wait_until
 
 
 @pytest.mark.parametrize(
@@ -248,6 +248,14 @@ def rehearse(farm, change, data):
     return done.returncode, done.stdout.decode()
 
 
+def waiting_in(pipe):
+    """How many bytes of a pipe nobody has read."""
+    import fcntl
+    import termios
+
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0]
+
+
 def test_a_signal_between_two_commands_cancels_the_session(farm):
     change = (
         "phase = play._Show.phase\n"
@@ -278,7 +286,7 @@ def test_a_cancel_is_noted_before_it_is_looked_for_a_command_to_hand_it_on_to(fa
     change = (
         "seen = []\n"
         "play._Show._process = property(lambda self: seen.append(self.canceled), lambda self, process: None)\n"
-        "play._Show(sys.stdout, 1)._cancel()\n"
+        "play._Show(1, 1)._cancel()\n"
         "sys.exit(seen != [True])"
     )
     assert rehearse(farm, change, {}) == (0, "")
@@ -301,6 +309,21 @@ def test_a_session_whose_output_nobody_reads_is_canceled_and_leaves_nothing(farm
     process.stdout.close()
     shown = process.stderr.read().decode()
     assert process.wait(HANG_SECONDS) == 4 and "Traceback" not in shown, shown
+    farm.wait_until_nothing_is_left(0)
+
+
+@pytest.mark.posix_only
+def test_a_session_whose_output_is_read_no_further_is_canceled_by_a_signal_and_leaves_nothing(farm):
+    change = "play.UNREAD_SECONDS = 0.1"
+    data = {"do": "raw", "data": (b"%065d\n" % 0 * 4096).hex()}  # more than a pipe holds
+    path = farm.folder / "data.json"
+    path.write_text(json.dumps(data))
+    command = [sys.executable, "-c", REHEARSAL % (change, farm.adaptor, "file://%s" % path)]
+    process = subprocess.Popen(command, env=farm.env, cwd=str(farm.folder), stdout=subprocess.PIPE)
+    wait_until(lambda: waiting_in(process.stdout) > 60_000)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(HANG_SECONDS) == 4
+    process.stdout.close()
     farm.wait_until_nothing_is_left(0)
 
 

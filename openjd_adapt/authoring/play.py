@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import shutil
@@ -15,16 +14,17 @@ import time
 from subprocess import DEVNULL, PIPE, STDOUT, Popen
 
 from .. import session, system
-from ..daemon.frontend import answer
+from ..daemon.frontend import UNREAD_SECONDS, answer
 from ..data import load
 from ..errors import BAD_INPUT, CANCELED, DONE, AdaptError, InputError
 from ..ranges import IntRange
 from ..system import interpreter
+from ..transport.loop import StreamWriter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any, TextIO
+    from typing import Any
 
 
 _BAR_WIDTH = 30
@@ -50,7 +50,7 @@ def rehearse(command: list[str], place: str | None, options: dict[str, Any]) -> 
         folder = tempfile.mkdtemp(prefix="openjd_adapt-", dir=system.temporary_folder(session.folder()))
     except OSError as error:
         raise InputError("no folder for the session: %s" % error) from None
-    show = _Show(sys.stderr if as_json else sys.stdout, tasks, place)
+    show = _Show(2 if as_json else 1, tasks, place)
     try:
         given = [name for name in ("--init-data", "--path-mapping-rules", "--config") if name in options]
         init = [word for name in given for word in (name, _in_file(folder, name, options[name]))]
@@ -139,13 +139,13 @@ def _file(folder: str, name: str, data: dict[str, Any]) -> str:
 class _Show:
     """Runs the commands of a session and shows what they print: as it is, or on a terminal above a progress line."""
 
-    def __init__(self, out: TextIO, tasks: int, folder: str | None = None) -> None:
-        self._out = out
+    def __init__(self, descriptor: int, tasks: int, folder: str | None = None) -> None:
+        self._out = StreamWriter(descriptor)
+        #: Rung by a cancel: who waits for a reader then waits no longer than UNREAD_SECONDS.
+        self._hurry = system.Bell()
         environment = {**os.environ, **interpreter.as_role(interpreter.SESSION)}
         self._place: dict[str, Any] = {"cwd": folder, "env": environment, **system.ASKABLE_OPTIONS}
-        if isinstance(out, io.TextIOWrapper):
-            out.reconfigure(errors="backslashreplace")
-        self._terminal = out.isatty()
+        self._terminal = os.isatty(descriptor)
         self._coloured = self._terminal and not os.environ.get("NO_COLOR")
         self._tasks = tasks
         self._born = time.monotonic()
@@ -196,20 +196,26 @@ class _Show:
         # Noted before it is looked for a process: who starts one looks the other way round, so that one of both hands
         # it on.
         again, self.canceled = self.canceled, True
+        self._hurry.ring()
         process = self._process
         if process and (again or not self._spared):
             self._killed = not system.ask(process, number)
 
     def _write(self, text: str) -> None:
-        try:
-            self._out.write(text)
-            self._out.flush()
-        except OSError:  # nobody sees any of it any more: that is a cancel, as with every command
-            null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, self._out.fileno())
-            os.close(null)
+        out = self._out
+        if out.fault:
+            return
+        out.queue(text.encode("utf-8", "backslashreplace"))
+        out.flush()
+        while out.interest:
+            hurries = self.canceled
+            watched = {out.fileno(): out.interest, **({} if hurries else {self._hurry.fileno(): system.READ})}
+            if not system.wait_for(watched, UNREAD_SECONDS if hurries else None):
+                out.drop("nobody reads it")
+            out.flush()
+        if out.fault:  # nobody sees any of it any more: that is a cancel, as with every command
             self._terminal = self._coloured = False
-            if not (self._spared and self.canceled):
+            if not self.canceled:
                 self._cancel()
 
     def _listen(self) -> None:
