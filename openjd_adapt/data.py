@@ -134,8 +134,8 @@ def parse(where: str, text: str) -> Any:
     def obj(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(pairs)
         if len(made) < len(pairs):
-            seen: set[str] = set()
-            twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+            once = dict(made)
+            twice = next(name for name, _ in pairs if once.pop(name, faults) is faults)
             faults.append("the key %r stands twice in one object" % twice)
         return made
 

@@ -145,8 +145,8 @@ def _passed(schema: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         return  # there is none, or it is true or false
     required = schema.get("required") or []
     properties = schema.get("properties") or {}
-    for key in [*properties, *(key for key in required if key not in properties)]:
-        facts = properties.get(key, {})
+    for key in dict.fromkeys([*properties, *required]):
+        facts = properties.get(key)
         facts = facts if isinstance(facts, dict) else {}
         if key in required or "default" in facts:
             yield key, facts
@@ -158,10 +158,10 @@ def _parameter(default: str, description: str) -> dict[str, Any]:
 
 _KINDS = {"integer": "INT", "number": "FLOAT", "string": "STRING"}
 _TYPES: dict[str, Any] = {"": (str,), "INT": (int,), "FLOAT": (int, float), "STRING": (str,), "PATH": (str,)}
-_BOUNDS = {"minimum": "minValue", "maximum": "maxValue", "minLength": "minLength", "maxLength": "maxLength"}
-_ROUNDED: dict[str, Any] = {"minimum": math.ceil, "maximum": math.floor, "minLength": int, "maxLength": int}
-_SIZES, _LENGTHS = ("minimum", "maximum"), ("minLength", "maxLength")
-_BOUNDS_OF = {"INT": _SIZES, "FLOAT": _SIZES, "STRING": _LENGTHS, "PATH": _LENGTHS}
+#: What a schema's bounds are for a parameter, by its type: their names, and what makes them whole.
+_SIZES: dict[str, Any] = {"minimum": ("minValue", math.ceil), "maximum": ("maxValue", math.floor)}
+_LENGTHS: dict[str, Any] = {"minLength": ("minLength", int), "maxLength": ("maxLength", int)}
+_BOUNDS = {"INT": _SIZES, "FLOAT": _SIZES, "STRING": _LENGTHS, "PATH": _LENGTHS}
 
 
 def _of_schema(key: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -170,9 +170,9 @@ def _of_schema(key: str, schema: dict[str, Any]) -> dict[str, Any]:
     if kind == "STRING" and schema.get("format") == "path":
         kind = "PATH"
     facts: dict[str, Any] = {"type": kind or "STRING"}
-    for bound in _BOUNDS_OF.get(kind, ()):
+    for bound, (name, whole) in _BOUNDS.get(kind, {}).items():
         if bound in schema and (bound != "maxLength" or schema[bound]):  # no length of 0, says the specification
-            facts[_BOUNDS[bound]] = schema[bound] if kind == "FLOAT" else _ROUNDED[bound](schema[bound])
+            facts[name] = schema[bound] if kind == "FLOAT" else whole(schema[bound])
     choices = _possible(schema.get("enum", [True, False] if schema.get("type") == "boolean" else []), kind, facts)
     if choices and kind != "PATH":
         facts["allowedValues"] = choices
