@@ -132,7 +132,7 @@ def test_no_group_stays_in_the_list_when_the_process_has_ended_as_its_number_may
     worker.kill()
     until_ended(worker)
     assert worker.pid in entered and not any(groups._groups())
-    wait_until(lambda: all_dead(entered))
+    assert all_dead(entered)
 
 
 def test_a_bell_that_is_rung_is_heard_once_with_all_that_it_was_rung_with():

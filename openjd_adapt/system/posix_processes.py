@@ -173,6 +173,14 @@ def _end_of(pid: int, options: int) -> os.waitid_result | None:
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | options) if hasattr(os, "waitid") else None
 
 
+def _first_ended() -> int:
+    """A child that has ended and was not reaped; 0 if there is none, -1 (any) where the system cannot look."""
+    if not hasattr(os, "waitid"):
+        return -1
+    ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+    return ended.si_pid if ended else 0
+
+
 def has_ended(pid: int) -> bool:
     return _end_of(pid, os.WNOHANG) is not None
 
@@ -476,12 +484,13 @@ class Worker:
             send(os.kill, self.pid, signal.SIGKILL)
 
     def returncode(self) -> int | None:
-        """Orphans that have become this process's are reaped, too. Groups are killed while their numbers are theirs."""
+        """Orphans that have become this process's are reaped, too."""
         while self._returncode is None:
-            if self._groups and has_ended(self.pid):
-                self._groups.kill()
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                ended = _first_ended() if self._groups else -1
+                if self._groups and ended == self.pid:
+                    self._groups.kill()  # before their leader is reaped
+                pid, status = os.waitpid(ended, os.WNOHANG) if ended else (0, 0)
             except ChildProcessError:
                 return None
             if pid == self.pid:
