@@ -62,7 +62,7 @@ def ensure_standard_descriptors() -> None:
         stream = getattr(sys, name)
         if stream is None:
             setattr(sys, name, open(descriptor, "w", encoding="utf-8", newline="\n", closefd=False))  # noqa: SIM115
-        elif sys.platform == "win32" and hasattr(stream, "reconfigure"):
+        elif sys.platform == "win32" and hasattr(stream, "reconfigure") and not stream.closed:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
