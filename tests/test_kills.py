@@ -26,7 +26,7 @@ def test_kills_at_random_moments_leave_nothing(farm, adaptor, task):
     farm.adaptor = str(ADAPTORS / adaptor)
     chance = random.Random(5)
     kills = 0
-    while kills < int(os.environ.get("OPENJD_ADAPT_KILLS", "5")):
+    while kills < int(os.environ.get("OPENJD_ADAPT_KILLS", "2")):
         for words in (["start"], ["run", "--run-data", json.dumps(task)], ["stop"]):
             process = farm.daemon_popen(*words)
             time.sleep(chance.uniform(0, 0.8))
