@@ -50,6 +50,8 @@ class Task:
         #: Set by a cancel, clear again for the next task.
         self.cancelled = threading.Event()
         self._wakers: list[Callable[[], object]] = []
+        #: What calls the adaptor's cancel() beside the task, which is not over before that.
+        self.canceling: threading.Thread | None = None
         #: What has failed after a task that was a success, and fails the next one.
         self._late: BaseException | None = None
         self.begin()
@@ -77,8 +79,17 @@ class Task:
     def end(self, error: BaseException | None = None) -> BaseException | None:
         """The task is over, with ``error`` of its hook or without; returns what it ends with, None for success.
 
+        Waits for the adaptor's on_cancel: until then the task counts as canceled, and what cleans up has not begun.
         From now on a cancel only sets the deadline, and the waits of what cleans up are not ended by it.
         """
+        while True:
+            with self.changing:
+                canceling, self.canceling = self.canceling, None
+                if not canceling:
+                    return self._end(error)
+            canceling.join()
+
+    def _end(self, error: BaseException | None) -> BaseException | None:
         with self.changing:
             over = self.phase
             ending = Canceled("canceled") if over.canceled else error or over.failure

@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import threading
+import time
 
 import pytest
 
@@ -187,6 +188,7 @@ def test_a_cancel_that_an_adaptor_has_overridden_is_called_and_passes_it_on_once
                 super().cancel()
 
         def on_cancel(self):
+            time.sleep(0.02)  # on_run has ended meanwhile, if this is beside it
             assert self.cancelled.is_set()
             self.told.append("on_cancel")
 
@@ -195,6 +197,29 @@ def test_a_cancel_that_an_adaptor_has_overridden_is_called_and_passes_it_on_once
             assert session.run().outcome == "canceled"
             once = ["cancel"] * (2 if by == "both" and not goes_on else 1)
             assert session.adaptor.told == once + ["on_cancel"] * (goes_on or by == "itself")
+
+
+def test_what_cleans_up_begins_when_on_cancel_is_over():
+    told = []
+
+    class Starts(Adaptor):
+        def on_start(self):
+            session.cancel(60)
+            self.sleep(100)
+
+        def on_run(self, run_data):
+            pass
+
+        def on_cancel(self):
+            time.sleep(0.02)
+            told.append("on_cancel")
+
+        def on_stop(self):
+            told.append("on_stop %s" % self.cancelled.is_set())
+
+    session = Session(Starts)
+    assert session.start().outcome == "canceled"
+    assert told == ["on_cancel", "on_stop False"]
 
 
 def test_a_task_is_canceled_from_another_thread():

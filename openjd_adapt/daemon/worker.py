@@ -134,21 +134,21 @@ class Life:
         self._schemas: dict[str, AdaptorDataValidator] = {}
         #: Begun by whoever hears of it, before it is performed.
         self.task = Task()
-        self._cancel_lock = threading.RLock()
-        self._canceling: threading.Thread | None = None
         #: The adaptor's life is over.
         self.ended = False
 
     def cancel(self, within: float | None) -> None:
         """Cancel the task; the adaptor's cancel() runs on a thread of its own, so that a further cancel is heard."""
-        with self._cancel_lock:
-            if self.task.cancel(within) and self._runner:
-                self._canceling = threading.Thread(target=self._call_cancel, name="cancel", daemon=True)
-                try:
-                    task.start(self._canceling)
-                except AdaptError:  # then a further cancel has to wait
-                    self._canceling = None
-                    self._call_cancel()
+        with self.task.changing:
+            if not (self.task.cancel(within) and self._runner):
+                return
+            self.task.canceling = threading.Thread(target=self._call_cancel, name="cancel", daemon=True)
+            try:
+                task.start(self.task.canceling)
+                return
+            except AdaptError:  # then a further cancel has to wait
+                self.task.canceling = None
+        self._call_cancel()
 
     def _call_cancel(self) -> None:
         assert self._runner is not None
@@ -164,10 +164,6 @@ class Life:
         else:
             self.ended = True
             result = self._attempt(*([self._runner._stop, self._runner._cleanup] if self._runner else []))
-        with self._cancel_lock:
-            canceling, self._canceling = self._canceling, None
-        if canceling:
-            canceling.join()
         flush_streams()  # also what the adaptor has put in their place
         self.task.rest()
         return result
