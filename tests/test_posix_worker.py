@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from openjd_adapt import system
-from openjd_adapt.system import posix_processes
+from openjd_adapt.daemon import launch
 from openjd_adapt.system.posix_processes import Ledger
 
 from .conftest import HANG_SECONDS, wait_until
@@ -25,7 +25,8 @@ def start():
     workers = []
 
     def begin(text, groups=None):
-        workers.append(system.Worker([sys.executable, "-S", "-c", text], system.Bell(), groups))
+        started = launch.fork_worker([sys.executable, "-S", "-c", text], groups=groups and groups.descriptor)
+        workers.append(system.Worker(started, system.Bell(), groups))
         return workers[-1]
 
     yield begin
@@ -98,7 +99,7 @@ def test_the_control_goes_both_ways_and_the_process_has_no_other_descriptor(star
 
 
 def test_what_cannot_be_started_is_told_in_the_output(start, monkeypatch):
-    monkeypatch.setattr(posix_processes, "_arrange", lambda wanted: os.open("/dev/null/nothing", 0))
+    monkeypatch.setattr(system, "arrange", lambda wanted: os.open("/dev/null/nothing", 0))
     worker = start("")
     assert all_output(worker).decode() == "cannot start %s: Not a directory\n" % sys.executable
     assert until_ended(worker) == 127
@@ -133,6 +134,13 @@ def test_no_group_stays_in_the_list_when_the_process_has_ended_as_its_number_may
     until_ended(worker)
     assert worker.pid in entered and not any(groups._groups())
     assert all_dead(entered)
+
+
+def test_a_process_that_ends_before_anybody_listens_has_rung_the_bell():
+    bell = system.Bell()
+    worker = system.Worker(launch.fork_worker([sys.executable, "-S", "-c", "raise SystemExit(7)"]), bell)
+    assert select.select([bell], [], [], 0)[0]
+    assert until_ended(worker) == 7
 
 
 def test_a_bell_that_is_rung_is_heard_once_with_all_that_it_was_rung_with():

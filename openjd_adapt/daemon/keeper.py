@@ -66,10 +66,13 @@ _READ_BYTES = 256 * 1024
 class Keeper:
     """A daemon, or the middle of a ``run``: from the start of the worker to the end of everything below it."""
 
-    def __init__(self, spec: Message, starter: Peer, writer: ConnectionFileWriter | None = None) -> None:
-        """``starter`` is the front that starts all this; ``writer`` that of a daemon's connection file."""
+    def __init__(self, spec: Message, starter: Peer, worker: Any, writer: ConnectionFileWriter | None = None) -> None:
+        """``starter`` is the front that starts all this; ``writer`` that of a daemon's connection file; of ``worker``
+        a :class:`system.Worker` is made.
+        """
         self._spec = spec
         self._starter = starter
+        self._started = worker
         self._writer = writer
         self._delivery = Delivery(Spool(spec["memory_bytes"], spec["limit_bytes"], os.path.dirname(spec["folder"])))
         self._filter = MarkerFilter(spec["token"])
@@ -123,10 +126,7 @@ class Keeper:
         self._loop.watch(self._wakeup, self._on_signals)
         if lifeline is not None:
             self._loop.watch(lifeline, partial(self._on_lifeline, lifeline))
-        try:
-            self._worker = system.Worker(self._spec["argv"], self._wakeup, groups, self._spec["argv_folder"])
-        except OSError as error:
-            raise AdaptError("cannot start the adaptor's process: %s" % error.strerror) from None
+        self._worker = system.Worker(self._started, self._wakeup, groups)
         if self._writer:
             self._writer.publish(self._spec["adaptor"], self._worker.pid)
             self._listener.listen(self._writer.listener)
@@ -283,15 +283,21 @@ class Keeper:
         self._dispatcher.on("died", how, bool(self._kill_reason), launch_spec.describe_left(left))
 
 
-def serve(starter: int, lifeline: int, groups: int | None, writer: dict[str, Any] | None) -> None:
+def serve(
+    starter: int, lifeline: int, groups: int | None, worker: dict[str, int], writer: dict[str, Any] | None
+) -> None:
     """Linux and macOS: be the keeper that a command has started; take its spec, and keep.
 
-    ``starter``, ``lifeline`` and ``groups`` are descriptors, ``writer`` is :attr:`ConnectionFileWriter.values`.
+    ``starter``, ``lifeline`` and ``groups`` are descriptors, ``worker`` is what ``launch.fork_worker`` gives, and
+    ``writer`` is :attr:`ConnectionFileWriter.values`.
     """
     connection = _socket.socket(fileno=starter)
-    spec = launch_spec.receive(connection)
-    if spec is None:
-        return  # the command was killed before it had said what to do; the guardian tidies up
     listed = None if groups is None else system.Ledger(groups)  # type: ignore[attr-defined, unused-ignore]
+    spec = launch_spec.receive(connection)
+    if spec is None:  # the command was killed before it had said what to do; the guardian tidies up
+        if listed:
+            listed.kill()
+        system.kill_children()
+        return
     inherited = ConnectionFileWriter(writer, _socket.socket(fileno=writer["listener"])) if writer else None
-    Keeper(spec, Peer(connection), inherited).keep(lifeline, listed)
+    Keeper(spec, Peer(connection), worker, inherited).keep(lifeline, listed)

@@ -1,14 +1,20 @@
-"""Linux and macOS: starts guardian and keeper; what ``launch_windows`` does elsewhere.
+"""Linux and macOS: one way to start what a command needs; ``launch_windows`` does it elsewhere.
 
-Both are forked before any thread exists, the keeper by the guardian: so each is in its place, with what it inherits,
-before it becomes a fresh interpreter. That carries nothing of what an author imports, and no guardian or keeper of a
-large application is as large as that. Where the executable is not Python itself, they stay forks.
+    front      the command: binds the connection file and forks the guardian; in ``run`` it is that itself
+    guardian   in a session of its own, a subreaper: forks the keeper, and watches
+    keeper     in a session of its own, a subreaper: makes the worker's pipe and control, forks the worker, and keeps
+    worker     in a session of its own: becomes the adaptor's interpreter while the other two still start
+
+Each is forked before any thread exists, and so is in its place, with what it inherits, before guardian and keeper
+become fresh interpreters. Those carry nothing of what an author imports, and are not as large as a large application.
+Where the executable is not Python itself, they stay forks. Then the front sends the keeper the launch spec.
 """
 
 from __future__ import annotations
 
 import _socket  # as in system.posix
 import gc
+import marshal
 import os
 import sys
 
@@ -16,7 +22,7 @@ assert sys.platform != "win32"  # for type checkers
 
 from .. import system
 from ..errors import AdaptError, flush_streams
-from ..system.interpreter import can_be_fresh, fresh_command
+from ..system import interpreter
 from ..system.posix import signal
 from ..transport.connection_file import ConnectionFileWriter, bind
 from ..transport.loop import Peer
@@ -24,15 +30,16 @@ from . import launch_spec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO, Any, Callable, Iterable
+    from typing import IO, Any, Callable, Iterable, NoReturn, Sequence
 
     from ..transport.wire import Message
 
 
 #: Blocked from before there is a process until it can hear them.
-_HEARD_LATER = {signal.SIGTERM, signal.SIGINT}
+_HEARD_LATER = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
 #: What guardian and keeper import only when they need it; the first is of time.strptime.
 _IMPORTED_LATER = ("_strptime", "calendar", "ctypes", "fcntl", "json", "select", "subprocess", "tempfile", "traceback")
+_NO_ROOM = "cannot start a process: %s"
 
 
 def start(spec: Message) -> tuple[Peer, Callable[[], str], IO[bytes]]:
@@ -43,7 +50,7 @@ def start(spec: Message) -> tuple[Peer, Callable[[], str], IO[bytes]]:
     all of them are dead. In the foreground this process is the guardian, and calls what is returned, which tells what
     cannot be ended. Raises :class:`InputError`.
     """
-    if not can_be_fresh():
+    if not interpreter.can_be_fresh():
         _import_all()
     writer = bind(spec["listen_at"], spec["folder"]) if spec["listen_at"] else None
     spare = frozenset(() if writer else system.children())  # what the author's main or the caller has started is theirs
@@ -54,13 +61,13 @@ def start(spec: Message) -> tuple[Peer, Callable[[], str], IO[bytes]]:
         for descriptor in (reader, errors):
             os.set_blocking(descriptor, False)  # nobody waits for the other end
         if writer:
-            _fork(lambda: _guard(spec["adaptor"], theirs, writer), errors)
+            _fork(lambda: _guard(spec, theirs, writer), errors)
         else:
-            _fork_keeper(spec["adaptor"], theirs, None, errors)
+            _fork_keeper(spec, theirs, None, errors)
     except OSError as error:
         if writer:
             writer.abandon()
-        raise AdaptError("cannot start a process: %s" % error.strerror) from None
+        raise AdaptError(_NO_ROOM % error.strerror) from None
     finally:
         if theirs:
             theirs.close()
@@ -94,31 +101,72 @@ def _import_all() -> None:
             continue  # a Python without ctypes: process groups only
 
 
-def _guard(adaptor: str, starter: _socket.socket, writer: ConnectionFileWriter) -> None:
-    from .guardian import SIGNALS
-
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    keeper, lifeline, groups = _fork_keeper(adaptor, starter, writer, 2)
+def _guard(spec: Message, starter: _socket.socket, writer: ConnectionFileWriter) -> None:
+    keeper, lifeline, groups = _fork_keeper(spec, starter, writer, 2)
     arguments = {"keeper": keeper, "writer": writer.values, "groups": groups}
-    _become("guardian", adaptor, arguments, [lifeline, writer.descriptor, groups])
+    _become("guardian", spec, arguments, [lifeline, writer.descriptor, groups])
 
 
 def _fork_keeper(
-    adaptor: str, starter: _socket.socket, writer: ConnectionFileWriter | None, errors: int
+    spec: Message, starter: _socket.socket, writer: ConnectionFileWriter | None, errors: int
 ) -> tuple[int, int, int | None]:
     """Fork a keeper below this process, its guardian; returns its pid, the pipe's end that must stay open as long as
     this process lives, and the descriptor of the list of groups that they share where this host loses orphans.
     """
     groups = None if system.become_subreaper() else system.Ledger().descriptor
     lifeline, our_end = os.pipe()
-    arguments: dict[str, Any] = {"starter": starter.fileno(), "lifeline": lifeline, "groups": groups, "writer": None}
-    shared = [starter.fileno(), lifeline, groups]
+    pid = _fork(lambda: _keep(spec, starter, writer, lifeline, groups), errors)
+    os.close(lifeline)
+    return pid, our_end, groups
+
+
+def _keep(
+    spec: Message, starter: _socket.socket, writer: ConnectionFileWriter | None, lifeline: int, groups: int | None
+) -> None:
+    system.become_subreaper()
+    worker = fork_worker(spec["argv"], spec["argv_folder"], groups)
+    arguments = {"starter": starter.fileno(), "lifeline": lifeline, "groups": groups, "worker": worker, "writer": None}
+    shared = [starter.fileno(), lifeline, groups, worker["control"], worker["output"]]
     if writer:
         arguments["writer"] = writer.values
         shared += [writer.listener.fileno(), writer.descriptor]
-    pid = _fork(lambda: _become("keeper", adaptor, arguments, shared), errors)
-    os.close(lifeline)
-    return pid, our_end, groups
+    _become("keeper", spec, arguments, shared)
+
+
+def fork_worker(argv: Sequence[str], folder: str | None = None, groups: int | None = None) -> dict[str, int]:
+    """Fork a worker below this process, its keeper, that becomes ``argv`` in ``folder``; returns what makes a
+    :class:`system.Worker` of it.
+
+    It gets /dev/null as its input, the pipe as its output and error, and the descriptors that ``system`` names.
+    """
+
+    def become_adaptor() -> NoReturn:
+        try:
+            if groups is not None:
+                system.Ledger(groups).enter(os.getpid())
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD):
+                signal.signal(number, signal.SIG_DFL)
+            system.arrange([0, 2, 2, theirs.fileno(), *([] if groups is None else [groups])])
+            if folder:
+                os.chdir(folder)
+            control = system.CONTROL_DESCRIPTOR
+            role = interpreter.as_role(interpreter.WORKER, control, control)
+            os.execvpe(argv[0], list(argv), {**interpreter.environment(), **role})
+        except Exception as error:  # the descriptors may not do for an import
+            reason = getattr(error, "strerror", None) or error
+            os.write(2, ("cannot start %s: %s\n" % (argv[0], reason)).encode("utf-8", "replace"))
+        finally:
+            os._exit(127)
+
+    output, errors = os.pipe()
+    control, theirs = _socket.socketpair()
+    try:
+        system.enlarge(output)
+        return {"pid": _fork(become_adaptor, errors), "output": output, "control": control.detach()}
+    finally:
+        os.close(errors)
+        theirs.close()
 
 
 def _fork(run: Callable[[], None], errors: int) -> int:
@@ -136,7 +184,6 @@ def _fork(run: Callable[[], None], errors: int) -> int:
     code = 1
     try:
         os.setsid()
-        system.become_subreaper()
         system.silence(errors)
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGINT, signal.SIGHUP):
@@ -144,6 +191,8 @@ def _fork(run: Callable[[], None], errors: int) -> int:
         system.reset_signals(_HEARD_LATER)
         run()
         code = 0
+    except OSError as error:
+        os.write(2, b"ERROR: %s\n" % (_NO_ROOM % error.strerror).encode("utf-8"))
     except Exception:
         import traceback
 
@@ -152,21 +201,28 @@ def _fork(run: Callable[[], None], errors: int) -> int:
         os._exit(code)  # nothing is run that the command has registered for its own end
 
 
-def _become(module: str, adaptor: str, arguments: dict[str, Any], shared: Iterable[int | None]) -> None:
+def _become(module: str, spec: Message, arguments: dict[str, Any], shared: Iterable[int | None]) -> None:
     """Call ``serve`` of a module with ``arguments`` and what is ``shared``: in a fresh interpreter, or else here."""
     kept = [descriptor for descriptor in shared if descriptor is not None]
-    system.close_inherited([0, 1, 2, *kept])
-    gc.freeze()  # objects whose descriptors have just been closed must not be collected and close others
-    title = "%s of %s" % (module, adaptor)
-    if can_be_fresh():
-        command, environment = fresh_command(module, title, arguments)
+    path = spec["listen_at"] or ""
+    title = "%s of %s" % (module, spec["adaptor"])
+    if path and os.path.dirname(path) != spec["folder"]:  # of a private folder nobody else may know
+        title += ", " + path
+    gc.freeze()  # objects whose descriptors are closed must not be collected and close others
+    if interpreter.can_be_fresh():
+        reader, writer = os.pipe()
+        os.write(writer, marshal.dumps(arguments))
+        os.dup2(reader, 0)
+        system.close_inherited([0, 1, 2, *kept])
         for descriptor in kept:
             os.set_inheritable(descriptor, True)
+        command = interpreter.fresh_command(module, title)
         try:
-            os.execve(command[0], command, environment)
-        except OSError:
-            pass  # it has vanished since this process was started
+            os.execv(command[0], command)
+        except OSError:  # it has vanished since this process was started
+            os.dup2(1, 0)
     from importlib import import_module
 
+    system.close_inherited([0, 1, 2, *kept])
     system.set_title("openjd_adapt " + title)
     import_module("." + module, __package__).serve(**arguments)

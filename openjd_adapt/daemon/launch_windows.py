@@ -6,8 +6,8 @@ command's.
 
 from __future__ import annotations
 
-from ..errors import AdaptError, InputError
-from ..system.windows_processes import is_doomed, start_keeper, starter_of_keeper
+from ..errors import FAILED, AdaptError, InputError
+from ..system.windows_processes import is_doomed, start_keeper, start_worker, starter_of_keeper
 from ..transport.connection_file import bind
 from ..transport.loop import Peer
 from . import launch_spec
@@ -54,9 +54,13 @@ def serve() -> None:
             if is_doomed():
                 starter.send({"note": _DOOMED})
                 writer.danger = _DANGER
-        Keeper(spec, starter, writer).keep()
+        Keeper(spec, starter, start_worker(spec["argv"], spec["argv_folder"]), writer).keep()
     except InputError as error:
         starter.refuse(str(error), error.exit_code)
+    except OSError as error:
+        if writer:
+            writer.abandon()
+        starter.refuse("cannot start the adaptor's process: %s" % error.strerror, FAILED)
     finally:
         starter.close()
 

@@ -59,14 +59,16 @@ Processes:
         after ``timeout`` (None: never), or because it is another user's.
     kill, wake: kill a process, if it is still the one that started then (False if it is not, or if that cannot be
         told); let it go on if it was stopped.
-    Worker: the process of an adaptor, with all below this process. ``bell`` rings when it has ended; ``read`` gives
+    Worker: the process of an adaptor, with all below this process, of what :func:`launch.fork_worker` gives, or
+        start_worker. ``bell`` rings when it has ended; ``read`` gives
         some of its output, b"" at the end, and raises BlockingIOError if there is none now; ``returncode`` is None
         while it lives; ``kill`` kills it alone; ``end_all``, when it has ended, kills all that it has left, and returns
         what does not die in time.
     worker_control: in the adaptor's process: its end of the control.
 
-Only where processes can be forked: Ledger, become_subreaper, children, close_inherited, has_ended, set_title, silence,
-worker_groups. Only where they cannot: start_keeper, starter_of_keeper, is_doomed.
+Only where processes can be forked: Ledger, arrange, become_subreaper, children, close_inherited, enlarge, has_ended,
+set_title, silence, worker_groups, CONTROL_DESCRIPTOR. Only where they cannot: start_keeper, start_worker,
+starter_of_keeper, is_doomed.
 """
 
 from __future__ import annotations

@@ -251,36 +251,28 @@ def can_be_fresh() -> bool:
     return is_python() and os.path.exists(os.path.dirname(PACKAGE))
 
 
-def fresh_command(module: str, title: str, arguments: dict[str, Any]) -> tuple[list[str], dict[str, str]]:
-    """The command of a new interpreter that calls ``serve`` of the daemon's ``module`` with ``arguments``, and has
-    neither ``site`` nor anything of an author's; and its environment.
+def fresh_command(module: str, title: str) -> list[str]:
+    """The command of a new interpreter that calls ``serve`` of the daemon's ``module``, and has neither ``site`` nor
+    anything of an author's. Its standard input says the arguments by ``marshal``, as a command line is not this user's
+    alone; ``title`` is for whoever looks at that.
 
-    The package is imported by its last name, so that the parents of a vendored copy are not. ``title`` is for whoever
-    looks at the processes. The arguments stand in the environment, which is this user's alone, as a command line is
-    not: the name of a private folder is among them.
+    The package is imported by its last name, so that the parents of a vendored copy are not. Nothing is imported from
+    the current folder, and nothing but the package from the folder where it lies.
     """
     root, name = os.path.split(PACKAGE)
-    given = ", ".join("%s=%s" % (key, ascii(value)) for key, value in arguments.items())
-    code = _CODE % (ascii(root), name, name, module, module, given)
-    return [sys.executable, *flags(), "-S", "-c", _FIRST, title], {**os.environ, _CODE_VARIABLE: code}
+    return [sys.executable, *flags(), "-S", "-c", _FRESH % (ascii(root), name, name, module, module), title]
 
 
-_CODE_VARIABLE = "OPENJD_ADAPT_CODE"
-#: Nothing is imported from the current folder, and nothing but the package from the folder where it lies.
-_FIRST = (
-    """import sys
+_FRESH = """import sys
 sys.path = [place for place in sys.path if place]
-import os
-exec(os.environ.pop("%s"))
-"""
-    % _CODE_VARIABLE
-)
-_CODE = """import __future__
+import __future__, marshal, os
 sys.path.insert(0, %s)
 import %s
 del sys.path[0]
 from %s.daemon import %s
-%s.serve(%s)
+arguments = marshal.loads(os.read(0, 65536))
+os.dup2(1, 0)
+%s.serve(**arguments)
 os._exit(0)
 """
 

@@ -14,7 +14,7 @@ assert sys.platform != "win32"  # for type checkers
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as signal
-    from typing import Callable, Iterable, NoReturn
+    from typing import Callable, Iterable, NoReturn, Sequence
 else:
     import _signal as signal  # the same functions, and the numbers as numbers
 
@@ -279,6 +279,30 @@ def silence(errors: int) -> None:
         os.dup2(source, descriptor)
     if null > 2:
         os.close(null)
+
+
+def arrange(sources: Sequence[int]) -> None:
+    """Make the descriptors ``sources`` 0 and those that follow, and this process's only ones."""
+    import fcntl
+
+    copies = [fcntl.fcntl(source, fcntl.F_DUPFD, len(sources)) for source in sources]  # which no target overwrites
+    for target, source in enumerate(copies):
+        os.dup2(source, target)
+    close_inherited(range(len(sources)))
+
+
+_F_SETPIPE_SZ = 1031
+_PIPE_BYTES = 1024 * 1024
+
+
+def enlarge(pipe: int) -> None:
+    """Let a pipe hold as much as the system gives without being asked twice."""
+    import fcntl
+
+    try:
+        fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)
+    except OSError:
+        pass  # not Linux, or the user's pipes hold much already: the usual size does, too
 
 
 def close_inherited(keep: Iterable[int]) -> None:

@@ -11,13 +11,12 @@ import time
 
 assert sys.platform != "win32"  # for type checkers
 
-from . import interpreter
-from .posix import close_inherited, signal
+from .posix import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import subprocess
-    from typing import Any, Callable, Iterable, Mapping, NoReturn, Sequence
+    from typing import Any, Callable, Iterable, Mapping, NoReturn
 
     from .posix import Bell
 
@@ -41,12 +40,13 @@ def prepare_command(command: list[str], environment: Mapping[str, str] | None) -
 def become_subreaper(on: bool = True) -> bool:
     """Make orphaned descendants this process's children (Linux), or no more. False where it cannot have or see them."""
     try:
-        import ctypes
+        import _ctypes as c  # ctypes itself costs a start half a bare interpreter
 
-        prctl = ctypes.CDLL(None).prctl
+        prctl = c.dlsym(c.dlopen(None, 0), "prctl")  # type: ignore[arg-type]
+        failed = c.call_function(prctl, (_PR_SET_CHILD_SUBREAPER, int(on), 0, 0, 0))
     except (ImportError, OSError, AttributeError):
         return False  # some minimal Pythons have no ctypes, and macOS has no prctl
-    return _sees_children() and bool(prctl(_PR_SET_CHILD_SUBREAPER, on, 0, 0, 0) == 0)
+    return not failed and _sees_children()
 
 
 def set_title(title: str) -> None:
@@ -56,9 +56,7 @@ def set_title(title: str) -> None:
         import ctypes
     except ImportError:
         return
-    start, end = (
-        (int(stat[45]), int(stat[46])) if stat else (0, 0)
-    )  # arg_start and arg_end, fields 48 and 49 of proc(5)
+    start, end = map(int, stat[45:47]) if stat else (0, 0)  # arg_start and arg_end, fields 48 and 49 of proc(5)
     if 0 < start < end:
         size = end - start
         ctypes.memmove(start, title.encode("utf-8", "replace")[: size - 1].ljust(size, b"\0"), size)
@@ -449,29 +447,22 @@ class Ledger:
 
 # An adaptor's process
 
-_F_SETPIPE_SZ = 1031
-_PIPE_BYTES = 1024 * 1024
 #: The descriptors that a worker finds: its end of the control, and a daemon's groups if it has a list of them.
-_CONTROL_DESCRIPTOR = 3
+CONTROL_DESCRIPTOR = 3
 _GROUPS_DESCRIPTOR = 4
 
 
 class Worker:
     """Its end is told by SIGCHLD. ``groups`` is for hosts that lose orphans."""
 
-    def __init__(
-        self, argv: Sequence[str], bell: Bell, groups: Ledger | None = None, folder: str | None = None
-    ) -> None:
+    def __init__(self, started: dict[str, int], bell: Bell, groups: Ledger | None = None) -> None:
+        self.pid = started["pid"]
+        self.control = _socket.socket(fileno=started["control"])
+        self._output = started["output"]
         self._groups = groups
         self._returncode: int | None = None
-        self._output, output = os.pipe()
-        self.control, theirs = _socket.socketpair()
-        self.pid = _spawn(argv, output, [theirs.fileno()] + ([groups.descriptor] if groups else []), folder)
-        if groups:
-            groups.enter(self.pid)
-        os.close(output)
-        theirs.close()
         os.set_blocking(self._output, False)
+        bell.ring(b"\0")  # it may have ended before anybody listened
 
     def fileno(self) -> int:
         return self._output
@@ -504,58 +495,11 @@ class Worker:
 
 
 def worker_control() -> _socket.socket:
-    os.set_inheritable(_CONTROL_DESCRIPTOR, False)
-    return _socket.socket(fileno=_CONTROL_DESCRIPTOR)
+    os.set_inheritable(CONTROL_DESCRIPTOR, False)
+    return _socket.socket(fileno=CONTROL_DESCRIPTOR)
 
 
 def worker_groups() -> None:
     """In the adaptor's process, if the keeper says that there is a list of groups: write all into it from now on."""
     os.set_inheritable(_GROUPS_DESCRIPTOR, False)
     Tree.groups = Ledger(_GROUPS_DESCRIPTOR)
-
-
-def _spawn(argv: Sequence[str], output: int, shared: Sequence[int], folder: str | None) -> int:
-    """Start ``argv`` as a worker, in ``folder`` and in a session of its own, and return its pid.
-
-    It gets /dev/null as its input, ``output`` as its output and error, ``shared`` from descriptor 3 on, and no other.
-    """
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        os.dup2(output, 2)  # for the reason, if it comes to that
-        os.setsid()
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_DFL)
-        _enlarge(output)  # here, so that the keeper, which lives on, needs no fcntl
-        _arrange([os.open(os.devnull, os.O_RDONLY), output, output, *shared])
-        if folder:
-            os.chdir(folder)
-        role = interpreter.as_role(interpreter.WORKER, _CONTROL_DESCRIPTOR, _CONTROL_DESCRIPTOR)
-        os.execvpe(argv[0], list(argv), {**interpreter.environment(), **role})
-    except Exception as error:  # the descriptors may not do for an import
-        reason = getattr(error, "strerror", None) or error
-        os.write(2, ("cannot start %s: %s\n" % (argv[0], reason)).encode("utf-8", "replace"))
-    finally:
-        os._exit(127)
-
-
-def _enlarge(pipe: int) -> None:
-    """Let a pipe hold as much as the system gives without being asked twice."""
-    import fcntl
-
-    try:
-        fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)
-    except OSError:
-        pass  # not Linux, or the user's pipes hold much already: the usual size does, too
-
-
-def _arrange(sources: Sequence[int]) -> None:
-    """Make the descriptors ``sources`` 0 and those that follow, and this process's only ones."""
-    import fcntl
-
-    copies = [fcntl.fcntl(source, fcntl.F_DUPFD, len(sources)) for source in sources]  # which no target overwrites
-    for target, source in enumerate(copies):
-        os.dup2(source, target)
-    close_inherited(range(len(sources)))

@@ -251,9 +251,8 @@ _DRAIN_SECONDS = 2.0
 
 
 class Worker:
-    def __init__(self, argv: Sequence[str], bell: Bell, groups: None = None, folder: str | None = None) -> None:
-        self._job = Job()
-        self._process, control, output = _start(argv, self._job, interpreter.WORKER, subprocess.STDOUT, folder)
+    def __init__(self, started: tuple[subprocess.Popen[bytes], Job, int, int], bell: Bell, groups: None = None) -> None:
+        self._process, self._job, control, output = started
         self.pid = self._process.pid
         self.control = _socket_for(None, control)
         self._output = _socket_for(output, None)
@@ -288,6 +287,13 @@ class Worker:
             time.sleep(_PAUSE_SECONDS)
         self._output.settimeout(_DRAIN_SECONDS)
         return {self.pid} if self._job.active() else set()
+
+
+def start_worker(argv: Sequence[str], folder: str | None) -> tuple[subprocess.Popen[bytes], Job, int, int]:
+    """Start an adaptor's process in a job of its own, and in ``folder``."""
+    job = Job()
+    process, control, output = _start(argv, job, interpreter.WORKER, subprocess.STDOUT, folder)
+    return process, job, control, output
 
 
 def worker_control() -> socket.socket:
