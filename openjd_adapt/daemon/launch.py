@@ -144,9 +144,9 @@ def fork_worker(argv: Sequence[str], folder: str | None = None, groups: int | No
         try:
             if groups is not None:
                 system.Ledger(groups).enter(os.getpid())
-            signal.pthread_sigmask(signal.SIG_SETMASK, ())
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
             system.arrange([0, 2, 2, theirs.fileno(), *([] if groups is None else [groups])])
             if folder:
                 os.chdir(folder)
@@ -211,6 +211,7 @@ def _become(module: str, spec: Message, arguments: dict[str, Any], shared: Itera
     gc.freeze()  # objects whose descriptors are closed must not be collected and close others
     if interpreter.can_be_fresh():
         reader, writer = os.pipe()
+        os.set_blocking(writer, False)  # nobody reads yet
         os.write(writer, marshal.dumps(arguments))
         os.dup2(reader, 0)
         system.close_inherited([0, 1, 2, *kept])
