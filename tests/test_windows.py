@@ -443,11 +443,11 @@ def test_where_jobs_are_forbidden_a_process_is_not_started_and_one_line_says_why
 
 @pytest.mark.usefixtures("_no_jobs")
 def test_where_jobs_are_forbidden_no_adaptors_process_is_started(tmp_path):
-    from openjd_adapt.system import windows, windows_processes
+    from openjd_adapt.system import windows_processes
 
     path = tmp_path / "begun"
     with pytest.raises(OSError, match="does not let a process into a job object of its own"):
-        windows_processes.Worker([sys.executable, "-c", "open(%r, 'w')" % str(path)], windows.Bell())
+        windows_processes.start_worker([sys.executable, "-c", "open(%r, 'w')" % str(path)], None)
     assert not path.exists()
 
 
