@@ -16,4 +16,4 @@ sys.argv = ["pytest"]
 
 import pytest  # noqa: E402
 
-sys.exit(int(pytest.main(["-q", "-m", "core and windows_core and not long"])))
+sys.exit(int(pytest.main(["-q", "-m", "core and windows_core and not once and not long"])))

@@ -100,6 +100,7 @@ def test_a_client_in_a_python_without_site_and_environment(played):
     assert " -I -S " in played.lines[1] and " is connected: " in played.lines[2]
 
 
+@pytest.mark.once
 def test_an_exception_of_the_application_shows_its_traceback_once(open_daemon):
     done = task(open_daemon, {"call": "fail"})
     assert done.code == 1
@@ -111,6 +112,7 @@ def test_an_exception_of_the_application_shows_its_traceback_once(open_daemon):
     assert task(open_daemon, {"call": "pid"}).code == 0
 
 
+@pytest.mark.once
 def test_a_call_that_does_not_fit_is_a_clear_error_and_the_daemon_goes_on(open_daemon):
     for data, message in [
         ({"call": "dance"}, "the application has no action 'dance'; it has: echo, execute, fail, "),
@@ -170,6 +172,7 @@ def test_an_application_that_dies_before_it_connects_fails_the_start(kept):
         ({"no_output_timeout": 0.3}, "waited 0.3 s without output for its client to connect"),
     ],
 )
+@pytest.mark.once
 def test_a_wait_that_is_too_long_says_what_was_waited_for(kept, init, message):
     done = run(kept, {}, act="never connect", **init)
     assert done.code == 1 and message in done.out, done
@@ -183,6 +186,7 @@ def test_a_wait_that_is_too_long_says_what_was_waited_for(kept, init, message):
         ({}, {"run_timeout": 0.2}, "waited the run's 0.2 s for the answer to sleep"),
     ],
 )
+@pytest.mark.once
 def test_a_call_that_takes_too_long_fails_and_says_so(kept, data, init, message):
     done = run(kept, {"call": "sleep", "args": {"seconds": 300}, **data}, **init)
     assert done.code == 1 and message in done.out, done
@@ -205,6 +209,7 @@ def test_a_cancel_ends_a_call_and_a_late_answer_is_dropped(open_daemon, tmp_path
     assert task(open_daemon, {"call": "echo", "args": {"value": "new"}}).lines[-1] == "result 'new'"
 
 
+@pytest.mark.once
 def test_a_stop_after_a_canceled_call_does_not_wait_for_it(kept):
     kept.daemon("start", "--init-data", '{"stop_timeout": 600}')
     process = kept.daemon_popen("run", "--run-data", '{"call": "sleep", "args": {"seconds": 600}}')
@@ -222,6 +227,7 @@ def test_an_answer_to_a_call_that_nobody_made_is_said_and_does_no_harm(open_daem
     assert "has answered a call that nobody made: 4711" in done.out
 
 
+@pytest.mark.once
 def test_a_cast_is_not_waited_for(open_daemon, tmp_path):
     assert task(open_daemon, {"cast": "execute", "args": until_it_exists(tmp_path / "enough")}).code == 0
     (tmp_path / "enough").touch()
@@ -252,12 +258,14 @@ def test_lines_are_watched_as_declared(open_daemon):
     ]
 
 
+@pytest.mark.once
 def test_what_the_application_prints_before_it_answers_comes_before_what_the_task_prints_then(open_daemon):
     lines = ["line %d" % number for number in range(300)]
     done = task(open_daemon, {"call": "lines", "args": {"lines": lines}, "repeat": 20})
     assert done.lines == [*("STDOUT: " + line for line in lines), "result None"] * 20
 
 
+@pytest.mark.once
 def test_a_fatal_line_fails_the_running_task_with_its_text(open_daemon):
     done = task(open_daemon, {"call": "lines", "args": {"lines": ["Fatal: texture wood.png is missing"]}})
     assert done.code == 1 and done.lines[-1] == "openjd_fail: texture wood.png is missing"
@@ -275,6 +283,7 @@ def say_between_two_tasks(farm, folder, *lines):
     wait_until(seen.exists)
 
 
+@pytest.mark.once
 def test_a_fatal_line_between_two_tasks_fails_the_next_one_and_says_so(open_daemon, tmp_path):
     say_between_two_tasks(open_daemon, tmp_path, "Fatal: frame is broken")
     done = task(open_daemon, {"call": "pid"})
@@ -283,6 +292,7 @@ def test_a_fatal_line_between_two_tasks_fails_the_next_one_and_says_so(open_daem
     assert task(open_daemon, {"call": "pid"}).code == 0
 
 
+@pytest.mark.once
 def test_what_is_reported_between_two_tasks_is_not_the_next_ones(open_daemon, tmp_path):
     reports = ["Sample 3/4", "now idle", "openjd_progress: 77", "openjd_fail: it was not me"]
     say_between_two_tasks(open_daemon, tmp_path, *reports)
@@ -293,6 +303,7 @@ def test_what_is_reported_between_two_tasks_is_not_the_next_ones(open_daemon, tm
     assert "openjd_progress: 77" in done.lines
 
 
+@pytest.mark.once
 def test_a_fatal_line_between_the_last_task_and_the_stop_fails_the_stop_which_is_done_all_the_same(kept, tmp_path):
     assert kept.daemon("start").code == 0
     say_between_two_tasks(kept, tmp_path, "Fatal: frame is broken")
@@ -301,6 +312,7 @@ def test_a_fatal_line_between_the_last_task_and_the_stop_fails_the_stop_which_is
     assert "STDOUT: application ends" in done.lines
 
 
+@pytest.mark.once
 def test_progress_of_the_client_is_limited_and_its_last_value_never_lost(open_daemon):
     percents = [n / 10 for n in range(1001)]
     done = task(open_daemon, {"call": "report", "args": {"percents": percents}})
@@ -405,6 +417,7 @@ def test_a_client_of_another_wire_version_is_told_both(open_daemon):
     connection.close()
 
 
+@pytest.mark.once
 def test_a_client_without_an_adaptor_says_so():
     command = [sys.executable, "-c", "from openjd_adapt import Client; Client()"]
     done = subprocess.run(command, cwd=str(ROOT), stderr=subprocess.PIPE, timeout=HANG_SECONDS)

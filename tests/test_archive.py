@@ -73,6 +73,7 @@ def test_an_archive_plays_a_session_from_a_read_only_folder(packed, mandelbrot, 
     assert os.listdir(str(mandelbrot.parent)) == ["adaptor.pyz"]
 
 
+@pytest.mark.once
 def test_schemas_and_configuration_are_read_from_inside(packed):
     done = packed("run", "--init-data", '{"width": 16}')
     assert done.code == 2 and "'output' is a required property" in done.err, done
@@ -80,6 +81,7 @@ def test_schemas_and_configuration_are_read_from_inside(packed):
     assert "readonly" in shown.out and "Mandelbrot.json" in shown.out, shown
 
 
+@pytest.mark.once
 def test_an_archive_makes_its_own_job_template(packed):
     done = packed("template")
     assert done.code == 0 and "adaptor.pyz" in done.out and '"Frame"' in done.out, done
@@ -111,6 +113,7 @@ def test_the_references_names_are_importable_from_inside(mandelbrot):
 
 
 @pytest.mark.parametrize("kind", scaffold.KINDS)
+@pytest.mark.once
 def test_a_new_adaptor_is_written_from_inside(farm, mandelbrot, kind):
     farm.env["PYTHONPATH"] = str(mandelbrot)
     farm.command = lambda *arguments: [*farm.python, "-m", "openjd_adapt", "new", *arguments]

@@ -73,6 +73,7 @@ def test_bad_data_is_refused_by_place(value, text):
         (["daemon", "run"], "--run-data", *BAD_DATA[9]),
     ],
 )
+@pytest.mark.once
 def test_bad_data_is_refused_by_option_and_place(farm, words, option, value, text):
     if words[0] == "daemon":
         words = [*words, "--connection-file", str(farm.file)]
@@ -128,20 +129,24 @@ def test_bad_usage_is_one_line(arguments, text):
 @pytest.mark.parametrize(
     "words, text", [("dance", "invalid choice: 'dance'"), ("daemon run", "no daemon named: give ")]
 )
+@pytest.mark.once
 def test_bad_usage_is_one_line_and_exit_code_2(farm, words, text):
     refused(farm(*words.split()), text)
 
 
+@pytest.mark.once
 def test_empty_options_are_empty_objects(farm):
     assert farm("run", "--init-data", "", "--run-data", "", "--path-mapping-rules", "").code == 0
 
 
+@pytest.mark.once
 def test_no_line_break_in_an_error_begins_a_directive(farm):
     done = farm("run", "--config", "a\nopenjd_env: A=1\ropenjd_env: B=2", "--debug")
     assert done.code == 2 and "ERROR: --config: a openjd_env: A=1 openjd_env: B=2: there is no such file" in done.err
     assert all(line.startswith("ERROR: ") for line in done.err.splitlines()) and len(done.lines) == 1
 
 
+@pytest.mark.once
 def test_debug_shows_the_traceback_too_and_changes_no_exit_code(farm):
     for words, code in ((["run", "--init-data", "1"], 2), (["daemon", "stop", "--connection-file", ""], 2)):
         done = farm(*words, "--debug")
@@ -225,6 +230,7 @@ def test_what_is_no_adaptor_is_refused(adaptor, text):
     assert text in str(caught.value) and "\n" not in str(caught.value)
 
 
+@pytest.mark.once
 def test_what_is_no_adaptor_is_one_line_whatever_the_command(farm):
     farm.adaptor, text = "json:JSONDecoder", "JSONDecoder is not an adaptor"
     for words in (["run"], ["daemon", "start", "--connection-file", str(farm.file)], ["show-config"]):
@@ -235,6 +241,7 @@ def test_what_is_no_adaptor_is_one_line_whatever_the_command(farm):
     assert farm.pids() == []
 
 
+@pytest.mark.once
 def test_an_adaptor_that_fails_while_it_is_imported_says_where(farm):
     path = farm.folder / "broken.py"
     path.write_text("from openjd_adapt import Adaptor\nquality = {}['quality']\n")
@@ -252,6 +259,7 @@ def test_an_adaptor_that_fails_while_it_is_imported_says_where(farm):
         ("Mine = None", "EntryPoint: None is not an adaptor", ["run"]),
     ],
 )
+@pytest.mark.once
 def test_what_an_entry_point_cannot_serve_is_one_line_whatever_the_command(farm, definition, text, words):
     path = farm.folder / "main.py"
     path.write_text("from openjd_adapt import Adaptor, EntryPoint\n%s\nEntryPoint(Mine).start()\n" % definition)
@@ -272,6 +280,7 @@ class Mine(Adaptor):
 """
 
 
+@pytest.mark.once
 def test_an_adaptor_that_cannot_be_made_is_one_line(farm):
     farm.adaptor = str(farm.folder / "mine.py")
     (farm.folder / "mine.py").write_text(MADE_OTHERWISE)
@@ -282,6 +291,7 @@ def test_an_adaptor_that_cannot_be_made_is_one_line(farm):
         refused(farm(word), "mine cannot be made without init data: KeyError: 'scene'", code=1)
 
 
+@pytest.mark.once
 def test_an_adaptor_with_a_syntax_error_is_one_line_and_debug_shows_more(farm):
     path = farm.folder / "broken.py"
     path.write_text("def on_run(:\n")
@@ -291,6 +301,7 @@ def test_an_adaptor_with_a_syntax_error_is_one_line_and_debug_shows_more(farm):
     assert "Traceback" in farm("run", "--debug").out
 
 
+@pytest.mark.once
 def test_a_broken_configuration_is_one_line(farm):
     path = farm.folder / "config.json"
     path.write_text('{"log_level": "LOUD"}')
@@ -298,6 +309,7 @@ def test_a_broken_configuration_is_one_line(farm):
     assert done.code == 2 and "log_level is 'LOUD'; known are DEBUG" in done.err and "Traceback" not in done.out
 
 
+@pytest.mark.once
 def test_options_may_be_joined_to_their_values_and_values_may_begin_with_a_dash(farm):
     assert farm("run", "--run-data={}", "--init-data={}").code == 0
 
@@ -315,6 +327,7 @@ def test_help_of_every_command_ends_with_an_example_or_the_exit_codes(capsys, wo
     assert shown.err == "" and last.startswith({"": "Exit codes: ", "daemon": " "}.get(words, "Example: ")), last
 
 
+@pytest.mark.once
 def test_version_info_and_is_compatible(farm):
     done = farm("version-info")
     assert done.lines == ["OpenJD Adaptor CLI Version: 0.1", "probe Data Interface Version: 0.1"]
@@ -326,6 +339,7 @@ def test_version_info_and_is_compatible(farm):
     refused(done, "'one' is not a version")
 
 
+@pytest.mark.once
 def test_show_config_tells_which_file_set_each_key(farm):
     own = farm.folder / "more.json"
     own.write_text('{"quality": 3}')
@@ -335,6 +349,7 @@ def test_show_config_tells_which_file_set_each_key(farm):
     assert shown["runtime"]["config"]["deactivate_telemetry"] is False
 
 
+@pytest.mark.once
 def test_a_missing_file_of_the_configuration_is_warned_of_once_with_the_level(farm):
     farm.env["PROBE_CONFIG_PATH"] = str(farm.folder / "missing.json")
     done = farm("show-config")
@@ -361,6 +376,7 @@ class Talking(Adaptor):
 """
 
 
+@pytest.mark.once
 def test_what_an_adaptor_prints_is_not_in_what_was_asked_for(farm):
     farm.adaptor = str(farm.folder / "talking.py")
     (farm.folder / "talking.py").write_text(TALKING)
@@ -369,6 +385,7 @@ def test_what_an_adaptor_prints_is_not_in_what_was_asked_for(farm):
     assert len(farm("version-info").lines) == 2
 
 
+@pytest.mark.once
 def test_the_usage_is_how_the_command_was_begun(farm):
     assert farm("run", "--help").out.startswith("usage: python -m openjd_adapt --adaptor %s run" % farm.adaptor)
     for words, begin in (

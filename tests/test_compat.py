@@ -89,12 +89,14 @@ def test_signals_reach_the_command():
 
 
 @pytest.mark.parametrize("arguments", [["blender"], ["--"], ["x", "--", "y"]])
+@pytest.mark.once
 def test_anything_but_a_command_behind_two_hyphens_is_bad_usage(arguments):
     done = compat(*arguments)
     assert done.returncode == 2 and len(done.stderr.decode().splitlines()) == 1
     assert done.stderr.startswith(b"ERROR: compat: give nothing, or -- and a command")
 
 
+@pytest.mark.once
 def test_a_command_that_is_not_there_is_told_in_one_line():
     done = compat("--", "no-such-command")
     assert done.returncode == 1
@@ -102,6 +104,7 @@ def test_a_command_that_is_not_there_is_told_in_one_line():
     assert len(done.stderr.decode().splitlines()) == 1
 
 
+@pytest.mark.once
 def test_what_stands_behind_the_hyphens_is_the_commands_own():
     done = compat("--", "no-such-command", "--debug", "--help", "--", "-h")
     assert done.returncode == 1 and len(done.stderr.decode().splitlines()) == 1
@@ -110,12 +113,14 @@ def test_what_stands_behind_the_hyphens_is_the_commands_own():
 
 
 @pytest.mark.parametrize("command", ["new", "compat"])
+@pytest.mark.once
 def test_an_adaptors_own_command_line_has_none_that_is_about_no_adaptor(farm, command):
     done = farm(command, "x")
     assert done.code == 2 and "invalid choice: '%s'" % command in done.err and done.err.count("\n") == 1
     assert "\n    %s " % command not in farm("--help").out
 
 
+@pytest.mark.once
 def test_the_packages_help_names_the_command():
     command = [sys.executable, "-m", "openjd_adapt", "--help"]
     out = subprocess.check_output(command, cwd=str(ROOT), timeout=HANG_SECONDS).decode()
@@ -143,6 +148,7 @@ def test_an_adaptor_that_was_written_for_the_reference_runs(published):
 
 
 @pytest.mark.posix_only
+@pytest.mark.once
 def test_its_daemon_is_reached_again_by_the_same_command(published):
     done = published.daemon("start", "--init-data", '{"scene": "/a/x"}')
     assert done.code == 0, done
@@ -168,6 +174,7 @@ def test_a_cancel_reaches_its_on_cancel(published):
     assert published.daemon("stop").code == 0
 
 
+@pytest.mark.once
 def test_bad_data_are_found_by_its_schemas_before_it_starts(published):
     done = published("run", "--init-data", '{"scene": 1}')
     assert done.code == 2
@@ -187,6 +194,7 @@ def test_the_shim_wins_over_an_installed_reference_and_says_so_once(published):
     assert done.lines.count(told % (openjd_adapt.__version__, ROOT / "openjd_adapt", other)) == 1, done
 
 
+@pytest.mark.once
 def test_the_entry_points_timeout_limits_no_start():
     """In the reference it bounds each request to a daemon, so that adaptors give it a value of seconds."""
     code = (
@@ -258,6 +266,7 @@ def vendored(tmp_path):
     return target
 
 
+@pytest.mark.once
 def test_a_vendored_copys_shim_uses_the_copy_as_it_was_imported(vendored, tmp_path):
     code = (
         "import studio._vendor.toolkit as t, openjd.adaptor_runtime.adaptors as a\n"
@@ -273,6 +282,7 @@ def test_a_vendored_copys_shim_works_where_the_copy_was_not_imported(vendored):
     assert run(code, vendored / "compat") == str(vendored / "process.py")
 
 
+@pytest.mark.once
 def test_a_vendored_copys_shim_keeps_to_its_copy_beside_another_one(vendored):
     code = (
         "import sys, openjd_adapt, openjd.adaptor_runtime.process as p\n"
@@ -301,12 +311,14 @@ except ValueError as error:
 """
 
 
+@pytest.mark.once
 def test_without_jsonschema_the_errors_are_the_toolkits():
     first, second = run(VALIDATE, COMPAT).splitlines()
     assert first == "'a' is a required property | data: 'a' is a required property"
     assert second == "InputError"
 
 
+@pytest.mark.once
 def test_jsonschema_is_loaded_only_for_an_error(tmp_path):
     (tmp_path / "jsonschema.py").write_text("print('loaded')\nimport sys; sys.exit(3)")
     code = "from openjd.adaptor_runtime.adaptors import AdaptorDataValidator as A; A({}).validate({}); print('valid')"
@@ -341,6 +353,7 @@ def test_openjd_stays_a_namespace_package():
     assert FILES and not (COMPAT / "openjd" / "__init__.py").exists() and not (COMPAT / "__init__.py").exists()
 
 
+@pytest.mark.once
 def test_a_wheel_has_every_file_of_the_shim():
     setuptools = module("setuptools")
     if not hasattr(setuptools, "find_namespace_packages"):

@@ -94,6 +94,7 @@ def test_the_smallest_copy_plays_a_session(node, copy, zipped):
     play(node(copy(*PARTS, zipped=zipped)))
 
 
+@pytest.mark.once
 def test_the_smallest_copy_says_what_it_has_not(node, copy):
     check_tools(node(copy(*PARTS)), *PARTS)
 
@@ -109,6 +110,7 @@ def test_each_part_may_be_left_out_on_its_own(node, copy, parts, zipped):
     check_tools(farm, *parts)
 
 
+@pytest.mark.once
 def test_without_schema_an_adaptor_that_has_schemas_runs_nothing(node, copy):
     """What nobody can check is not passed on."""
     farm = node(copy(*PARTS))
@@ -121,6 +123,7 @@ def test_without_schema_an_adaptor_that_has_schemas_runs_nothing(node, copy):
     assert (done.code, done.out, done.err) == (2, "openjd_fail: %s\n" % told, "ERROR: %s\n" % told), done
 
 
+@pytest.mark.once
 def test_without_schema_no_job_template_is_made_of_schemas(node, copy):
     farm = node(copy("schema/"))
     path = farm.folder / "schemas" / "init_data.schema.json"
@@ -161,6 +164,7 @@ def test_a_copy_for_another_system_says_so_in_one_line(node, copy, zipped):
         assert told.replace("ERROR: ", "openjd_adapt.errors.PartLeftOut: ") == farm(code).err.splitlines()[-1]
 
 
+@pytest.mark.once
 def test_without_schema_a_configuration_that_has_one_is_not_taken(node, copy):
     farm = node(copy(*PARTS))
     path = farm.folder / "Probe.schema.json"

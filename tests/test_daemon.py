@@ -19,7 +19,7 @@ from openjd_adapt.transport.connection_file import ConnectionFileReader
 
 from .conftest import CANCEL, HANG_SECONDS, KILL, Farm, kill_command, read_until, wait_until
 
-pytestmark = [pytest.mark.core, pytest.mark.windows_core]
+pytestmark = pytest.mark.core
 
 
 @contextlib.contextmanager
@@ -45,6 +45,7 @@ def task(farm, data, **options):
     return farm.daemon("run", "--run-data", json.dumps(data), **options)
 
 
+@pytest.mark.windows_core
 def test_a_session_from_start_to_stop(farm):
     done = farm.daemon("start")
     assert done.code == 0
@@ -100,6 +101,7 @@ def test_a_session_whose_folder_is_not_ascii_works_in_the_locale_c(farm):
     assert "configuration file %s does not exist" % missing in farm("run").out
 
 
+@pytest.mark.once
 def test_without_a_connection_file_it_goes_to_the_session_folder(farm):
     farm.env["OPENJD_SESSION_WORKING_DIR"] = str(farm.folder)
     path = farm("daemon", "start").lines[0].partition("=")[2]
@@ -116,6 +118,7 @@ def test_a_failed_task_exits_1_and_the_next_one_succeeds(started):
 
 
 @pytest.mark.parametrize("data", [{"do": "vanish", "code": 3}, {"do": "signal", "number": int(signal.SIGSEGV)}])
+@pytest.mark.windows_core
 def test_an_adaptor_that_dies_fails_its_task_and_ends_the_daemon(farm, data):
     farm.daemon("start")
     done = task(farm, data)
@@ -164,6 +167,7 @@ def test_start_takes_any_inherited_descriptor_along_for_nobody(farm):
     assert farm.daemon("stop").code == 0
 
 
+@pytest.mark.once
 def test_a_start_that_takes_too_long_is_canceled_and_fails(farm):
     init = json.dumps({"on_start": {"do": "sleep", "seconds": 60}})
     done = farm.daemon("start", "--timeout", "1", "--init-data", init)
@@ -225,6 +229,7 @@ def test_a_start_that_comes_to_nothing_leaves_no_folder_of_its_own(farm, how):
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.once
 def test_the_connection_file_exists_before_on_start_runs(farm):
     process = farm.daemon_popen("start", "--init-data", json.dumps({"on_start": {"do": "sleep", "seconds": 60}}))
     assert read_until(process.stdout, "sleeping").startswith("openjd_env: OPENJD_ADAPTOR_SOCKET=")
@@ -233,6 +238,7 @@ def test_the_connection_file_exists_before_on_start_runs(farm):
     assert farm.pids() == []
 
 
+@pytest.mark.windows_core
 def test_sigterm_to_daemon_run_cancels_the_task_and_the_daemon_goes_on(started):
     process = started.daemon_popen("run", "--run-data", '{"do": "sleep", "seconds": 60}')
     read_until(process.stdout, "sleeping")
@@ -244,6 +250,7 @@ def test_sigterm_to_daemon_run_cancels_the_task_and_the_daemon_goes_on(started):
     assert task(started, {"do": "sleep", "seconds": 0.01}).out == "sleeping\nslept\n"
 
 
+@pytest.mark.windows_core
 def test_sigkill_to_daemon_run_cancels_the_task_and_the_next_one_shows_what_was_left(started):
     process = started.daemon_popen("run", "--run-data", '{"do": "sleep", "seconds": 60}')
     read_until(process.stdout, "sleeping")
@@ -254,6 +261,7 @@ def test_sigkill_to_daemon_run_cancels_the_task_and_the_next_one_shows_what_was_
     assert done.lines[-2:] == ["INFO: on_cancel on cancel", "INFO: next"]
 
 
+@pytest.mark.windows_core
 def test_a_closed_standard_output_of_daemon_run_cancels_the_task_and_the_next_one_shows_the_rest(started):
     process = started.daemon_popen("run", "--run-data", '{"do": "sleep", "seconds": 60}')
     read_until(process.stdout, "sleeping")
@@ -263,6 +271,7 @@ def test_a_closed_standard_output_of_daemon_run_cancels_the_task_and_the_next_on
     assert task(started, {"do": "say", "text": "next"}).lines == ["INFO: on_cancel on cancel", "INFO: next"]
 
 
+@pytest.mark.once
 def test_a_second_run_at_the_same_time_is_refused_at_once(started):
     process = started.daemon_popen("run", "--run-data", '{"do": "sleep", "seconds": 300}')
     read_until(process.stdout, "sleeping")
@@ -272,6 +281,7 @@ def test_a_second_run_at_the_same_time_is_refused_at_once(started):
     assert started.finish(process).code == 4
 
 
+@pytest.mark.windows_core
 def test_a_task_that_ignores_the_cancel_is_killed_at_the_schedulers_deadline(farm):
     farm.env["OPENJD_SESSION_WORKING_DIR"] = str(farm.folder)
     farm.daemon("start")
@@ -290,6 +300,7 @@ def test_a_task_that_ignores_the_cancel_is_killed_at_the_schedulers_deadline(far
     assert farm.daemon("stop").code == 0
 
 
+@pytest.mark.once
 def test_daemon_cancel_cancels_the_running_task(started):
     assert "no task is running" in started.daemon("cancel").out
     process = started.daemon_popen("run", "--run-data", '{"do": "sleep", "seconds": 60}')
@@ -298,6 +309,7 @@ def test_daemon_cancel_cancels_the_running_task(started):
     assert started.finish(process).code == 4
 
 
+@pytest.mark.once
 def test_daemon_status_tells_what_it_is_doing(started):
     facts = json.loads(started.daemon("status", "--json").out)
     assert facts["state"] == "idle"
@@ -331,6 +343,7 @@ def test_stop_kills_a_daemon_that_does_not_stop_in_time(farm):
     assert farm.pids() == []
 
 
+@pytest.mark.once
 def test_a_stop_over_a_task_that_ignores_its_cancel_fails_and_says_that_on_stop_never_ran(farm):
     farm.daemon("start")
     process = farm.daemon_popen("run", "--run-data", '{"do": "ignore_cancel", "seconds": 300}')
@@ -344,6 +357,7 @@ def test_a_stop_over_a_task_that_ignores_its_cancel_fails_and_says_that_on_stop_
     assert farm.pids() == []
 
 
+@pytest.mark.once
 def test_a_failure_in_on_stop_is_told_and_everything_is_gone_all_the_same(farm):
     farm.daemon("start", "--init-data", json.dumps({"on_stop": {"do": "fail", "text": "cannot close"}}))
     done = farm.daemon("stop")
@@ -417,6 +431,7 @@ def test_start_over_a_living_daemons_file_is_refused(started):
     assert task(started, {}).code == 0
 
 
+@pytest.mark.windows_core
 def test_start_over_a_dead_daemons_file_replaces_it_with_one_line(farm):
     farm.daemon("start")
     task(farm, {"do": "vanish", "code": 1})
@@ -443,6 +458,7 @@ def made(path, text):
 
 
 @pytest.mark.parametrize("word", ["start", "run", "stop", "status", "cancel"])
+@pytest.mark.once
 def test_a_file_that_is_no_connection_file_is_one_line_and_is_not_touched(farm, word):
     made(farm.file, "{")
     done = farm.daemon(word)
@@ -468,6 +484,7 @@ def test_a_file_of_another_user_or_one_that_others_may_read_is_refused(farm):
     farm.daemon("stop")
 
 
+@pytest.mark.once
 def test_without_a_daemon_run_status_and_cancel_exit_3_and_stop_exits_0(farm):
     for word, code in (("run", 3), ("status", 3), ("cancel", 3), ("stop", 0)):
         done = farm.daemon(word)
@@ -482,6 +499,7 @@ def test_a_missing_folder_is_bad_input_for_start_and_no_daemon_for_the_rest(farm
         assert done.code == code and done.err.count("\n") == 1 and "Traceback" not in done.err, done
 
 
+@pytest.mark.windows_core
 def test_a_killed_daemon_is_told_and_cleared(farm):
     farm.daemon("start")
     keeper = json.loads(farm.daemon("status", "--json").out)["pid"]

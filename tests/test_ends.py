@@ -80,6 +80,7 @@ def test_a_daemon_whose_session_folder_is_gone_stops_cleans_up_and_ends(watchful
     assert (farm.folder / "notes").read_text() == "stop cleanup "
 
 
+@pytest.mark.once
 def test_a_session_folder_elsewhere_ends_the_daemon_too(watchful):
     farm = watchful
     session = farm.folder / "session"
@@ -133,6 +134,7 @@ def test_the_idle_timeout_does_not_end_a_task_that_runs_longer(farm):
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "soon", "inf"])
+@pytest.mark.once
 def test_an_idle_timeout_that_is_no_number_of_seconds_is_bad_input(farm, value):
     done = farm.daemon("start", "--idle-timeout", value)
     assert done.code == 2 and done.err.startswith("ERROR: --idle-timeout: ") and done.err.count("\n") == 1

@@ -15,6 +15,8 @@ import pytest
 
 from .conftest import HANG_SECONDS, ROOT, read_until, tool, wait_until
 
+pytestmark = pytest.mark.once
+
 EXAMPLES = ROOT / "examples"
 
 

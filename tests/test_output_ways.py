@@ -95,6 +95,7 @@ def test_while_c_code_holds_the_gil_status_answers_and_a_cancel_ends_it_at_its_d
     assert farm.daemon("stop").code == 0
 
 
+@pytest.mark.once
 def test_a_log_line_is_no_directive_and_fails_no_healthy_task(started):
     for text in ("openjd_fail: x", "openjd_progress: 7", "a\nopenjd_fail: x", "openjd_env: A=B", "a\ropenjd_fail: x"):
         done = task(started, {"do": "say", "text": text})
@@ -102,6 +103,7 @@ def test_a_log_line_is_no_directive_and_fails_no_healthy_task(started):
         assert all(line.startswith("INFO: ") for line in done.lines)
 
 
+@pytest.mark.once
 def test_an_exceptions_text_is_no_directive(started):
     done = task(started, {"do": "fail", "text": "a\nopenjd_env: A=B"})
     assert done.code == 1
@@ -109,6 +111,7 @@ def test_an_exceptions_text_is_no_directive(started):
     assert not any(line.startswith("openjd_env") for line in done.lines)
 
 
+@pytest.mark.once
 def test_what_only_looks_like_a_directive_reaches_no_scheduler_as_one(farm):
     lines = ["  openjd_env: A=1", "OPENJD_UNSET_ENV: A", "openjd_redacted_env S=secret", "openjd_env: B=2", "\udce9"]
     said = "\n".join(lines).encode("utf-8", "surrogateescape")
@@ -173,6 +176,7 @@ def test_progress_bars_that_end_lines_with_carriage_returns_become_lines(farm):
     assert [line for line in done.lines if line.startswith("openjd")] == ["openjd_progress: %d" % n for n in (1, 2, 3)]
 
 
+@pytest.mark.once
 def test_a_progress_bar_that_the_adaptor_prints_is_shown_while_it_runs(farm):
     farm.daemon("start")
     process = farm.daemon_popen("run", "--run-data", json.dumps({"do": "bar"}))
@@ -201,6 +205,7 @@ class Own(Adaptor):
 """
 
 
+@pytest.mark.once
 def test_what_an_adaptor_prints_over_a_stream_of_its_own_comes_before_its_tasks_result(farm):
     path = farm.folder / "own.py"
     path.write_text(OWN_STREAM)
@@ -224,6 +229,7 @@ def test_a_grandchild_that_holds_the_pipe_blocks_nobody(farm):
     assert farm.pids() == []
 
 
+@pytest.mark.once
 def test_each_record_comes_once_though_the_authors_main_set_up_a_console(farm):
     farm.env["LOG_FILE"] = str(farm.folder / "log.txt")
     process = subprocess.run(
@@ -237,6 +243,7 @@ def test_each_record_comes_once_though_the_authors_main_set_up_a_console(farm):
     assert (farm.folder / "log.txt").read_text() == "once\nfrom a library\n"  # the author's handlers go on
 
 
+@pytest.mark.once
 def test_log_level_takes_effect(farm):
     config = farm.folder / "main.json"
     for level, expected in (("DEBUG", ["INFO: once", "DEBUG: too quiet to be heard"]), ("WARNING", [])):

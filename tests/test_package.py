@@ -105,11 +105,13 @@ def own_imports(path):
             yield found[0]
 
 
+@pytest.mark.once
 def test_every_module_has_its_place():
     assert sorted(PLACES) == sorted(map(name_of, MODULES))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
+@pytest.mark.once
 def test_a_module_imports_relatively_and_downward(path):
     own = PLACES.index(name_of(path))
     for name in own_imports(path):
@@ -118,6 +120,7 @@ def test_a_module_imports_relatively_and_downward(path):
     assert [name for level, name, _ in imports(path) if not level and name.split(".")[0] == "openjd_adapt"] == []
 
 
+@pytest.mark.once
 def test_the_house_is_no_larger_and_no_higher_than_it_should_be():
     floors = {"__init__": 1}
     for name in PLACES:
@@ -138,6 +141,7 @@ def lines_without(*parts):
     return sum(path.read_bytes().count(b"\n") for path in kept)
 
 
+@pytest.mark.once
 def test_the_core_is_no_larger_than_the_readme_says():
     core = ("authoring/", "testing.py", "compat/", "schema/")
     assert lines_without(*core) <= MOST_OF_THE_CORE and lines_without(*core, "Windows") <= MOST_ON_LINUX
@@ -146,6 +150,7 @@ def test_the_core_is_no_larger_than_the_readme_says():
     assert {*re.findall(r"`([^` ]+(?:/|\.py))`", text)} == {*core, *LEFT_OUT["Windows"], *LEFT_OUT["Linux"]}
 
 
+@pytest.mark.once
 def test_only_these_modules_ask_for_what_may_be_left_out():
     """The modules of a system are asked for on it alone, and of the rest test_copies shows what is said."""
     asked = {(name_of(path), name) for path in MODULES for name in own_imports(path)}
@@ -163,6 +168,7 @@ def test_only_these_modules_ask_for_what_may_be_left_out():
 
 
 @pytest.mark.skipif(sys.version_info < (3, 10), reason="sys.stdlib_module_names is of Python 3.10")
+@pytest.mark.once
 def test_only_the_standard_library_is_imported():
     for path in MODULES:
         for level, name, _ in imports(path):
@@ -170,10 +176,12 @@ def test_only_the_standard_library_is_imported():
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
+@pytest.mark.once
 def test_a_module_says_in_one_sentence_what_it_is(path):
     assert re.match(r"[^\n]{20,118}[.:]\n?", ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "")
 
 
+@pytest.mark.once
 def test_only_the_system_modules_know_the_operating_system():
     for path in MODULES:
         if path.parent.name != "system":
@@ -202,6 +210,7 @@ def definitions(path):
                     yield name.id, None
 
 
+@pytest.mark.once
 def test_both_systems_keep_the_contract_that_names_each_name_once():
     contract = ast.get_docstring(ast.parse((PACKAGE / "system/__init__.py").read_text(encoding="utf-8")))
     both, _, others = contract.partition("Only where")
@@ -278,6 +287,7 @@ def test_daemon_run_loads_none_of_the_costly_modules(started):
 
 
 @pytest.mark.posix_only
+@pytest.mark.once
 def test_a_wheel_is_told_of_every_file_that_is_no_module():
     """What else it is told, and that it takes what it is told, test_distribution.py shows."""
     told = (ROOT / "pyproject.toml").read_text(encoding="utf-8").partition("[tool.setuptools.package-data]\n")[2]
@@ -292,6 +302,7 @@ def test_a_wheel_is_told_of_every_file_that_is_no_module():
 
 
 @pytest.mark.posix_only
+@pytest.mark.once
 def test_the_top_level_is_the_cards():
     out = subprocess.check_output(["git", "ls-files"], cwd=str(ROOT)).decode()
     top = {line.split("/")[0] for line in out.splitlines()}

@@ -8,13 +8,13 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from openjd_adapt import plain_json
 
 from .conftest import ROOT
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.pure]
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -36,6 +36,7 @@ def outcome(function, argument):
 
 
 @given(VALUES)
+@settings(max_examples=30)  # of up to 20 texts and numbers each
 def test_it_writes_what_json_writes_and_reads_it_again(value):
     text = plain_json.dumps(value)
     assert text == json.dumps(value, separators=(",", ":"))

@@ -86,6 +86,7 @@ def test_the_summary_has_a_row_a_phase_with_lines_and_exit_code(kept_open):
     assert rows[-1][0] == "all" and float(rows[-1][1]) > 0
 
 
+@pytest.mark.once
 def test_tools_get_the_summary_as_json_and_nothing_else(kept_open):
     done = kept_open("session", "--json", "--run-data", json.dumps(SAMPLES), "--run-data", '{"call": "nothing"}')
     told = json.loads(done.out)
@@ -98,6 +99,7 @@ def test_tools_get_the_summary_as_json_and_nothing_else(kept_open):
     assert all(end <= begin for end, begin in zip(ends, begins[1:]))
 
 
+@pytest.mark.once
 def test_a_trace_has_the_phases_as_complete_events(farm):
     done = farm("session", "--trace", "trace.json", "--run-data", '{"do": "say", "text": "a line"}')
     assert done.code == 0, done
@@ -124,6 +126,7 @@ class Clears(Adaptor):
 
 
 @pytest.mark.parametrize("data, code", [("{}", 2), ('{"fail": true}', 1)])
+@pytest.mark.once
 def test_a_trace_that_cannot_be_written_in_the_end_hides_no_failed_task(farm, data, code):
     farm.adaptor = str(farm.folder / "clears.py")
     (farm.folder / "clears.py").write_text(CLEARS)
@@ -181,6 +184,7 @@ def said(*lines):
 SECRETS = ['openjd_redacted_env: "S=hunter2\\nsecond"', "it is hunter2, second", "openjd_status: at hunter2"]
 
 
+@pytest.mark.once
 def test_a_secret_is_shown_in_no_line_of_a_session(farm):
     done = farm("session", "--run-data", said(*SECRETS), "--run-data", said("still hunter2"))
     assert done.code == 0 and "hunter2" not in done.out + done.err
@@ -218,11 +222,13 @@ def test_with_no_color_set_nothing_is_coloured(farm):
     assert re.findall(r"\033\[[0-9;]*m", shown) == []
 
 
+@pytest.mark.once
 def test_elsewhere_all_is_plain_text(farm):
     done = farm("session", *ACTS)
     assert "\033" not in done.out and "openjd_progress: 50" in done.lines and "openjd_status: half" in done.lines
 
 
+@pytest.mark.once
 def test_what_an_application_prints_like_progress_is_no_trouble(kept_open):
     code = (
         "for text in ('half', 'nan', 'inf', '-1', '', '7 of 9', '1e400'): print('openjd_progress: ' + text, flush=True)"

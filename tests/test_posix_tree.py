@@ -262,6 +262,7 @@ system.kill_children()
 
 
 @pytest.mark.timeout(2 * HANG_SECONDS)
+@pytest.mark.once
 def test_a_process_that_forks_itself_for_ever_beside_1500_others_does_not_outrun_its_end(namespace):
     assert namespace("""
 others = [child(stay) for _ in range(1500)]

@@ -17,6 +17,8 @@ from openjd_adapt.authoring import scaffold
 
 from .conftest import HANG_SECONDS, ROOT, tool
 
+pytestmark = pytest.mark.once
+
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```sh\n(.*?)```", TEXT, re.S)
 #: The blocks that no test here runs, by how they begin, and what does.

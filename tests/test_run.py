@@ -13,19 +13,21 @@ from openjd_adapt.transport import wire
 
 from .conftest import ADAPTORS, CANCEL, HANG_SECONDS, read_until
 
-pytestmark = [pytest.mark.core, pytest.mark.windows_core]
+pytestmark = pytest.mark.core
 
 
 def run(farm, data, init=None, **options):
     return farm("run", "--run-data", json.dumps(data), "--init-data", json.dumps(init or {}), **options)
 
 
+@pytest.mark.windows_core
 def test_the_phases_follow_one_another(farm):
     done = run(farm, {"do": "say", "text": "on_run"})
     assert (done.code, done.err) == (0, "")
     assert done.lines == ["INFO: on_start", "INFO: on_run", "INFO: on_stop", "INFO: on_cleanup"]
 
 
+@pytest.mark.windows_core
 def test_a_failed_task_exits_1_with_one_fail_line_and_the_authors_traceback_once(farm):
     done = run(farm, {"do": "fail"})
     assert done.code == 1
@@ -50,6 +52,7 @@ def test_a_failed_task_exits_1_with_one_fail_line_and_the_authors_traceback_once
         ),
     ],
 )
+@pytest.mark.windows_core
 def test_an_adaptor_that_leaves_fails_the_task(farm, data, message):
     done = run(farm, data)
     assert done.code == 1
@@ -67,6 +70,7 @@ def test_an_adaptor_that_leaves_fails_the_task(farm, data, message):
         ),
     ],
 )
+@pytest.mark.once
 def test_a_failed_command_fails_the_task(farm, program, how):
     farm.adaptor = str(ADAPTORS / "command.py")
     done = run(farm, {"args": [sys.executable, "-c", program]})
@@ -91,6 +95,7 @@ def test_a_command_that_succeeds_calls_the_hooks_in_order(farm):
     ]
 
 
+@pytest.mark.once
 def test_a_command_that_cannot_be_started_is_one_line(farm):
     farm.adaptor = str(ADAPTORS / "command.py")
     done = run(farm, {"args": ["/nowhere/blender"]})
@@ -99,6 +104,7 @@ def test_a_command_that_cannot_be_started_is_one_line(farm):
     assert done.lines[-1].startswith("openjd_fail: cannot start /nowhere/blender: ")
 
 
+@pytest.mark.once
 def test_an_exception_of_a_callback_fails_the_task_and_the_reading_goes_on(farm):
     farm.adaptor = str(ADAPTORS / "command.py")
     program = "print('callback: boom', flush=True); [print('line', n, flush=True) for n in range(5)]"
@@ -115,6 +121,7 @@ def test_the_environment_of_a_process_is_what_get_environment_gives(farm):
     assert [line for line in done.lines if line.startswith("STDOUT: ")] == ["STDOUT: ONLY=this"]
 
 
+@pytest.mark.once
 def test_a_failure_in_stop_or_cleanup_is_a_failure(farm):
     for hook in ("on_stop", "on_cleanup"):
         done = run(farm, {}, {hook: {"do": "fail", "text": "in " + hook}})
@@ -123,6 +130,7 @@ def test_a_failure_in_stop_or_cleanup_is_a_failure(farm):
         assert "INFO: on_cleanup" in done.lines
 
 
+@pytest.mark.once
 def test_a_failure_in_cleanup_never_hides_the_one_before(farm):
     done = run(farm, {"do": "fail", "text": "first"}, {"on_cleanup": {"do": "fail", "text": "second"}})
     assert done.code == 1
@@ -130,6 +138,7 @@ def test_a_failure_in_cleanup_never_hides_the_one_before(farm):
     assert "ERROR: RuntimeError: second" in done.lines  # it is told all the same
 
 
+@pytest.mark.once
 def test_a_failed_start_stops_and_cleans_up(farm):
     done = run(farm, {}, {"on_start": {"do": "fail", "text": "no licence"}})
     assert done.code == 1
@@ -137,6 +146,7 @@ def test_a_failed_start_stops_and_cleans_up(farm):
     assert done.out.count("INFO: on_stop") == done.out.count("INFO: on_cleanup") == 1
 
 
+@pytest.mark.windows_core
 def test_sigterm_cancels_and_exits_4_without_a_failure(farm):
     process = farm.popen("run", "--run-data", '{"do": "sleep", "seconds": 300}')
     read_until(process.stdout, "sleeping")
@@ -149,6 +159,7 @@ def test_sigterm_cancels_and_exits_4_without_a_failure(farm):
 
 
 @pytest.mark.parametrize("do", ["poll", "raise_on_cancel"])
+@pytest.mark.once
 def test_whatever_a_canceled_task_does_in_the_end_it_is_canceled(farm, do):
     process = farm.popen("run", "--run-data", json.dumps({"do": do}))
     read_until(process.stdout, "ing\n")
@@ -216,6 +227,7 @@ def test_no_descriptor_is_needed(farm):
     assert process.wait(HANG_SECONDS) == 0
 
 
+@pytest.mark.once
 def test_a_missing_file_of_the_runtimes_configuration_is_told_once(farm):
     farm.env["RUNTIME_CONFIG_PATH"] = str(farm.folder / "missing.json")
     done = farm("run")
@@ -248,6 +260,7 @@ def limited(farm):
     return farm
 
 
+@pytest.mark.once
 def test_run_data_that_cannot_be_sent_are_an_error_and_the_adaptor_is_stopped_all_the_same(limited):
     limited.env["LIMIT"] = "10000"
     done = run(limited, {"text": "x" * 10_000})
@@ -258,6 +271,7 @@ def test_run_data_that_cannot_be_sent_are_an_error_and_the_adaptor_is_stopped_al
 
 
 @pytest.mark.parametrize("limit", [1_000_000, pytest.param(wire.FRAME_LIMIT, marks=pytest.mark.long)])
+@pytest.mark.windows_core
 def test_init_data_and_run_data_may_each_be_as_large_as_a_frame_allows(limited, limit):
     limited.env["LIMIT"] = str(limit)
     path = limited.folder / "large.json"

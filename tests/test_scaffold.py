@@ -71,6 +71,7 @@ def test_the_job_template_is_accepted_and_renders_three_frames_by_the_command_th
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.once
 def test_the_job_template_is_the_one_that_the_adaptor_prints_of_itself(new, kind):
     new("my_render", "--kind", kind)
     printed = run(new, sys.executable, "-m", "my_render", "template")
@@ -100,6 +101,7 @@ for name in sys.argv[1:]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.once
 def test_a_name_that_the_written_code_has_for_something_else_works_too(new, kind):
     for name in NAMES:
         scaffold._check(str(new.folder), name)

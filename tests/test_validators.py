@@ -13,7 +13,7 @@ from openjd_adapt.schema import ValidationError
 
 from .conftest import ADAPTORS
 
-pytestmark = pytest.mark.core
+pytestmark = pytest.mark.once
 
 INIT_DATA = {
     "type": "object",
