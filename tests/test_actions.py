@@ -504,6 +504,7 @@ def test_an_application_that_is_driven_by_its_standard_input(farm):
 
 
 @pytest.mark.parametrize("way", ["a cancel", "a timeout"])
+@pytest.mark.once
 def test_an_answer_that_comes_after_its_task_is_given_up_is_not_taken_for_the_next_ones(farm, way):
     farm.adaptor = str(ADAPTORS / "prompt.py")
     farm.daemon("start")

@@ -78,6 +78,7 @@ def played(shared):
     return done
 
 
+@pytest.mark.once
 def test_the_first_line_of_a_session_names_who_is_who_and_where(played):
     first, running, connected = played.lines[:3]
     assert re.match(

@@ -241,6 +241,7 @@ def leaves(app, current):
 
 @pytest.mark.parametrize("how", [raises_what_a_cancel_does, leaves])
 @pytest.mark.parametrize("reports_take_long", [False, True])
+@pytest.mark.once
 def test_an_authors_report_that_ends_like_a_cancel_loses_nothing_that_follows(
     application, current, how, reports_take_long
 ):
@@ -402,6 +403,7 @@ def test_an_application_that_ends_without_an_answer_says_so(application, patient
 # What is large, and comes from two sides
 
 
+@pytest.mark.once
 def test_progress_from_another_thread_does_an_answer_no_harm(application):
     app = application()
     code = """
@@ -483,6 +485,7 @@ SMALL_FRAMES = "from openjd_adapt.transport import wire; wire.FRAME_LIMIT = 3_00
     ],
     ids=["large", "no JSON", "NaN", "no text", "long", "no streams", "no flush"],
 )
+@pytest.mark.once
 def test_whatever_goes_wrong_in_an_action_is_told_and_the_next_one_is_taken(application, code, what):
     app = application()
     with pytest.raises(ApplicationError, match=what[:60]):

@@ -405,7 +405,11 @@ def test_an_adaptor_by_module_and_class(farm):
 
 @pytest.mark.parametrize(
     "how",
-    ["module", "script", pytest.param("relative script", marks=pytest.mark.posix_only)],  # there may be drives
+    [
+        "module",
+        pytest.param("script", marks=pytest.mark.once),
+        pytest.param("relative script", marks=pytest.mark.posix_only),
+    ],  # there may be drives
 )
 def test_an_authors_own_main_leads_to_its_worker_again(farm, how):
     main = {

@@ -89,7 +89,7 @@ def check_tools(farm, *left_out):
 
 
 @pytest.mark.core  # an old Python tells a module less of itself when that comes from an archive
-@pytest.mark.parametrize("zipped", [False, True], ids=["folder", "zip"])
+@pytest.mark.parametrize("zipped", [pytest.param(False, marks=pytest.mark.once), True], ids=["folder", "zip"])
 def test_the_smallest_copy_plays_a_session(node, copy, zipped):
     play(node(copy(*PARTS, zipped=zipped)))
 
@@ -144,7 +144,7 @@ EntryPoint(Script).start()
 """
 
 
-@pytest.mark.parametrize("zipped", [False, True], ids=["folder", "zip"])
+@pytest.mark.parametrize("zipped", [pytest.param(False, marks=pytest.mark.once), True], ids=["folder", "zip"])
 def test_a_copy_for_another_system_says_so_in_one_line(node, copy, zipped):
     own, lacks = ("Windows", "windows") if sys.platform == "win32" else ("Linux", "posix")
     told = "ERROR: this copy of openjd_adapt was made for another system: it has no openjd_adapt.system." + lacks

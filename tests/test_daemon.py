@@ -118,7 +118,6 @@ def test_a_failed_task_exits_1_and_the_next_one_succeeds(started):
 
 
 @pytest.mark.parametrize("data", [{"do": "vanish", "code": 3}, {"do": "signal", "number": int(signal.SIGSEGV)}])
-@pytest.mark.windows_core
 def test_an_adaptor_that_dies_fails_its_task_and_ends_the_daemon(farm, data):
     farm.daemon("start")
     done = task(farm, data)
@@ -431,7 +430,6 @@ def test_start_over_a_living_daemons_file_is_refused(started):
     assert task(started, {}).code == 0
 
 
-@pytest.mark.windows_core
 def test_start_over_a_dead_daemons_file_replaces_it_with_one_line(farm):
     farm.daemon("start")
     task(farm, {"do": "vanish", "code": 1})
@@ -492,6 +490,7 @@ def test_without_a_daemon_run_status_and_cancel_exit_3_and_stop_exits_0(farm):
         assert done.out == (done.err.replace("ERROR", "openjd_fail", 1) if word == "run" else ""), done
 
 
+@pytest.mark.once
 def test_a_missing_folder_is_bad_input_for_start_and_no_daemon_for_the_rest(farm):
     farm.file = farm.folder / "missing" / "connection.json"
     for word, code in (("start", 2), ("run", 3), ("stop", 0)):

@@ -318,7 +318,14 @@ print("as before", facts() == before, signal.set_wakeup_fd(-1), flush=True)
 
 
 @pytest.mark.parametrize(
-    "words", ["run", "daemon start", "daemon status", "daemon run", "daemon stop", "version-info", "session"]
+    "words",
+    [
+        *("run", "daemon start", "session"),
+        *(
+            pytest.param(words, marks=pytest.mark.once)
+            for words in ("daemon status", "daemon run", "daemon stop", "version-info")
+        ),
+    ],
 )
 def test_when_a_command_has_ended_signals_are_as_they_were_and_orphans_not_its_own(script, words):
     farm = script(AFTERWARDS)

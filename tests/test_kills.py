@@ -13,8 +13,6 @@ import pytest
 
 from .conftest import ADAPTORS, HANG_SECONDS, KILL
 
-pytestmark = pytest.mark.windows_core
-
 KILLS = int(os.environ.get("OPENJD_ADAPT_KILLS", "2"))
 ADAPTORS_AND_TASKS = [
     ("probe.py", {}),

@@ -27,7 +27,14 @@ def started(tmp_path_factory):
 
 @pytest.mark.timeout(60 + 60 * ROUNDS)
 @pytest.mark.parametrize("count", [30_000, pytest.param(200_000, marks=pytest.mark.long)])
-@pytest.mark.parametrize("how, prefix", [("log", "INFO: "), ("print", ""), ("write", ""), ("child", "STDOUT: ")])
+@pytest.mark.parametrize(
+    "how, prefix",
+    [
+        *(pytest.param(*row, marks=pytest.mark.once) for row in (("log", "INFO: "), ("write", ""))),
+        ("print", ""),
+        ("child", "STDOUT: "),
+    ],
+)
 def test_every_line_and_then_the_failure_arrive_in_that_very_run(started, how, prefix, count):
     expected = ["%sline %d" % (prefix, number) for number in range(count)]
     for _ in range(ROUNDS):
@@ -59,6 +66,7 @@ def test_all_ways_of_output_keep_the_order_in_which_they_were_made(farm, word):
     assert lines == expected
 
 
+@pytest.mark.once
 def test_with_unbuffered_python_and_a_slow_reader_nothing_is_lost(farm):
     farm.env["PYTHONUNBUFFERED"] = "1"
     farm.daemon("start")

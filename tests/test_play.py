@@ -76,6 +76,7 @@ def kept_open(farm):
     return farm
 
 
+@pytest.mark.once
 def test_the_summary_has_a_row_a_phase_with_lines_and_exit_code(kept_open):
     done = kept_open("session", "--run-data", json.dumps(SAMPLES), "--run-data", '{"call": "nothing"}')
     rows = [line.split() for line in done.lines[-6:]]

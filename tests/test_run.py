@@ -52,7 +52,6 @@ def test_a_failed_task_exits_1_with_one_fail_line_and_the_authors_traceback_once
         ),
     ],
 )
-@pytest.mark.windows_core
 def test_an_adaptor_that_leaves_fails_the_task(farm, data, message):
     done = run(farm, data)
     assert done.code == 1

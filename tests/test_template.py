@@ -15,6 +15,8 @@ from openjd_adapt.data import INIT_DATA, RUN_DATA
 
 from .conftest import ROOT, tool
 
+pytestmark = pytest.mark.once
+
 PROBE = """
 import json
 from openjd_adapt import Adaptor

@@ -26,24 +26,6 @@ def wait_for(process, text):
     return read
 
 
-def test_run_starts_runs_stops_and_leaves_nothing(farm):
-    done = farm("run", "--init-data", "a: 1", "--run-data", "frame: 1")
-    assert done.code == 0, done
-    assert done.lines[:1] == ["INFO: on_start"]
-
-
-def test_a_daemon_runs_tasks_until_it_is_stopped(farm):
-    done = farm.daemon("start")
-    assert done.code == 0, done
-    assert "openjd_env: OPENJD_ADAPTOR_SOCKET=%s" % farm.file in done.lines
-    for _ in range(2):
-        done = farm.daemon("run")
-        assert done.code == 0, done
-    assert "2 tasks" in farm.daemon("status").out
-    assert farm.daemon("stop").code == 0
-    assert not farm.file.exists()
-
-
 def test_the_mandelbrot_session_renders_pictures(farm):
     farm.adaptor = str(ROOT / "examples" / "mandelbrot" / "mandelbrot.py")
     init = "{width: 16, height: 10, output: renders/m_####.png}"
@@ -85,14 +67,6 @@ def test_the_toolkit_in_a_python_that_is_isolated_by_a_pth_file_plays_a_session(
     farm.python = [isolated(str(ROOT))]
     done = farm("session", "--run-data", '{"do": "say", "text": "in an embedded Python"}')
     assert done.code == 0 and "INFO: in an embedded Python" in done.lines, done
-
-
-def test_ctrl_break_cancels_a_task(farm):
-    process = farm.popen("run", "--run-data", json.dumps({"do": "sleep", "seconds": 300}))
-    wait_for(process, b"sleeping")
-    process.send_signal(signal.CTRL_BREAK_EVENT)
-    done = farm.finish(process)
-    assert done.code == 4, done
 
 
 @pytest.mark.parametrize("words", [["run"], ["daemon", "start"]])
