@@ -39,7 +39,6 @@ _ASK_SECONDS = 10.0
 KILLED_EXIT = 1
 _PAUSE_SECONDS = 0.01
 
-
 #: The longest command line that Windows takes, in characters.
 COMMAND_LIMIT = 32_766
 #: What cmd.exe, which runs a batch file, may take for something else in an argument, however it is quoted.
