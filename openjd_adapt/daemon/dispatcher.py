@@ -40,8 +40,6 @@ What the table does not cover:
 
 from __future__ import annotations
 
-from functools import partial
-
 from ..errors import BAD_INPUT, CANCELED, DONE, FAILED, NO_DAEMON, InputError
 from ..transport.wire import STOP_SECONDS
 
@@ -302,7 +300,7 @@ class Dispatcher:
     def _set_deadline(self, task: _Task, within: float) -> float:
         end = self._timers.clock() + within
         task.deadline = end if task.deadline is None else min(end, task.deadline)
-        self._timers.set("deadline", task.deadline - self._timers.clock(), partial(self._on_deadline, task))
+        self._timers.set("deadline", task.deadline - self._timers.clock(), lambda: self._on_deadline(task))
         return task.deadline
 
     def _on_deadline(self, task: _Task) -> None:
@@ -322,8 +320,8 @@ class Dispatcher:
             task.front.send({"result": task.result})
             self.start_is_told = True
         if self._state == IDLE and self._idle_seconds is not None:
-            stop = partial(self.stop, None, None, " after %g s without a task" % self._idle_seconds)
-            self._timers.set("idle", self._idle_seconds, stop)
+            why = " after %g s without a task" % self._idle_seconds
+            self._timers.set("idle", self._idle_seconds, lambda: self.stop(None, None, why))
         if task.front is None or self._state == DEAD or self._foreground:
             self.on("free")  # otherwise when that front has acknowledged the rest and left
 
@@ -387,7 +385,7 @@ class Dispatcher:
     # Actions: the worker's end
 
     def _let_exit(self) -> None:
-        self._timers.set("exit", EXIT_SECONDS, partial(self._kill, "it was killed: it did not exit after its end"))
+        self._timers.set("exit", EXIT_SECONDS, lambda: self._kill("it was killed: it did not exit after its end"))
 
     def _conclude(self, how: str, killed: bool, left: str) -> None:
         """The worker has died, and all of its output is here: ``how``, in words, whether it was ``killed`` from here,
@@ -441,7 +439,7 @@ class Dispatcher:
     def _linger(self, seconds: float = LINGER_SECONDS) -> None:
         """Wait for the viewer to take the rest and to leave, as long as it goes on taking; in the foreground always."""
         if not self._foreground:
-            self._timers.set("linger", seconds, partial(setattr, self._delivery, "viewer", None))
+            self._timers.set("linger", seconds, lambda: setattr(self._delivery, "viewer", None))
 
     # The table. A cell is what is done and the state that follows, which is there before it is done; a cell without a
     # state stays in its own.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from functools import partial
 
 from .. import plain_json, session, system
 from ..errors import CANCELED, DONE, FAILED, AdaptError, InputError, NoDaemonError, one_line
@@ -324,6 +323,11 @@ def put(descriptor: int, data: bytes, timeout: float | None = None) -> bool:
         stream.close()
 
 
+def show(data: bytes) -> bool:
+    """Put bytes on standard output."""
+    return put(1, data)
+
+
 SOCKET_VARIABLE = "OPENJD_ADAPTOR_SOCKET"
 #: What a start that is not ready in time gets for its cancel, in seconds.
 LATE_SECONDS = 10.0
@@ -333,9 +337,6 @@ KILL_MARGIN_SECONDS = 5.0
 SILENT_SECONDS = 2.0
 #: What is not dead after this many seconds is given up, and named.
 DEATH_SECONDS = 10.0
-
-#: Put bytes on standard output.
-show = partial(put, 1)
 
 
 def conclude(client: DaemonClient, result: dict[str, Any]) -> int:
@@ -521,7 +522,7 @@ def stop(path: str, timeout: float) -> int:
         if not _await_end(file):
             return FAILED
         leave_on(*system.CANCEL_SIGNALS)
-        if not file.show_unread_output(partial(put, 1, timeout=timeout + KILL_MARGIN_SECONDS)):
+        if not file.show_unread_output(lambda data: put(1, data, timeout + KILL_MARGIN_SECONDS)):
             tell("ERROR: connection file %s: what its daemon wrote last cannot be shown; it stays there" % path)
             return code or FAILED
         file.remove()

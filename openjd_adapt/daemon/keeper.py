@@ -12,7 +12,6 @@ import _socket  # as in system.posix
 import _thread
 import os
 import time
-from functools import partial
 
 from .. import session, system
 from ..errors import BAD_INPUT, FAILED, AdaptError, describe_exit
@@ -125,7 +124,7 @@ class Keeper:
         self._wakeup = system.Wakeup(system.TERMINATION, *system.CHILD_SIGNALS)
         self._loop.watch(self._wakeup, self._on_signals)
         if lifeline is not None:
-            self._loop.watch(lifeline, partial(self._on_lifeline, lifeline))
+            self._loop.watch(lifeline, lambda: self._on_lifeline(lifeline))
         self._worker = system.Worker(self._started, self._wakeup, groups)
         if self._writer:
             self._writer.publish(self._spec["adaptor"], self._worker.pid)

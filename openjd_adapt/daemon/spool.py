@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import io
-from collections import deque
 
 from ..session import CHARACTER_BYTES, CONTINUATION, character_end
 from ..transport.wire import OUTPUT_LIMIT_BYTES, OUTPUT_MEMORY_BYTES, WINDOW_BYTES
@@ -70,7 +69,7 @@ class Spool:
         self._folder = folder
         #: What is kept at the most, in bytes.
         self.limit = limit
-        self._parts: deque[_Part] = deque()
+        self._parts: list[_Part] = []
         self._in_memory = 0
         self._spilling = False
         #: Offset of the oldest byte that is kept.
@@ -130,7 +129,7 @@ class Spool:
         """Forget what lies before ``offset``."""
         self.start = max(self.start, offset)
         while self._parts and self._parts[0].end <= self.start:
-            part = self._parts.popleft()
+            part = self._parts.pop(0)
             if part.in_memory:
                 self._in_memory -= part.end - part.start
             part.close()

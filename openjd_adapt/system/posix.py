@@ -413,10 +413,8 @@ def accept(listener: _socket.socket) -> _socket.socket:
 
 
 def peer_is_me(connection: _socket.socket) -> bool:
-    import struct
-
     if hasattr(_socket, "SO_PEERCRED"):
-        credentials = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
-        return bool(struct.unpack("3i", credentials)[1] == os.geteuid())
-    # macOS: SOL_LOCAL, LOCAL_PEERCRED, struct xucred (version, uid, ...)
-    return bool(struct.unpack_from("2I", connection.getsockopt(0, 1, 76))[1] == os.geteuid())
+        credentials = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)  # pid, uid, gid
+    else:
+        credentials = connection.getsockopt(0, 1, 76)  # macOS: SOL_LOCAL, LOCAL_PEERCRED: version, uid, and more
+    return int.from_bytes(credentials[4:8], sys.byteorder) == os.geteuid()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import _socket  # as in system.posix
 import _thread
 import os
-import struct
 import sys
 import time
 
@@ -415,7 +414,7 @@ class Ledger:
     another's by now.
     """
 
-    _ENTRY = struct.Struct("q")
+    _ENTRY_BYTES = 8
 
     def __init__(self, descriptor: int | None = None) -> None:
         self.descriptor = _unlinked_file() if descriptor is None else descriptor
@@ -434,15 +433,15 @@ class Ledger:
             self.cross_out(group)
 
     def _groups(self) -> list[int]:
-        size = os.fstat(self.descriptor).st_size
-        return [group for (group,) in self._ENTRY.iter_unpack(os.pread(self.descriptor, size, 0))]
+        data, step = os.pread(self.descriptor, os.fstat(self.descriptor).st_size, 0), self._ENTRY_BYTES
+        return [int.from_bytes(data[place : place + step], sys.byteorder) for place in range(0, len(data), step)]
 
     def _replace(self, old: int, new: int) -> None:
         """Write ``new`` in the place of ``old``, or behind all."""
         with self._writing:
             groups = self._groups()
             place = groups.index(old) if old in groups else len(groups)
-            os.pwrite(self.descriptor, self._ENTRY.pack(new), place * self._ENTRY.size)
+            os.pwrite(self.descriptor, new.to_bytes(self._ENTRY_BYTES, sys.byteorder), place * self._ENTRY_BYTES)
 
 
 # An adaptor's process

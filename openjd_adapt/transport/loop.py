@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 
 from .. import system
 from ..errors import BAD_INPUT, WireError
@@ -123,7 +122,7 @@ class Loop:
     def rest(self, source: Any, act: Callable[[], object], seconds: float) -> None:
         """Watch ``source`` no longer, and again in so many seconds unless :meth:`forget` comes before."""
         self.forget(source)
-        self.timers.set(source, seconds, partial(self.watch, source, act))
+        self.timers.set(source, seconds, lambda: self.watch(source, act))
 
     def turn(self) -> None:
         """Wait for the next event, and call what is due."""
@@ -303,7 +302,7 @@ class Listener:
         """
         self._key = key
         self._backlog = backlog
-        self._greeting = greeting or partial(wire.hello, PACKAGE)
+        self._greeting = greeting or (lambda: wire.hello(PACKAGE))
         self._loop = loop
         self._on_message = on_message
         self._on_gone = on_gone
@@ -313,12 +312,12 @@ class Listener:
 
     def listen(self, listener: _socket.socket) -> None:
         """Accept connections from now on."""
-        self._loop.watch(listener, partial(self._accept, listener))
+        self._loop.watch(listener, lambda: self._accept(listener))
 
     def add(self, peer: Peer) -> None:
         """Hear a peer that is known already, or again."""
         self._peers.setdefault(peer)
-        self._loop.watch_peer(peer, partial(self._on_readable, peer), self._backlog)
+        self._loop.watch_peer(peer, lambda: self._on_readable(peer), self._backlog)
 
     def read(self, peer: Peer) -> None:
         """Take in what lies in the connection of ``peer``."""
@@ -377,14 +376,14 @@ class Listener:
         if unknown:
             unknown[0].reject("the peer did not make itself known, and others wait")
         else:
-            self._loop.rest(listener, partial(self._accept, listener), ACCEPT_SECONDS)
+            self._loop.rest(listener, lambda: self._accept(listener), ACCEPT_SECONDS)
 
     def _welcome(self, connection: _socket.socket) -> None:
         peer = Peer(connection, wire.HANDSHAKE_LIMIT)
         self._peers[peer] = wire.Verifier(self._key)
         self.add(peer)
         late = "the peer did not make itself known within %g s" % wire.HANDSHAKE_SECONDS
-        self._loop.timers.set(peer, wire.HANDSHAKE_SECONDS, partial(peer.reject, late))
+        self._loop.timers.set(peer, wire.HANDSHAKE_SECONDS, lambda: peer.reject(late))
 
     def _hear(self, peer: Peer, message: Message) -> None:
         verifier = self._peers[peer]

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import _thread
 import os
-import struct
 
 from .. import plain_json
 from ..errors import InputError, WireError
@@ -52,7 +51,7 @@ STOP_SECONDS = 60.0
 #: So much of the end of a path a hello has room for, whatever the characters are as JSON.
 _PACKAGE_CHARACTERS = 300
 
-_HEAD = struct.Struct(">II")
+_HEAD_BYTES = 8
 
 
 def encode(message: Message, body: bytes = b"", limit: int | None = None) -> bytes:
@@ -64,7 +63,7 @@ def encode(message: Message, body: bytes = b"", limit: int | None = None) -> byt
     limit = limit or FRAME_LIMIT
     if len(text) + len(body) > limit:
         raise InputError("data of %d bytes are over the limit of %d bytes" % (len(text) + len(body), limit))
-    return _HEAD.pack(len(text), len(body)) + text + body
+    return len(text).to_bytes(4, "big") + len(body).to_bytes(4, "big") + text + body
 
 
 class Decoder:
@@ -81,15 +80,16 @@ class Decoder:
         Raises :class:`WireError`, after which the stream has no meaning.
         """
         self._buffer += data
-        while len(self._buffer) >= _HEAD.size:
-            text_size, body_size = _HEAD.unpack_from(self._buffer)
+        while len(self._buffer) >= _HEAD_BYTES:
+            text_size = int.from_bytes(self._buffer[:4], "big")
+            body_size = int.from_bytes(self._buffer[4:_HEAD_BYTES], "big")
             if text_size + body_size > self.limit or (body_size and self.limit == HANDSHAKE_LIMIT):
                 raise WireError("a frame of %d bytes is over the limit of %d" % (text_size + body_size, self.limit))
-            end = _HEAD.size + text_size + body_size
+            end = _HEAD_BYTES + text_size + body_size
             if len(self._buffer) < end:
                 return
-            text = bytes(self._buffer[_HEAD.size : _HEAD.size + text_size])
-            body = bytes(self._buffer[_HEAD.size + text_size : end])
+            text = bytes(self._buffer[_HEAD_BYTES : _HEAD_BYTES + text_size])
+            body = bytes(self._buffer[_HEAD_BYTES + text_size : end])
             del self._buffer[:end]
             yield _message(text), body
 
