@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+
 from .errors import leave_unloaded
 
+if __name__ == "__main__":
+    gc.disable()  # nothing that is loaded here becomes garbage
 try:
     from .cli import main
+    from .system.interpreter import leave
 except Exception as error:
     leave_unloaded(error)
 
 if __name__ == "__main__":
-    main()
+    gc.freeze()
+    gc.enable()
+    leave(main())

@@ -44,10 +44,7 @@ class App:
         self._folder = folder
 
     def command(self) -> list[str]:
-        """The command line that leads to this adaptor again from :meth:`folder`, without a command of it.
-
-        Raises :class:`InputError` where nothing can lead there.
-        """
+        """What leads to this adaptor again from :meth:`folder`. Raises :class:`InputError` where nothing can."""
         if getattr(sys.modules["__main__"], "__file__", None) == "<stdin>" and not self._reentry_exe:
             raise InputError("a script from standard input cannot be run again for its adaptor: save it as a file")
         program, what = self.program()

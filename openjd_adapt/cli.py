@@ -6,6 +6,7 @@ runs millions of short commands; argparse, built from the same table, does the r
 
 from __future__ import annotations
 
+import os
 import sys
 
 from . import errors, system
@@ -79,15 +80,15 @@ def _ask_argparse(app: App, arguments: list[str]) -> tuple[Command, Options]:
     return found.pop("command"), {names.get(name, name): value for name, value in found.items()}
 
 
-def main() -> None:
-    """The command line of the package itself, which is told the adaptor. Exits with the command's code."""
+def main() -> int:
+    """The command line of the package itself, which is told the adaptor; returns the command's exit code."""
     arguments = sys.argv[1:]
     name, separator, value = "".join(arguments[:1]).partition("=")
     if name != "--adaptor":
-        sys.exit(run(App("ADAPTOR", _no_adaptor, arguments, has_adaptor=False)))
+        return run(App("ADAPTOR", _no_adaptor, arguments, has_adaptor=False))
     if not separator:
         value = "".join(arguments[1:2])
-    sys.exit(run(App(adaptor_name(value), lambda: load_adaptor(value), arguments[1 if separator else 2 :])))
+    return run(App(adaptor_name(value), lambda: load_adaptor(value), arguments[1 if separator else 2 :]))
 
 
 def _no_adaptor() -> NoReturn:
@@ -95,10 +96,7 @@ def _no_adaptor() -> NoReturn:
 
 
 def run(app: App) -> int:
-    """Run one command; returns its exit code. Errors of the toolkit become one line on standard error.
-
-    A process that the toolkit has started for another role plays that, and ends here.
-    """
+    """Run one command; returns its exit code. A process that was started for another role plays that, and ends here."""
     system.ensure_standard_descriptors()
     code = _run(app)
     system.finish(code)
@@ -132,8 +130,6 @@ def _run(app: App) -> int:
 
 def _serve(app: App) -> NoReturn:
     """Play the role that this process was started for, and end: the rest of the script is for the command."""
-    import os
-
     if interpreter.role == interpreter.WORKER:
         from .daemon.worker import serve
 

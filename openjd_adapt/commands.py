@@ -190,7 +190,7 @@ def _daemon_start(app: App, options: Options) -> int:
     spec = _launch_spec(app, options, path and os.path.dirname(path))
     spec["idle_seconds"] = _timeout(options, None, "--idle-timeout")
     spec["listen_at"] = path or os.path.join(spec["folder"], connection_file.UNNAMED)
-    return frontend.start(spec, timeout, connection_file.clear_for_start(spec["listen_at"], frontend.show))
+    return frontend.start(spec, timeout, connection_file.clear_for_start(spec["listen_at"], frontend.put))
 
 
 def _daemon_run(app: App, options: Options) -> int:

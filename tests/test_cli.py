@@ -547,3 +547,29 @@ def test_an_interrupted_session_cancels_its_task_and_stops(farm):
     done = farm.finish(process)
     assert done.code == 4
     assert "INFO: on_cancel on cancel" in done.lines and "INFO: on_cleanup" in done.lines
+
+
+#: What the host, or a developer, has every Python do first; the thread is no daemon thread.
+CUSTOM = """
+import atexit, sys, threading, time
+def late():
+    time.sleep(0.3)
+    print("the thread has ended")
+threading.Thread(target=late).start()
+atexit.register(print, "the exit function has run", end="", flush=False)
+"""
+
+
+def test_a_command_ends_when_threads_have_ended_and_exit_functions_have_run_and_all_is_written(farm):
+    (farm.folder / "sitecustomize.py").write_text(CUSTOM)
+    farm.env["PYTHONPATH"] = os.pathsep.join([str(farm.folder), farm.env["PYTHONPATH"]])
+    done = farm("daemon", "status")
+    assert (done.code, done.out) == (2, "the thread has ended\nthe exit function has run"), done
+
+
+def test_what_has_started_a_command_goes_on_when_that_ends(farm):
+    python, *words = farm.command("daemon", "status")
+    done = subprocess.run(
+        [python, "-m", "cProfile", *words], env=farm.env, stdout=subprocess.PIPE, timeout=HANG_SECONDS, cwd=str(ROOT)
+    )
+    assert b"function calls" in done.stdout

@@ -274,16 +274,26 @@ def test_what_an_adaptors_module_imports_loads_none_of_the_costly_modules():
     }
 
 
+#: What the commands of a task and of a stop load beyond ``python -m __future__``: each costs every task of a farm.
+SHORT = {
+    *("openjd_adapt" + name for name in ("", ".__main__", ".app", ".cli", ".commands", ".daemon", ".daemon.frontend")),
+    *("openjd_adapt." + name for name in ("data", "errors", "plain_json", "session")),
+    *("openjd_adapt.system" + name for name in ("", ".interpreter", ".posix")),
+    *("openjd_adapt.transport" + name for name in ("", ".connection_file", ".loop", ".wire")),
+    *("_json", "_socket", "atexit", "errno", "gc", "select"),
+}
+
+
 @pytest.mark.posix_only
-def test_daemon_run_loads_none_of_the_costly_modules(started):
-    command = started.command("daemon", "run", "--connection-file", str(started.file))
-    command[1:1] = ["-X", "importtime"]
-    done = subprocess.run(command, env=started.env, stderr=subprocess.PIPE, timeout=HANG_SECONDS, check=True)
-    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.decode().splitlines()}
+def test_the_commands_of_a_task_and_of_a_stop_load_these_modules_alone(started):
     bare = subprocess.run([sys.executable, "-X", "importtime", "-m", "__future__"], stderr=subprocess.PIPE, check=True)
     site = {line.rpartition("|")[2].strip() for line in bare.stderr.decode().splitlines()}
-    assert loaded & ((COSTLY | {"enum", "json", "re", "signal", "threading"}) - site) == set()
-    assert "probe" not in loaded  # the adaptor is the worker's
+    for word, more in (("run", set()), ("stop", {"fcntl"})):
+        command = started.command("daemon", word, "--connection-file", str(started.file))
+        command[1:1] = ["-X", "importtime"]
+        done = subprocess.run(command, env=started.env, stderr=subprocess.PIPE, timeout=HANG_SECONDS, check=True)
+        loaded = {line.rpartition("|")[2].strip() for line in done.stderr.decode().splitlines()}
+        assert loaded - site - {"__future__"} <= SHORT | more
 
 
 @pytest.mark.posix_only

@@ -33,22 +33,18 @@ class Late(Exception):
 
 
 class Left(KeyboardInterrupt):
-    """The user or the reader of the output has gone; the keeper takes that for a cancel.
-
-    Where nothing else is to be done the command ends with CANCELED, as with any interrupt.
-    """
+    """The user or the reader of the output has gone: a cancel for the keeper, and the command exits as with one."""
 
 
 class DaemonClient:
-    """A command's end of a connection: what it asks, what it shows, and what cancels it.
-
-    ``foreground``: everything ends with this process, so that nobody else will show output that it cannot.
-    """
+    """A command's end of a connection: what it asks, what it shows, and what cancels it."""
 
     def __init__(
         self, peer: Peer, foreground: bool = False, errors: IO[bytes] | None = None, debug: bool = False
     ) -> None:
-        """``errors`` is the standard error of guardian and keeper, where this command starts them."""
+        """``foreground``: all ends with this process; nobody else will show output that it cannot. ``errors`` is the
+        standard error of guardian and keeper, where this command starts them.
+        """
         self._peer = peer
         self._foreground = foreground
         self._errors = errors
@@ -148,10 +144,7 @@ class DaemonClient:
             self._errors.close()
 
     def why(self) -> str:
-        """Why guardian or keeper could not begin, to be put behind what has come of that; empty if they have not said.
-
-        With ``debug`` all that they have said is shown.
-        """
+        """Why guardian or keeper could not begin, to be put behind what has come of that; ``debug`` shows all."""
         text = b""
         if self._errors and system.wait_readable(self._errors.fileno(), 0):
             text = self._errors.read(_ERROR_BYTES) or b""
@@ -296,7 +289,7 @@ def answer(text: str) -> int:
     if sys.stdout is not sys.__stdout__:  # whoever has put something there, such as a test, wants to have it
         print(text, end="", flush=True)
         return DONE
-    if put(1, text.encode("utf-8", "backslashreplace")):
+    if put(text.encode("utf-8", "backslashreplace")):
         return DONE
     tell("ERROR: standard output cannot be written")
     return FAILED
@@ -304,7 +297,7 @@ def answer(text: str) -> int:
 
 def tell(line: str, descriptor: int = 2) -> None:
     """``LEVEL: text`` on standard error. Where that cannot be written, the exit code has to do."""
-    put(descriptor, _encoded(line), UNREAD_SECONDS)
+    put(_encoded(line), UNREAD_SECONDS, descriptor)
 
 
 def _encoded(line: str) -> bytes:
@@ -313,7 +306,7 @@ def _encoded(line: str) -> bytes:
     return session.sanitized((line + "\n").encode("utf-8", "backslashreplace"))
 
 
-def put(descriptor: int, data: bytes, timeout: float | None = None) -> bool:
+def put(data: bytes, timeout: float | None = None, descriptor: int = 1) -> bool:
     """Write all of ``data``; False if nobody reads it, or takes any of it for ``timeout`` seconds."""
     stream = StreamWriter(descriptor)
     stream.queue(data)
@@ -321,11 +314,6 @@ def put(descriptor: int, data: bytes, timeout: float | None = None) -> bool:
         return stream.drain(timeout)
     finally:
         stream.close()
-
-
-def show(data: bytes) -> bool:
-    """Put bytes on standard output."""
-    return put(1, data)
 
 
 SOCKET_VARIABLE = "OPENJD_ADAPTOR_SOCKET"
@@ -498,7 +486,7 @@ def _without_daemon(path: str, error: NoDaemonError | None = None) -> NoReturn:
     with ConnectionFileReader(path) as file:
         if file.claim() if error else file.wait(SILENT_SECONDS):
             leave_on(*system.CANCEL_SIGNALS)
-            file.show_unread_output(show)
+            file.show_unread_output(put)
             error = error or NoDaemonError(file.how_it_ended)
     raise error or NoDaemonError("connection file %s: its daemon has closed the connection" % path)
 
@@ -522,7 +510,7 @@ def stop(path: str, timeout: float) -> int:
         if not _await_end(file):
             return FAILED
         leave_on(*system.CANCEL_SIGNALS)
-        if not file.show_unread_output(lambda data: put(1, data, timeout + KILL_MARGIN_SECONDS)):
+        if not file.show_unread_output(lambda data: put(data, timeout + KILL_MARGIN_SECONDS)):
             tell("ERROR: connection file %s: what its daemon wrote last cannot be shown; it stays there" % path)
             return code or FAILED
         file.remove()
@@ -554,10 +542,7 @@ def _stop_living(file: ConnectionFileReader, timeout: float) -> int | None:
 
 
 def _end_orphans(file: ConnectionFileReader) -> int:
-    """End the worker of a dead daemon, and all below it; returns the exit code.
-
-    Where guardian and keeper were killed at once, it may not have heard of that yet.
-    """
+    """End the worker, and all below it, of a daemon whose guardian and keeper were killed at once; the exit code."""
     orphans = system.tree_of(*file.worker)
     if orphans:
         tell("INFO: killing what it has left: %s" % system.names_of(orphans))

@@ -37,11 +37,13 @@ def serve(keeper: int, writer: dict[str, Any], groups: int | None) -> None:
     if groups is not None:
         Ledger(groups).kill()
     kill_children()
+    if not status and not os.path.exists(writer["draft"]):
+        return  # the keeper has tidied up, and a stop waits for the end of this process
 
     from ..errors import describe_exit
     from ..transport.connection_file import note_death, remove_private_folder
 
-    if status or os.path.exists(writer["draft"]):  # it was killed, or had nothing to keep: then its file has no name
-        how = describe_exit(-os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status))
-        note_death(writer, "its keeper " + how)
+    # It was killed, or had nothing to keep: then its file has no name.
+    how = describe_exit(-os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status))
+    note_death(writer, "its keeper " + how)
     remove_private_folder(writer["private_folder"])

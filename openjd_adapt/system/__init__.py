@@ -80,19 +80,28 @@ from .interpreter import ensure_standard_descriptors as ensure_standard_descript
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    if sys.platform == "win32":
+        from .windows_processes import *  # noqa: F403
+    else:
+        from .posix_processes import *  # noqa: F403
+else:
+
+    def __getattr__(name):
+        """What is about processes is loaded by who asks for it: the command of a task does not, as that takes time."""
+        if sys.platform == "win32":
+            from .windows_processes import __dict__ as found
+        else:
+            from .posix_processes import __dict__ as found
+        if name not in found:
+            raise AttributeError("module %r has no attribute %r" % (__name__, name))
+        return found[name]
+
 
 try:
     if sys.platform == "win32":
         from .windows import *  # noqa: F403
-
-        if TYPE_CHECKING:
-            from .windows_processes import *  # noqa: F403
     else:
         from .posix import *  # noqa: F403
-
-        if TYPE_CHECKING:
-            from .posix_processes import *  # noqa: F403
 except ModuleNotFoundError as error:
     if error.name not in (__name__ + ".posix", __name__ + ".windows"):
         raise
@@ -100,17 +109,6 @@ except ModuleNotFoundError as error:
 
     package = __name__.rpartition(".")[0]
     raise PartLeftOut("this copy of %s was made for another system: it has no %s" % (package, error.name)) from None
-
-
-def __getattr__(name: str) -> Any:
-    """What is about processes is loaded by who asks for it: the command of a task does not, as that takes its time."""
-    if sys.platform == "win32":
-        from .windows_processes import __dict__ as found  # type: ignore[attr-defined, unused-ignore]
-    else:
-        from .posix_processes import __dict__ as found  # type: ignore[attr-defined, unused-ignore]
-    if name not in found:
-        raise AttributeError("module %r has no attribute %r" % (__name__, name))
-    return found[name]
 
 
 def wait_for_lock(descriptor: int, timeout: float) -> bool:

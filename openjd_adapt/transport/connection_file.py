@@ -104,10 +104,7 @@ class ConnectionFileWriter:
             _remove_if_there(self.values["draft"])
 
     def is_gone(self) -> bool:
-        """Whether the file is no longer there, or another daemon's stands in its place.
-
-        Only a clear answer counts: a file system that is late or fails tells nothing.
-        """
+        """Whether clearly the file is no longer there, or another daemon's stands there; a late disk tells nothing."""
         try:
             with open(self.path, "rb") as stream:
                 line = stream.readline(RECORD_LIMIT)
@@ -321,10 +318,9 @@ class ConnectionFileReader:
 
     def connect(self) -> _socket.socket:
         """A connection to the living daemon. Raises :class:`NoDaemonError` or :class:`InputError`."""
-        if not self.alive:
-            raise NoDaemonError(self.how_it_ended)
         if not self._is_here:
-            raise NoDaemonError("connection file %s: its daemon runs on the host %s" % (self.path, self.host))
+            elsewhere = "connection file %s: its daemon runs on the host %s" % (self.path, self.host)
+            raise NoDaemonError(elsewhere if self.alive else self.how_it_ended)
         connection = None
         try:
             connection = self.endpoint.connect()
@@ -335,6 +331,8 @@ class ConnectionFileReader:
         except OSError as error:
             if connection:
                 connection.close()
+            if not self.alive:  # asked only now, as it costs a command whose daemon lives
+                raise NoDaemonError(self.how_it_ended) from None
             if isinstance(error, WireError):
                 what = "who listens at %s: %s" % (self.endpoint, error)
                 raise InputError("connection file %s: %s" % (self.path, what)) from None

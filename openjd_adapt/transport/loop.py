@@ -79,11 +79,7 @@ class Coalescer:
 
 
 class Loop:
-    """Calls what is due, one thing after the other.
-
-    Without ``selectors``, ``socketserver`` and ``asyncio``: to import them takes a quarter of, one and a half times and
-    eight times as long as all that a command imports of this package.
-    """
+    """Calls what is due, one thing after the other, without ``selectors``: see "How it works" in the README."""
 
     def __init__(self) -> None:
         #: What tells, before each turn, what a source is to be watched for, and what to call with what it is ready for.
