@@ -82,12 +82,10 @@ def __getattr__(name: str) -> Any:
     """Load a public name from its module (PEP 562)."""
     if name not in _MODULES:
         raise AttributeError("module %r has no attribute %r" % (__name__, name))
-    from importlib import import_module
-
     from .errors import needed_by
 
     with needed_by(name):
-        value = getattr(import_module("." + _MODULES[name], __name__), name)
+        value = getattr(__import__(_MODULES[name], globals(), None, [name], 1), name)  # importlib costs every command
     globals()[name] = value
     return value
 

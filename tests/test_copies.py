@@ -281,7 +281,7 @@ def test_who_cannot_begin_tells_the_farm_why_in_one_line(broken, words, path, te
 
 
 @pytest.mark.posix_only
-@pytest.mark.parametrize("name", ["_socket", "struct", "logging", "json"])
+@pytest.mark.parametrize("name", ["_socket", "errno", "logging", "json"])
 def test_what_a_python_lacks_is_one_line(farm, name):
     """As Debian's python3-minimal lacks json, which no command needs for what it does."""
     (farm.folder / "sitecustomize.py").write_text("import sys\nsys.modules[%r] = None\n" % name)
