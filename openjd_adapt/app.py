@@ -93,10 +93,7 @@ def adaptor_name(text: str) -> str:
 
 
 def load_adaptor(text: str) -> type[BaseAdaptor]:
-    """The class that ``text`` names: ``package.module`` or a path to a .py file, and perhaps ``:Class``.
-
-    Raises :class:`InputError` if it cannot be imported or is not an adaptor.
-    """
+    """The class that ``text`` names: a module or a .py file, and perhaps ``:Class``. Raises :class:`InputError`."""
     from .adaptor import BaseAdaptor
 
     where = "--adaptor %s" % text

@@ -198,10 +198,7 @@ class DaemonClient:
             self._lose_reader()
 
     def _wait(self) -> None:
-        """Wait for the next event, and act on it: frames come in, what waits goes out, a signal cancels.
-
-        Raises :class:`Late` if nothing comes, or is taken, in time.
-        """
+        """Wait for the next event, and act on it. Raises :class:`Late` if nothing comes, or is taken, in time."""
         out, notes, peer = self._out, self._notes, self._peer
         watched = {self._wakeup.fileno(): system.READ}
         if not self.muted:

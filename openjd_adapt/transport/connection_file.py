@@ -25,10 +25,7 @@ UNNAMED = "connection.json"
 
 
 def new_private_folder(*places: str | None) -> str:
-    """A path for a private folder, which nobody can guess and whoever needs it first makes.
-
-    ``places`` are folders for it where the usual ones cannot be written, as in a minimal container.
-    """
+    """A path for a private folder that nobody can guess; ``places`` are for a host without the usual ones."""
     return os.path.join(system.temporary_folder(*places), "openjd_adapt-" + os.urandom(12).hex())
 
 
@@ -72,10 +69,7 @@ class ConnectionFileWriter:
         listener.setblocking(False)
 
     def publish(self, adaptor: str, worker: int = 0) -> None:
-        """Write the file and give it its name, whole or not at all. Raises :class:`InputError`.
-
-        The pid that it names is this process's; ``worker`` is that of a daemon's adaptor.
-        """
+        """Write the file, of this process and its ``worker``, and name it, or nothing. Raises :class:`InputError`."""
         record = {
             "wire": VERSION,
             "package": PACKAGE,
