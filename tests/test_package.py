@@ -280,7 +280,7 @@ SHORT = {
     *("openjd_adapt." + name for name in ("data", "errors", "plain_json", "session")),
     *("openjd_adapt.system" + name for name in ("", ".interpreter", ".posix")),
     *("openjd_adapt.transport" + name for name in ("", ".connection_file", ".loop", ".wire")),
-    *("_json", "_socket", "atexit", "errno", "gc", "select"),
+    *("_json", "_socket", "atexit", "errno", "gc", "select", "time"),
 }
 
 
