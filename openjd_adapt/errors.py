@@ -140,7 +140,7 @@ class Canceled(BaseException):
 def as_utf8(text: str) -> str:
     """A text of the system's, read by its locale (``LC_ALL=C`` knows ASCII), read anew as UTF-8 if it is that."""
     try:
-        return os.fsencode(text).decode("utf-8")
+        return text if text.isascii() else os.fsencode(text).decode("utf-8")
     except UnicodeError:
         return text
 

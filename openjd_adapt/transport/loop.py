@@ -58,11 +58,11 @@ class Coalescer:
 
     #: A piece is small below so many bytes; pieces come fast if the next is here within so many seconds.
     SMALL_BYTES = 32 * 1024
-    FAST_SECONDS = 0.004
+    FAST_SECONDS = 0.01
     #: So many in a row are to be coalesced: a task's few lines and its end are none.
     PIECES = 8
     #: How long, in seconds, to let them gather.
-    PAUSE_SECONDS = 0.001
+    PAUSE_SECONDS = 0.003
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
