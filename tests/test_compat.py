@@ -165,6 +165,7 @@ def test_its_daemon_is_reached_again_by_the_same_command(published):
 
 
 @pytest.mark.posix_only
+@pytest.mark.once
 def test_a_cancel_reaches_its_on_cancel(published):
     published.daemon("start", "--init-data", '{"scene": "x"}')
     command = published.daemon_popen("run", "--run-data", '{"frame": 1, "hang": true}')

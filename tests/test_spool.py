@@ -16,8 +16,6 @@ from openjd_adapt.daemon.spool import FRAME_BYTES, WINDOW_BYTES, Delivery, Spool
 
 from .fakes import Front
 
-pytestmark = pytest.mark.core
-
 LINES = [b"line %d\n" % number for number in range(60_000)]
 
 
