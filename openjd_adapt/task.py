@@ -101,9 +101,9 @@ class Task:
 
     def rest(self) -> None:
         """All that belongs to the task is over, also to one whose hook was not called."""
+        if self.phase.runs:
+            self.end()
         with self.changing:
-            if self.phase.runs:
-                self.end()
             self.is_between = True
 
     def cancel(self, within: float | None = None) -> bool:

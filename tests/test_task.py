@@ -10,6 +10,7 @@ import pytest
 from openjd_adapt import AdaptError, Canceled, task
 from openjd_adapt.task import Task
 
+from .conftest import HANG_SECONDS
 from .fakes import Clock
 
 pytestmark = pytest.mark.core
@@ -158,6 +159,24 @@ def test_between_two_tasks_is_from_the_end_of_all_that_belongs_to_one_to_the_beg
         seen.append(new.is_between)
     assert seen == [False, False, True, False, True]
     assert not new.cancel()
+
+
+def test_a_task_without_a_hook_that_is_canceled_lets_its_on_cancel_end():
+    new = Task()
+    told = []
+    canceling = threading.Thread(target=lambda: told.append(new.take_cancel()), daemon=True)
+
+    class Late:
+        """Cannot have ended before it is waited for."""
+
+        def join(self):
+            canceling.start()
+            canceling.join(HANG_SECONDS)
+
+    assert new.cancel()
+    new.canceling = Late()
+    new.rest()
+    assert told == [True] and new.is_between
 
 
 @pytest.mark.parametrize("again", [Task.begin, lambda new: setattr(new, "is_active", True)])
