@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
     from collections.abc import Sequence
-    from typing import Any, ContextManager
+    from typing import Any, Callable, ContextManager
 
     from .config import AdaptorConfiguration, Configuration, ConfigurationManager
     from .lines import RegexHandler
@@ -150,6 +150,11 @@ def call_hook(author: object, name: str, *arguments: Any) -> Any:
         returned = getattr(author, name)(*arguments)
     check_has_run("%s of %s" % (name, type(author).__name__), returned)
     return returned
+
+
+def _calling(hook: str) -> Callable[..., None]:
+    """A phase that is one hook."""
+    return lambda self, *arguments: call_hook(self, hook, *arguments)
 
 
 class BaseAdaptor(ABC):
@@ -358,17 +363,8 @@ class Adaptor(BaseAdaptor):
     def on_cleanup(self) -> None:
         """Once, at the very end, whatever happened before."""
 
-    def _start(self) -> None:
-        call_hook(self, "on_start")
-
-    def _run(self, run_data: dict[str, Any]) -> None:
-        call_hook(self, "on_run", run_data)
-
-    def _stop(self) -> None:
-        call_hook(self, "on_stop")
-
-    def _cleanup(self) -> None:
-        call_hook(self, "on_cleanup")
+    _start, _run = _calling("on_start"), _calling("on_run")
+    _stop, _cleanup = _calling("on_stop"), _calling("on_cleanup")
 
 
 class CommandAdaptor(BaseAdaptor):

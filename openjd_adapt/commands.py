@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 
-from . import data, plain_json, session, system
+from . import data, session, system
 from .daemon import frontend
 from .daemon.frontend import answer
 from .errors import BAD_INPUT, DONE, NOT_STARTED, AdaptError, InputError, ProgramNotStarted, describe
 from .system.interpreter import KEEPER, PACKAGE, WORKER
 from .transport import connection_file
-from .transport.wire import FRAME_LIMIT, STOP_SECONDS
+from .transport.wire import STOP_SECONDS, as_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     Options = dict[str, Any]
 
 
-#: What the keeper may add to the first message to a worker.
-_KEEPERS_BYTES = 64 * 1024
 #: The version of this command line.
 CLI_VERSION = "0.1"
 
@@ -112,10 +110,11 @@ def _full(path: str) -> str:
     return system.long_path(data.full_path(path))
 
 
-def _data(options: Options, option: str) -> tuple[dict[str, Any], str]:
-    """The object that an option gives, empty without it, and where it comes from."""
+def _data(options: Options, option: str) -> tuple[dict[str, Any], bytes, str]:
+    """The object that an option gives, empty without it; its JSON, which nobody makes again; and where it is from."""
     value = options.get(option, "{}")
-    return data.load(option, value), data.source(option, value)
+    found, source = data.load(option, value), data.source(option, value)
+    return found, as_json(found, source + ": "), source
 
 
 def _config(options: Options) -> list[str]:
@@ -130,12 +129,6 @@ def _config(options: Options) -> list[str]:
     return [full]
 
 
-def _task(options: Options) -> Message:
-    """The request of a task."""
-    run_data, source = _data(options, "--run-data")
-    return {"do": "run", "data": run_data, "from": source}
-
-
 # Commands
 
 
@@ -147,12 +140,12 @@ def _launch_spec(app: App, options: Options, place: str | None = None) -> Messag
     from .config import for_runtime
     from .paths import rules_from_document
 
-    init_data, source = _data(options, "--init-data")
-    mapping, mapping_source = _data(options, "--path-mapping-rules")
-    rules_from_document(mapping, mapping_source)
-    files = _config(options)
+    _, init_data, source = _data(options, "--init-data")
+    rules, path_mapping, rules_source = _data(options, "--path-mapping-rules")
+    rules_from_document(rules, rules_source)
     runtime = for_runtime().build_config().config
     return {
+        "config": _config(options),
         "adaptor": app.name,
         "argv": app.of_role(WORKER),
         "keeper_argv": app.of_role(KEEPER),
@@ -162,10 +155,8 @@ def _launch_spec(app: App, options: Options, place: str | None = None) -> Messag
         "idle_seconds": None,
         "memory_bytes": runtime["output_memory_bytes"],
         "limit_bytes": runtime["output_limit_bytes"],
-        "init_data": init_data,
+        "data": {"init_data": init_data, "path_mapping": path_mapping},
         "init_data_from": source,
-        "path_mapping": mapping,
-        "config": files,
         "debug": "--debug" in options,
         "log_level": runtime["log_level"],
         "token": os.urandom(16).hex(),
@@ -173,11 +164,9 @@ def _launch_spec(app: App, options: Options, place: str | None = None) -> Messag
 
 
 def _run(app: App, options: Options) -> int:
-    spec, task = _launch_spec(app, options), _task(options)
-    known = {**spec, "run_data": task["data"], "run_data_from": task["from"]}
-    if len(plain_json.dumps(known)) < FRAME_LIMIT - _KEEPERS_BYTES:  # what is more is checked when its task begins
-        spec = known
-    return frontend.run(spec, task)
+    spec = _launch_spec(app, options)
+    _, spec["data"]["run_data"], spec["run_data_from"] = _data(options, "--run-data")
+    return frontend.run(spec)
 
 
 def _daemon_start(app: App, options: Options) -> int:
@@ -194,7 +183,7 @@ def _daemon_start(app: App, options: Options) -> int:
 
 
 def _daemon_run(app: App, options: Options) -> int:
-    return frontend.run_task(_connection_path(options), _task(options))
+    return frontend.run_task(_connection_path(options), *_data(options, "--run-data")[1:])
 
 
 def _daemon_stop(app: App, options: Options) -> int:

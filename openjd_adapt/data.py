@@ -50,7 +50,11 @@ def load(option: str, value: str) -> dict[str, Any]:
         raise InputError("%s: has %d characters of UTF-16; the limit is %d" % (where, size, LIMIT))
     if not text.strip():
         raise InputError("%s: is empty" % where)
-    data = _json_or_yaml(where, text)
+    return as_object(where, _json_or_yaml(where, text), value)
+
+
+def as_object(where: str, data: Any, value: str = "") -> dict[str, Any]:
+    """``data``, which must be an object; ``value`` is what was given for it. Raises :class:`InputError`."""
     if not isinstance(data, dict):
         hint = "; for a file write %s%s" % (_FILE, value) if isinstance(data, str) and os.path.isfile(value) else ""
         kinds = {list: "a list", str: "a string", bool: "true or false", type(None): "null"}

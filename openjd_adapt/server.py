@@ -295,7 +295,7 @@ class AdaptorServer:
     def _greeting(self) -> Message:
         return {**hello(PACKAGE), "rules": [rule.to_dict() for rule in self.adaptor.path_mapping_rules]}
 
-    def _hear(self, peer: Peer, message: Message) -> None:
+    def _hear(self, peer: Peer, message: Message, body: bytes) -> None:
         if self._application not in (None, peer):
             peer.reject("another application is connected to this adaptor already")
             return

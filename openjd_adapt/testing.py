@@ -23,7 +23,7 @@ from .client import encode_values, run_action
 from .daemon.worker import Life
 from .errors import AdaptError, describe, traceback_of
 from .lines import LineForwarder
-from .transport.wire import Decoder
+from .transport.wire import Decoder, as_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -253,7 +253,7 @@ class Session:
         """One task. ``cancel_at``: it is canceled as soon as a line that contains this is written."""
         if not self.adaptor:
             raise AdaptError("run: there is no adaptor; start the session first, by start() or with")
-        request = {"do": "run", "data": _delivered(run_data or {}, "run data:"), "from": "run data"}
+        request = {"do": "run", "body": as_json(_delivered(run_data or {}, "run data:")), "from": "run data"}
         return self._perform("task", request, cancel_at)
 
     def stop(self) -> Outcome:

@@ -379,7 +379,7 @@ def well_formed_messages(siege, rnd):
 def messages_before_a_hello(siege, rnd):
     """Anything but a hello as the first frame is refused."""
     message = any_message(rnd)
-    message["hello"] = rnd.choice([None, "1", 1.0, [], {}, 3, -1, 1 << 70, float("nan")])
+    message["hello"] = rnd.choice([None, "1", 1.0, [], {}, wire.VERSION + 2, -1, 1 << 70, float("nan")])
     siege.expect_refusal(frame(message))
     return 1
 
@@ -430,25 +430,56 @@ def deep_nesting(siege, rnd):
     inner = opening * depth + b"1" + closing * depth
     text = rnd.choice([b'{"do": %s}', b'{"do": "run", "data": {"": %s}}', b'{"ack": %s}', b'{"cancel": %s}']) % inner
     siege.say(HELLO + frame(text))
+    siege.say(HELLO + frame({"do": "run"}, b'{"": %s}' % inner))
     siege.say(frame(b'{"hello": 9, "package": %s}' % inner))
-    return 3
+    return 5
 
 
 def huge_numbers(siege, rnd):
     number = rnd.choice([b"9" * rnd.randrange(3000, 6000), b"1e999", b"-1e999", b"NaN", b"Infinity", b"1e-999"])
     numbers = [b'{"ack": %s}', b'{"do": %s}', b'{"do": "run", "data": {"": %s}}', b'{"do": "status", "within": -%s}']
     siege.say(HELLO + frame(rnd.choice(numbers) % number.lstrip(b"-")))
+    siege.say(HELLO + frame({"do": "run"}, b'{"": %s}' % number))
     siege.say(frame(b'{"hello": %s}' % number))
-    return 3
+    return 5
+
+
+def any_body(rnd):
+    """Run data: perhaps an object, perhaps JSON, perhaps not."""
+    kind = rnd.randrange(5)
+    if kind == 0:
+        return bytes(rnd.randrange(256) for _ in range(rnd.randrange(2000)))
+    if kind == 1:
+        return ways_to_be_no_message(rnd)
+    text = json.dumps({"text": any_value(rnd)} if kind == 2 else any_value(rnd), ensure_ascii=rnd.random() < 0.5)
+    return text.encode("utf-8", "surrogatepass")
 
 
 def bodies(siege, rnd):
-    """An unknown peer may send no body, and nobody asks what a known peer's bodies hold."""
+    """An unknown peer may send no body; a known one's are the data of its run, or nobody asks what they hold."""
     siege.expect_refusal(frame({"hello": 1}, b"x" * rnd.randrange(1, 100)))
     count = rnd.randrange(1, 100)
-    data = b"".join(frame(any_message(rnd), bytes(rnd.randrange(2000))) for _ in range(count))
+    data = b"".join(frame(any_message(rnd), any_body(rnd)) for _ in range(count))
     siege.say(HELLO + data)
     return 2 + count
+
+
+def run_data_in_bodies(siege, rnd):
+    """A task of any run data ends with an answer, and is none if they are no object."""
+    body = any_body(rnd)
+    answer = {}
+    with contextlib.closing(siege.connect()) as connection:
+        connection.settimeout(HANG_SECONDS)
+        connection.sendall(HELLO + frame({"do": "run", "from": any_value(rnd)}, body))
+        for answer, _ in wire.frames(connection.recv, wire.FRAME_LIMIT):
+            if "output" in answer:
+                connection.sendall(frame({"ack": answer["output"]}))
+            elif "result" in answer or "error" in answer:
+                break
+    done = answer.get("result", {}).get("outcome") == "done"
+    if not answer.keys() & {"result", "error"} or done and not isinstance(json.loads(body.decode()), dict):
+        raise Fault("the answer to run data of %.200r is %.200r" % (body, answer))
+    return 2
 
 
 def oversize_heads(siege, rnd):
@@ -544,6 +575,7 @@ KINDS = {
     "deep": deep_nesting,
     "huge": huge_numbers,
     "bodies": bodies,
+    "run data": run_data_in_bodies,
     "oversize": oversize_heads,
     "replayed": replayed_conversations,
     "reflected": reflected_conversations,

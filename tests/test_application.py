@@ -414,7 +414,7 @@ def test_a_client_that_talks_nonsense_or_dies_in_a_frame_does_no_harm(open_daemo
 def test_a_client_of_another_wire_version_is_told_both(open_daemon):
     connection = server(open_daemon)
     say(connection, {"hello": 7, "package": "/app/openjd_adapt"})
-    assert b"wire version 1 of" in connection.recv(4096)
+    assert b"wire version 2 of" in connection.recv(4096)
     connection.close()
 
 

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from openjd_adapt.transport import connection_file
-from openjd_adapt.transport.wire import WINDOW_BYTES
+from openjd_adapt.transport.wire import FRAME_LIMIT, WINDOW_BYTES, encode, frames, hello
 
 from .conftest import ADAPTORS, HANG_SECONDS, ROOT, read_until, wait_until
 from .test_daemon import connect, task
@@ -38,14 +38,43 @@ def test_data_over_the_limit_are_refused_before_anything_starts(farm):
 
 
 def test_malformed_requests_do_the_daemon_no_harm(started):
-    for frames in ([{"do": ["x"]}], [{"do": "run", "data": {}, "within": "x"}], [{"ack": -1}, {"ack": "x"}]):
+    for messages in ([{"do": ["x"]}], [{"do": "run", "data": {}, "within": "x"}], [{"ack": -1}, {"ack": "x"}]):
         connection = connect(started)
-        for message in [{"hello": 1}, *frames]:
+        for message in [{"hello": 1}, *messages]:
             text = json.dumps(message).encode()
             connection.sendall(b"\0\0\0" + bytes([len(text)]) + b"\0\0\0\0" + text)
         connection.recv(4096)
         connection.close()
-        assert task(started, {"do": "say", "text": "well"}).lines[-1] == "INFO: well", frames
+        assert task(started, {"do": "say", "text": "well"}).lines[-1] == "INFO: well", messages
+
+
+BAD_RUN_DATA = [
+    (b"", "is not JSON: line 1, column 1: Expecting value"),
+    (b"[]", "must be an object, not a list"),
+    (b'"x"', "must be an object, not a string"),
+    (b"null", "must be an object, not null"),
+    (b'{"x": 1', "is not JSON: line 1, column 8: Expecting ',' delimiter"),
+    (b'{"x": "\xff"}', "is not JSON: line 1, column 8: Invalid "),
+    (b'{"x": NaN}', "NaN is not a number of JSON"),
+    (b'{"x": 1e999}', "1e999 is out of range"),
+    (b'{"x": 1, "x": 2}', "the key 'x' stands twice in one object"),
+    (b'{"x":' * 100_000, "is nested too deeply"),
+]
+
+
+def test_run_data_that_are_no_object_fail_their_task_in_one_line_and_the_daemon_goes_on(started):
+    for body, why in BAD_RUN_DATA:
+        with connect(started) as connection:
+            connection.settimeout(HANG_SECONDS)
+            connection.sendall(encode(hello("test")) + encode({"do": "run", "from": "theirs"}, body))
+            for message, _ in frames(connection.recv, FRAME_LIMIT):
+                assert "output" not in message, (body[:20], message)
+                if "result" in message:
+                    break
+        result = message["result"]
+        assert (result["outcome"], result["code"]) == ("failed", 2), (body[:20], result)
+        assert result["message"].startswith("theirs: " + why) and "\n" not in result["message"]
+    assert task(started, {"do": "say", "text": "well"}).lines == ["INFO: well"]
 
 
 @pytest.mark.parametrize("seconds", [0.5, pytest.param(13, marks=pytest.mark.long)])  # longer than any patience

@@ -550,7 +550,7 @@ def test_a_peer_of_another_wire_version_is_told_both_versions_and_paths(started)
     text = b'{"hello": 99, "package": "/elsewhere/openjd_adapt"}'
     connection.sendall(b"\0\0\0" + bytes([len(text)]) + b"\0\0\0\0" + text)
     answer = connection.recv(4096)
-    assert b"wire version 1 of" in answer and b"wire version 99 of /elsewhere/openjd_adapt" in answer
+    assert b"wire version 2 of" in answer and b"wire version 99 of /elsewhere/openjd_adapt" in answer
     connection.close()
 
 

@@ -6,12 +6,13 @@ The clock, the worker and the fronts are played; the output is kept and delivere
 from __future__ import annotations
 
 import errno
+import json
 
 import pytest
 
 from openjd_adapt.daemon.dispatcher import Dispatcher
 from openjd_adapt.daemon.spool import WINDOW_BYTES, Delivery, Spool
-from openjd_adapt.errors import BAD_INPUT, CANCELED, DONE, FAILED, NO_DAEMON
+from openjd_adapt.errors import BAD_INPUT, CANCELED, DONE, FAILED, NO_DAEMON, InputError
 from openjd_adapt.transport.loop import Timers
 
 from .fakes import Clock, Front
@@ -55,9 +56,11 @@ class History:
         )
         self._fronts = []
 
-    def command(self, message):
+    def command(self, message, body=b""):
+        """Note it, with the JSON of a body as its data."""
         self.number = message.get("number", self.number)
-        self.commands.append({name: value for name, value in message.items() if name != "number"})
+        data = {"data": json.loads(body.decode())} if body else {}
+        self.commands.append({**{name: value for name, value in message.items() if name != "number"}, **data})
 
     @property
     def now(self):
@@ -107,7 +110,7 @@ class History:
 
     def run(self, data=None):
         front = self.front()
-        self.dispatcher.run(front, data or {})
+        self.dispatcher.run(front, {"do": "run"}, json.dumps(data or {}).encode())
         return front
 
     def stop(self, within=None):
@@ -318,17 +321,31 @@ def test_a_second_run_at_the_same_time_is_refused(daemon):
     assert len(daemon.commands) == 1
 
 
-@pytest.mark.parametrize("data", [None, [], "{}", 7])
-def test_run_data_that_are_no_object_are_refused(daemon, data):
+@pytest.mark.parametrize("body", [b"", b"{}", b"\xff[", b'{"a": 1'])
+def test_run_data_go_to_the_worker_unread(daemon, body):
+    sent = []
+    daemon.dispatcher._command = lambda message, body: sent.append((message, body))
+    daemon.dispatcher.run(daemon.front(), {"do": "run", "from": "file"}, body)
+    assert sent == [({"do": "run", "from": "file", "number": 2}, body)]
+
+
+@pytest.mark.parametrize("data", [{"frame": 1}, None, [], "{}", 7])
+def test_run_data_of_version_1_go_to_the_worker_as_a_body(daemon, data):
+    daemon.dispatcher.run(daemon.front(), {"do": "run", "data": data}, b"")
+    assert daemon.commands == [{"do": "run", "data": data, "from": "run data"}]
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_run_data_of_version_1_that_are_no_json_are_refused(daemon, number):
     front = daemon.front()
-    daemon.dispatcher.run(front, data)
-    assert refusal(front) == (BAD_INPUT, "run data must be an object")
-    assert daemon.commands == []
+    daemon.dispatcher.run(front, {"do": "run", "data": {"a": [number]}}, b"")
+    assert refusal(front)[0] == BAD_INPUT and "not JSON compliant" in refusal(front)[1]
+    assert daemon.commands == [] and daemon.dispatcher.state == "idle"
 
 
 def test_run_data_that_cannot_be_sent_to_the_worker_are_refused_and_the_next_run_goes_on(daemon):
-    def refuse(message):
-        raise ValueError("Out of range float values are not JSON compliant: nan")
+    def refuse(message, body):
+        raise InputError("data of 70000000 bytes are over the limit of 67108864 bytes")
 
     before, daemon.dispatcher._command = daemon.dispatcher._command, refuse
     assert refusal(daemon.run())[0] == BAD_INPUT and daemon.dispatcher.state == "idle"
@@ -450,7 +467,7 @@ def test_a_front_that_leaves_after_its_task_has_ended_is_no_cancel(daemon):
     second = daemon.run()
     daemon.ends()
     daemon.takes(second)
-    assert [list(command) for command in daemon.commands] == [["do", "data", "from"], ["do", "data", "from"]]
+    assert [list(command) for command in daemon.commands] == [["do", "from", "data"], ["do", "from", "data"]]
     assert second.seen == MUCH
 
 
@@ -703,7 +720,7 @@ def test_in_the_foreground_the_stop_does_not_wait_for_its_only_front_to_leave():
     front = history.front()
     history.dispatcher.on("start", front)
     history.ends()
-    history.dispatcher.run(front, {})
+    history.dispatcher.run(front, {}, b"{}")
     history.dispatcher.stop(front, 40)
     history.ends(CANCEL)
     assert [command.get("do") for command in history.commands] == ["start", "run", None, "stop"]
@@ -721,7 +738,7 @@ def test_in_the_foreground_a_stop_waits_for_a_slow_front_as_nobody_else_would_sh
     front = history.front()
     history.dispatcher.on("start", front)
     history.ends()
-    history.dispatcher.run(front, {})
+    history.dispatcher.run(front, {}, b"{}")
     history.prints(MUCH)
     history.dispatcher.stop(None, 40, " by SIGTERM")
     history.ends(CANCEL)
@@ -795,7 +812,7 @@ def test_a_worker_that_dies_in_a_task_fails_it_or_cancels_it_behind_its_last_out
     history = started() if kind == "run" else History()
     front = history.front()
     if kind == "run":
-        history.dispatcher.run(front, {})
+        history.dispatcher.run(front, {}, b"{}")
     else:
         history.dispatcher.on("start", front)
     if canceled:
@@ -829,7 +846,7 @@ def test_how_a_worker_dies_is_told_though_a_front_still_takes_the_output_of_a_fi
     history = started() if kind == "run" else History()
     front = history.front()
     if kind == "run":
-        history.dispatcher.run(front, {})
+        history.dispatcher.run(front, {}, b"{}")
     else:
         history.dispatcher.on("start", front)
     history.prints(MUCH)

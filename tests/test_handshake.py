@@ -99,7 +99,7 @@ def keyed(tmp_path, monkeypatch):
     writer.publish("Probe")
     loop = Loop()
     said = []
-    listener = Listener(loop, lambda peer, message: said.append(message), lambda peer: None, key=writer.key)
+    listener = Listener(loop, lambda peer, message, body: said.append(message), lambda peer: None, key=writer.key)
     listener.listen(writer.listener)
     stop = threading.Event()
 

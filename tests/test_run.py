@@ -260,13 +260,12 @@ def limited(farm):
 
 
 @pytest.mark.once
-def test_run_data_that_cannot_be_sent_are_an_error_and_the_adaptor_is_stopped_all_the_same(limited):
+@pytest.mark.parametrize("option", ["--init-data", "--run-data"])
+def test_data_that_cannot_be_sent_are_an_error_before_anything_is_started(limited, option):
     limited.env["LIMIT"] = "10000"
-    done = run(limited, {"text": "x" * 10_000})
-    assert done.code == 2 and done.err.count("\n") == 1, done
-    assert "are over the limit of 10000 bytes" in done.err
-    failed = done.err.replace("ERROR", "openjd_fail", 1).rstrip()
-    assert done.lines == ["on_start", failed, "on_stop", "on_cleanup"], done
+    done = limited("run", option, json.dumps({"text": "x" * 10_000}))
+    assert (done.code, done.err) == (2, "ERROR: %s: data of 10011 bytes are over the limit of 10000 bytes\n" % option)
+    assert done.out == done.err.replace("ERROR", "openjd_fail", 1)
 
 
 @pytest.mark.parametrize("limit", [1_000_000, pytest.param(wire.FRAME_LIMIT, marks=pytest.mark.long)])

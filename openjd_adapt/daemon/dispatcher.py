@@ -41,7 +41,7 @@ What the table does not cover:
 from __future__ import annotations
 
 from ..errors import BAD_INPUT, CANCELED, DONE, FAILED, NO_DAEMON, InputError
-from ..transport.wire import STOP_SECONDS
+from ..transport.wire import STOP_SECONDS, as_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,13 +107,13 @@ class Dispatcher:
         timers: Timers,
         delivery: Delivery,
         *,
-        command: Callable[[Message], object],
+        command: Callable[..., object],
         kill: Callable[[str], object],
         hear: Callable[[Peer], object] = bool,
         foreground: bool = False,
         idle_seconds: float | None = None,
     ) -> None:
-        """``command`` goes to the worker, ``kill`` ends it for a reason, ``hear`` takes in what lies in a connection.
+        """``command`` sends the worker a frame, ``kill`` ends it for a reason, ``hear`` reads what a peer has said.
 
         ``foreground``: there is but one front, which stays. ``idle_seconds``: without a task for so long it stops.
         """
@@ -126,8 +126,8 @@ class Dispatcher:
         self._idle_seconds = idle_seconds
         self._state = NEW
         self._task: _Task | None = None
-        #: The run that waits: its front, data and source.
-        self._waiting: tuple[Peer, Any, object] | None = None
+        #: The run that waits: its front, and the frame that asks for it.
+        self._waiting: tuple[Peer, Message, bytes] | None = None
         #: Whose stop it is, when that is due, and how the connection file tells of it.
         self._stopper: Peer | None = None
         self._stop_end = 0.0
@@ -164,14 +164,11 @@ class Dispatcher:
 
     # What fronts ask for
 
-    def run(self, front: Peer, data: Any, source: object = None) -> None:
-        """A task, now or when the canceled one of a front that is gone has ended; its data come from ``source``."""
+    def run(self, front: Peer, message: Message, body: bytes) -> None:
+        """A task, now or when the canceled one of a front that is gone has ended."""
         self._hear_viewer(front)
-        if not isinstance(data, dict):
-            front.refuse("run data must be an object", BAD_INPUT)
-            return
         try:
-            self.on("run", front, data, source)
+            self.on("run", front, message, body)
         except (InputError, ValueError) as error:  # other clients than ours may say what is too much here, or NaN
             front.refuse(str(error), BAD_INPUT)
 
@@ -249,12 +246,12 @@ class Dispatcher:
 
     # Actions: tasks
 
-    def _begin(self, kind: str, front: Peer | None, command: Message) -> None:
+    def _begin(self, kind: str, front: Peer | None, command: Message, body: bytes = b"") -> None:
         """Give the worker a task, and its front all output that nobody has acknowledged.
 
         Raises :class:`InputError` before anything has begun if the command cannot be sent.
         """
-        self._command({**command, "number": self._number + 1})
+        self._command({**command, "number": self._number + 1}, body)
         self._number += 1
         self._timers.cancel("idle")
         task = self._task = _Task(kind, self._number, front)
@@ -268,20 +265,18 @@ class Dispatcher:
         if self._delivery.viewer and self._delivery.viewer is not front:
             self._hear(self._delivery.viewer)
 
-    def _begin_start(self, front: Peer) -> None:
-        self._begin("start", front, {"do": "start"})
-
-    def _begin_run(self, front: Peer, data: dict[str, Any], source: object) -> None:
+    def _begin_run(self, front: Peer, message: Message, body: bytes) -> None:
         if self._delivery.is_awaited_by_other_than(front):
             raise InputError("the daemon is busy: the command of the last task still shows its output")
-        self._begin("run", front, {"do": "run", "data": data, "from": str(source or "run data")})
+        run_data = as_json(message["data"]) if "data" in message else body  # a front of version 1 has it there
+        self._begin("run", front, {"do": "run", "from": str(message.get("from") or "run data")}, run_data)
 
-    def _wait(self, front: Peer, data: Any, source: object) -> None:
+    def _wait(self, front: Peer, message: Message, body: bytes) -> None:
         if self._waiting:
             _BUSY(self, front)
         else:
             front.send({"note": "waiting for the canceled task of a command that is gone"})
-            self._waiting = front, data, source
+            self._waiting = front, message, body
 
     def _ask_again(self) -> None:
         """Let the run that waits ask again: it begins, or is refused."""
@@ -430,10 +425,10 @@ class Dispatcher:
         if self._number:
             _TWICE(self, front)
             return
-        self._begin_start(front)
+        self._begin("start", front, {"do": "start"})
         self._conclude(self.ended or "", False, "")
 
-    def _refuse_dead(self, front: Peer, data: Any, source: object) -> None:
+    def _refuse_dead(self, front: Peer, message: Message, body: bytes) -> None:
         front.refuse("the daemon is gone: " + (self.ended or ""), NO_DAEMON)
 
     def _linger(self, seconds: float = LINGER_SECONDS) -> None:
@@ -452,7 +447,7 @@ class Dispatcher:
     _TABLE: dict[str, dict[str, Any]] = {
         NEW: {
             **_DIED,
-            "start": (_begin_start, STARTING),
+            "start": (lambda self, front: self._begin("start", front, {"do": "start"}), STARTING),
             "run": _TOO_EARLY,
             "stop": (_prepare_stop, CLOSING),
             "abandoned": (lambda self, why: self._kill(why), LEAVING),

@@ -69,7 +69,7 @@ class DaemonClient:
         self.canceled = False
         self.deadline: float | None = None
 
-    def ask(self, request: Message, timeout: float | None = None, cancels: bool = False) -> Message:
+    def ask(self, request: Message, timeout: float | None = None, cancels: bool = False, body: bytes = b"") -> Message:
         """Send a request; show output and notes until its answer comes, and return that.
 
         After ``timeout`` seconds raises :class:`Late`, unless output still comes, or if it ``cancels`` does that and
@@ -77,7 +77,7 @@ class DaemonClient:
         gone, and :class:`Left` if the user leaves.
         """
         self._cancels_late = cancels
-        self._peer.send(request)
+        self._peer.send(request, body)
         self._alarm = None if timeout is None else time.monotonic() + timeout
         if self.canceled:
             self.cancel(self.remaining())
@@ -347,22 +347,21 @@ def _begin(spec: Message, foreground: bool) -> tuple[DaemonClient, Callable[[], 
     return DaemonClient(peer, foreground, errors, spec["debug"]), end
 
 
-def run(spec: Message, request: Message) -> int:
+def run(spec: Message) -> int:
     """Start, one task, stop, all below this process; returns the exit code, that of the first phase that went wrong."""
     client, end = _begin(spec, True)
     try:
-        code = _run_phases(client, request)
+        code = _run_phases(client)
     finally:
         client.close()
         left = end()
         remove_private_folder(spec["folder"])
     if left:
         tell("ERROR: " + left)
-        return code or FAILED
-    return code
+    return code or (FAILED if left else DONE)
 
 
-def _run_phases(client: DaemonClient, request: Message) -> int:
+def _run_phases(client: DaemonClient) -> int:
     failed = DONE
     try:
         _warn_if_uncontained(client, client.listen())
@@ -373,8 +372,8 @@ def _run_phases(client: DaemonClient, request: Message) -> int:
             failed = CANCELED
         else:
             try:
-                result = client.ask(request)["result"]
-            except AdaptError as error:  # it cannot be sent, or is refused; what was started is stopped all the same
+                result = client.ask({"do": "run"})["result"]  # its data were told with the init data
+            except AdaptError as error:  # it is refused; what was started is stopped all the same
                 result = {"outcome": "failed", "message": str(error), "code": error.exit_code}
             failed = conclude(client, result)
             if result.get("gone"):
@@ -455,15 +454,18 @@ def _warn_if_uncontained(client: DaemonClient, ready: Message) -> None:
         client.tell("WARNING: this host lacks what it takes to end processes that leave their process group")
 
 
-def run_task(path: str, request: Message) -> int:
+def run_task(path: str, run_data: bytes, source: str) -> int:
     """One task on the daemon behind the connection file ``path``; returns the exit code."""
     try:
         with ConnectionFileReader(path) as file:
             client = _connect(file)
     except NoDaemonError as error:
         return _without_daemon(path, error)
+    request: Message = {"do": "run", "from": source}
+    if file.wire == 1:
+        request["data"], run_data = plain_json.loads(run_data.decode("ascii")), b""
     try:
-        return conclude(client, client.ask(request)["result"])
+        return conclude(client, client.ask(request, body=run_data)["result"])
     except (Left, Late):
         return CANCELED
     except ConnectionError:

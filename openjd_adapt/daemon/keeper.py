@@ -17,7 +17,7 @@ from .. import session, system
 from ..errors import BAD_INPUT, FAILED, AdaptError, describe_exit
 from ..transport.connection_file import ConnectionFileWriter, note_end, remove_private_folder
 from ..transport.loop import Coalescer, Listener, Loop, Peer, seconds
-from ..transport.wire import MarkerFilter
+from ..transport.wire import MarkerFilter, encode
 from . import launch_spec
 from .dispatcher import Dispatcher
 from .spool import Delivery, Spool
@@ -85,7 +85,7 @@ class Keeper:
         self._dispatcher = Dispatcher(
             self._loop.timers,
             self._delivery,
-            command=lambda message: self._control.send(message),
+            command=lambda *frame: self._control.send(*frame),
             kill=self._kill,
             hear=self._listener.read_all,
             foreground=writer is None,
@@ -132,10 +132,10 @@ class Keeper:
         self._control = Peer(self._worker.control)
         self._loop.watch(self._worker, self._on_output)
         self._loop.watch_peer(self._control, self._on_control)
-        self._control.send({"init": self._spec, "groups": groups is not None})
+        data = self._spec.pop("data")  # as it has come, and not needed here any more
+        self._control.send_frames(encode({"init": self._spec, "groups": groups is not None}, data, launch_spec.LIMIT))
         self._listener.add(self._starter)
-        path = self._writer.path if self._writer else None
-        self._starter.send({"ready": path, "contained": groups is None})
+        self._starter.send({"ready": self._spec["listen_at"], "contained": groups is None})
         if self._writer:
             self._watch_paths(self._writer)
 
@@ -175,7 +175,7 @@ class Keeper:
 
     # What fronts say
 
-    def _on_message(self, front: Peer, message: Message) -> None:
+    def _on_message(self, front: Peer, message: Message, body: bytes) -> None:
         if "ack" in message:
             self._dispatcher.acknowledge(front, message["ack"])
         elif "cancel" in message:
@@ -186,17 +186,17 @@ class Keeper:
             if act is None:
                 front.refuse("unknown request %.100r" % (request,), BAD_INPUT)
             else:
-                act(self, front, message)
+                act(self, front, message, body)
 
     def _on_gone(self, front: Peer) -> None:
         if front is self._starter:
             self._dispatcher.on("abandoned", "the command that started it was gone before it had started")
         self._dispatcher.leave(front)
 
-    def _cancel(self, front: Peer, message: Message) -> None:
+    def _cancel(self, front: Peer, message: Message, body: bytes) -> None:
         front.send({"canceled": self._dispatcher.cancel_running(seconds(message.get("within")))})
 
-    def _tell_status(self, front: Peer, message: Message) -> None:
+    def _tell_status(self, front: Peer, message: Message, body: bytes) -> None:
         status = {
             "state": self._dispatcher.state,
             "adaptor": self._spec["adaptor"],
@@ -208,10 +208,10 @@ class Keeper:
         }
         front.send({"status": status})
 
-    _REQUESTS: dict[str, Callable[[Keeper, Peer, Message], None]] = {
-        "start": lambda self, front, message: self._dispatcher.on("start", front),
-        "run": lambda self, front, message: self._dispatcher.run(front, message.get("data"), message.get("from")),
-        "stop": lambda self, front, message: self._dispatcher.stop(front, seconds(message.get("within"))),
+    _REQUESTS: dict[str, Callable[[Keeper, Peer, Message, bytes], None]] = {
+        "start": lambda self, front, message, body: self._dispatcher.on("start", front),
+        "run": lambda self, *frame: self._dispatcher.run(*frame),
+        "stop": lambda self, front, message, body: self._dispatcher.stop(front, seconds(message.get("within"))),
         "cancel": _cancel,
         "status": _tell_status,
     }

@@ -12,12 +12,14 @@ It is a message with what the worker is told first (see ``commands`` and ``worke
     idle_seconds   after so many without a task the daemon stops; null for never
     memory_bytes   how much of the output is kept in memory
     limit_bytes    and in all
+    data           the JSON of init data, path mapping rules and, in ``run``, run data: in the command by name; from
+                   there on one object, the body of the frame, which the keeper passes on unread
 """
 
 from __future__ import annotations
 
 from .. import system
-from ..transport.wire import encode, messages
+from ..transport.wire import encode, frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
 #: How long, in seconds, what was killed may take to die before the keeper goes on without it; the guardian does not.
 DEATH_SECONDS = 5.0
 
-#: The largest spec, in bytes: what is too large for the worker is refused by the keeper, which can say so.
-_LIMIT = 2**32 - 1
+#: The largest spec, in bytes: each of its data has room in a frame of the usual size, as the command has checked.
+LIMIT = 2**32 - 1
 
 
 def describe_left(pids: set[int]) -> str:
@@ -40,8 +42,9 @@ def describe_left(pids: set[int]) -> str:
 
 def send(connection: _socket.socket, spec: Message) -> None:
     """Hand it to the keeper. One that is gone is found to be gone later."""
+    data = b",".join(b'"%s":%s' % (name.encode("ascii"), text) for name, text in spec["data"].items())
     try:
-        connection.sendall(encode(spec, limit=_LIMIT))
+        connection.sendall(encode({**spec, "data": None}, b"{%s}" % data, LIMIT))
     except OSError:
         return
 
@@ -49,6 +52,7 @@ def send(connection: _socket.socket, spec: Message) -> None:
 def receive(connection: _socket.socket) -> Message | None:
     """In the keeper: what :func:`send` has sent; None if the command is gone before it has said all."""
     try:
-        return next(messages(connection.recv, _LIMIT), None)
-    except OSError:
+        spec, body = next(frames(connection.recv, LIMIT))
+    except (OSError, StopIteration):
         return None
+    return {**spec, "data": body}

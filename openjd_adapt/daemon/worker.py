@@ -1,10 +1,10 @@
 """The worker: one adaptor, its phases on the main thread, in a process of its own.
 
-The keeper's commands come as frames over a socket pair: ``{"init": {...}}`` once, then ``{"do": "start"}``,
-``{"do": "run", "data": {}, "from": "--run-data"}`` and ``{"do": "stop"}`` one at a time, each with its ``number``, and
-``{"cancel": seconds}`` or ``{"hurry": seconds}`` at any moment. The answer, with that number, goes the way of all
-output, behind the task's last line, as a marker (see ``wire``). The worker says but one thing here: ``{"terminate":
-true}`` when somebody has sent it SIGTERM.
+The keeper's commands come as frames over a socket pair: ``{"init": {...}}`` once, with the launch spec's data as body,
+then ``{"do": "start"}``, ``{"do": "run", "from": "--run-data"}`` with its data as body and ``{"do": "stop"}`` one at a
+time, each with its ``number``, and ``{"cancel": seconds}`` or ``{"hurry": seconds}`` at any moment. The answer, with
+that number, goes the way of all output, behind the task's last line, as a marker (see ``wire``). The worker says but
+one thing here: ``{"terminate": true}`` when somebody has sent it SIGTERM.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ import sys
 import threading
 import time
 
-from .. import config, lifecycle, output, system, task
+from .. import config, data, lifecycle, output, plain_json, system, task
 from ..adaptor import call_hook
 from ..data import INIT_DATA, RUN_DATA
 from ..errors import DONE, AdaptError, InputError, check_has_run, flush_streams
 from ..task import Task
-from ..transport.wire import encode, encode_marker, messages
+from ..transport.wire import encode, encode_marker, frames
+from .launch_spec import LIMIT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from ..adaptor import BaseAdaptor
     from ..schema import AdaptorDataValidator
-    from ..transport.wire import Message
+    from ..transport.wire import Frame, Message
 
 
 #: How long, in seconds, the threads of an adaptor that has stopped may go on; less than the dispatcher's EXIT_SECONDS.
@@ -51,9 +52,10 @@ def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Iterable
     control = system.worker_control()
     # Who ends this process by SIGTERM means the daemon, which cancels, stops and cleans up.
     system.catch_termination(lambda: control.sendall(encode({"terminate": True})))
-    said = messages(control.recv)
-    first = next(said)
-    init = first["init"]
+    said = frames(control.recv, LIMIT)
+    first, body = next(said)
+    init = {**first["init"], **plain_json.loads(body.decode("ascii"))}
+    del body  # it may be large
     task.private_folder = init["folder"]
     if first["groups"]:
         system.worker_groups()  # type: ignore[attr-defined, unused-ignore]
@@ -96,17 +98,18 @@ def _end() -> NoReturn:
     os._exit(DONE)
 
 
-def _listen(said: Iterator[Message], tasks: queue.SimpleQueue[Message], life: Life) -> None:
+def _listen(said: Iterator[Frame], tasks: queue.SimpleQueue[Message], life: Life) -> None:
     """The control thread: hand tasks to the main thread, and cancel beside it."""
     try:
-        for message in said:
+        for message, body in said:
             if "cancel" in message:
                 life.cancel(message["cancel"])
             elif "hurry" in message:
                 life.task.hurry(message["hurry"])
             else:
                 life.task.begin(message.get("within"))  # from now on a cancel is this task's
-                tasks.put(message)
+                tasks.put({**message, "body": body})
+            del body  # it may be large, and the next may come hours later
     finally:  # the keeper is dead; where nobody else sees to this process and its children, it does
         system.kill_own_tree()
 
@@ -155,12 +158,12 @@ class Life:
         self._attempt(functools.partial(call_hook, self._runner.adaptor, "cancel")).report()
 
     def perform(self, message: Message) -> lifecycle.Result:
-        """One task: start, run or stop, and its on_cancel: what that prints is the task's."""
+        """One task: start, run or stop, and its on_cancel: what that prints is the task's. ``body`` is a key of it."""
         output.ProgressThrottle.waiting.clear()  # what was reported before is not this task's
         if message["do"] == "start":
             result = self._start()
         elif message["do"] == "run":
-            result = self._attempt(functools.partial(self._run, message["data"], message["from"]))
+            result = self._attempt(functools.partial(self._run, message))
         else:
             self.ended = True
             result = self._attempt(*([self._runner._stop, self._runner._cleanup] if self._runner else []))
@@ -205,9 +208,13 @@ class Life:
         self._on_made(adaptor)
         self.task.phase.check()
 
-    def _run(self, run_data: dict[str, Any], where: str) -> None:
+    def _run(self, message: Message) -> None:
         assert self._runner is not None
-        self._check(RUN_DATA, run_data, where)
+        run_data, where = self._init.pop("run_data", None), message["from"]
+        if run_data is None:  # else they are checked
+            text = message.pop("body").decode("utf-8", "backslashreplace")  # what is not UTF-8 is not JSON then
+            run_data = data.as_object(where, data.parse(where, text))
+            self._check(RUN_DATA, run_data, where)
         self._runner._run(run_data)
 
     def _check(self, kind: str, data: dict[str, Any], where: str) -> None:

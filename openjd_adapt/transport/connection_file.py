@@ -9,7 +9,7 @@ import time
 from .. import plain_json, system
 from ..errors import FAILED, InputError, NoDaemonError, WireError
 from ..system.interpreter import PACKAGE
-from .wire import HANDSHAKE_LIMIT, HANDSHAKE_SECONDS, KEY_BYTES, VERSION, Claimant, encode, messages
+from .wire import HANDSHAKE_LIMIT, HANDSHAKE_SECONDS, KEY_BYTES, VERSION, Claimant, encode, frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -252,6 +252,7 @@ class ConnectionFileReader:
         lines = system.read_at(self._descriptor, RECORD_LIMIT, 0).split(b"\n")
         try:
             record: dict[str, Any] = plain_json.loads(lines[0].decode("utf-8")) if len(lines) > 1 else {}
+            self.wire: int = record.get("wire", 1)
             self.pid: int = record["pid"]
             self.host: str = record["host"]
             self.started: int = record["started"]
@@ -340,7 +341,7 @@ class ConnectionFileReader:
         claimant = Claimant(self._key)
         connection.settimeout(HANDSHAKE_SECONDS)
         connection.sendall(encode(claimant.first()))
-        answer = next(messages(connection.recv, HANDSHAKE_LIMIT), None)
+        answer, _ = next(frames(connection.recv, HANDSHAKE_LIMIT), (None, b""))
         if answer is None:
             raise WireError("it has closed the connection")
         connection.sendall(encode(claimant.answer(answer)))

@@ -149,7 +149,7 @@ class Peer:
         #: Who is heard among many says little at a time, so that one that asks without end holds up nobody.
         self._receive_bytes = min(limit, wire.RECEIVE_BYTES)
         self._socket = connection
-        self._decoder = wire.Decoder(limit)
+        self.decoder = wire.Decoder(limit)
         self._outgoing = bytearray()
         #: The other end is gone, or this end was closed.
         self.closed = False
@@ -163,10 +163,6 @@ class Peer:
     def backlog(self) -> int:
         """Bytes that wait until the socket takes more."""
         return len(self._outgoing)
-
-    def trust(self) -> None:
-        """The peer made itself known: allow frames of full size."""
-        self._decoder.limit = wire.FRAME_LIMIT
 
     def send(self, message: Message, body: bytes = b"") -> None:
         """Queue a frame and send what the socket takes now. Raises :class:`InputError` as :func:`encode` does."""
@@ -221,7 +217,7 @@ class Peer:
         except OSError:
             data = b""
         self.closed = not data
-        return self._decoder.feed(data)
+        return self.decoder.feed(data)
 
     def close(self) -> None:
         self.closed = True
@@ -284,14 +280,14 @@ class Listener:
     def __init__(
         self,
         loop: Loop,
-        on_message: Callable[[Peer, Message], None],
+        on_message: Callable[[Peer, Message, bytes], None],
         on_gone: Callable[[Peer], None],
         greeting: Callable[[], Message] | None = None,
         key: bytes | None = None,
         backlog: int = BACKLOG_BYTES,
         on_readable: Callable[[Peer], None] | None = None,
     ) -> None:
-        """``on_message`` gets what known peers say; ``on_gone`` those that have left; ``greeting`` gives the hello.
+        """``on_message`` gets frames of known peers; ``on_gone`` those that have left; ``greeting`` gives the hello.
 
         ``key``: what peers must prove to know; None where the kernel tells who they are. ``backlog``: who lets more
         bytes lie is not heard meanwhile. ``on_readable`` is called instead of :meth:`read`, and is to call that.
@@ -320,8 +316,8 @@ class Listener:
         if peer.closed:
             return
         try:
-            for message, _ in peer.receive():
-                self._hear(peer, message)
+            for message, body in peer.receive():
+                self._hear(peer, message, body)
         except (WireError, RecursionError) as error:
             # What could be read may be nested too deeply for what is done with it, if only for its repr().
             peer.reject(str(error))
@@ -381,10 +377,10 @@ class Listener:
         late = "the peer did not make itself known within %g s" % wire.HANDSHAKE_SECONDS
         self._loop.timers.set(peer, wire.HANDSHAKE_SECONDS, lambda: peer.reject(late))
 
-    def _hear(self, peer: Peer, message: Message) -> None:
+    def _hear(self, peer: Peer, message: Message, body: bytes) -> None:
         verifier = self._peers[peer]
         if verifier is None:
-            self._on_message(peer, message)
+            self._on_message(peer, message, body)
         elif not verifier.satisfied:
             answer = verifier.hear(message)
             if answer:
@@ -393,7 +389,7 @@ class Listener:
             wire.check_hello(message, PACKAGE)
             self._peers[peer] = None
             self._loop.timers.cancel(peer)
-            peer.trust()
+            peer.decoder.limit = wire.FRAME_LIMIT
             peer.send(self._greeting())
 
 

@@ -1,12 +1,13 @@
 """Frames and handshake: what the processes of a session say to one another, as bytes. No I/O.
 
 A frame is two 4-byte big-endian lengths, a JSON object (UTF-8) of the first, and a raw body of the second. Only output
-has a body. The first frame of either end is its hello; unknown fields are ignored, unknown requests answered with an
-error.
+has a body, and init and run data, which are JSON that the keeper passes on unread. The first frame of either end is its
+hello; unknown fields are ignored, unknown requests answered with an error. In version 1, which is served, run data
+stood in the request, as "data".
 
 What fronts and keeper say (a front's first frame is its hello, its second one request):
 
-    front   {"do": "start"} {"do": "run", "data": {}, "from": "--run-data"} {"do": "stop", "within": s}
+    front   {"do": "start"} {"do": "run", "from": "--run-data"} with the run data as body, {"do": "stop", "within": s}
             {"do": "cancel", "within": s} {"do": "status"}, then while its task runs {"cancel": seconds or null} and
             {"ack": offset}
     keeper  {"ready": path or null, "contained": bool} to the front that started it, {"canceled": bool} to a cancel,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     Frame = Tuple[Message, bytes]
 
 
-VERSION = 1
+VERSION = 2
 #: The largest frame, in bytes; and the largest before the peer is known, which has no body.
 FRAME_LIMIT = 64 * 1024 * 1024
 HANDSHAKE_LIMIT = 4096
@@ -56,14 +57,20 @@ _HEAD_BYTES = 8
 
 def encode(message: Message, body: bytes = b"", limit: int | None = None) -> bytes:
     """One frame. Raises :class:`InputError` if it would be larger, or nested deeper, than the wire allows."""
+    text = as_json(message, "", len(body), limit)
+    return b"".join((len(text).to_bytes(4, "big"), len(body).to_bytes(4, "big"), text, body))
+
+
+def as_json(value: object, where: str = "", beside: int = 0, limit: int | None = None) -> bytes:
+    """The JSON of a value, for a frame with ``beside`` more bytes. Raises as :func:`encode`; ``where`` is put first."""
     try:
-        text = plain_json.dumps(message).encode("ascii")
+        text = plain_json.dumps(value).encode("ascii")
     except RecursionError:
-        raise InputError("data are nested too deeply") from None
-    limit = limit or FRAME_LIMIT
-    if len(text) + len(body) > limit:
-        raise InputError("data of %d bytes are over the limit of %d bytes" % (len(text) + len(body), limit))
-    return len(text).to_bytes(4, "big") + len(body).to_bytes(4, "big") + text + body
+        raise InputError(where + "data are nested too deeply") from None
+    size, limit = len(text) + beside, limit or FRAME_LIMIT
+    if size > limit:
+        raise InputError("%sdata of %d bytes are over the limit of %d bytes" % (where, size, limit))
+    return text
 
 
 class Decoder:
@@ -104,13 +111,12 @@ def _message(text: bytes) -> Message:
     return message
 
 
-def messages(receive: Callable[[int], bytes], limit: int = FRAME_LIMIT) -> Iterator[Message]:
+def frames(receive: Callable[[int], bytes], limit: int) -> Iterator[Frame]:
     """What the other end says until it is gone; ``receive`` is as a socket's ``recv``. Raises :class:`WireError`."""
     decoder = Decoder(limit)
     data = receive(RECEIVE_BYTES)
     while data:
-        for message, _ in decoder.feed(data):
-            yield message
+        yield from decoder.feed(data)
         data = receive(RECEIVE_BYTES)
 
 
