@@ -78,7 +78,20 @@ import time
 
 from .interpreter import ensure_standard_descriptors as ensure_standard_descriptors, long_path as long_path
 
-TYPE_CHECKING = False
+try:
+    if sys.platform == "win32":
+        from .windows import *  # noqa: F403
+    else:
+        from .posix import *  # noqa: F403
+except ModuleNotFoundError as error:
+    if error.name not in (__name__ + ".posix", __name__ + ".windows"):
+        raise
+    from ..errors import PartLeftOut
+
+    package = __name__.rpartition(".")[0]
+    raise PartLeftOut("this copy of %s was made for another system: it has no %s" % (package, error.name)) from None
+
+TYPE_CHECKING = False  # what follows stands behind these imports, which else ask it for modules of this folder
 if TYPE_CHECKING:
     if sys.platform == "win32":
         from .windows_processes import *  # noqa: F403
@@ -95,20 +108,6 @@ else:
         if name not in found:
             raise AttributeError("module %r has no attribute %r" % (__name__, name))
         return found[name]
-
-
-try:
-    if sys.platform == "win32":
-        from .windows import *  # noqa: F403
-    else:
-        from .posix import *  # noqa: F403
-except ModuleNotFoundError as error:
-    if error.name not in (__name__ + ".posix", __name__ + ".windows"):
-        raise
-    from ..errors import PartLeftOut
-
-    package = __name__.rpartition(".")[0]
-    raise PartLeftOut("this copy of %s was made for another system: it has no %s" % (package, error.name)) from None
 
 
 def wait_for_lock(descriptor: int, timeout: float) -> bool:
