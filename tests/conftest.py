@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import contextlib
 import importlib
 import os
@@ -326,6 +327,13 @@ def pytest_terminal_summary(terminalreporter):
     skipped = _skipped(terminalreporter)
     if os.environ.get("OPENJD_ADAPT_NO_SKIP") and skipped:
         terminalreporter.section("%d tests were skipped, and none may be here" % len(skipped))
+
+
+def pytest_configure(config):
+    """Compile once what the commands of the tests load: they write nothing there, and each would compile it again."""
+    if not hasattr(config, "workerinput"):
+        for folder in (ROOT / "openjd_adapt", ADAPTORS, ROOT / "examples"):
+            compileall.compile_dir(str(folder), quiet=2)
 
 
 @pytest.hookimpl(tryfirst=True)

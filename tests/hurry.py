@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import py_compile
 import re
 import shutil
 
@@ -28,3 +29,4 @@ def hurry(farm, to, *names) -> None:
         text, count = re.subn(r"(?m)^%s = .*" % constant, "%s = %r" % (constant, to), text)
         assert count == 1, name
         path.write_text(text, encoding="utf-8")
+        py_compile.compile(str(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import glob
 import os
 import shutil
@@ -41,7 +42,7 @@ def pack(folder, module, main):
         else:
             shutil.copyfile(str(path), str(source / path.name))
     (source / "__main__.py").write_text("from openjd_adapt import EntryPoint\n" + main)
-    subprocess.check_call([sys.executable, "-m", "compileall", "-q", "-b", str(source)])
+    assert compileall.compile_dir(str(source), quiet=1, legacy=True)
     target = folder / "readonly" / "adaptor.pyz"
     target.parent.mkdir()
     zipapp.create_archive(str(source), str(target), compressed=True)
@@ -50,10 +51,21 @@ def pack(folder, module, main):
     return target
 
 
+MAIN = """
+import os
+if "KEPT_OPEN" in os.environ:
+    from kept_open import KeptOpen as Packed
+else:
+    from mandelbrot.mandelbrot import Mandelbrot as Packed
+EntryPoint(Packed).start()
+"""
+
+
 @pytest.fixture(scope="module")
 def mandelbrot(tmp_path_factory):
-    main = "from mandelbrot.mandelbrot import Mandelbrot\nEntryPoint(Mandelbrot).start()\n"
-    return pack(tmp_path_factory.mktemp("mandelbrot"), [ROOT / "examples" / "mandelbrot"], main)
+    """An archive of an example, and of an adaptor with a client for its application."""
+    adaptors = [ROOT / "examples" / "mandelbrot", ADAPTORS / "kept_open.py", ADAPTORS / "application_client.py"]
+    return pack(tmp_path_factory.mktemp("mandelbrot"), adaptors, MAIN)
 
 
 @pytest.fixture
@@ -87,13 +99,11 @@ def test_an_archive_makes_its_own_job_template(packed):
     assert done.code == 0 and "adaptor.pyz" in done.out and '"Frame"' in done.out, done
 
 
-def test_an_applications_client_is_copied_out_for_it_and_removed_with_the_session(farm, tmp_path):
-    main = "from kept_open import KeptOpen\nEntryPoint(KeptOpen).start()\n"
-    path = pack(tmp_path, [ADAPTORS / "kept_open.py", ADAPTORS / "application_client.py"], main)
-    del farm.env["PYTHONPATH"]
+def test_an_applications_client_is_copied_out_for_it_and_removed_with_the_session(packed):
+    farm = packed
+    farm.env["KEPT_OPEN"] = "1"
     (farm.folder / "temporary").mkdir()
     farm.env["TMPDIR"] = str(farm.folder / "temporary")
-    farm.command = lambda *arguments: [*farm.python, str(path), *arguments]
     done = farm.daemon("start")
     assert done.code == 0 and "lies in an archive; a copy of it is" in done.out, done
     done = farm.daemon("run", "--run-data", '{"call": "echo", "args": {"value": [1, "x"]}}')

@@ -204,6 +204,8 @@ def make_root(root: Path) -> None:
     for name in ("dev", "proc", "session"):
         (root / name).mkdir()
     (root / "dev" / "null").touch()
+    # Nobody can write there what is compiled, and each process would compile it again.
+    subprocess.check_call([PYTHON, "-m", "compileall", "-q", str(root / "opt" / "openjd_adapt")])
     subprocess.check_call(["chmod", "-R", "a+rX", str(root)])
 
 
@@ -354,6 +356,7 @@ def test_a_whole_session_needs_one_folder_that_can_be_written_and_leaves_nothing
     assert container.left() == []
 
 
+@pytest.mark.long
 def test_a_daemon_needs_no_folder_but_that_of_its_connection_file_and_leaves_alone_what_lies_there(container):
     container.env = {}
     (container.session / "scene.txt").write_text("the scheduler's")
@@ -403,6 +406,7 @@ def test_an_application_is_opened_once_and_called_for_every_task(container, vari
     assert container.left() == []
 
 
+@pytest.mark.long
 def test_an_applications_socket_lies_in_the_connection_files_folder_where_there_is_no_other(container):
     container.env = {}
     file = ["--connection-file", "/session/connection.json"]
@@ -411,6 +415,7 @@ def test_an_applications_socket_lies_in_the_connection_files_folder_where_there_
     assert container.left() == []
 
 
+@pytest.mark.long  # test_awkward_moments has it for a task in the foreground
 @everywhere
 def test_without_proc_one_line_warns_and_the_session_is_the_same(container_without_proc, variable):
     container = container_without_proc
