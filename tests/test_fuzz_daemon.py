@@ -279,7 +279,7 @@ def test_a_stop_at_the_moment_of_a_run_is_not_taken_for_its_end(farm, introduce)
 
 def test_a_flood_of_connections_that_never_speak_holds_up_nobody(crowd):
     with Watch(crowd):
-        for _ in range(5):
+        for _ in range(2):
             crowd.throw("flood")
             crowd.run_task()
 
@@ -353,7 +353,7 @@ from tests.fuzz import HELLO, STATUS
 questions = STATUS * 1000
 poll = select.poll()
 askers = {}
-for _ in range(32):
+for _ in range(int(sys.argv[2])):
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(sys.argv[1])
     connection.setblocking(False)
@@ -370,9 +370,10 @@ while True:
 """
 
 
-def test_32_peers_that_ask_without_end_hold_up_nobody(siege):
+@pytest.mark.parametrize("peers", [4, pytest.param(32, marks=pytest.mark.long)])
+def test_peers_that_ask_without_end_hold_up_nobody(siege, peers):
     # A process of its own, so that it is not a burden for this one, which measures.
-    command = [sys.executable, "-c", ASKERS, siege.address]
+    command = [sys.executable, "-c", ASKERS, siege.address, str(peers)]
     with subprocess.Popen(command, cwd=str(ROOT), stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout.readline() == b"asking\n"

@@ -21,8 +21,8 @@ from .conftest import missing, module
 
 pytestmark = pytest.mark.pure
 
-#: A fifth of those of YAML, as each is of several values, and takes longer.
-EXAMPLES = max(80, int(os.environ.get("OPENJD_ADAPT_EXAMPLES", "0")) // 5)
+#: A quarter of those of YAML, as each is of several values, and takes longer.
+EXAMPLES = max(20, int(os.environ.get("OPENJD_ADAPT_EXAMPLES", "0")) // 4)
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "corpus" / "adaptor_schemas"
 FILES = sorted(FOLDER.glob("*.json"))
 

@@ -14,8 +14,8 @@ from openjd_adapt.transport import wire
 
 pytestmark = pytest.mark.pure
 
-#: A tenth of those of YAML, as each is of several streams.
-bounded = settings(max_examples=max(50, int(os.environ.get("OPENJD_ADAPT_EXAMPLES", "0")) // 10))
+#: A sixth of those of YAML, as each is of several streams.
+bounded = settings(max_examples=max(15, int(os.environ.get("OPENJD_ADAPT_EXAMPLES", "0")) // 6))
 
 TOKEN = "5ec7e7" * 5 + "42"
 MARK = b"\0" + TOKEN.encode()
@@ -282,7 +282,7 @@ def test_output_without_a_nul_is_never_held_back(data, size):
 
 
 @bounded
-@given(st.text(max_size=2000), st.integers(1, 8), st.integers(-2, 2))
+@given(st.text(max_size=200), st.integers(1, 80), st.integers(-2, 2))
 @example("\0\n" * 2000, 1, -1)
 @example(TOKEN * 20, 1, 0)
 @example(TOKEN * 20, 1, -1)
