@@ -30,6 +30,7 @@ from openjd_adapt.client import MAPPED_PATHS, Client
 from openjd_adapt.output import ProgressThrottle
 from openjd_adapt.task import Task
 from openjd_adapt.testing import Session
+from openjd_adapt.transport import wire
 from openjd_adapt.transport.connection_file import ConnectionFileReader
 from openjd_adapt.transport.wire import Decoder, encode, hello
 
@@ -59,8 +60,9 @@ def test_an_action_is_sent_as_it_is_then_or_as_it_was_when_it_was_sealed():
     assert body == b"" and message == {"action": "render", "args": {"frame": 2}, "call": 7}
 
 
-@pytest.mark.parametrize("value, why", [(object(), "are not JSON: "), ("x" * 2**26, "cannot be sent: data of ")])
-def test_an_action_that_cannot_be_sent_says_so(value, why):
+@pytest.mark.parametrize("value, why", [(object(), "are not JSON: "), ("x" * 2**16, "cannot be sent: data of ")])
+def test_an_action_that_cannot_be_sent_says_so(monkeypatch, value, why):
+    monkeypatch.setattr(wire, "FRAME_LIMIT", 2**16)
     for ask in (Action.seal, lambda action: action.frame):
         with pytest.raises(InputError, match="the arguments of render " + why):
             ask(Action("render", {"it": value}))
