@@ -173,16 +173,19 @@ def test_an_error_that_cannot_be_written_has_its_exit_code(farm):
     process.stdout.close()
 
 
+#: By way of printing: a command's answer, the help, and what a session plays; the others are long.
 PRINTING = [
     ["--adaptor", str(ADAPTORS / "probe.py"), "show-config"],
+    ["--adaptor", str(ADAPTORS / "probe.py"), "session", "--json"],
+    ["--help"],
+]
+MORE_PRINTING = [
     ["--adaptor", str(ADAPTORS / "probe.py"), "version-info"],
     ["--adaptor", str(ADAPTORS / "probe.py"), "template"],
-    ["--adaptor", str(ADAPTORS / "probe.py"), "session", "--json"],
     [
         *("--adaptor", str(ADAPTORS / "probe.py"), "is-compatible"),
         *("--openjd-adaptor-cli-version", "0.1", "--integration-data-interface-version", "0.1"),
     ],
-    ["--help"],
     ["--adaptor", str(ADAPTORS / "probe.py"), "daemon", "run", "-h"],
     ["new", "my_render"],
     ["new", "--help"],
@@ -191,7 +194,11 @@ PRINTING = [
 ]
 
 
-@pytest.mark.parametrize("words", PRINTING, ids=lambda words: words[-1])
+@pytest.mark.parametrize(
+    "words",
+    [*PRINTING, *(pytest.param(words, marks=pytest.mark.long) for words in MORE_PRINTING)],
+    ids=lambda words: words[-1],
+)
 def test_what_was_asked_for_and_cannot_be_printed_is_no_success(farm, words):
     farm.command = lambda *arguments: [*farm.python, "-m", "openjd_adapt", *arguments]
     with nobody() as stdout:
@@ -328,13 +335,13 @@ def test_help_of_every_command_ends_with_an_example_or_the_exit_codes(capsys, wo
 
 
 @pytest.mark.once
-def test_version_info_and_is_compatible(farm):
+def test_version_info_and_is_compatible(farm, capsys):
     done = farm("version-info")
     assert done.lines == ["OpenJD Adaptor CLI Version: 0.1", "probe Data Interface Version: 0.1"]
     for line, data, code in (("0.1", "0.1", 0), ("0.2", "0.1", 2), ("0.1", "1.0", 2)):
-        done = farm("is-compatible", "--openjd-adaptor-cli-version", line, "--integration-data-interface-version", data)
-        assert done.code == code
-        assert "0.1 is installed, %s is expected" % line in done.out
+        versions = ("--openjd-adaptor-cli-version", line, "--integration-data-interface-version", data)
+        assert act("is-compatible", *versions) == code
+        assert "0.1 is installed, %s is expected" % line in capsys.readouterr().out
     done = farm("is-compatible", "--openjd-adaptor-cli-version", "one", "--integration-data-interface-version", "1.0")
     refused(done, "'one' is not a version")
 
@@ -509,7 +516,16 @@ def test_a_session_plays_every_task_and_stops_at_the_first_failure(farm):
 
 
 @pytest.mark.posix_only  # a shell; test_windows starts commands without handles
-@pytest.mark.parametrize("words", [["session"], ["run"], ["show-config"], ["daemon", "status"], ["--help"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["run"], ["--help"]),
+        *(
+            pytest.param(words, marks=pytest.mark.long)
+            for words in (["session"], ["show-config"], ["daemon", "status"])
+        ),
+    ],
+)
 def test_a_command_whose_standard_streams_are_closed_has_its_exit_code_and_no_traceback(farm, words):
     command = ["/bin/sh", "-c", '"$@" <&- >&- 2>&-', "sh", *farm.command(*words)]
     done = subprocess.run(command, cwd=str(farm.folder), env=farm.env, timeout=HANG_SECONDS)

@@ -89,7 +89,7 @@ def check_tools(farm, *left_out):
 
 
 @pytest.mark.core  # an old Python tells a module less of itself when that comes from an archive
-@pytest.mark.parametrize("zipped", [pytest.param(False, marks=pytest.mark.once), True], ids=["folder", "zip"])
+@pytest.mark.parametrize("zipped", [pytest.param(False, marks=pytest.mark.long), True], ids=["folder", "zip"])
 def test_the_smallest_copy_plays_a_session(node, copy, zipped):
     play(node(copy(*PARTS, zipped=zipped)))
 
@@ -144,8 +144,18 @@ EntryPoint(Script).start()
 """
 
 
-@pytest.mark.parametrize("zipped", [pytest.param(False, marks=pytest.mark.once), True], ids=["folder", "zip"])
-def test_a_copy_for_another_system_says_so_in_one_line(node, copy, zipped):
+COMMANDS = ("run", "daemon start", "daemon run", "daemon stop", "session", "new made", "--help")
+
+
+@pytest.mark.parametrize(
+    "zipped, commands",
+    [
+        (True, ("daemon start",)),
+        *(pytest.param(zipped, COMMANDS, marks=pytest.mark.long) for zipped in (False, True)),
+    ],
+    ids=["zip", "folder, all", "zip, all"],
+)
+def test_a_copy_for_another_system_says_so_in_one_line(node, copy, zipped, commands):
     own, lacks = ("Windows", "windows") if sys.platform == "win32" else ("Linux", "posix")
     told = "ERROR: this copy of openjd_adapt was made for another system: it has no openjd_adapt.system." + lacks
     farm = node(copy(own, zipped=zipped))
@@ -154,7 +164,7 @@ def test_a_copy_for_another_system_says_so_in_one_line(node, copy, zipped):
     package, script = [*farm.python, "-m", "openjd_adapt"], [*farm.python, "script.py"]
     for begin in (adaptor, package, script):
         farm.command = lambda *words, begin=begin: [*begin, *words]
-        for words in ("run", "daemon start", "daemon run", "daemon stop", "session", "new made", "--help"):
+        for words in commands:
             done = farm(*words.split())
             assert (done.code, done.err.splitlines()) == (2, [told]), done
             farm_sees = told.replace("ERROR", "openjd_fail") if words in ("run", "daemon start", "daemon run") else ""
@@ -225,7 +235,7 @@ def broken(farm):
 
     def use(path, text):
         place = farm.folder / "copy" / "openjd_adapt"
-        shutil.copytree(str(PACKAGE), str(place), ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(str(PACKAGE), str(place))  # with what is compiled, which is valid for all but the broken one
         (place / path).unlink()
         if text:
             (place / path).write_text(text)
@@ -238,10 +248,15 @@ def broken(farm):
 
 SYNTAX = "def broken(:\n"
 LACKING = "import no_such_module\n"
-#: The command, what is broken, and a part of the reason.
+#: The command, what is broken, and a part of the reason: one each of front, guardian, keeper and worker.
 BROKEN_COPIES = [
-    ("daemon start", "cli.py", SYNTAX, "openjd_adapt cannot be loaded by the Python at PYTHON: SyntaxError: "),
     ("daemon start", "cli.py", LACKING, "the Python at PYTHON lacks no_such_module: openjd_adapt needs the whole "),
+    ("daemon start", "daemon/guardian.py", LACKING, ": ModuleNotFoundError: "),  # as the adaptor starts, or before
+    ("run", "daemon/keeper.py", LACKING, "the keeper of the adaptor is gone: ModuleNotFoundError: "),
+    ("daemon start", "output.py", SYNTAX, "openjd_adapt cannot be loaded by the Python at PYTHON: SyntaxError: "),
+]
+MORE_BROKEN_COPIES = [
+    ("daemon start", "cli.py", SYNTAX, "openjd_adapt cannot be loaded by the Python at PYTHON: SyntaxError: "),
     (
         "daemon run",
         "plain_json.py",
@@ -249,12 +264,9 @@ BROKEN_COPIES = [
         "openjd_adapt cannot be loaded by the Python at PYTHON: ImportError: ",
     ),
     ("daemon start", "paths.py", LACKING, "the Python at PYTHON lacks no_such_module: "),  # a command needs it late
-    ("daemon start", "daemon/guardian.py", LACKING, ": ModuleNotFoundError: "),  # as the adaptor starts, or before
     ("daemon start", "daemon/keeper.py", SYNTAX, "the daemon could not start: SyntaxError: "),
     ("daemon start", "daemon/spool.py", "", "the daemon could not start: ModuleNotFoundError: "),
     ("daemon start", "daemon/worker.py", LACKING, "the Python at PYTHON lacks no_such_module: "),
-    ("daemon start", "output.py", SYNTAX, "openjd_adapt cannot be loaded by the Python at PYTHON: SyntaxError: "),
-    ("run", "daemon/keeper.py", LACKING, "the keeper of the adaptor is gone: ModuleNotFoundError: "),
     (
         "run",
         "daemon/worker.py",
@@ -265,7 +277,10 @@ BROKEN_COPIES = [
 
 
 @pytest.mark.posix_only  # on Windows a keeper that cannot be imported is only gone
-@pytest.mark.parametrize("words, path, text, reason", BROKEN_COPIES)
+@pytest.mark.parametrize(
+    "words, path, text, reason",
+    [*BROKEN_COPIES, *(pytest.param(*row, marks=pytest.mark.long) for row in MORE_BROKEN_COPIES)],
+)
 def test_who_cannot_begin_tells_the_farm_why_in_one_line(broken, words, path, text, reason):
     farm = broken(path, text)
     run = functools.partial(farm, "run") if words == "run" else functools.partial(farm.daemon, words.split()[1])
