@@ -170,7 +170,9 @@ def test_an_application_that_dies_before_it_connects_fails_the_start(kept):
     "init, message",
     [
         ({"start_timeout": 0.3}, "waited the start's 0.3 s for its client to connect"),
-        ({"no_output_timeout": 0.3}, "waited 0.3 s without output for its client to connect"),
+        pytest.param(
+            {"no_output_timeout": 0.3}, "waited 0.3 s without output for its client to connect", marks=pytest.mark.long
+        ),
     ],
 )
 @pytest.mark.once
@@ -184,7 +186,10 @@ def test_a_wait_that_is_too_long_says_what_was_waited_for(kept, init, message):
     "data, init, message",
     [
         ({"timeout": 0.2}, {}, "waited 0.2 s for the answer to sleep"),
-        ({}, {"run_timeout": 0.2}, "waited the run's 0.2 s for the answer to sleep"),
+        # test_calls shows each limit without a process.
+        pytest.param(
+            {}, {"run_timeout": 0.2}, "waited the run's 0.2 s for the answer to sleep", marks=pytest.mark.long
+        ),
     ],
 )
 @pytest.mark.once

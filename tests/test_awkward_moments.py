@@ -268,8 +268,10 @@ def test_a_reader_of_a_dead_daemons_file_removes_no_new_ones(farm):
 
 @pytest.mark.parametrize(
     "moment, victim",
-    [(moment, victim) for moment in ("idle", "task") for victim in ("guardian", "keeper", "worker")]
-    + [("task", "front")],
+    [
+        *(("task", victim) for victim in ("guardian", "keeper", "worker", "front")),
+        *(pytest.param("idle", victim, marks=pytest.mark.long) for victim in ("guardian", "keeper", "worker")),
+    ],
 )
 def test_after_sigkill_to_any_one_process_nothing_is_left(farm, victim, moment):
     farm.daemon("start")

@@ -142,7 +142,11 @@ def test_an_idle_timeout_that_is_no_number_of_seconds_is_bad_input(farm, value):
 
 @pytest.mark.posix_only  # SIGTERM
 @pytest.mark.parametrize(
-    "whom, word, code", [("guardian", "run", 3), ("keeper", "stop", 0), ("worker", "run", 3), ("all", "run", 3)]
+    "whom, word, code",
+    [
+        *(("keeper", "stop", 0), ("all", "run", 3)),
+        *(pytest.param(whom, "run", 3, marks=pytest.mark.long) for whom in ("guardian", "worker")),
+    ],
 )
 def test_sigterm_to_any_process_of_a_daemon_cancels_stops_and_cleans_up(farm, whom, word, code):
     farm.daemon("start")
@@ -188,7 +192,7 @@ def test_a_thread_that_is_no_daemon_thread_is_named_and_the_process_ends_without
         "        if run_data['hang']: threading.Thread(target=threading.Event().wait, name='upload').start()\n"
     )
     farm.adaptor = str(farm.folder / "threads.py")
-    for hang in (False, True):
+    for hang in (False, True) if how == "run" else (True,):
         data = ("--run-data", json.dumps({"hang": hang}))
         if how == "run":
             done = farm("run", *data)
@@ -206,9 +210,9 @@ def test_a_forked_child_of_the_adaptor_dies_of_sigterm_and_the_daemon_does_not(s
 
 
 @pytest.mark.posix_only
-def test_an_authors_own_handler_of_sigterm_stays_in_what_he_forks(started):
-    done = task(started, {"do": "fork_with_a_handler"})
-    assert done.lines == ["the author's handler", "the child has left with 5"]
+def test_an_authors_own_handler_of_sigterm_stays_in_what_he_forks(farm):
+    done = farm("run", "--run-data", '{"do": "fork_with_a_handler"}')
+    assert done.code == 0 and "the author's handler\nthe child has left with 5\n" in done.out, done
 
 
 def test_a_start_that_another_command_stops_is_canceled_and_not_failed(farm):

@@ -73,6 +73,7 @@ def test_an_examples_schema_refuses_bad_data(farm, words, option, data, complain
     assert done.code == 2 and done.err.startswith("ERROR: %s: %s" % (option, complaint)), done
 
 
+@pytest.mark.long
 def test_the_transcode_session_encodes_parts_with_the_real_ffmpeg(farm):
     tool("ffmpeg")
     farm.adaptor = str(EXAMPLES / "transcode" / "transcode.py")
@@ -264,6 +265,7 @@ def test_a_missing_texture_fails_the_start_and_names_the_file(blender):
     assert done.code == 1 and re.search(r"openjd_fail: .*the texture /no/wood.png of texture is missing", done.out)
 
 
+@pytest.mark.long
 def test_a_frame_is_rendered_to_mapped_paths_and_no_pythonpath_is_needed(blender, scene):
     rule = '{"source_path_format": "WINDOWS", "source_path": "%s", "destination_path": "%s"}'
     rules = ", ".join(rule % pair for pair in ((r"S:\\", scene.parent), (r"R:\\", blender.folder)))
