@@ -122,8 +122,11 @@ def test_the_references_names_are_importable_from_inside(mandelbrot):
     assert out[:2] == ["openjd_adapt.adaptor", "openjd_adapt.client"] and out[2].startswith(str(mandelbrot))
 
 
-@pytest.mark.parametrize("kind", scaffold.KINDS)
 @pytest.mark.once
+@pytest.mark.parametrize(
+    "kind",
+    [next(iter(scaffold.KINDS)), *(pytest.param(kind, marks=pytest.mark.long) for kind in list(scaffold.KINDS)[1:])],
+)
 def test_a_new_adaptor_is_written_from_inside(farm, mandelbrot, kind):
     farm.env["PYTHONPATH"] = str(mandelbrot)
     farm.command = lambda *arguments: [*farm.python, "-m", "openjd_adapt", "new", *arguments]

@@ -174,7 +174,9 @@ def main_of(farm, *before):
     "before",
     [
         "signal.signal(signal.SIGPIPE, signal.SIG_DFL)\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)",
-        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, signal.SIGTERM})",
+        pytest.param(
+            "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, signal.SIGTERM})", marks=pytest.mark.long
+        ),
     ],
 )
 def test_what_a_main_has_done_to_signals_does_no_harm(farm, before):
@@ -200,6 +202,7 @@ def test_run_leaves_alone_what_its_caller_has_started(farm):
     os.kill(int(done.stdout.split()[0]), signal.SIGKILL)  # raises if it is gone
 
 
+@pytest.mark.long
 def test_a_child_that_makes_the_common_pipe_non_blocking_does_no_harm(farm):
     code = "import os; os.set_blocking(1, False)"
     (farm.folder / "child.py").write_text(
@@ -219,7 +222,16 @@ def test_a_child_that_makes_the_common_pipe_non_blocking_does_no_harm(farm):
     farm.daemon("stop")
 
 
-@pytest.mark.parametrize("what", ["os.dup2(os.open(os.devnull, os.O_WRONLY), 1)", "os.close(1)", "sys.stdout.close()"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        "os.close(1)",
+        *(
+            pytest.param(what, marks=pytest.mark.long)
+            for what in ("os.dup2(os.open(os.devnull, os.O_WRONLY), 1)", "sys.stdout.close()")
+        ),
+    ],
+)
 def test_an_adaptor_that_loses_its_standard_output_still_ends_its_task(farm, what):
     (farm.folder / "loser.py").write_text(
         "import os, sys\n"
@@ -241,7 +253,7 @@ def test_forked_children_of_an_adaptor_can_print_while_its_threads_do(farm):
         "        def chatter():\n"
         "            while not done.is_set(): print('chatter')\n"
         "        threading.Thread(target=chatter, daemon=True).start()\n"
-        "        for n in range(50):\n"
+        "        for n in range(20):\n"
         "            pid = os.fork()\n"
         "            if pid == 0:\n"
         "                print('child', n); os._exit(0)\n"
@@ -251,9 +263,10 @@ def test_forked_children_of_an_adaptor_can_print_while_its_threads_do(farm):
     farm.adaptor = str(farm.folder / "forker.py")
     done = farm("run")
     assert done.code == 0
-    assert [line for line in done.lines if line.startswith("child")] == ["child %d" % n for n in range(50)]
+    assert [line for line in done.lines if line.startswith("child")] == ["child %d" % n for n in range(20)]
 
 
+@pytest.mark.long
 def test_a_reader_of_a_dead_daemons_file_removes_no_new_ones(farm):
     farm.daemon("start")
     old = connection_file.ConnectionFileReader(str(farm.file))
@@ -290,7 +303,7 @@ def test_after_sigkill_to_any_one_process_nothing_is_left(farm, victim, moment):
     assert farm.pids() == [] and list(farm.folder.glob("connection*")) == []
 
 
-@pytest.mark.parametrize("word", ["stop", "start"])
+@pytest.mark.parametrize("word", ["stop", pytest.param("start", marks=pytest.mark.long)])
 def test_a_start_whose_keeper_is_killed_ends_and_holds_up_no_command_beside_it(farm, word):
     process = farm.daemon_popen("start", "--init-data", '{"on_start": {"do": "sleep", "seconds": 300}}')
     read_until(process.stdout, "sleeping")

@@ -414,9 +414,9 @@ def test_an_adaptor_by_module_and_class(farm):
     "how",
     [
         "module",
-        pytest.param("script", marks=pytest.mark.once),
-        pytest.param("relative script", marks=pytest.mark.posix_only),
-    ],  # there may be drives
+        pytest.param("script", marks=pytest.mark.long),
+        pytest.param("relative script", marks=[pytest.mark.long, pytest.mark.posix_only]),  # there may be drives
+    ],
 )
 def test_an_authors_own_main_leads_to_its_worker_again(farm, how):
     main = {

@@ -120,6 +120,7 @@ def dead(farm, last_words_of_a_daemon):
 # Numbers
 
 
+@pytest.mark.long
 def test_a_time_may_be_a_month(farm):
     assert farm.daemon("start", "--timeout", MONTH, "--idle-timeout", MONTH).code == 0
     process = farm.daemon_popen("run", "--run-data", '{"do": "sleep", "seconds": 300}')
@@ -196,6 +197,7 @@ def unread():
         yield stalled.writer
 
 
+@pytest.mark.long
 def test_a_standard_error_that_nobody_reads_keeps_no_stop_from_its_deadline(farm, unread):
     hurry(farm, 0.2, "daemon.frontend.UNREAD_SECONDS")
     farm.daemon("start", "--init-data", json.dumps({"on_stop": {"do": "ignore_cancel", "seconds": 300}}))
@@ -225,6 +227,7 @@ def test_a_standard_error_that_nobody_reads_keeps_no_signal_from_being_heard(far
     assert farm.daemon("stop").code == 0
 
 
+@pytest.mark.long
 def test_a_standard_error_that_nobody_reads_costs_no_exit_code(farm, unread):
     hurry(farm, 0.2, "daemon.frontend.UNREAD_SECONDS")
     for words, code in ((["daemon", "status"], 2), (["run", "--run-data", '{"do": "fail"}'], 1), (["run"], 0)):
@@ -233,6 +236,7 @@ def test_a_standard_error_that_nobody_reads_costs_no_exit_code(farm, unread):
         assert process.returncode == code
 
 
+@pytest.mark.long
 def test_a_note_is_written_as_soon_as_somebody_reads_and_between_two_lines(started):
     with contextlib.closing(Stalled()) as stalled:
         out = {"stdout": stalled.writer, "stderr": stalled.writer}
@@ -299,6 +303,7 @@ def test_a_task_whose_output_nobody_reads_ends_by_the_schedulers_deadline(farm, 
     assert farm.daemon("stop").code == 0
 
 
+@pytest.mark.long
 def test_a_stop_whose_reader_stalls_does_not_spin(farm):
     farm.daemon("start")
     leave_lines(farm)
@@ -311,6 +316,7 @@ def test_a_stop_whose_reader_stalls_does_not_spin(farm):
     process.stderr.close()
 
 
+@pytest.mark.long
 def test_a_command_that_shows_last_words_to_nobody_leaves_by_a_signal_and_they_stay(dead):
     for word, number in itertools.product(["stop", "run"], [signal.SIGINT, signal.SIGTERM]):
         with contextlib.closing(Stalled()) as stalled:
@@ -333,6 +339,7 @@ def test_last_words_that_cannot_be_shown_stay(dead):
     assert done.code == 0 and count(done.out) == MUCH
 
 
+@pytest.mark.long
 def test_a_pipe_that_somebody_has_made_non_blocking_gets_all(dead):
     with contextlib.closing(Stalled()) as stalled:
         os.set_blocking(stalled.writer, False)
@@ -346,6 +353,7 @@ def test_a_pipe_that_somebody_has_made_non_blocking_gets_all(dead):
 # Users in a hurry
 
 
+@pytest.mark.long
 def test_a_stop_that_is_interrupted_twice_leaves_at_once(farm):
     farm.daemon("start", "--init-data", json.dumps({"on_stop": {"do": "ignore_cancel", "seconds": 300}}))
     process = farm.daemon_popen("stop", "--timeout", "300")
@@ -434,6 +442,7 @@ def test_a_task_that_a_daemon_has_never_heard_of_was_not_begun(farm):
 # Surroundings
 
 
+@pytest.mark.long
 def test_a_session_shows_what_its_commands_print_as_utf_8_whatever_python_takes_for_its_encoding(farm):
     farm.env["PYTHONIOENCODING"] = "ascii"
     done = farm("session", "--run-data", json.dumps({"do": "say", "text": "é→"}))
@@ -446,6 +455,7 @@ def test_a_failed_session_whose_json_nobody_reads_has_its_exit_code(farm):
         assert process.wait(HANG_SECONDS) == 2
 
 
+@pytest.mark.long
 def test_a_session_whose_folder_is_gone_says_so(farm):
     scratch = farm.folder / "scratch"
     scratch.mkdir()

@@ -362,7 +362,7 @@ def test_openjd_stays_a_namespace_package():
     assert FILES and not (COMPAT / "openjd" / "__init__.py").exists() and not (COMPAT / "__init__.py").exists()
 
 
-@pytest.mark.once
+@pytest.mark.long
 def test_a_wheel_has_every_file_of_the_shim():
     setuptools = module("setuptools")
     if not hasattr(setuptools, "find_namespace_packages"):

@@ -374,6 +374,7 @@ def test_a_task_in_the_foreground_needs_no_folder_that_can_be_written(container)
     assert without_commands(done) == ["opened bl\u00fc", *frame, "closed", "cleaned up"]
 
 
+@pytest.mark.long
 @everywhere
 def test_the_session_command_plays_all_tasks_and_leaves_nothing(container, variable):
     container.env = {variable: "/session"}
@@ -390,6 +391,7 @@ def test_the_session_command_says_in_one_line_that_it_has_no_folder(container):
     assert done.err.count("\n") == 1 and done.out == ""
 
 
+@pytest.mark.long
 @everywhere
 def test_an_application_is_opened_once_and_called_for_every_task(container, variable):
     container.env = {variable: "/session"}

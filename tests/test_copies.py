@@ -123,7 +123,7 @@ def test_without_schema_an_adaptor_that_has_schemas_runs_nothing(node, copy):
     assert (done.code, done.out, done.err) == (2, "openjd_fail: %s\n" % told, "ERROR: %s\n" % told), done
 
 
-@pytest.mark.once
+@pytest.mark.long
 def test_without_schema_no_job_template_is_made_of_schemas(node, copy):
     farm = node(copy("schema/"))
     path = farm.folder / "schemas" / "init_data.schema.json"
@@ -296,7 +296,9 @@ def test_who_cannot_begin_tells_the_farm_why_in_one_line(broken, words, path, te
 
 
 @pytest.mark.posix_only
-@pytest.mark.parametrize("name", ["_socket", "errno", "logging", "json"])
+@pytest.mark.parametrize(
+    "name", ["errno", "json", *(pytest.param(name, marks=pytest.mark.long) for name in ("_socket", "logging"))]
+)
 def test_what_a_python_lacks_is_one_line(farm, name):
     """As Debian's python3-minimal lacks json, which no command needs for what it does."""
     (farm.folder / "sitecustomize.py").write_text("import sys\nsys.modules[%r] = None\n" % name)

@@ -117,10 +117,7 @@ def test_a_failed_task_exits_1_and_the_next_one_succeeds(started):
 
 @pytest.mark.parametrize(
     "data",
-    [
-        {"do": "vanish", "code": 3},
-        pytest.param({"do": "signal", "number": int(signal.SIGSEGV)}, marks=pytest.mark.long),
-    ],
+    [{"do": "vanish", "code": 3}, {"do": "signal", "number": int(signal.SIGSEGV)}],
 )
 def test_an_adaptor_that_dies_fails_its_task_and_ends_the_daemon(farm, data):
     farm.daemon("start")

@@ -144,8 +144,8 @@ def test_an_idle_timeout_that_is_no_number_of_seconds_is_bad_input(farm, value):
 @pytest.mark.parametrize(
     "whom, word, code",
     [
-        *(("keeper", "stop", 0), ("all", "run", 3)),
-        *(pytest.param(whom, "run", 3, marks=pytest.mark.long) for whom in ("guardian", "worker")),
+        ("keeper", "stop", 0),
+        *(pytest.param(whom, "run", 3, marks=pytest.mark.long) for whom in ("guardian", "worker", "all")),
     ],
 )
 def test_sigterm_to_any_process_of_a_daemon_cancels_stops_and_cleans_up(farm, whom, word, code):
@@ -178,7 +178,7 @@ def test_sigterm_to_a_daemon_ends_it_by_the_schedulers_deadline_whatever_the_tas
 
 
 @pytest.mark.posix_only  # fork
-@pytest.mark.parametrize("how", ["run", "daemon"])
+@pytest.mark.parametrize("how", ["run", pytest.param("daemon", marks=pytest.mark.long)])
 def test_a_thread_that_is_no_daemon_thread_is_named_and_the_process_ends_without_it(farm, how):
     hurry(farm, 0.2, "daemon.worker.THREADS_SECONDS")
     (farm.folder / "threads.py").write_text(

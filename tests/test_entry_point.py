@@ -68,7 +68,7 @@ WAYS = {
 
 #: For each command, what is not proved by the table of command lines below; the others are long.
 SHORT = {
-    "run": ["a script", "another folder first, for a module", "code behind a flag", "what debugs or profiles a script"],
+    "run": ["another folder first, for a module", "code behind a flag", "what debugs or profiles a script"],
     "session": ["a word of the script's own"],
 }
 
@@ -141,7 +141,13 @@ BOMBS = {
 
 @root_only
 @pytest.mark.posix_only
-@pytest.mark.parametrize("text, code, lines", BOMBS.values(), ids=BOMBS)
+@pytest.mark.parametrize(
+    "text, code, lines",
+    [
+        pytest.param(*row, id=name, marks=[] if name in ("run", "session") else pytest.mark.long)
+        for name, row in BOMBS.items()
+    ],
+)
 def test_a_script_that_starts_itself_whatever_it_is_given_is_no_bomb(script, text, code, lines):
     """In a PID namespace, which ends with its first process: a bomb ends with the test."""
     farm = script(text)
@@ -247,7 +253,10 @@ def test_before_python_3_10_the_system_knows_the_command_line():
 
 @pytest.mark.parametrize(
     "options",
-    ["", "-OO -bb -B -s -v -q", "-E -d", "-I", "-X dev -W error::UserWarning -W once", "-X utf8 -X faulthandler"],
+    [
+        *("", "-OO -bb -B -s -v -q", "-X dev -W error::UserWarning -W once"),
+        *(pytest.param(options, marks=pytest.mark.long) for options in ("-E -d", "-I", "-X utf8 -X faulthandler")),
+    ],
 )
 def test_another_interpreter_is_given_the_options_of_this_one(options):
     code = (

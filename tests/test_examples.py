@@ -38,6 +38,7 @@ def read_png(path):
     return width, height, pixels
 
 
+@pytest.mark.long  # test_readme runs the same command
 def test_the_mandelbrot_session_renders_pictures_through_a_daemon(farm):
     farm.adaptor = str(EXAMPLES / "mandelbrot" / "mandelbrot.py")
     done = farm("session", "--init-data", "file://%s/mandelbrot/init_data.json" % EXAMPLES, "--each", "frame=1-3")
@@ -86,6 +87,7 @@ def test_the_transcode_session_encodes_parts_with_the_real_ffmpeg(farm):
         assert abs(float(subprocess.check_output(command)) - 2) < 0.2
 
 
+@pytest.mark.long
 def test_transcode_fails_on_ffmpegs_error_lines(farm):
     tool("ffmpeg")
     farm.adaptor = str(EXAMPLES / "transcode" / "transcode.py")
@@ -249,6 +251,7 @@ def test_openjd_run_renders_five_frames_in_one_blender(blender, scene):
     assert blender.pids() == []
 
 
+@pytest.mark.long
 def test_a_missing_scene_fails_the_start_and_names_the_file(blender):
     done = blender(
         "run", "--init-data", '{"scene_file": "/nowhere.blend", "output": "x"}', "--run-data", '{"frame": 1}'

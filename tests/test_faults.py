@@ -144,6 +144,7 @@ def test_kill_9_while_c_code_holds_the_gil_leaves_nothing(farm, victim):
     assert farm.daemon("stop").code == 0
 
 
+@pytest.mark.long
 def test_a_stop_that_finds_the_daemon_ending_waits_for_that_and_has_its_exit_code(farm):
     farm.daemon("start", "--init-data", json.dumps({"on_stop": {"do": "fail"}}))
     guardian = processes(farm)["guardian"]
@@ -185,6 +186,7 @@ def test_after_guardian_and_keeper_were_killed_at_once_nothing_is_left(farm, hol
     assert farm.pids() == [] and list(farm.folder.glob("connection*")) == []
 
 
+@pytest.mark.long
 def test_a_start_over_the_file_of_a_killed_daemon_ends_what_that_has_left(farm):
     farm.daemon("start")
     process = farm.daemon_popen("run", "--run-data", '{"do": "hold_gil", "seconds": 300}')
@@ -236,6 +238,7 @@ def test_without_ctypes_the_groups_of_applications_are_killed_all_the_same(witho
     assert farm.daemon("stop").code == 0
 
 
+@pytest.mark.long
 def test_without_ctypes_a_worker_that_holds_the_gil_dies_with_its_keeper(without_ctypes):
     farm = without_ctypes
     (farm.folder / "stuck.py").write_text(
@@ -287,7 +290,7 @@ def test_what_is_forked_by_who_is_asked_has_the_grace_of_their_group(farm):
 
 
 @pytest.mark.parametrize(
-    "most", [6, 9, 13, 16, *(pytest.param(most, marks=pytest.mark.long) for most in [7, 8, 10, 11, 12, 14, 15, 17, 20])]
+    "most", [6, 13, *(pytest.param(most, marks=pytest.mark.long) for most in [*range(7, 13), *range(14, 18), 20])]
 )
 def test_without_descriptors_one_line_says_so_and_nothing_is_left(farm, most):
     import resource
@@ -306,7 +309,7 @@ def test_without_descriptors_one_line_says_so_and_nothing_is_left(farm, most):
         assert not list(farm.folder.glob("connection.json*"))
 
 
-@pytest.mark.parametrize("nth", [1, 2, 4])
+@pytest.mark.parametrize("nth", [1, pytest.param(2, marks=pytest.mark.long), 4])
 def test_without_room_for_a_thread_one_line_says_so_and_nothing_is_left(farm, nth):
     (farm.folder / "full").mkdir()
     (farm.folder / "full" / "sitecustomize.py").write_text(
@@ -397,7 +400,7 @@ def test_a_full_disk_under_the_connection_file_is_one_line_and_leaves_nothing(fa
 
 
 #: So many lines are more than those two bounds.
-UNREAD = 60_000
+UNREAD = 40_000
 
 
 def write_what_nobody_reads(farm):
@@ -474,6 +477,7 @@ def test_a_stale_connection_file_whose_pid_is_another_processs_harms_nobody(farm
     bystander.wait()
 
 
+@pytest.mark.long
 def test_a_lock_that_nobody_of_ours_holds_is_waited_for_not_for_ever_and_no_bystander_is_killed(farm):
     hurry(farm, 0.2, "daemon.frontend.SILENT_SECONDS", "daemon.frontend.DEATH_SECONDS")
     farm.daemon("start")
@@ -516,6 +520,7 @@ def test_a_clock_that_is_set_back_changes_no_deadline(farm):
     assert farm.daemon("stop").code == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("cgroup", ["freezer"], indirect=True)
 def test_a_run_names_what_not_even_sigkill_ends_and_fails(farm, cgroup):
     hurry(farm, 0.5, "daemon.launch_spec.DEATH_SECONDS")

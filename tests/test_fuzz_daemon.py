@@ -123,6 +123,7 @@ def test_the_same_as_a_command_tells_how_many_frames_it_has_thrown():
     assert (done.returncode, faults) == (0, "0 faults") and int(frames.split()[0]) >= 100
 
 
+@pytest.mark.long
 def test_a_siege_notices_a_daemon_that_dies(farm):
     assert farm.daemon("start").code == 0
     siege = Siege(farm)
@@ -182,6 +183,7 @@ def test_run_data_nested_as_deeply_as_can_be_read_do_the_daemon_no_harm(siege, o
     siege.check()
 
 
+@pytest.mark.long
 def test_run_data_that_grow_over_the_limit_when_they_are_passed_on_are_refused(siege):
     text = b'{"do": "run", "data": {"x": "%s"}}' % ("ü".encode() * (wire.FRAME_LIMIT // 6 + 1))
     errors = [message.get("error", "") for message in messages(siege.say(HELLO + frame(text)))]
@@ -212,6 +214,7 @@ def test_a_replayed_conversation_gains_nothing(siege):
     assert siege.run_task("next").lines == ["nobody was there", *lines * 3, "INFO: next"]
 
 
+@pytest.mark.long
 def test_a_reflected_conversation_gains_nothing(siege):
     recordings = siege.recordings()
     tasks = siege.status()["tasks"]
@@ -295,6 +298,7 @@ def test_500_idle_connections_hold_up_nobody(crowd):
     assert crowd.count_descriptors() > 1000
 
 
+@pytest.mark.long
 def test_a_flood_over_the_limit_of_descriptors_ends_by_itself(farm):
     farm.python = ["sh", "-c", 'ulimit -n 64; exec "$0" "$@"', sys.executable]
     assert farm.daemon("start").code == 0
@@ -324,6 +328,7 @@ def test_slow_senders_hold_up_nobody(crowd, introduce):
             connection.close()
 
 
+@pytest.mark.long
 def test_who_has_begun_to_say_hello_has_no_more_time_for_it(tmp_path):
     with started(tmp_path, 1.0) as farm, contextlib.closing(Siege(farm).connect()) as peer:
         for byte in HELLO:
@@ -353,7 +358,7 @@ from tests.fuzz import HELLO, STATUS
 questions = STATUS * 1000
 poll = select.poll()
 askers = {}
-for _ in range(int(sys.argv[2])):
+for _ in range(32):
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(sys.argv[1])
     connection.setblocking(False)
@@ -370,10 +375,10 @@ while True:
 """
 
 
-@pytest.mark.parametrize("peers", [4, pytest.param(32, marks=pytest.mark.long)])
-def test_peers_that_ask_without_end_hold_up_nobody(siege, peers):
+@pytest.mark.long
+def test_32_peers_that_ask_without_end_hold_up_nobody(siege):
     # A process of its own, so that it is not a burden for this one, which measures.
-    command = [sys.executable, "-c", ASKERS, siege.address, str(peers)]
+    command = [sys.executable, "-c", ASKERS, siege.address]
     with subprocess.Popen(command, cwd=str(ROOT), stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout.readline() == b"asking\n"

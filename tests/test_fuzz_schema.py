@@ -429,15 +429,17 @@ def test_any_object_for_a_schema_is_understood_or_refused(schema, instance):
     assert judge(schema, instance)
 
 
+@pytest.mark.long
 @patient
-@many
+@fuzz(max(EXAMPLES, 80))
 @given(st.sampled_from(sorted(DRAFTS)).flatmap(lambda draft: schemas(ALL_KEYWORDS, draft)), any_value)
 def test_any_object_for_a_value_is_right_or_wrong(schema, instance):
     assert judge(schema, instance) in ("right", "wrong")
 
 
+@pytest.mark.long
 @patient
-@many
+@fuzz(max(EXAMPLES, 80))
 @given(schemas(ALL_KEYWORDS, "2020"), st.data())
 def test_a_schema_with_one_part_replaced_is_understood_or_refused(schema, data):
     part, path = schema, ()

@@ -14,7 +14,7 @@ from openjd_adapt import yaml
 from .conftest import CORPUS, missing, module
 
 # How many examples each of these tests tries; CI says 5000.
-EXAMPLES = int(os.environ.get("OPENJD_ADAPT_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("OPENJD_ADAPT_EXAMPLES", "40"))
 
 bounded = settings(max_examples=EXAMPLES, print_blob=True)
 pytestmark = [pytest.mark.timeout(120 + EXAMPLES // 5), pytest.mark.pure]
