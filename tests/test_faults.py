@@ -216,7 +216,8 @@ def test_a_hung_keeper_is_killed_by_stop_and_a_hung_guardian_is_woken_for_that(f
 def without_ctypes(farm):
     """A farm whose Pythons have no ctypes, and so no subreapers."""
     (farm.folder / "lacking").mkdir()
-    (farm.folder / "lacking" / "ctypes.py").write_text("raise ImportError('this Python has no ctypes')")
+    for name in ("ctypes.py", "_ctypes.py"):
+        (farm.folder / "lacking" / name).write_text("raise ImportError('this Python has no ctypes')")
     farm.env["PYTHONPATH"] += os.pathsep + str(farm.folder / "lacking")
     return farm
 
