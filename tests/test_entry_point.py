@@ -209,27 +209,27 @@ def main_module(file=None, name=None):
 @pytest.mark.parametrize(
     "given, words, main, command",
     [
-        ("python x.py run --a b", "run --a b", main_module("/f/x.py"), "PY -u /f/x.py"),
-        ("python -X dev ./x.py word run", "run", main_module("/f/x.py"), "PY -X dev -u /f/x.py word"),
-        ("python x.py", "run", main_module("x.py"), "PY -u /f/x.py"),
-        ("python x.py start --a b", "daemon start --a b", main_module("/f/x.py"), "PY -u /f/x.py start"),
-        ("python x.py b", "run --a b", main_module("/f/x.py"), "PY -u /f/x.py b"),
+        ("python x.py run --a b", "run --a b", main_module("/f/x.py"), "PY FLAGS -u /f/x.py"),
+        ("python -X dev ./x.py word run", "run", main_module("/f/x.py"), "PY FLAGS -u /f/x.py word"),
+        ("python x.py", "run", main_module("x.py"), "PY FLAGS -u /f/x.py"),
+        ("python x.py start --a b", "daemon start --a b", main_module("/f/x.py"), "PY FLAGS -u /f/x.py start"),
+        ("python x.py b", "run --a b", main_module("/f/x.py"), "PY FLAGS -u /f/x.py b"),
         (
             "python -s -m a.b --adaptor x run",
             "run",
             main_module("/p", "a.b"),
-            "PY -s -u -m a.b --adaptor x",
+            "PY FLAGS -u -m a.b --adaptor x",
         ),
-        ("python -m pack run", "run", main_module("/f/pack/__main__.py", "pack.__main__"), "PY -u -m pack"),
-        ("python pack run", "run", main_module("pack/__main__.py", "__main__"), "PY -u /f/pack"),
+        ("python -m pack run", "run", main_module("/f/pack/__main__.py", "pack.__main__"), "PY FLAGS -u -m pack"),
+        ("python pack run", "run", main_module("pack/__main__.py", "__main__"), "PY FLAGS -u /f/pack"),
         ("python -m pdb x.py word run", "run", main_module("/f/x.py"), "PY FLAGS -u /f/x.py word"),
         ("python pdb.py x.py word run", "run", main_module("/f/x.py"), "PY FLAGS -u /f/x.py word"),
-        ("python -c code word run", "run", main_module(), "PY -u -c code word"),
-        ("python -c code . run", "run", main_module(), "PY -u -c code ."),
-        ("python -Ic code run", "run", main_module(), "PY -u -Ic code"),
+        ("python -c code word run", "run", main_module(), "PY FLAGS -u -c code word"),
+        ("python -c code . run", "run", main_module(), "PY FLAGS -u -c code ."),
+        ("python -Ic code run", "run", main_module(), "PY FLAGS -u -Ic code"),
         ("blender -b --python x.py -- run", "run", main_module("/f/x.py"), "blender -b --python x.py --"),
         ("bin/blender --python x.py -- run", "run", main_module("/f/x.py"), "/f/bin/blender --python x.py --"),
-        ("", "run", main_module("/f/x.py"), "PY -u FLAGS here.py"),
+        ("", "run", main_module("/f/x.py"), "PY FLAGS -u here.py"),
         ("", "run", main_module("/f/pack/__main__.py", "pack.__main__"), "PY FLAGS -u -m pack.__main__"),
     ],
 )
@@ -239,7 +239,6 @@ def test_the_command_that_leads_back_is_the_original_one(monkeypatch, given, wor
     monkeypatch.setitem(sys.modules, "__main__", main)
     monkeypatch.setattr(interpreter, "_command_line", list)
     monkeypatch.setattr(interpreter, "flags", lambda: ["FLAGS"])
-    monkeypatch.setattr(os.path, "isfile", "/f/pdb.py".__eq__)
     program, what = interpreter.original_command(words.split(), "/f")
     assert " ".join([*program, *what]).replace(sys.executable, "PY") == command
 

@@ -105,13 +105,10 @@ class signals_kept:
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
 
-def _is_python(program: str | None) -> bool:
-    return os.path.basename(program or "").lower().startswith(_PYTHONS)
-
-
-def is_python() -> bool:
-    """Whether ``sys.executable`` runs code, and is neither a frozen program nor an application with a Python inside."""
-    return not getattr(sys, "frozen", False) and _is_python(sys.executable)
+def is_python(program: str | None = None) -> bool:
+    """Whether ``program``, or ``sys.executable``, runs code: no frozen program, no application with a Python inside."""
+    name = os.path.basename(program or sys.executable or "").lower()
+    return not getattr(sys, "frozen", False) and name.startswith(_PYTHONS)
 
 
 #: The options of Python's that :data:`sys.flags` tells of; ``-i`` is of who sits before it.
@@ -150,15 +147,15 @@ def original_command(words: list[str], folder: str) -> tuple[list[str], list[str
     name = getattr(getattr(main, "__spec__", None), "name", "__main__")
     whole = list(getattr(sys, "orig_argv", ())) or _command_line()
     if not whole or not whole[0]:
-        what = [] if frozen else [*flags(), *([sys.argv[0]] if name == "__main__" else ["-m", name])]
-        whole = [sys.executable, *what, *sys.argv[1:]]
+        what = [sys.argv[0]] if name == "__main__" else ["-m", name]
+        whole = [sys.executable, *([] if frozen else what), *sys.argv[1:]]
     same = 0
     while same < min(len(words), len(whole)) and words[-1 - same] == whole[-1 - same]:
         same += 1
     while 0 < same < len(words) and not words[-same].startswith("--"):
         same -= 1
     del whole[len(whole) - same :]
-    if frozen or not _is_python(whole[0]):
+    if not is_python(whole[0]):
         program = sys.executable if frozen else whole[0]
         return [full(program) if os.path.dirname(program) else program], whole[1:]
     file = getattr(main, "__file__", None) if name == "__main__" else None
@@ -168,12 +165,9 @@ def original_command(words: list[str], folder: str) -> tuple[list[str], list[str
     scripts = [place for place, word in enumerate(whole) if full(word) in files]
     others = [place for place, word in enumerate(whole) if word in ("-m", "-c")]
     place = [*scripts, *others, 1][0]
-    options = whole[1:place]
     if scripts:
         whole[place] = full(whole[place])
-        if any(word in ("-m", "-c") or os.path.isfile(full(word)) for word in options):  # of what runs it
-            options = flags()
-    return [sys.executable or whole[0], *options, "-u"], whole[place:]
+    return [sys.executable or whole[0], *flags(), "-u"], whole[place:]
 
 
 def _command_line() -> list[str]:

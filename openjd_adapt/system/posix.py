@@ -56,12 +56,8 @@ class Wakeup(Bell):
         super().__init__()
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         for number in signals:
-            signal.signal(number, _note)
+            signal.signal(number, lambda number, frame: None)  # a handler must exist; the descriptor tells of it
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
-
-
-def _note(number: int, frame: object) -> None:
-    """Let the wakeup descriptor tell of the signal; a handler must exist for that."""
 
 
 def catch_termination(act: Callable[[], object]) -> None:

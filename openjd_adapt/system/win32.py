@@ -45,9 +45,10 @@ LOCKFILE_EXCLUSIVE_LOCK = 2
 TOKEN_QUERY = 0x8
 TokenUser = 1
 SDDL_REVISION_1 = 1
-SE_FILE_OBJECT = 1
 OWNER_SECURITY_INFORMATION = 1
 DACL_SECURITY_INFORMATION = 4
+#: More than the longest access list and its owner need.
+_DESCRIPTOR_BYTES = 128 * 1024
 
 CTRL_BREAK_EVENT = 1
 
@@ -93,12 +94,6 @@ HandlerRoutine: Any = getattr(ctypes, "WINFUNCTYPE", ctypes.CFUNCTYPE)(BOOL, DWO
 def _fail(result: Any, function: Any, arguments: Any) -> Any:
     if not result or result == INVALID_HANDLE:
         raise ctypes.WinError(ctypes.get_last_error())  # type: ignore[attr-defined, unused-ignore]
-    return result
-
-
-def _fail_with_code(result: int, function: Any, arguments: Any) -> int:
-    if result:
-        raise ctypes.WinError(result)  # type: ignore[attr-defined, unused-ignore]
     return result
 
 
@@ -164,8 +159,8 @@ ConvertToDescriptor = _declare(
 ConvertFromDescriptor = _declare(
     _security, "ConvertSecurityDescriptorToStringSecurityDescriptorW", BOOL, c_void_p, DWORD, DWORD, c_void_p, c_void_p
 )
-GetSecurityInfo = _declare(
-    _security, "GetSecurityInfo", DWORD, HANDLE, DWORD, DWORD, *[c_void_p] * 5, check=_fail_with_code
+GetKernelObjectSecurity = _declare(
+    _security, "GetKernelObjectSecurity", BOOL, HANDLE, DWORD, c_void_p, DWORD, POINTER(DWORD)
 )
 
 
@@ -221,14 +216,9 @@ def private() -> SecurityAttributes:
 
 def security_of(handle: int) -> str:
     """Owner and access list of an open file, as the text that Windows calls SDDL."""
-    descriptor, nothing = c_void_p(), c_void_p()
+    descriptor = ctypes.create_string_buffer(_DESCRIPTOR_BYTES)
     what = OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION
-    GetSecurityInfo(
-        handle, SE_FILE_OBJECT, what, byref(nothing), byref(nothing), byref(nothing), byref(nothing), byref(descriptor)
-    )
+    GetKernelObjectSecurity(handle, what, descriptor, sizeof(descriptor), byref(DWORD()))
     text = c_void_p()
-    try:
-        ConvertFromDescriptor(descriptor, SDDL_REVISION_1, what, byref(text), None)
-    finally:
-        LocalFree(descriptor)
+    ConvertFromDescriptor(descriptor, SDDL_REVISION_1, what, byref(text), None)
     return text_at(text)

@@ -71,7 +71,7 @@ class Wakeup(Bell):
         super().__init__()
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         for number in signals:
-            signal.signal(number, _note)
+            signal.signal(number, lambda number, frame: None)  # a handler must exist; the bell tells of it
         self._handler = win32.HandlerRoutine(self._on_event)
         win32.SetConsoleCtrlHandler(self._handler, True)
         Wakeup.made.append(self)
@@ -90,10 +90,6 @@ class Wakeup(Bell):
 #: How long, in seconds, a process that is told of its end is let live if it does not answer: a little less than Windows
 #: grants after CTRL_CLOSE (5), CTRL_LOGOFF and CTRL_SHUTDOWN (20).
 _GRANTED_SECONDS = {2: 4.5, 5: 19.0, 6: 19.0}
-
-
-def _note(number: int, frame: object) -> None:
-    """Let the wakeup bell tell of the signal; a handler must exist for that."""
 
 
 def catch_termination(act: Callable[[], object]) -> None:
@@ -314,11 +310,9 @@ class StandardStream:
 
     def _watch_reader(self, wakeup: Bell) -> None:
         pipe = win32.handle_of(self._descriptor)
-        here = win32.has_reader(pipe)
-        while here:
+        while win32.has_reader(pipe):
             time.sleep(_READER_SECONDS)
-            here = win32.has_reader(pipe)
-        if here is False:
+        if win32.has_reader(pipe) is False:  # None: it is no pipe
             self.is_broken = True
             wakeup.ring(b"\0")
 
