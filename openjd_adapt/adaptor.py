@@ -162,6 +162,13 @@ class BaseAdaptor(ABC):
 
     #: What is looked for in the lines of applications.
     watch: Sequence[Watch] = ()
+    #: Seconds for the start, for each task, and for the stop; for the silence of an application that is waited for; and
+    #: since the last progress. None is for ever. The configuration's keys of these names come before them.
+    start_timeout: float | None = None
+    run_timeout: float | None = None
+    stop_timeout: float | None = None
+    no_output_timeout: float | None = None
+    no_progress_timeout: float | None = None
 
     #: What ``--config`` names.
     _command_line_files: Sequence[str] = ()
@@ -184,6 +191,7 @@ class BaseAdaptor(ABC):
         self._config: Configuration | None = None
         self._path_mapping_rules = rules_from_document(path_mapping_data or {})
         self._task = Task()
+        self._configured_bounds: dict[str, float | None] | None = None
         self._throttle = ProgressThrottle()
 
     # What the lifecycle calls; an adaptor overrides the on_ hooks instead.
@@ -221,6 +229,17 @@ class BaseAdaptor(ABC):
     def sleep(self, seconds: float) -> None:
         """Sleep; a cancel ends it early with :class:`Canceled`."""
         self._task.sleep(seconds)
+
+    def _time_bounds(self) -> dict[str, float]:
+        """Those that there are, by name. Raises :class:`InputError` for what is not one."""
+        from .config import TIME_BOUNDS, check_time_bounds
+
+        bounds = {name: getattr(self, name) for name in TIME_BOUNDS}
+        check_time_bounds(type(self).__name__, bounds)
+        if self._configured_bounds is None:
+            self._configured_bounds = {name: each for name, each in self.config.given.items() if name in bounds}
+        bounds.update(self._configured_bounds)
+        return {name: seconds for name, seconds in bounds.items() if seconds is not None}
 
     @property
     def integration_data_interface_version(self) -> SemanticVersion:

@@ -11,7 +11,7 @@ import time
 
 from . import system, task
 from .client import SERVER_VARIABLE, Action
-from .errors import AdaptError, Canceled, describe_exit, one_line, same_process
+from .errors import AdaptError, Canceled, TimedOut, describe_exit, one_line, same_process
 from .lines import RegexCallback, RegexHandler
 from .output import report_traceback
 from .process import GRACE_SECONDS, LoggingSubprocess, folder_and_environment
@@ -41,10 +41,6 @@ NO_STANDARD_INPUT = "%s has no standard input; set stdin = True"
 
 class ApplicationError(AdaptError):
     """A function of the application has failed there; ``detail`` is its traceback."""
-
-
-class TimedOut(AdaptError):
-    """What was waited for has not come in time."""
 
 
 class ApplicationExited(AdaptError):
@@ -303,21 +299,13 @@ class Application:
                 if condition():
                     return
                 raise self._exited("waiting for " + what)
-            end, limit = self._limit(began, timeout)
+            end, why = current.limit(began)
+            if timeout is not None:
+                end, why = min((end, why), (began + timeout, "took longer than %g s" % timeout))
             left = end - time.monotonic()
             if left <= 0:
-                raise TimedOut("%s: waited %s for %s" % (self.name, limit, what))
+                raise TimedOut("%s: %s, waiting for %s" % (self.name, why, what))
             self._listen(current, lambda: condition() or self._is_over(), left)
-
-    def _limit(self, began: float, timeout: float | None) -> tuple[float, str]:
-        """When a wait that began then is over, and by which limit, in words."""
-        limits = [self._adaptor._phase_limit]
-        if timeout is not None:
-            limits.append((began + timeout, "%g s" % timeout))
-        silence = self._adaptor.no_output_timeout
-        if silence is not None:
-            limits.append((max(self.process.last_output, began) + silence, "%g s without output" % silence))
-        return min(limits)
 
     def _is_over(self) -> bool:
         return self._gone or not self.process.is_running

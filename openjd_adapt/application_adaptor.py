@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from abc import abstractmethod
 
 from . import __version__
@@ -13,7 +12,6 @@ from .errors import AdaptError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
 
     from .application import Application
 
@@ -34,16 +32,9 @@ class ApplicationAdaptor(Adaptor):
     stdin = False
     #: The encoding of the application's output.
     encoding = "utf-8"
-    #: Seconds: for start and ``on_ready``, and for each task (None is for ever); for the application's end.
-    start_timeout: float | None = None
-    run_timeout: float | None = None
-    stop_timeout: float = 60.0
-    #: Seconds that the application may be silent while it is waited for; None is for ever.
-    no_output_timeout: float | None = None
+    stop_timeout = 60.0
 
     _app: Application | None = None
-    #: When the waits of the phase are over, on the clock of :func:`time.monotonic`, and that in words.
-    _phase_limit = (float("inf"), "")
 
     @abstractmethod
     def get_command(self) -> Sequence[str]:
@@ -84,7 +75,6 @@ class ApplicationAdaptor(Adaptor):
             *(sys.version.split()[0], sys.executable, shutil.which(command[0]) or command[0]),
         )
         self._app = self._open(command)
-        self._limit("start", self.start_timeout)
         if self.connects:
             self._app.wait_until_connected()
         call_hook(self, "on_ready")
@@ -100,17 +90,12 @@ class ApplicationAdaptor(Adaptor):
         own = [vars(kind) for kind in type(self).__mro__ if kind not in ApplicationAdaptor.__mro__]
         return any("report_progress" in names or "update_status" in names for names in own)
 
-    def _run(self, run_data: dict[str, Any]) -> None:
-        self._limit("run", self.run_timeout)
-        call_hook(self, "on_run", run_data)
-
     def _stop(self) -> None:
-        self._limit("stop", self.stop_timeout)
         try:
             call_hook(self, "on_stop")
         finally:
             if self._app:
-                self._app.close(self.stop_timeout)
+                self._app.close(self._time_bounds().get("stop_timeout", float("inf")))
 
     def _cleanup(self) -> None:
         try:
@@ -118,7 +103,3 @@ class ApplicationAdaptor(Adaptor):
         finally:
             if self._app:
                 self._app.end()
-
-    def _limit(self, phase: str, seconds: float | None) -> None:
-        seconds = float("inf") if seconds is None else seconds
-        self._phase_limit = (time.monotonic() + seconds, "the %s's %g s" % (phase, seconds))

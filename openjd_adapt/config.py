@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     Self = TypeVar("Self", bound="Configuration")
 
 
+#: The time bounds that an adaptor's class and its configuration may have, in seconds; None is for ever.
+TIME_BOUNDS = ("start_timeout", "run_timeout", "stop_timeout", "no_output_timeout", "no_progress_timeout")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 #: The least that may be set as a bound of the output, in bytes.
 LEAST_OUTPUT_BYTES = 64 * 1024
@@ -35,6 +37,14 @@ def _copied(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _copied(item) for name, item in value.items()}
     return [_copied(item) for item in value] if isinstance(value, list) else value
+
+
+def check_time_bounds(where: str, bounds: dict[str, Any]) -> None:
+    """Raise :class:`InputError` where one of ``bounds`` is not one; ``where`` they are set begins its line."""
+    for name in TIME_BOUNDS:
+        seconds = bounds.get(name)
+        if seconds is not None and (type(seconds) not in (int, float) or not 0 < seconds < float("inf")):
+            raise InputError("%s: %s is %r, not a number of seconds above 0" % (where, name, seconds))
 
 
 class Configuration:
@@ -68,6 +78,7 @@ class Configuration:
         level = config.get("log_level", "INFO")
         if level not in LOG_LEVELS:
             raise InputError("%s: log_level is %r; known are %s" % (where, level, ", ".join(LOG_LEVELS)))
+        check_time_bounds(where, config)
 
     def override(self: Self, other: Self) -> Self:
         """This configuration with the keys of ``other`` put over it."""

@@ -125,6 +125,10 @@ class WireError(AdaptError, ConnectionError):
     """The other end said something that the wire does not allow."""
 
 
+class TimedOut(AdaptError):
+    """What was waited for has not come in time."""
+
+
 class ProcessFailed(AdaptError):
     """A managed process ended with a code that is not a success, or by a signal: then ``returncode`` is negative."""
 

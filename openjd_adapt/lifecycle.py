@@ -46,6 +46,7 @@ class AdaptorRunner:
     def __init__(self, *, adaptor: BaseAdaptor) -> None:
         self.adaptor = adaptor
         self.state = AdaptorState.NOT_STARTED
+        adaptor._task.bounds = adaptor._time_bounds
 
     def _start(self) -> None:
         self._enter(AdaptorState.START, self.adaptor._start)
@@ -78,6 +79,9 @@ class AdaptorRunner:
             if error and can_be_canceled:  # what stops and cleans up is called all the same
                 raise error
             current.phase.check()
+            current.phase.bound = "%s_timeout" % state
+            if can_be_canceled:  # a bound that is wrong must not keep it from its stop
+                current.phase.limit(0.0)
             phase(*arguments)
         except BaseException as raised:
             if error not in (None, raised):

@@ -236,6 +236,8 @@ class LineForwarder:
 
     def feed(self, chunk: bytes, final: bool = False) -> None:
         """Take the next bytes of the stream; ``final``: there are no more."""
+        current = task.current(self._owner)
+        current.last_output = current.clock()
         if self._decoder:
             chunk = self._decoder.decode(chunk, final).encode("utf-8", "backslashreplace")
         if not chunk:

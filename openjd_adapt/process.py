@@ -128,8 +128,6 @@ class StreamLogger(threading.Thread):
         self._in_hand = False
         self._taken = 0
         self._ended = False
-        #: When the stream has brought something last, on the clock of :func:`time.monotonic`.
-        self.last_output = time.monotonic()
 
     def run(self) -> None:
         """Read until the stream ends."""
@@ -154,7 +152,6 @@ class StreamLogger(threading.Thread):
             chunk = os.read(descriptor, output.READ_BYTES)
             if not chunk:
                 return
-            self.last_output = time.monotonic()
             self._forwarder.feed(chunk)
             with self._state:
                 self._taken += len(chunk)
@@ -310,7 +307,7 @@ class LoggingSubprocess:
     def _wait_for_end(self) -> None:
         self.close_stdin()
         phase = task.current(self._task).phase
-        phase.wait_for(self._end.is_set)
+        phase.wait_within_bounds(self._end.is_set, os.path.basename(self.args[0]))
         self._drain()
         phase.check()
 
@@ -340,11 +337,6 @@ class LoggingSubprocess:
             return  # what it was called for is in hand, and the other stream may wait for the handler's lock
         for reader in self._readers:
             reader.settle(DRAIN_SECONDS)
-
-    @property
-    def last_output(self) -> float:
-        """When the process has written last, on the clock of :func:`time.monotonic`."""
-        return max(reader.last_output for reader in self._readers)
 
     def last_lines(self, count: int) -> list[str]:
         """The last lines that were written to standard output, and then those to standard error."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from .errors import AdaptError, Canceled, describe
+from .errors import AdaptError, Canceled, TimedOut, describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +22,29 @@ class Phase:
         self.succeeded = succeeded
         self.canceled = False
         self.failure: BaseException | None = None
+        #: The adaptor's attribute that bounds all of it, once a hook has begun.
+        self.bound = ""
+        self._began = task.clock()
+        self._bounded = 0.0
+
+    def limit(self, began: float) -> tuple[float, str]:
+        """When a wait that began then is over, on the task's clock, and by which time bound, in words.
+
+        Raises :class:`InputError` for a bound that is not one: an author may set it at any moment.
+        """
+        since = {
+            self.bound: (self._began, "took longer than"),
+            "no_output_timeout": (max(self.task.last_output, began), "no output for"),
+            "no_progress_timeout": (max(self.task.last_progress, self._began), "no progress for"),
+        }
+        ends = [(float("inf"), "")]
+        for name, seconds in self.task.bounds().items() if self.bound else ():
+            if name in since:
+                ends.append((since[name][0] + seconds, "%s %g s (%s)" % (since[name][1], seconds, name)))
+            if name == self.bound and seconds != self._bounded:
+                self._bounded = seconds
+                self.task.on_bound(seconds, name)
+        return min(ends)
 
     def check(self) -> None:
         """Raise what has ended it, if anything has: its failure, or :class:`Canceled`."""
@@ -40,6 +63,19 @@ class Phase:
             self.check()
             return False
 
+    def wait_within_bounds(self, condition: Callable[[], bool], who: str, timeout: float = float("inf")) -> bool:
+        """As :meth:`wait_for`; raises :class:`TimedOut`, of ``who``, when a bound is over before."""
+        clock = self.task.clock
+        began = clock()
+        while True:
+            end, why = self.limit(began)
+            if self.wait_for(condition, max(0.0, min(end, began + timeout) - clock())):
+                return True
+            if clock() >= began + timeout:
+                return False
+            if clock() >= self.limit(began)[0]:
+                raise TimedOut("%s: %s" % (who, why))
+
 
 class Task:
     """What may end a wait early: a cancel, or a failure elsewhere. One object serves an adaptor all its life."""
@@ -52,6 +88,12 @@ class Task:
         self._wakers: list[Callable[[], object]] = []
         #: What calls the adaptor's cancel() beside the task, which is not over before that.
         self.canceling: threading.Thread | None = None
+        #: When there was output of an application, and progress, for the last time.
+        self.last_output = self.last_progress = clock()
+        #: The adaptor's time bounds, in seconds, by its attributes.
+        self.bounds: Callable[[], dict[str, float]] = dict
+        #: Told how long a phase may take, and which attribute says that.
+        self.on_bound: Callable[[float, str], object] = lambda seconds, name: None
         #: What has failed after a task that was a success, and fails the next one.
         self._late: BaseException | None = None
         self.begin()
@@ -182,7 +224,7 @@ class Task:
 
     def sleep(self, seconds: float) -> None:
         """Sleep; ends early as :meth:`Phase.wait_for` does."""
-        self.phase.wait_for(bool, seconds)
+        self.phase.wait_within_bounds(bool, "the adaptor", seconds)
 
 
 #: Where this process makes its sockets, if somebody removes them should it be killed.

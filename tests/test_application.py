@@ -169,9 +169,11 @@ def test_an_application_that_dies_before_it_connects_fails_the_start(kept):
 @pytest.mark.parametrize(
     "init, message",
     [
-        ({"start_timeout": 0.3}, "waited the start's 0.3 s for its client to connect"),
+        ({"start_timeout": 0.3}, "took longer than 0.3 s (start_timeout), waiting for its client to connect"),
         pytest.param(
-            {"no_output_timeout": 0.3}, "waited 0.3 s without output for its client to connect", marks=pytest.mark.long
+            {"no_output_timeout": 0.3},
+            "no output for 0.3 s (no_output_timeout), waiting for its client to connect",
+            marks=pytest.mark.long,
         ),
     ],
 )
@@ -185,10 +187,13 @@ def test_a_wait_that_is_too_long_says_what_was_waited_for(kept, init, message):
 @pytest.mark.parametrize(
     "data, init, message",
     [
-        ({"timeout": 0.2}, {}, "waited 0.2 s for the answer to sleep"),
+        ({"timeout": 0.2}, {}, "took longer than 0.2 s, waiting for the answer to sleep"),
         # test_calls shows each limit without a process.
         pytest.param(
-            {}, {"run_timeout": 0.2}, "waited the run's 0.2 s for the answer to sleep", marks=pytest.mark.long
+            {},
+            {"run_timeout": 0.2},
+            "took longer than 0.2 s (run_timeout), waiting for the answer to sleep",
+            marks=pytest.mark.long,
         ),
     ],
 )

@@ -26,8 +26,8 @@ from openjd_adapt import (
     process,
     task,
 )
-from openjd_adapt.application import Application, ApplicationError, ApplicationExited, TimedOut
-from openjd_adapt.errors import Canceled, flush_streams
+from openjd_adapt.application import Application, ApplicationError, ApplicationExited
+from openjd_adapt.errors import Canceled, TimedOut, flush_streams
 from openjd_adapt.watch import Fatal, Warn
 
 from .conftest import HANG_SECONDS, ROOT, wait_until
@@ -175,16 +175,18 @@ def test_a_call_ends_when_the_server_is_shut_down_meanwhile(application, impatie
         app.call("sleep", seconds=300)
 
 
-def test_a_call_that_takes_too_long_says_which_limit_is_over(application):
+def test_a_call_that_takes_too_long_says_which_limit_is_over(application, current):
     app = application()
-    with pytest.raises(TimedOut, match=r"waited 0\.1 s for the answer to sleep"):
+    current.phase.bound, bounds = "run_timeout", {}
+    current.bounds = lambda: bounds
+    with pytest.raises(TimedOut, match=r"took longer than 0\.1 s, waiting for the answer to sleep"):
         app.call("sleep", timeout=0.1, seconds=300)
-    app._adaptor._limit("run", 0.1)
-    with pytest.raises(TimedOut, match=r"waited the run's 0\.1 s for the answer to echo"):
+    bounds["run_timeout"] = 0.1
+    with pytest.raises(TimedOut, match=r"took longer than 0\.1 s \(run_timeout\), waiting for the answer to echo"):
         app.call("echo", timeout=HANG_SECONDS, value=1)
-    app._adaptor._limit("run", None)
-    app._adaptor.no_output_timeout = 0.1
-    with pytest.raises(TimedOut, match=r"waited 0\.1 s without output for the answer to echo"):
+    del bounds["run_timeout"]
+    bounds["no_output_timeout"] = 0.1
+    with pytest.raises(TimedOut, match=r"no output for 0\.1 s \(no_output_timeout\), waiting for the answer to echo"):
         app.call("echo", timeout=HANG_SECONDS, value=1)
 
 
@@ -650,13 +652,15 @@ def test_a_callback_on_its_own_line_may_end_the_process(application, current, ga
     current.phase.check()
 
 
-def test_a_line_to_an_application_that_does_not_read_is_waited_for_no_longer_than_the_phase_may_take(application):
+def test_a_line_to_an_application_that_does_not_read_is_waited_for_no_longer_than_the_phase_may_take(
+    application, current
+):
     app = application("import time\nprint('up', flush=True)\ntime.sleep(300)", stdin=True)
-    app._adaptor._limit("run", 0.2)
-    with pytest.raises(TimedOut, match="waited the run's 0.2 s for it to read a line"):
+    current.phase.bound, current.bounds = "run_timeout", lambda: {"run_timeout": 0.2}
+    with pytest.raises(TimedOut, match="longer than 0.2 s .run_timeout., waiting for it to read a line"):
         app.write_line("x" * MEGABYTE)
-    app._adaptor._limit("run", None)
-    with pytest.raises(TimedOut, match="waited 0.1 s for it to read the line before"):
+    current.bounds = dict
+    with pytest.raises(TimedOut, match="longer than 0.1 s, waiting for it to read the line before"):
         app.ask("y", "never", timeout=0.1)
 
 

@@ -31,7 +31,7 @@ has ended, as its last output comes before it.
 What the table does not cover:
 
 - The one run that waits (``_waiting``, in ORPHANED alone) and the front of the stop that waits (``_stopper``).
-- Deadlines. They kill the worker, which is no move; its death is.
+- Deadlines and time bounds. They kill the worker, which is no move; its death is.
 - In IDLE a run is refused while the front of the last task has not acknowledged what it was sent, and a stop goes
   through CLOSING to STOPPING at once if there is no such front.
 - In the foreground the one front stays: nothing waits until it has left, and it may be as slow as it likes.
@@ -233,7 +233,16 @@ class Dispatcher:
         task.result = result
         task.end = self._delivery.end
         self._timers.cancel("deadline")
+        self._timers.cancel("bound")
         self.on("done" if task.kind != "start" else "started" if result["code"] == DONE else "failed")
+
+    def bound(self, seconds: float, name: str) -> None:
+        """The task's waits end after ``seconds``, by the adaptor's attribute ``name``; what does not wait is killed."""
+        task = self._task
+        if task and task.result is None:
+            why = "it was killed: the %s has not ended %g s after %s (%g s) was over"
+            why %= (task.kind, CANCEL_SECONDS, name, seconds)
+            self._timers.set("bound", seconds + CANCEL_SECONDS, partial(self._kill, why))
 
     def push(self) -> None:
         """Show the running task's front what there is, then its result."""

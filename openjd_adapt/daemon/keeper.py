@@ -242,9 +242,12 @@ class Keeper:
         return len(data)
 
     def _on_control(self) -> None:
-        """The worker was asked to end by somebody; when its end closes, SIGCHLD tells the rest."""
-        if any("terminate" in message for message, _ in self._control.receive()):
-            self._stop_by_signal()
+        """What the worker says; when its end closes, SIGCHLD tells the rest."""
+        for message, _ in self._control.receive():
+            if "terminate" in message:  # somebody has asked it to end
+                self._stop_by_signal()
+            elif "bound" in message:
+                self._dispatcher.bound(message["bound"], message["name"])
         if self._control.closed:
             self._loop.forget(self._control)
 

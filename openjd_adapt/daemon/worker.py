@@ -3,8 +3,9 @@
 The keeper's commands come as frames over a socket pair: ``{"init": {...}}`` once, with the launch spec's data as body,
 then ``{"do": "start"}``, ``{"do": "run", "from": "--run-data"}`` with its data as body and ``{"do": "stop"}`` one at a
 time, each with its ``number``, and ``{"cancel": seconds}`` or ``{"hurry": seconds}`` at any moment. The answer, with
-that number, goes the way of all output, behind the task's last line, as a marker (see ``wire``). The worker says but
-one thing here: ``{"terminate": true}`` when somebody has sent it SIGTERM.
+that number, goes the way of all output, behind the task's last line, as a marker (see ``wire``). The worker says two
+things here: ``{"terminate": true}`` when somebody has sent it SIGTERM, and ``{"bound": seconds, "name": attribute}``
+when a task has a time bound.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Iterable
             check_has_run("a callback of on_bootstrap_complete", act())
 
     life = Life(load, init, on_made)
+    life.task.on_bound = lambda seconds, name: control.sendall(encode({"bound": seconds, "name": name}))
     task.enter(life.task)  # which is this process's between two tasks, too
     try:
         task.start(threading.Thread(target=_listen, args=(said, tasks, life), name="control", daemon=True))
