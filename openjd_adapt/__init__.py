@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         ProcessFailed as ProcessFailed,
         ProgramNotFound as ProgramNotFound,
         ProgramNotStarted as ProgramNotStarted,
+        TimedOut as TimedOut,
     )
     from .lifecycle import AdaptorRunner as AdaptorRunner, AdaptorState as AdaptorState
     from .lines import RegexCallback as RegexCallback, RegexHandler as RegexHandler
@@ -49,7 +50,14 @@ if TYPE_CHECKING:
     from .ranges import IntRange as IntRange
     from .schema import AdaptorDataValidator as AdaptorDataValidator, AdaptorDataValidators as AdaptorDataValidators
     from .server import ActionsQueue as ActionsQueue, AdaptorServer as AdaptorServer
-    from .watch import Fatal as Fatal, Ignore as Ignore, Progress as Progress, Status as Status, Warn as Warn
+    from .watch import (
+        Done as Done,
+        Fatal as Fatal,
+        Ignore as Ignore,
+        Progress as Progress,
+        Status as Status,
+        Warn as Warn,
+    )
 
 
 _HOMES = {
@@ -62,7 +70,15 @@ _HOMES = {
     "client": ("Action", "Client", "ClientInterface"),
     "config": ("AdaptorConfiguration", "Configuration", "ConfigurationManager", "RuntimeConfiguration"),
     "entry_point": ("EntryPoint",),
-    "errors": ("AdaptError", "Canceled", "InputError", "ProcessFailed", "ProgramNotFound", "ProgramNotStarted"),
+    "errors": (
+        "AdaptError",
+        "Canceled",
+        "InputError",
+        "ProcessFailed",
+        "ProgramNotFound",
+        "ProgramNotStarted",
+        "TimedOut",
+    ),
     "lifecycle": ("AdaptorRunner", "AdaptorState"),
     "lines": ("RegexCallback", "RegexHandler"),
     "output": ("ADAPTOR_OUTPUT", "STDERR", "STDOUT"),
@@ -71,7 +87,7 @@ _HOMES = {
     "ranges": ("IntRange",),
     "server": ("ActionsQueue", "AdaptorServer"),
     "schema": ("AdaptorDataValidator", "AdaptorDataValidators"),
-    "watch": ("Fatal", "Ignore", "Progress", "Status", "Warn"),
+    "watch": ("Done", "Fatal", "Ignore", "Progress", "Status", "Warn"),
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -52,6 +52,10 @@ class ManagedProcess(ABC):
 
     #: The exit codes that are a success.
     success_exit_codes: Sequence[int] = (0,)
+    #: The encoding of the process's output.
+    encoding = "utf-8"
+    #: Whether standard error goes the way of standard output: the lines of both come in order, all as ``STDOUT``.
+    merge_output = False
     #: Seconds between asking the process to end and killing it.
     grace_seconds: float = 60.0  # as process.GRACE_SECONDS, which costs an import
 
@@ -85,6 +89,10 @@ class ManagedProcess(ABC):
         """Its whole environment; None for a copy of the daemon's."""
         return None
 
+    def extra_environment(self) -> dict[str, str] | None:
+        """What is put over :meth:`get_environment`."""
+        return None
+
     def run(self) -> None:
         """Run the process to its end; leaves nothing of its tree, whatever ends the wait.
 
@@ -103,15 +111,18 @@ class ManagedProcess(ABC):
             stderr_handler=self.stderr_handler,
             env=environment,
             watcher=self._watcher,
+            encoding=self.encoding,
+            merge_output=self.merge_output,
         )
         grace = self.grace_seconds
         try:
             process._wait_for_end()
-            grace = 0  # for what it has left in its group
+            if not process.is_running:
+                grace = 0  # for what it has left in its group
         finally:
             process.terminate(grace)
         returncode = process.returncode or 0
-        if returncode not in self.success_exit_codes:
+        if returncode not in self.success_exit_codes and not process.is_done:
             raise ProcessFailed("%s %s" % (os.path.basename(process.args[0]), describe_exit(returncode)), returncode)
 
 

@@ -126,6 +126,7 @@ class Application:
                 stdout_handler=self._handler,
                 stderr_handler=self._handler,
                 encoding=adaptor.encoding,
+                merge_output=adaptor.merge_output,
                 env=env,
             )
         except BaseException:
@@ -298,6 +299,7 @@ class Application:
                     current.wait_for(lambda: condition() or self._gone, EXIT_SECONDS)
                 if condition():
                     return
+                current.check()  # it may have said more of why
                 raise self._exited("waiting for " + what)
             end, why = current.limit(began)
             if timeout is not None:

@@ -7,13 +7,14 @@ from abc import abstractmethod
 
 from . import __version__
 from .adaptor import Adaptor, call_hook, file_of
-from .errors import AdaptError
+from .errors import AdaptError, InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .application import Application
+    from .lines import RegexHandler
 
 
 class ApplicationAdaptor(Adaptor):
@@ -32,6 +33,8 @@ class ApplicationAdaptor(Adaptor):
     stdin = False
     #: The encoding of the application's output.
     encoding = "utf-8"
+    #: Whether standard error goes the way of standard output: the lines of both come in order, all as ``STDOUT``.
+    merge_output = False
     stop_timeout = 60.0
 
     _app: Application | None = None
@@ -44,12 +47,25 @@ class ApplicationAdaptor(Adaptor):
         """The application's whole environment, to which the server's address is added; None for the daemon's."""
         return None
 
+    def extra_environment(self) -> dict[str, str] | None:
+        """What is put over :meth:`get_environment`."""
+        return None
+
     def get_startup_directory(self) -> str | None:
         """The folder to run the application in; None for the session's."""
         return None
 
     def on_ready(self) -> None:
         """Once, when the application is up and connected: load the scene."""
+
+    @property
+    def line_handler(self) -> RegexHandler | None:
+        """As of any adaptor; raises :class:`InputError` for a Done, which ends what is to stay open."""
+        from .watch import Done
+
+        if any(isinstance(watch, Done) for watch in self.watch):
+            raise InputError("watch of %s: has a Done, but its application stays open" % type(self).__name__)
+        return super().line_handler
 
     @property
     def app(self) -> Application:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import codecs
 import logging
 import re
+import threading
 from functools import lru_cache, partial
 
 from . import task
-from .errors import check_has_run, same_process
+from .errors import InputError, check_has_run, same_process
 from .output import PIECE_BYTES, ConsoleHandler, kept, prefixed, report_traceback, write
 from .session import CHARACTER_BYTES, PASSED_ON, character_end, redacted
-from .watch import Ignore
+from .watch import Done, Fatal, Ignore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ except ImportError:  # before Python 3.11
 _MOST = 16
 #: Flags that change which text a literal stands for.
 _LOOSE = re.VERBOSE | re.LOCALE
+#: Control sequences and operating system commands. Source: ECMA-48, 5.4 and 8.3.89.
+_ESCAPES = re.compile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)|[@-Z\\\\^_])")
+#: How long, in seconds, the lines may take that follow a fatal one and tell more.
+FATAL_SECONDS = 1.0
 #: How much of the end of a stream is kept for the case that the application dies.
 TAIL_BYTES = 2048
 
@@ -200,9 +205,57 @@ class Watcher(RegexHandler):
 
     def __init__(self, adaptor: BaseAdaptor, watches: Sequence[Watch]) -> None:
         acting = [watch for watch in watches if not isinstance(watch, Ignore)]
-        super().__init__([RegexCallback([watch.regex], partial(watch.act, adaptor)) for watch in acting])
+        super().__init__([RegexCallback([watch.regex], partial(self._act, watch)) for watch in acting])
+        ends = [watch.regex.pattern for watch in watches if isinstance(watch, Fatal)]
+        for watch in watches:
+            if isinstance(watch, Done) and watch.regex.pattern in ends:
+                what = type(adaptor).__name__, watch.regex.pattern
+                raise InputError("watch of %s: Done and Fatal have the same pattern %r" % what)
+        self._adaptor = adaptor
+        #: A line has said that the work is done.
+        self.is_done = False
+        #: Ends the wait for the lines that follow a fatal one, if there is such a wait.
+        self.tell_fatal: Callable[[], object] = bool
         #: A line in which one of these is found is not passed on.
         self.hidden = [watch.regex for watch in watches if isinstance(watch, Ignore)]
+
+    def _act(self, watch: Watch, match: re.Match[str]) -> None:
+        if isinstance(watch, Done):
+            self.is_done = True
+            task.wake(self._adaptor._task)
+        elif isinstance(watch, Fatal) and watch.lines > 1:
+            self._collect(watch, match)
+        else:
+            watch.act(self._adaptor, match)
+
+    def _collect(self, watch: Fatal, match: re.Match[str]) -> None:
+        """Let the lines that follow tell more, but not for long."""
+        if self.tell_fatal is not bool:
+            return  # the first counts
+        phase = task.current(self._adaptor._task).phase
+        said = [watch.text(match)]
+
+        def follow(match: re.Match[str]) -> None:
+            said.append(match.string.strip())
+            if len(said) == watch.lines:
+                tell()
+
+        def tell() -> None:
+            self.acquire()
+            try:
+                if self.tell_fatal is tell:
+                    self.tell_fatal = bool
+                    self.regex_callbacks = [entry for entry in self.regex_callbacks if entry is not following]
+                    phase.task.fail(watch.error(said), phase)
+            finally:
+                self.release()
+
+        following = RegexCallback([re.compile("")], follow)
+        self.regex_callbacks = [*self.regex_callbacks, following]
+        self.tell_fatal = tell
+        timer = threading.Timer(FATAL_SECONDS, tell)
+        timer.daemon = True
+        task.start(timer)
 
 
 class LineForwarder:
@@ -285,7 +338,7 @@ class LineForwarder:
         outlets = [_Outlet(logger, self._level) for logger in self._loggers]
         as_they_are = not outlets or any(outlet.shows_all for outlet in outlets)
         outlets = [outlet for outlet in outlets if outlet.looks]
-        prefilter = Prefilter(block.decode("utf-8", "backslashreplace") if self._handlers else "")
+        prefilter = Prefilter(_plain(block) if self._handlers else "")
         hidden = list(filter(prefilter.may_have, self._hidden))
         try:
             watching = self._watching(prefilter)
@@ -305,7 +358,7 @@ class LineForwarder:
                 unshown.clear()
 
         for line, harmless in zip(block[:-1].split(b"\n"), redacted(block)[:-1].split(b"\n")):
-            text = line.decode("utf-8", "backslashreplace")
+            text = _plain(line)
             is_hidden = any(regex.search(text) for regex in hidden)
             if as_they_are and not is_hidden:
                 unshown.append(line)
@@ -336,6 +389,12 @@ class LineForwarder:
                 is_awake = is_awake or only is None or bool(block.awake(only))
                 watching.append((handler, only))
         return watching if is_awake else []
+
+
+def _plain(lines: bytes) -> str:
+    """Lines as callbacks see them: as text, and without colours and other escape sequences of a terminal."""
+    text = lines.decode("utf-8", "backslashreplace")
+    return _ESCAPES.sub("", text) if "\x1b" in text else text
 
 
 def _record(name: str, level: int, line: str, passed_on: Sequence[bytes] | None) -> logging.LogRecord:

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from . import output, system, task
 from .errors import NOT_STARTED, AdaptError, ProgramNotStarted
-from .lines import LineForwarder
+from .lines import LineForwarder, Watcher
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,12 +95,16 @@ def texts_by_name(what: str, given: Any) -> dict[str, str] | None:
 
 
 def folder_and_environment(author: Any) -> tuple[str | None, dict[str, str] | None]:
-    """What the hooks return that say where a process is to run."""
+    """What the hooks return that say where a process is to run; None for an environment that is this one's."""
     returned = "%%s of %s returned" % type(author).__name__
     folder = author.get_startup_directory()
     if folder is not None:
         folder = text(returned % "get_startup_directory", folder)
-    return folder, texts_by_name(returned % "get_environment", author.get_environment())
+    environment = texts_by_name(returned % "get_environment", author.get_environment())
+    extra = texts_by_name(returned % "extra_environment", author.extra_environment())
+    if extra:
+        environment = {**(os.environ if environment is None else environment), **extra}
+    return folder, environment
 
 
 class StreamLogger(threading.Thread):
@@ -192,8 +196,11 @@ class LoggingSubprocess:
         encoding: str = "utf-8",
         env: Mapping[str, str] | None = None,
         watcher: RegexHandler | None = None,
+        merge_output: bool = False,
     ) -> None:
-        """``watcher`` looks at the lines of both streams, after the stream's own handler."""
+        """``watcher`` looks at the lines of both streams, after the stream's own handler. ``merge_output``: standard
+        error goes the way of standard output, and the lines of both come in the order in which they were written.
+        """
         import subprocess  # which costs the memory of adaptors that start nothing a twentieth
 
         command = texts("args= of LoggingSubprocess is", args)
@@ -216,13 +223,15 @@ class LoggingSubprocess:
         self._pid_lock = threading.RLock()
         self._reaped = False
         self._readers: list[StreamLogger] = []
-        logger.info("Running: %s", subprocess.list2cmdline(command))
+        self._watchers = [each for each in (stdout_handler, stderr_handler, watcher) if isinstance(each, Watcher)]
+        for each in self._watchers:
+            each.is_done = False  # that was the process before
         try:
             self._process = subprocess.Popen(
                 system.prepare_command(command, environment),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                stderr=subprocess.STDOUT if merge_output else subprocess.PIPE,
                 cwd=startup_directory,
                 env=environment,
                 **system.GROUP_OPTIONS,
@@ -239,10 +248,11 @@ class LoggingSubprocess:
             kind = NOT_STARTED.get(type(error), ProgramNotStarted)
             where = " in " + os.fspath(startup_directory) if startup_directory else ""
             raise kind("cannot start %s%s: %s" % (command[0], where, error)) from error
+        logger.info("Running: %s (pid %d)", subprocess.list2cmdline(command), self.pid)
         out = self._process.stdout, output.STDOUT, stdout_handler
         err = self._process.stderr, output.STDERR, stderr_handler
         try:
-            for stream, level, handler in (out, err):
+            for stream, level, handler in [out] if merge_output else [out, err]:
                 reader = StreamLogger(
                     name="%s of %s" % (logging.getLevelName(level), command[0]),
                     daemon=True,
@@ -295,20 +305,27 @@ class LoggingSubprocess:
             self.terminate()
 
     def wait(self) -> None:
-        """Close the process's standard input; wait for its end and for all that it has written.
+        """Close the process's standard input; wait for its end, or until it is done, and for all that it has written.
 
         A cancel of the running task ends the wait with :class:`Canceled`, and an exception of one of the callbacks with
         that exception; the process goes on in both cases. A descendant that holds the pipes is waited for one second at
         the most.
         """
         self._wait_for_end()
-        self._reap()
+        if not self.is_running:
+            self._reap()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether a line has said that the work is done, whatever becomes of the process."""
+        return any(watcher.is_done for watcher in self._watchers)
 
     def _wait_for_end(self) -> None:
         self.close_stdin()
         phase = task.current(self._task).phase
-        phase.wait_within_bounds(self._end.is_set, os.path.basename(self.args[0]))
-        self._drain()
+        phase.wait_within_bounds(lambda: self._end.is_set() or self.is_done, os.path.basename(self.args[0]))
+        if not self.is_running:
+            self._drain()
         phase.check()
 
     def _reap(self) -> None:
@@ -390,6 +407,8 @@ class LoggingSubprocess:
             reader.settle(CATCH_UP_SECONDS)
             if not reader.is_alive():
                 reader._stream.close()
+        for watcher in self._watchers:
+            watcher.tell_fatal()
 
     def _is_in_callback(self) -> bool:
         return threading.current_thread() in self._readers

@@ -76,6 +76,8 @@ class FakeApplication:
         handlers = [adaptor.line_handler] if adaptor and adaptor.line_handler else []
         out = LineForwarder(level, handlers=handlers, owner=adaptor._task if adaptor else None)
         out.feed(line.encode("utf-8", "backslashreplace") + b"\n")
+        for handler in handlers:
+            getattr(handler, "tell_fatal", bool)()  # each line is looked at by itself
 
     def die(self, returncode: int) -> None:
         """Let the application end, as if by itself; negative for a signal, as in ``subprocess``."""

@@ -36,6 +36,7 @@ class Progress(Watch):
             raise ValueError("Progress(%r): has %d groups; %s" % (pattern, self.regex.groups, hint))
 
     def act(self, adaptor: BaseAdaptor, match: re.Match[str]) -> None:
+        *_, match = self.regex.finditer(match.string)  # of several marks in a line the last counts
         try:
             values = [float(group) for group in match.groups() if group]
         except ValueError:
@@ -52,11 +53,30 @@ class Status(Watch):
         adaptor.update_status(status_message=self.text(match))
 
 
+class Done(Watch):
+    """The work is done though the process may never exit: it is ended, and the task counts as done.
+
+    Of an application that stays open nothing says that: an ``ApplicationAdaptor`` may not have it.
+    """
+
+
 class Fatal(Watch):
-    """The task fails with the first group, or the line."""
+    """The task fails with the first group, or the line; ``message``, such as what to do, stands behind that.
+
+    ``lines``: how many lines tell it, with the matched one; what follows is waited for no longer than a second.
+    """
+
+    def __init__(self, pattern: str, message: str = "", lines: int = 1) -> None:
+        super().__init__(pattern)
+        self.message = message
+        self.lines = lines
+
+    def error(self, said: list[str]) -> AdaptError:
+        """The failure that these lines tell."""
+        return AdaptError(" | ".join(said) + (self.message and " (%s)" % self.message))
 
     def act(self, adaptor: BaseAdaptor, match: re.Match[str]) -> None:
-        raise AdaptError(self.text(match))
+        raise self.error([self.text(match)])
 
 
 class Warn(Watch):
