@@ -42,6 +42,7 @@ OPTIONS = {
     "--connection-file": "where the daemon can be reached; else OPENJD_ADAPTOR_SOCKET says it",
     "--config": "a JSON file whose keys go over all other configuration of the adaptor",
     "--timeout": "seconds: how long it may take",
+    "--owner": "the id of a process: the daemon stops when that has ended",
     "--idle-timeout": "seconds: stop the daemon when it has had no task for so long (default: never)",
     "--each": "NAME=RANGE: one task for each number, as NAME in its run data; RANGE is such as 1-10:3",
     "--trace": "write the phases as trace events, which Chrome and Perfetto show, to this file",
@@ -99,6 +100,15 @@ def _timeout(options: Options, default: float | None, option: str = "--timeout")
     return seconds
 
 
+def _owner(value: str) -> list[int]:
+    """The pid and the start time of a process that lives."""
+    pid = int(value) if value.isascii() and value.isdigit() and len(value) < 10 else 0
+    started = system.start_time(pid) if pid > 1 else 0
+    if not started:
+        raise InputError("--owner: there is no process %s" % value)
+    return [pid, started]
+
+
 def _connection_path(options: Options) -> str:
     path = options.get("--connection-file") or os.environ.get(frontend.SOCKET_VARIABLE)
     if not path:
@@ -153,6 +163,7 @@ def _launch_spec(app: App, options: Options, place: str | None = None) -> Messag
         "folder": connection_file.new_private_folder(session.folder(), place),
         "listen_at": None,
         "idle_seconds": None,
+        "owner": None,
         "memory_bytes": runtime["output_memory_bytes"],
         "limit_bytes": runtime["output_limit_bytes"],
         "data": {"init_data": init_data, "path_mapping": path_mapping},
@@ -178,6 +189,8 @@ def _daemon_start(app: App, options: Options) -> int:
     path = path and _full(path)
     spec = _launch_spec(app, options, path and os.path.dirname(path))
     spec["idle_seconds"] = _timeout(options, None, "--idle-timeout")
+    if "--owner" in options:
+        spec["owner"] = _owner(options["--owner"])
     spec["listen_at"] = path or os.path.join(spec["folder"], connection_file.UNNAMED)
     return frontend.start(spec, timeout, connection_file.clear_for_start(spec["listen_at"], frontend.put))
 
@@ -318,7 +331,7 @@ _TASK = "--run-data '{\"frame\": 1}'"
 COMMANDS = {
     "run": Command(_run, _DATA + " run-data", "--init-data '{}' " + _TASK),
     "daemon start": Command(
-        _daemon_start, _DATA + " connection-file timeout idle-timeout", _FILE + " --init-data file://init.json"
+        _daemon_start, _DATA + " connection-file timeout idle-timeout owner", _FILE + " --init-data file://init.json"
     ),
     "daemon run": Command(_daemon_run, "run-data connection-file", "%s %s" % (_FILE, _TASK)),
     "daemon stop": Command(_daemon_stop, "connection-file timeout", _FILE),

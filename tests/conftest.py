@@ -71,6 +71,11 @@ class Done:
         return self.out.splitlines()
 
 
+def without_pids(lines) -> list:
+    """Lines of a log, without the pids of what was started."""
+    return [re.sub(r" \(pid \d+\)$", "", line) for line in lines]
+
+
 class Farm:
     """Runs an adaptor's commands in a folder of its own, as a scheduler does: each leads a session."""
 

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -126,6 +127,28 @@ def test_a_daemon_without_a_task_for_its_idle_timeout_stops_and_its_file_tells_s
 
 
 @pytest.mark.long  # test_desk shows it without a process
+def test_a_daemon_whose_owner_ends_stops_and_its_file_tells_so(watchful):
+    owner = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
+    try:
+        started = watchful.daemon("start", "--owner", str(owner.pid), "--init-data", phases_of(watchful.folder / "n"))
+        assert started.code == 0, started
+        time.sleep(0.5)
+        assert watchful.daemon("run").code == 0
+    finally:
+        owner.kill()  # and nobody has reaped it when the daemon looks
+    watchful.wait_until_nothing_is_left()
+    owner.wait()
+    assert (watchful.folder / "n").read_text().split() == ["stop", "cleanup"]
+    assert "it was stopped, as its owner, process %d, is gone" % owner.pid in watchful.daemon("stop").err
+
+
+@pytest.mark.parametrize("value", ["0", "1", "-5", "x", "4000000", "99999999999"])
+def test_an_owner_that_is_not_there_is_bad_input(farm, value):
+    done = farm.daemon("start", "--owner", value)
+    assert (done.code, done.err) == (2, "ERROR: --owner: there is no process %s\n" % value)
+    assert not farm.file.exists()
+
+
 def test_the_idle_timeout_does_not_end_a_task_that_runs_longer(farm):
     farm.daemon("start", "--idle-timeout", "8")
     done = farm.daemon("run", "--run-data", '{"do": "sleep", "seconds": 10}')

@@ -140,16 +140,20 @@ class Keeper:
             self._watch_paths(self._writer)
 
     def _watch_paths(self, writer: ConnectionFileWriter) -> None:
-        """A daemon whose connection file or session folder is gone can be reached by nobody: it stops.
+        """A daemon whose connection file or session folder is gone can be reached by nobody, and one whose owner has
+        ended by nobody who knows it: it stops.
 
         That is looked for on a thread of its own, as a file system may never answer.
         """
+        owner = self._spec["owner"]
         folder = session.folder()
         folder = folder if folder and not folder_is_gone(folder) else None
 
         def look() -> str:
             if writer.is_gone():
                 return "its connection file"
+            if owner and not system.lives(*owner):
+                return "its owner, process %d," % owner[0]
             return "its session's folder" if folder and folder_is_gone(folder) else ""
 
         def on_gone() -> None:

@@ -10,6 +10,7 @@ It is a message with what the worker is told first (see ``commands`` and ``worke
     folder         a path for a private folder
     listen_at      the path of the connection file; null in the foreground
     idle_seconds   after so many without a task the daemon stops; null for never
+    owner          pid and start time of a process that the daemon ends with; null for none
     memory_bytes   how much of the output is kept in memory
     limit_bytes    and in all
     data           the JSON of init data, path mapping rules and, in ``run``, run data: in the command by name; from

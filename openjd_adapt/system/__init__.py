@@ -47,6 +47,7 @@ Processes:
     GROUP_OPTIONS, ASKABLE_OPTIONS: for ``subprocess.Popen``: a child for a Tree; a child that ``ask`` can ask.
     prepare_command: what to start for a command.
     start_time: when a process started, in the system's own unit; 0 if that cannot be told.
+    lives: whether the process that started then has not ended.
     names_of: processes, in words.
     tree_of: a process, if it is still the one that started then, and all below it, by their start times; empty if not.
     kill_all: kill such processes; returns those that live after ``timeout``.

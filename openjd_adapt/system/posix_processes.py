@@ -291,7 +291,7 @@ class Tree:
         own = is_own(self._pid)
         if not has_proc():
             return own and os.uname().sysname == "Darwin" and hasattr(os, "waitid") and send(os.killpg, self._pid, 0)
-        roots = [pid for pid, started in self._noted.items() if _lives(pid, started)]
+        roots = [pid for pid, started in self._noted.items() if lives(pid, started)]
         groups = set(map(_group_of, roots)) - {0, os.getpgrp()}
         if own:
             roots.append(self._pid)
@@ -299,7 +299,7 @@ class Tree:
         # Orphans become children of the process above this one, which is the keeper.
         orphans = [pid for pid in _children_of(os.getppid()) if _group_of(pid) in groups]
         self._noted.update((pid, start_time(pid)) for pid in orphans + descendants(*roots, *orphans))
-        return any(_lives(pid, started) for pid, started in self._noted.items())
+        return any(lives(pid, started) for pid, started in self._noted.items())
 
     def ask(self) -> bool:
         self.look()
@@ -358,20 +358,20 @@ def wake(pid: int, started: int) -> None:
     send_signal(pid, started, signal.SIGCONT)
 
 
-def _lives(pid: int, started: int) -> bool:
-    """Whether the process that started then lives; on macOS also if it has ended and was not reaped."""
+def lives(pid: int, started: int) -> bool:
+    """On macOS also if it has ended and was not reaped."""
     return 0 < started == start_time(pid) and (stat_of(pid) or [b"?"])[0] not in (b"Z", b"X")
 
 
 def tree_of(pid: int, started: int) -> dict[int, int]:
-    found = [pid, *descendants(pid)] if _lives(pid, started) else []
+    found = [pid, *descendants(pid)] if lives(pid, started) else []
     return {each: start_time(each) for each in found}
 
 
 def kill_all(processes: Mapping[int, int], timeout: float) -> set[int]:
     end = time.monotonic() + timeout
     while True:
-        left = {pid for pid, started in processes.items() if _lives(pid, started)}
+        left = {pid for pid, started in processes.items() if lives(pid, started)}
         for pid in left:
             kill(pid, processes[pid])
         if not left or time.monotonic() >= end:

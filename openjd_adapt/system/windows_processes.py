@@ -180,6 +180,17 @@ def ask(process: subprocess.Popen[bytes], number: int = 0) -> bool:
 
 def start_time(pid: int) -> int:
     """In units of 100 ns since 1601."""
+    return _times(pid)[0]
+
+
+def lives(pid: int, started: int) -> bool:
+    """Somebody may hold a handle of one that has ended."""
+    begin, end = _times(pid)
+    return 0 < started == begin and not end
+
+
+def _times(pid: int) -> tuple[int, int]:
+    """When a process has started, and when it has ended; 0 for what is not so, or cannot be told."""
     times = [win32.ULONGLONG() for _ in range(4)]
     try:
         process = win32.OpenProcess(win32.PROCESS_QUERY_LIMITED_INFORMATION, False, pid)
@@ -188,8 +199,8 @@ def start_time(pid: int) -> int:
         finally:
             win32.CloseHandle(process)
     except OSError:
-        return 0
-    return int(times[0].value)
+        return 0, 0
+    return int(times[0].value), int(times[1].value)
 
 
 def names_of(pids: Iterable[int]) -> str:
