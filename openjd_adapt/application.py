@@ -127,6 +127,7 @@ class Application:
                 stderr_handler=self._handler,
                 encoding=adaptor.encoding,
                 merge_output=adaptor.merge_output,
+                on_end=self._on_end,
                 env=env,
             )
         except BaseException:
@@ -308,6 +309,16 @@ class Application:
             if left <= 0:
                 raise TimedOut("%s: %s, waiting for %s" % (self.name, why, what))
             self._listen(current, lambda: condition() or self._is_over(), left)
+
+    def _on_end(self) -> None:
+        """One that dies between two tasks is told at once."""
+        if self._adaptor._task.is_between:
+            self.process.wait_quietly(EXIT_SECONDS)  # for what it said last
+            _logger.error("%s", self._exited("no task was running"))
+
+    def _check(self, while_doing: str) -> None:
+        if not self.process.is_running:
+            raise self._exited(while_doing)
 
     def _is_over(self) -> bool:
         return self._gone or not self.process.is_running

@@ -12,6 +12,7 @@ from .errors import AdaptError, InputError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from .application import Application
     from .lines import RegexHandler
@@ -105,6 +106,10 @@ class ApplicationAdaptor(Adaptor):
         """Whether methods of an author's own take what the application reports: they may do anything."""
         own = [vars(kind) for kind in type(self).__mro__ if kind not in ApplicationAdaptor.__mro__]
         return any("report_progress" in names or "update_status" in names for names in own)
+
+    def _run(self, run_data: dict[str, Any]) -> None:
+        self.app._check("no task was running")
+        call_hook(self, "on_run", run_data)
 
     def _stop(self) -> None:
         try:

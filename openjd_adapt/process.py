@@ -197,9 +197,11 @@ class LoggingSubprocess:
         env: Mapping[str, str] | None = None,
         watcher: RegexHandler | None = None,
         merge_output: bool = False,
+        on_end: Callable[[], object] = bool,
     ) -> None:
         """``watcher`` looks at the lines of both streams, after the stream's own handler. ``merge_output``: standard
         error goes the way of standard output, and the lines of both come in the order in which they were written.
+        ``on_end`` is called, on a thread, when the process has ended.
         """
         import subprocess  # which costs the memory of adaptors that start nothing a twentieth
 
@@ -215,6 +217,7 @@ class LoggingSubprocess:
         #: How the process is asked to end before it gets a signal; False if it cannot be asked so.
         self.ask_over_channel: Callable[[], bool] = bool
         self._logger = logger
+        self._on_end = on_end
         self._end = threading.Event()
         self._returncode: int | None = None
         #: What a callback's failure ends where no task runs: outside of an adaptor the waits for this process alone.
@@ -278,6 +281,7 @@ class LoggingSubprocess:
         self._returncode = system.wait_unreaped(self._process)
         self._end.set()
         task.wake(self._task)
+        self._on_end()
 
     @property
     def pid(self) -> int:

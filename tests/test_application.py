@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -236,6 +237,19 @@ def test_an_answer_to_a_call_that_nobody_made_is_said_and_does_no_harm(open_daem
     done = task(open_daemon, {"call": "lie", "args": {"call": 4711}})
     assert (done.code, done.lines[-1]) == (0, "result None")
     assert "has answered a call that nobody made: 4711" in done.out
+
+
+def test_an_application_that_dies_between_two_tasks_is_told_at_once_and_fails_the_next(kept):
+    assert kept.daemon("start").code == 0
+    dies = "import os, threading; print('bye'); threading.Timer(0.3, os._exit, [9]).start()"
+    done = kept.daemon("run", "--run-data", json.dumps({"call": "execute", "args": {"code": dies}}))
+    assert done.code == 0, done
+    time.sleep(1)
+    done = kept.daemon("run", "--run-data", '{"call": "pid"}')
+    told = " exited with code 9 while no task was running; its last lines: "
+    assert done.code == 1 and [line for line in done.lines if line.startswith("ERROR: ") and told in line], done
+    assert done.lines[-1].startswith("openjd_fail: ") and told in done.lines[-1], done
+    assert kept.daemon("stop").code == 0
 
 
 @pytest.mark.once

@@ -378,7 +378,7 @@ def test_a_prompt_that_has_died_between_two_tasks_is_told_as_with_a_real_one():
         for _ in range(2):
             message = session.run({"frame": 8}).message
             how = describe_exit(-9)  # Windows has no name for it
-            assert message == "renderer %s while a line was written to it; its last lines: frame 7 written" % how
+            assert message == "renderer %s while no task was running; its last lines: frame 7 written" % how
 
 
 def test_an_adaptor_that_did_not_ask_for_a_standard_input_has_none_as_with_a_real_one(monkeypatch):
