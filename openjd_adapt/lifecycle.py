@@ -46,7 +46,7 @@ class AdaptorRunner:
     def __init__(self, *, adaptor: BaseAdaptor) -> None:
         self.adaptor = adaptor
         self.state = AdaptorState.NOT_STARTED
-        adaptor._task.bounds = adaptor._time_bounds
+        adaptor._task.bounds, adaptor._task.report = adaptor._time_bounds, adaptor._throttle.report
 
     def _start(self) -> None:
         self._enter(AdaptorState.START, self.adaptor._start)

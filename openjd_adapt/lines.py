@@ -42,6 +42,8 @@ _MOST = 16
 _LOOSE = re.VERBOSE | re.LOCALE
 #: Control sequences and operating system commands. Source: ECMA-48, 5.4 and 8.3.89.
 _ESCAPES = re.compile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)|[@-Z\\\\^_])")
+#: How an application's own line of progress begins.
+_PROGRESS = PASSED_ON[0]
 #: How long, in seconds, the lines may take that follow a fatal one and tell more.
 FATAL_SECONDS = 1.0
 #: How much of the end of a stream is kept for the case that the application dies.
@@ -347,14 +349,14 @@ class LineForwarder:
             watching = []
         if not outlets and not watching and not (hidden and as_they_are):
             if as_they_are:
-                write(prefixed(self._prefix, block, passed_on))
+                self._put(block, passed_on)
             return
         unshown: list[bytes] = []
         guard = same_process(report_traceback)
 
         def show() -> None:
             if unshown:
-                write(prefixed(self._prefix, b"\n".join(unshown) + b"\n", passed_on))
+                self._put(b"\n".join(unshown) + b"\n", passed_on)
                 unshown.clear()
 
         for line, harmless in zip(block[:-1].split(b"\n"), redacted(block)[:-1].split(b"\n")):
@@ -378,6 +380,18 @@ class LineForwarder:
             except BaseException as failure:
                 phase.task.fail(failure, phase)
         show()
+
+    def _put(self, block: bytes, passed_on: Sequence[bytes]) -> None:
+        """Write lines; progress among them is reported as what the adaptor reports: limited, and not too often."""
+        report = task.current(self._owner).report
+        if report and passed_on and _PROGRESS in block:
+            lines = block.split(b"\n")
+            for line in [line for line in lines if line.startswith(_PROGRESS)]:
+                report(line[len(_PROGRESS) :].decode("utf-8", "backslashreplace"))
+                lines.remove(line)
+            block = b"\n".join(lines)
+        if block:
+            write(prefixed(self._prefix, block, passed_on))
 
     def _watching(self, block: Prefilter) -> list[tuple[logging.Handler, RegexHandler | None]]:
         """The handlers, if one of them may do something with a line of ``block``; twice, if it only calls back."""

@@ -211,13 +211,16 @@ def install_logging() -> None:
 
 
 def progress_line(percent: float, span: tuple[float, float] = (0.0, 100.0)) -> str | None:
-    """As :func:`session.progress`; says once that something was not a number, which is often so all along."""
-    line = session.progress(percent, *span)
+    """As :func:`session.progress`, None for what is no change; says once that something was not a number."""
+    line, current = session.progress(percent, *span), task.current()
     if line is None and not ProgressThrottle.has_warned:
         ProgressThrottle.has_warned = True
         logging.getLogger(__name__).warning(
             "Progress %.100r is not a number: it and its like are not reported", percent
         )
+    if line is None or line == current.progress:
+        return None
+    current.progress, current.last_progress = line, current.clock()
     return line
 
 

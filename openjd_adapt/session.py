@@ -34,7 +34,7 @@ def progress(percent: float, begin: float = 0.0, end: float = 100.0) -> str | No
     ``begin``, ``end``: the part of the task that 0 to 100 stand for.
     """
     value = _percent(percent)
-    return None if value is None else "openjd_progress: %g" % round(begin + (end - begin) * value / 100, 4)
+    return None if value is None else "openjd_progress: %g" % round(begin + (end - begin) * value / 100, 1)
 
 
 def _percent(value: Any) -> float | None:

@@ -9,7 +9,7 @@ from .errors import AdaptError, Canceled, TimedOut, describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable
+    from typing import Any, Callable
 
 
 class Phase:
@@ -88,6 +88,9 @@ class Task:
         self._wakers: list[Callable[[], object]] = []
         #: What calls the adaptor's cancel() beside the task, which is not over before that.
         self.canceling: threading.Thread | None = None
+        #: The last line of progress, and what the lines of an application's own are reported by.
+        self.progress: str | None = None
+        self.report: Callable[[Any], object] | None = None
         #: When there was output of an application, and progress, for the last time.
         self.last_output = self.last_progress = clock()
         #: The adaptor's time bounds, in seconds, by its attributes.
@@ -108,6 +111,7 @@ class Task:
             self.is_between = False
             self.cancelled.clear()
             self._untold = False
+            self.progress = None
             self._deadline = None if within is None else self.clock() + within
 
     def enter(self, can_be_canceled: bool) -> BaseException | None:

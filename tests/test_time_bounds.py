@@ -136,3 +136,16 @@ def test_who_waits_for_nothing_is_killed_later(farm):
     assert done.code == 1 and time.monotonic() - begin < 50, done
     told = "it was killed: the run has not ended 0.3 s after run_timeout (0.2 s) was over"
     assert done.lines[-1] == "openjd_fail: the adaptor is gone: " + told, done
+
+
+def test_progress_that_changes_moves_its_bound_on():
+    class Moves(Sleeper):
+        no_progress_timeout = 0.6
+
+        def on_run(self, run_data):
+            for percent in range(8):
+                self.report_progress(percent)
+                self.sleep(0.2)
+
+    with Session(Moves) as session:
+        assert session.run().is_done

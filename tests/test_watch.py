@@ -136,3 +136,26 @@ def test_the_pid_of_what_is_started_is_logged():
     outcome = play("import os; print('I am', os.getpid())")
     [pid] = [line.rpartition(" ")[2] for line in outcome.lines if line.startswith("STDOUT: I am ")]
     assert any(line.startswith("INFO: Running: ") and line.endswith("(pid %s)" % pid) for line in outcome.lines)
+
+
+def test_an_applications_own_progress_is_limited_rounded_and_not_told_too_often():
+    code = "for n in range(30000): print('openjd_progress: %r' % (n / 200))"
+    outcome = play(code)
+    assert len(outcome.progress) < 100 and outcome.progress[-1] == 100.0
+    assert outcome.progress == sorted(set(outcome.progress)) and all(round(p, 1) == p for p in outcome.progress)
+    assert not [
+        line for line in outcome.lines if "openjd_progress" in line and not line.startswith("openjd_progress: ")
+    ]
+
+
+def test_progress_is_told_only_when_it_has_changed():
+    class Reports(CommandAdaptor):
+        def get_managed_process(self, run_data):
+            raise NotImplementedError
+
+        def _run(self, run_data):
+            for percent in (10, 10.01, 10.04, 20, 20):
+                self.update_status(progress=percent)
+
+    with Session(Reports) as session:
+        assert session.run().progress == session.run().progress == [10.0, 20.0]

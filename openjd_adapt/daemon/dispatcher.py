@@ -242,7 +242,7 @@ class Dispatcher:
         if task and task.result is None:
             why = "it was killed: the %s has not ended %g s after %s (%g s) was over"
             why %= (task.kind, CANCEL_SECONDS, name, seconds)
-            self._timers.set("bound", seconds + CANCEL_SECONDS, partial(self._kill, why))
+            self._timers.set("bound", seconds + CANCEL_SECONDS, lambda: self._kill(why))
 
     def push(self) -> None:
         """Show the running task's front what there is, then its result."""
