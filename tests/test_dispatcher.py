@@ -10,7 +10,7 @@ import json
 
 import pytest
 
-from openjd_adapt.daemon.dispatcher import Dispatcher
+from openjd_adapt.daemon.dispatcher import FRONT_SECONDS, Dispatcher
 from openjd_adapt.daemon.spool import WINDOW_BYTES, Delivery, Spool
 from openjd_adapt.errors import BAD_INPUT, CANCELED, DONE, FAILED, NO_DAEMON, InputError
 from openjd_adapt.transport.loop import Timers
@@ -982,3 +982,78 @@ def test_what_a_full_disk_has_lost_is_told_before_the_result_to_the_first_front_
     second = daemon.run()
     daemon.ends()
     assert second.log == [{"note": "5 bytes of output are lost: the disk is full"}, {"result": SUCCESS}]
+
+
+# What somebody has found who read the table for the first time
+
+
+def test_in_the_foreground_a_stop_waits_for_no_acknowledgement():
+    history = History(foreground=True)
+    front = history.start()
+    history.dispatcher.run(front, {"do": "run"}, b"{}")
+    history.prints(b"a line\n")
+    history.ends()
+    history.dispatcher.stop(None, 40, " by SIGTERM")
+    assert history.commands[-1]["do"] == "stop"
+
+
+@pytest.mark.parametrize("within", [4, 6, 60])
+def test_a_stop_waits_for_a_slow_front_no_longer_than_half_of_its_time(daemon, within):
+    daemon.run()
+    daemon.prints(MUCH)
+    daemon.ends()
+    daemon.stop(within)
+    daemon.wait(min(within / 2, FRONT_SECONDS))
+    assert daemon.commands[-1]["do"] == "stop" and daemon.commands[-1]["within"] >= within / 2
+    assert not daemon.kills
+
+
+def test_a_stop_that_is_shortened_while_it_waits_for_a_front_waits_no_longer_than_half_of_that(daemon):
+    daemon.run()
+    daemon.prints(MUCH)
+    daemon.ends()
+    front = daemon.stop(60)
+    daemon.dispatcher.cancel(front, 2)
+    daemon.wait(1)
+    assert daemon.commands[-1] == {"do": "stop", "within": 1.0}
+
+
+def test_a_further_stop_takes_the_result_from_nobody_while_the_process_still_ends(daemon):
+    first = daemon.stop(60)
+    daemon.ends()
+    daemon.stop()
+    daemon.wait(6)
+    daemon.dies("the adaptor's process exited with code 0")
+    assert not first.closed and first.messages[-1] == {"result": SUCCESS}
+
+
+def test_after_a_further_stop_no_acknowledgement_makes_the_end_wait_for_long(daemon):
+    front = daemon.run()
+    daemon.prints(MUCH)
+    daemon.dies()
+    daemon.stop()
+    daemon.wait(4)
+    daemon.dispatcher.acknowledge(front, front.frames[0][0])
+    daemon.wait(FRONT_SECONDS)
+    assert daemon.is_over
+
+
+def test_what_is_left_of_an_adaptor_that_had_to_be_killed_after_its_stop_fails_the_stop(daemon):
+    daemon.stop(60)
+    daemon.ends()
+    daemon.dies("it was killed: it did not exit after its end", killed=True, left="7 (renderer)")
+    assert daemon.end[1] == FAILED
+
+
+def test_a_run_that_cannot_begin_when_it_is_its_turn_takes_no_move_back(daemon):
+    canceled = daemon.run()
+    daemon.leave(canceled)
+    waits = daemon.run()
+
+    def refuse(message, body=b""):
+        raise InputError("too large")
+
+    daemon.dispatcher._command = refuse
+    daemon.ends(CANCEL)
+    assert waits.messages[-1] == {"error": "too large", "code": BAD_INPUT}
+    assert daemon.dispatcher.state == "idle"

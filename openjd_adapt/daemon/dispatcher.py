@@ -16,13 +16,15 @@ An event that a state has no cell for does nothing there.
     ENDING     its task is canceled, as a stop waits
     CLOSING    its task has ended, or there was none; a stop waits for the front of that, but not for long
     STOPPING   it stops and cleans up
-    LEAVING    it has done its last task, or was killed before it had one; its process ends
+    LEAVING    it has done its last task, a stop or a start that failed, or was killed before it had one; its process
+               ends, and the last result is sent then
     DEAD       its process has ended; fronts are still sent the rest
 
 The events are named after who causes them. A front asks: ``start``, ``run``, ``stop``, ``cancel``; the front of the
 running task is gone: ``left``. The worker has ended its task: ``started`` or ``failed`` if that was a start, else
-``done``; its process has ended: ``died``. A front was sent all output before its task's result: ``shown``. Nobody
-stands before what waits any more: ``free``. The command that started all this was gone before it asked: ``abandoned``.
+``done``; its process has ended: ``died``. A front was sent all output before its task's result: ``shown``. The last
+front has left, or there is none: ``free``, for what may wait. The command that started all this was gone before it
+asked: ``abandoned``.
 
 A task goes from the command for the worker over its result (the marker, which tells where in the output it ends) to the
 last frame for its front. What waits begins when that front has left. The last task's result is sent when the process
@@ -30,7 +32,8 @@ has ended, as its last output comes before it.
 
 What the table does not cover:
 
-- The one run that waits (``_waiting``, in ORPHANED alone) and the front of the stop that waits (``_stopper``).
+- The one run that waits (``_waiting``; a stop refuses it) and the front of the first stop (``_stopper``), for which
+  it stops. A stop that cancels a task gives it half of the time. Exit codes of a stop: see ``stop_code``.
 - Deadlines and time bounds. They kill the worker, which is no move; its death is.
 - In IDLE a run is refused while the front of the last task has not acknowledged what it was sent, and a stop goes
   through CLOSING to STOPPING at once if there is no such front.
@@ -57,9 +60,9 @@ if TYPE_CHECKING:
 CANCEL_SECONDS = 120.0
 #: How long, in seconds, the worker may take from its last result to its end.
 EXIT_SECONDS = 10.0
-#: How long, in seconds, a front that takes nothing may hold up the daemon's end, or the stop behind its task.
+#: How long, in seconds, a front that takes nothing may hold up the daemon's end.
 LINGER_SECONDS = 60.0
-#: And how long one may that is to see the end of a daemon which has ended.
+#: How long a front may hold up a stop: the daemon's end then, or, for half of the stop's time at the most, its begin.
 FRONT_SECONDS = 5.0
 
 NEW, STARTING, IDLE, RUNNING, ORPHANED, SHOWING = "NEW", "STARTING", "IDLE", "RUNNING", "ORPHANED", "SHOWING"
@@ -132,6 +135,7 @@ class Dispatcher:
         self._stopper: Peer | None = None
         self._stop_end = 0.0
         self._stop_reason = "it was stopped"
+        self._linger_seconds = LINGER_SECONDS
         #: How many starts, runs and stops have begun; the last one's number.
         self._number = 0
         #: How many runs have ended.
@@ -152,7 +156,7 @@ class Dispatcher:
         if action:
             try:
                 action(self, *arguments)
-            except Exception:
+            except (InputError, ValueError):  # of what was asked, which has not begun
                 self._state = before
                 raise
 
@@ -344,22 +348,21 @@ class Dispatcher:
             for concerned in filter(None, (front, task.front if why else None)):
                 concerned.send({"note": "canceling the running task first" + (why and "; the daemon stops" + why)})
             self._cancel(within / 2)
-        elif task or self._delivery.is_awaited_by_other_than(front):
+        elif task or (not self._foreground and self._delivery.is_awaited_by_other_than(front)):
             self._hurry()
         else:
             self.on("free")
 
     def _hurry(self) -> None:
-        """Something waits for the front of a finished task to take the rest and to leave: not for ever."""
+        """The stop waits for the front of a finished task to take the rest and to leave: not for ever."""
         if not self._foreground:  # there nobody else would show it
-            self._timers.set("late front", FRONT_SECONDS, self._drop)
+            left = max(0.0, self._stop_end - self._timers.clock())
+            self._timers.set("late front", min(FRONT_SECONDS, left / 2), self._drop)
 
     def _drop(self) -> None:
         """Go on without the viewer, which is told how its task went; what it did not take is kept for the next."""
         viewer = self._delivery.viewer
-        if viewer and self._state == LEAVING:
-            viewer.closed = True  # its result is due when the worker has ended, and is not waited for
-        elif viewer and self._state == CLOSING:
+        if viewer and self._state == CLOSING:
             self._delivery.viewer = None
             if self._task and self._task.front is viewer:
                 viewer.send({"note": "the rest of this task's output is kept for the next command"})
@@ -375,15 +378,19 @@ class Dispatcher:
         """A further stop."""
         if front:
             front.send({"note": "the daemon is already stopping"})
+        if self._state in (LEAVING, DEAD):
+            self._linger_seconds = FRONT_SECONDS
         if self._state == DEAD:
-            self._linger(FRONT_SECONDS)
-        elif self._state == LEAVING:
-            self._hurry()
+            self._linger()
         elif within is not None:
             self._shorten_stop(within)
 
     def _shorten_stop(self, within: float) -> None:
-        self._stop_end = min(self._stop_end, self._timers.clock() + within)
+        end = self._timers.clock() + within
+        if end < self._stop_end:
+            self._stop_end = end
+            if self._state == CLOSING:
+                self._hurry()
         self.cancel_running(within if self._state == STOPPING else within / 2)
 
     # Actions: the worker's end
@@ -423,10 +430,10 @@ class Dispatcher:
         if task and task.result and not killed:
             self.stopped = task.kind == "stop"
             how = self._stop_reason if self.stopped else "the start failed: " + task.result["message"]
-            if self.stopped and left and task.result["code"] == DONE:
-                task.result = _failed(left)
         elif task and task.front:
             task.front.send({"note": "the adaptor has stopped, but not its process: " + how})
+        if task and task.kind == "stop" and task.result and task.result["code"] == DONE and left:
+            task.result = _failed(left)
         self._conclude(how, killed, left)
 
     def _begin_dead(self, front: Peer) -> None:
@@ -440,10 +447,10 @@ class Dispatcher:
     def _refuse_dead(self, front: Peer, message: Message, body: bytes) -> None:
         front.refuse("the daemon is gone: " + (self.ended or ""), NO_DAEMON)
 
-    def _linger(self, seconds: float = LINGER_SECONDS) -> None:
+    def _linger(self) -> None:
         """Wait for the viewer to take the rest and to leave, as long as it goes on taking; in the foreground always."""
         if not self._foreground:
-            self._timers.set("linger", seconds, lambda: setattr(self._delivery, "viewer", None))
+            self._timers.set("linger", self._linger_seconds, lambda: setattr(self._delivery, "viewer", None))
 
     # The table. A cell is what is done and the state that follows, which is there before it is done; a cell without a
     # state stays in its own.
