@@ -11,7 +11,7 @@ import os
 
 from ..data import SCHEMA_FILES, load, parse, read_text, source
 from ..errors import InputError
-from .faults import Node, SchemaError as SchemaError, Site, locate, quote
+from .faults import Located, Node, SchemaError as SchemaError, Site, quote
 from .keywords import DIALECTS, DRAFT_07, DRAFT_2020_12, TYPES, value_check
 
 TYPE_CHECKING = False
@@ -27,23 +27,17 @@ LEFT_OUT = ["$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor"
 LEFT_OUT += ["unevaluatedItems", "unevaluatedProperties"]
 
 
-class ValidationError(ValueError):
+class ValidationError(Located):
     """A value that is not as the schema wants it.
 
-    ``message`` is what the PyPI package ``jsonschema`` says, ``path`` (a tuple of keys and indexes) where in the value
-    it is, ``schema_path`` where in the schema the rule stands, ``instance`` the part of the value that is wrong.
-    ``str()`` has place and message in one line, shortened if need be.
+    ``message`` is what the PyPI package ``jsonschema`` says, ``path`` where in the value it is, ``schema_path`` where
+    in the schema the rule stands, ``instance`` the part of the value that is wrong.
     """
 
     def __init__(self, message: str, path: Path, schema_path: Path, instance: Any) -> None:
         super().__init__(message, path, schema_path, instance)
-        self.message = message
-        self.path = path
         self.schema_path = schema_path
         self.instance = instance
-
-    def __str__(self) -> str:
-        return locate(self.path, self.message)
 
 
 def validate(instance: Any, schema: Any) -> None:
@@ -52,26 +46,6 @@ def validate(instance: Any, schema: Any) -> None:
     Both are JSON values. Raises :class:`SchemaError` if the schema is wrong.
     """
     Validator(schema).validate(instance)
-
-
-class Validator:
-    """A schema, checked once, for many values. Raises :class:`SchemaError`."""
-
-    def __init__(self, schema: Any) -> None:
-        try:
-            self._root = Document(schema).root
-        except RecursionError:
-            raise SchemaError("is nested too deeply") from None
-
-    def validate(self, instance: Any) -> None:
-        """Raise :class:`ValidationError` if ``instance`` is not as the schema wants it."""
-        try:
-            faults = self._root.faults(instance, (), {})
-            if faults:
-                best = _best(faults)
-                raise ValidationError(best.message, best.path, best.site.path, best.instance)
-        except RecursionError:
-            raise ValidationError("is nested too deeply", (), (), instance) from None
 
 
 def _best(faults: Sequence[Fault]) -> Fault:
@@ -99,11 +73,13 @@ def _is_of_type(fault: Fault) -> bool:
     return any(TYPES[name](fault.instance) for name in ([names] if isinstance(names, str) else names) if name in TYPES)
 
 
-class Document:
-    """A schema document: makes the nodes of its schemas, and finds those that references name."""
+class Validator:
+    """A schema document, checked once, for many values. Raises :class:`SchemaError`.
+
+    It makes the nodes of its schemas, and finds those that references name.
+    """
 
     def __init__(self, schema: Any) -> None:
-        self._keywords = _keywords(schema, ())
         #: The schemas that have an address, and their paths; the document's own is "", even if it says another.
         self._resources: dict[str, tuple[Any, Path]] = {"": (schema, ())}
         #: The address of the resource that begins with a schema, by the schema's identity.
@@ -113,9 +89,23 @@ class Document:
         #: By the schema's identity.
         self._nodes: dict[int, Node] = {}
         self._unresolved: list[Callable[[], None]] = []
-        self.root = self.compile(schema, (), "")
-        while self._unresolved:
-            self._unresolved.pop()()
+        try:
+            self._keywords = _keywords(schema, ())
+            self._root = self.compile(schema, (), "")
+            while self._unresolved:
+                self._unresolved.pop()()
+        except RecursionError:
+            raise SchemaError("is nested too deeply") from None
+
+    def validate(self, instance: Any) -> None:
+        """Raise :class:`ValidationError` if ``instance`` is not as the schema wants it."""
+        try:
+            faults = self._root.faults(instance, (), {})
+            if faults:
+                best = _best(faults)
+                raise ValidationError(best.message, best.path, best.site.path, best.instance)
+        except RecursionError:
+            raise ValidationError("is nested too deeply", (), (), instance) from None
 
     def compile(self, schema: Any, path: Path, base: str) -> Node:
         """The node of a schema at ``path`` in the document, in the resource with the address ``base``."""

@@ -24,19 +24,20 @@ FAULT_LIMIT = 10_000
 _QUOTE_LIMIT = 200
 
 
-class SchemaError(ValueError):
-    """A schema that is wrong, or that uses what is left out.
+class Located(ValueError):
+    """``message`` says what is wrong, ``path`` (a tuple of keys and indexes) where; ``str()`` has both, in one line."""
 
-    ``message`` says what, ``path`` (a tuple of keys and indexes) where in the schema; ``str()`` has both, in one line.
-    """
-
-    def __init__(self, message: str, path: Path = ()) -> None:
-        super().__init__(message, path)
+    def __init__(self, message: str, path: Path = (), *more: Any) -> None:
+        super().__init__(message, path, *more)
         self.message = message
         self.path = path
 
     def __str__(self) -> str:
         return locate(self.path, self.message)
+
+
+class SchemaError(Located):
+    """A schema that is wrong, or that uses what is left out."""
 
 
 class Fault(namedtuple("Fault", "site instance path text context", defaults=[()])):
@@ -95,11 +96,6 @@ class Site(namedtuple("Site", "document base keyword schema path")):
     def beside(self, keyword: str) -> Site:
         """Where another keyword of the same schema stands, or would stand."""
         return self._replace(keyword=keyword, path=(*self.path[:-1], keyword))
-
-    def target(self, reference: str) -> Callable[[], Node]:
-        """What gives the schema that ``reference`` names, once all of the document is known."""
-        target: Callable[[], Node] = self.document.refer(reference, self)
-        return target
 
     def refuse(self, message: str) -> NoReturn:
         raise SchemaError(message, self.path)

@@ -241,35 +241,33 @@ def _all_of(argument: Any, site: Site) -> Check:
     return _all(lambda value: checks)
 
 
-def _if_given(checks: dict[str, Check]) -> Check:
-    """For an object, the checks of the properties that it has."""
-    return _all(lambda value: [check for name, check in checks.items() if name in value])
+def _if_given(check_of: Callable[[str, Any, Site], Check]) -> Keyword:
+    """A keyword that has something for each of some properties, which ``check_of`` makes a check if it is given."""
+
+    def keyword(argument: Any, site: Site) -> Check:
+        need_object(argument, site)
+        checks = {name: check_of(name, value, site) for name, value in argument.items()}
+        return _all(lambda value: [check for name, check in checks.items() if name in value])
+
+    return keyword
 
 
-def _dependent_schemas(argument: Any, site: Site) -> Check:
-    return _if_given({name: node.faults for name, node in named_nodes(argument, site).items()})
+def _schema_for(name: str, schema: Any, site: Site) -> Check:
+    return site.node(schema, name).faults
 
 
-def _dependent_required(argument: Any, site: Site) -> Check:
-    need_object(argument, site)
-    text = "{0!r} is a dependency of {1!r}"
-    return _if_given({name: _required(names, site, text, name) for name, names in argument.items()})
+def _names_for(name: str, names: Any, site: Site) -> Check:
+    return _required(names, site, "{0!r} is a dependency of {1!r}", name)
 
 
-def _dependencies(argument: Any, site: Site) -> Check:
-    """What ``dependentSchemas`` and ``dependentRequired`` are in draft-07."""
-    need_object(argument, site)
-    checks = []
-    for name, value in argument.items():
-        keyword = _dependent_required if isinstance(value, list) else _dependent_schemas
-        checks.append(keyword({name: value}, site))
-    return _all(lambda value: checks)
+def _either_for(name: str, value: Any, site: Site) -> Check:
+    return (_names_for if isinstance(value, list) else _schema_for)(name, value, site)
 
 
 def _reference(argument: Any, site: Site) -> Check:
     """``$ref``. What a schema has said of a value is remembered, so that references to references stay cheap."""
     site.demand(isinstance(argument, str), argument, "a reference")
-    target = site.target(argument)
+    target = site.document.refer(argument, site)
 
     def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
         node = target()
@@ -304,14 +302,10 @@ def _one_of(argument: Any, site: Site) -> Check:
     nodes = nodes_of(argument, site)
 
     def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
-        fitting: list[Any] = []
-        context: list[Fault] = []
-        for node in nodes:
-            faults = node.faults(instance, path, memory)
-            context += faults
-            if not faults:
-                fitting.append(node.schema)
+        looked = [(node.schema, node.faults(instance, path, memory)) for node in nodes]
+        fitting = [schema for schema, faults in looked if not faults]
         if not fitting:
+            context = [fault for _, faults in looked for fault in faults]
             return site.fault(instance, path, _NONE_FITS, instance, context=context)
         if len(fitting) == 1:
             return ()
@@ -533,15 +527,15 @@ DRAFT_2020_12: dict[str, tuple[type, Keyword]] = {
     "contains": (list, _contains),
     "minContains": (list, need_count),  # "contains" reads them
     "maxContains": (list, need_count),
-    "dependentSchemas": (dict, _dependent_schemas),
-    "dependentRequired": (dict, _dependent_required),
+    "dependentSchemas": (dict, _if_given(_schema_for)),
+    "dependentRequired": (dict, _if_given(_names_for)),
 }
 DRAFT_07: dict[str, tuple[type, Keyword]] = {
     **_BOTH,
     "items": (list, _items_or_list),
     "additionalItems": (list, _items_behind("items", True, "Additional items are not allowed ({4} {5} unexpected)")),
     "contains": (list, _contains_one),
-    "dependencies": (dict, _dependencies),
+    "dependencies": (dict, _if_given(_either_for)),
 }
 #: By what ``$schema`` says, without scheme and empty fragment.
 DIALECTS = {"json-schema.org/draft/2020-12/schema": DRAFT_2020_12, "json-schema.org/draft-07/schema": DRAFT_07}
