@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import HANG_SECONDS, ROOT, Farm, missing, module, read_until, tool, wait_until
+from .conftest import HANG_SECONDS, ROOT, Done, Farm, missing, module, read_until, tool, wait_until
 
 pytestmark = pytest.mark.posix_only
 
@@ -43,7 +43,35 @@ except OSError as error:
     print(type(error).__name__)
 """
 
-# Waits at a socket of its own for one connection, and shows what it is told.
+# Runs each of the given command lines in a fork of its own: a refused one takes little more than its imports.
+EACH = """
+import json, os, sys
+import openjd_adapt.daemon.launch
+from openjd_adapt import cli
+def run(words, streams):
+    for number, stream in enumerate(streams, 1):
+        os.dup2(stream, number)
+    sys.argv[1:] = words
+    code = 70  # of one that raises
+    try:
+        code = cli.main()
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+for words in json.loads(sys.argv[1]):
+    pipes = [os.pipe(), os.pipe()]
+    pid = os.fork()
+    if pid == 0:
+        run(words, [writer for _, writer in pipes])
+    told = []
+    for reader, writer in pipes:
+        os.close(writer)
+        with open(reader, "rb") as stream:
+            told.append(stream.read().decode())
+    print(json.dumps([os.waitpid(pid, 0)[1] >> 8, *told]), flush=True)
+"""
+
+# Waits at a socket of its own for so many connections, one after the other, and shows what it is told.
 LISTEN = """
 import os, socket, sys
 listener = socket.socket(socket.AF_UNIX)
@@ -52,9 +80,10 @@ listener.bind(sys.argv[1])
 os.chmod(sys.argv[1], 0o777)
 listener.listen()
 print("listening", flush=True)
-connection = listener.accept()[0]
-connection.settimeout(60)
-print(connection.recv(4096), flush=True)
+for _ in range(int(sys.argv[2])):
+    connection = listener.accept()[0]
+    connection.settimeout(60)
+    print(connection.recv(4096), flush=True)
 """
 
 # Shows all that this user can read of the host's command lines and environments.
@@ -112,11 +141,13 @@ class Host:
         for part in ("openjd_adapt", "tests/adaptors", "examples/mandelbrot"):
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(str(ROOT / part), str(self.checkout / part), ignore=ignored)
-        subprocess.check_call(["chmod", "-R", "a+rX", str(folder)])
         # Parallel runs of these tests must not take each other's processes for their own.
         numbers = range(20_000 + os.getpid() * 4 % 40_000, 65_000)
         self.uids = [uid for uid in numbers[:20] if not is_known(uid) and not processes_of(uid)]
         self.python = self._find_python()
+        # As an installation is: those who run it may not write there.
+        subprocess.check_call([self.python, "-m", "compileall", "-q", str(self.checkout)])
+        subprocess.check_call(["chmod", "-R", "a+rX", str(folder)])
 
     def _find_python(self) -> str:
         folders = [*os.environ.get("PATH", "").split(os.pathsep), "/usr/local/bin", "/usr/bin"]
@@ -167,12 +198,19 @@ class Tenant(Farm):
     def on(self, path: Path, word: str, *arguments: str) -> object:
         return self("daemon", word, "--connection-file", str(path), *arguments)
 
-    def program(self, text: str, *arguments: str) -> subprocess.Popen:
-        command = [*self.python, "-c", text, *arguments]
-        return subprocess.Popen(command, env=self.env, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    def on_each(self, path: Path, words: list) -> list:
+        """What several commands come to that the daemon behind ``path`` is not to obey, by one process."""
+        lines = [["--adaptor", self.adaptor, "daemon", word, "--connection-file", str(path)] for word in words]
+        told = self.show(EACH, json.dumps(lines), cwd=str(self.folder)).splitlines()
+        assert len(told) == len(words)
+        return [Done(*json.loads(line), 0) for line in told]
 
-    def show(self, text: str, *arguments: str) -> str:
-        process = self.program(text, *arguments)
+    def program(self, text: str, *arguments: str, cwd: str = "/") -> subprocess.Popen:
+        command = [*self.python, "-c", text, *arguments]
+        return subprocess.Popen(command, env=self.env, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def show(self, text: str, *arguments: str, cwd: str = "/") -> str:
+        process = self.program(text, *arguments, cwd=cwd)
         out = process.communicate(timeout=HANG_SECONDS)[0].decode()
         assert process.returncode == 0, out
         return out
@@ -230,6 +268,11 @@ def town(host):
     finally:
         for folder in (town.temporary, town.lobby, town.alice.folder, town.mallory.folder, town.root.folder):
             shutil.rmtree(str(folder))
+
+
+def assert_each_refused(tenant, path, words, reason):
+    for done in tenant.on_each(path, words):
+        assert_refused(done, path, reason)
 
 
 def assert_refused(done, path, reason):
@@ -391,11 +434,9 @@ def test_two_users_with_one_temporary_folder_work_at_once(town):
 def test_nobody_else_can_command_a_users_daemon(town):
     path = town.alice.start()
     pid = town.alice.keeper(path)
-    for word in WORDS:
-        # What the folder keeps another user from, and what the file says to root, whom no folder keeps out.
-        assert_refused(town.mallory.on(path, word), path, "Permission denied")
-        reason = r"belongs to another user \(uid %d\)" % town.alice.uid
-        assert_refused(town.root.on(path, word), path, reason)
+    # What the folder keeps another user from, and what the file says to root, whom no folder keeps out.
+    assert_each_refused(town.mallory, path, WORDS, "Permission denied")
+    assert_each_refused(town.root, path, WORDS, r"belongs to another user \(uid %d\)" % town.alice.uid)
     assert town.alice.keeper(path) == pid
     assert town.alice.on(path, "stop").code == 0
 
@@ -406,8 +447,8 @@ def test_a_connection_file_that_others_may_read_is_refused_whoever_asks(town):
     path.parent.chmod(0o777)
     for mode in (0o666, 0o604, 0o640):
         path.chmod(mode)
-        for word in WORDS if mode == 0o666 else ["status"]:
-            assert_refused(town.alice.on(path, word), path, "others may read it; it must have mode 0600")
+        words = WORDS if mode == 0o666 else ["status"]
+        assert_each_refused(town.alice, path, words, "others may read it; it must have mode 0600")
         reason = r"belongs to another user \(uid %d\)" % town.alice.uid if mode == 0o666 else "Permission denied"
         assert_refused(town.mallory.on(path, "status"), path, reason)
     path.chmod(0o600)
@@ -444,13 +485,11 @@ def test_another_users_connection_file_is_refused(town, planted):
     town.mallory.start("--connection-file", str(planted))
     pid = town.mallory.keeper(planted)
     reason = r"belongs to another user \(uid %d\)" % town.mallory.uid
-    for word in ("start", "run"):
-        # Mode 0600 alone would keep alice out; root passes every mode.
-        assert_refused(town.alice.on(planted, word), planted, "Permission denied")
-        assert_refused(town.root.on(planted, word), planted, reason)
+    # Mode 0600 alone would keep alice out; root passes every mode.
+    assert_each_refused(town.alice, planted, ["start", "run"], "Permission denied")
+    assert_each_refused(town.root, planted, ["start", "run"], reason)
     planted.chmod(0o666)
-    for word in ("start", "run"):
-        assert_refused(town.alice.on(planted, word), planted, reason)
+    assert_each_refused(town.alice, planted, ["start", "run"], reason)
     planted.chmod(0o600)
     assert town.mallory.keeper(planted) == pid
     assert json.loads(town.mallory.on(planted, "status", "--json").out)["tasks"] == 0
@@ -469,9 +508,8 @@ def test_what_is_no_regular_file_is_refused_at_once(town, planted, kind):
         listener.close()
         os.chown(str(planted), town.mallory.uid, town.mallory.uid)
         planted.chmod(0o777)
-    for word in WORDS if kind == "fifo" else ["start", "status"]:  # who opens a FIFO may wait for ever
-        done = town.alice.on(planted, word)
-        assert_refused(done, planted, "is not a regular file|Is a directory|No such device or address")
+    # Who opens a FIFO may wait for ever.
+    assert_each_refused(town.alice, planted, WORDS, "is not a regular file|Is a directory|No such device or address")
     assert os.listdir(str(town.lobby)) == ["connection.json"]
 
 
@@ -480,13 +518,11 @@ def test_a_link_to_a_daemons_file_is_refused_in_place_of_it_and_removes_nothing_
     town.alice.start("--connection-file", str(path))
     pid = town.alice.keeper(path)
     town.mallory.do("ln", "-s", str(path), str(planted))
-    for word in WORDS:
-        assert_refused(town.alice.on(planted, word), planted, "symbolic link")
+    assert_each_refused(town.alice, planted, WORDS, "symbolic link")
     assert town.alice.keeper(path) == pid
     os.kill(pid, signal.SIGKILL)
     town.alice.wait_until_nothing_is_left()
-    for word in ("start", "run", "stop"):
-        assert_refused(town.alice.on(planted, word), planted, "symbolic link")
+    assert_each_refused(town.alice, planted, ["start", "run", "stop"], "symbolic link")
     assert planted.is_symlink() and path.is_file()
     assert town.alice.on(path, "stop").code == 0
 
@@ -528,12 +564,12 @@ def test_a_planted_socket_is_told_nothing(town, planted):
     pid = town.alice.keeper(planted)
     address = town.lobby / json.loads(planted.read_text().splitlines()[0])["address"]
     town.mallory.do("mv", str(address), str(town.lobby / "moved"))
-    for word in ("run", "status", "cancel"):
-        fake = town.mallory.program(LISTEN, str(address))
-        read_until(fake.stdout, "listening")
-        assert_refused(town.alice.on(planted, word), planted, "the socket .* belongs to another user")
-        assert fake.communicate(timeout=HANG_SECONDS)[0] == b"b''\n"
-        address.unlink()
+    fake = town.mallory.program(LISTEN, str(address), "3")
+    read_until(fake.stdout, "listening")
+    words = ["run", "status", "cancel"]
+    assert_each_refused(town.alice, planted, words, "the socket .* belongs to another user")
+    assert fake.communicate(timeout=HANG_SECONDS)[0] == b"b''\n" * 3
+    address.unlink()
     town.mallory.do("mv", str(town.lobby / "moved"), str(address))
     assert town.alice.keeper(planted) == pid
     assert town.alice.on(planted, "stop").code == 0
@@ -544,7 +580,7 @@ def test_a_stop_kills_a_daemon_whose_socket_somebody_has_planted_and_tells_it_no
     town.alice.start("--connection-file", str(planted))
     address = town.lobby / json.loads(planted.read_text().splitlines()[0])["address"]
     town.mallory.do("mv", str(address), str(town.lobby / "moved"))
-    fake = town.mallory.program(LISTEN, str(address))
+    fake = town.mallory.program(LISTEN, str(address), "1")
     read_until(fake.stdout, "listening")
     done = town.alice.on(planted, "stop")
     assert done.code == 0 and re.search("the socket .* belongs to another user; killing it", done.err)
@@ -556,10 +592,9 @@ def test_a_stop_kills_a_daemon_whose_socket_somebody_has_planted_and_tells_it_no
     "word, plant, mode",
     [
         ("start", "touch", 0o1777),
-        ("stop", "mkdir", 0o777),
         *(
             pytest.param(*case, marks=pytest.mark.long)
-            for case in [("start", "mkdir", 0o777), ("stop", "touch", 0o1777)]
+            for case in [("stop", "mkdir", 0o777), ("start", "mkdir", 0o777), ("stop", "touch", 0o1777)]
         ),
     ],
 )
@@ -587,8 +622,7 @@ def test_where_all_may_rename_everything_a_replaced_folder_is_refused(town):
     town.mallory.do("mkdir", "-m", "777", str(path.parent))
     town.mallory.start("--connection-file", str(path))
     path.chmod(0o666)
-    for word in ("start", "run"):
-        assert_refused(town.alice.on(path, word), path, "belongs to another user")
+    assert_each_refused(town.alice, path, ["start", "run"], "belongs to another user")
     path.chmod(0o600)
     assert json.loads(town.mallory.on(path, "status", "--json").out)["tasks"] == 0
     assert town.mallory.on(path, "stop").code == 0
@@ -599,7 +633,7 @@ def test_where_all_may_rename_everything_a_replaced_folder_is_refused(town):
     assert town.alice.on(path, "stop").code == 0
 
 
-@pytest.mark.parametrize("daemon", [False, True])
+@pytest.mark.parametrize("daemon", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_what_has_become_another_users_is_named_and_fails_the_end(host, town, daemon):
     alice = town.alice
     alice.adaptor = str(host.checkout / "tests" / "adaptors" / "command.py")
@@ -657,7 +691,7 @@ def spied(town, spy, but=()):
     return "\n".join(text for pid, _, text in seen if pid not in but)
 
 
-@pytest.mark.parametrize("way", ["inline", "file"])
+@pytest.mark.parametrize("way", ["inline", pytest.param("file", marks=pytest.mark.long)])
 def test_no_other_user_finds_a_secret_of_a_daemon(town, discreet, secret, way):
     data = {"password": secret + "-init"}
     init = json.dumps(data) if way == "inline" else private_file(discreet, "init.json", data)
@@ -683,7 +717,9 @@ def test_no_other_user_finds_a_secret_of_a_daemon(town, discreet, secret, way):
 @pytest.mark.parametrize(
     "command, way",
     [
-        *((command, "inline") for command in ("daemon start", "run", "session")),
+        ("run", "inline"),
+        ("session", "inline"),  # which has its daemon start read a file
+        pytest.param("daemon start", "inline", marks=pytest.mark.long),
         *(pytest.param(command, "file", marks=pytest.mark.long) for command in ("daemon start", "run", "session")),
     ],
 )
