@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import compileall
 import contextlib
+import gc
 import importlib
 import os
 import re
@@ -289,6 +290,12 @@ if sys.platform == "win32":
             r"^pytestmark = (\[[^\]]*|pytest\.mark\.)posix_only", path.read_text(encoding="utf-8"), re.MULTILINE
         )
     ]
+
+
+def pytest_collection_finish():
+    """What the tests themselves are stays: no collection of garbage need look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_make_parametrize_id(config, val, argname):
