@@ -8,8 +8,7 @@ import os
 import re
 import signal
 import struct
-import subprocess
-import sys
+import textwrap
 
 import pytest
 
@@ -66,6 +65,56 @@ def test_a_bad_axis_is_refused_with_the_option(each, complaint):
     assert str(caught.value).startswith(complaint)
 
 
+#: Stands in for the commands of a daemon, to which the probe is told what to do: no process below it, no imports.
+DAEMON = """
+import json, signal, sys, time
+words = sys.argv[1:]
+data = {}
+if "--run-data" in words:
+    with open(words[words.index("--run-data") + 1][len("file://"):]) as stream:
+        data = json.load(stream)
+do = data.get("do")
+if do == "report":
+    print("openjd_progress: %(progress)s\\nopenjd_status: %(status)s" % data)
+elif do == "raw":
+    sys.stdout.buffer.write(bytes.fromhex(data["data"]))
+elif do == "say":
+    print(data["text"])
+elif do == "sleep":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(4))
+    print("sleeping", flush=True)
+    time.sleep(data["seconds"])
+elif do == "fail":
+    print("openjd_fail: RuntimeError: it went wrong")
+    sys.exit(1)
+"""
+
+#: A command line whose sessions play those commands, with a change to the rehearsal.
+SCRIPT = """
+import sys
+from openjd_adapt import Adaptor, EntryPoint
+from openjd_adapt.app import App
+from openjd_adapt.authoring import play
+App.command = lambda self: [sys.executable, "-S", "-c", %r]
+%s
+EntryPoint(Adaptor).start()
+"""
+
+
+@pytest.fixture
+def played(farm):
+    """A farm whose sessions play what stands in for a daemon's commands."""
+
+    def change(text):
+        path = farm.folder / "main.py"
+        path.write_text(SCRIPT % (DAEMON, textwrap.dedent(text)))
+        farm.command = lambda *arguments: [*farm.python, str(path), *arguments]
+        return farm
+
+    farm.change = change
+    return change("")
+
+
 SAMPLES = {"call": "execute", "args": {"code": "print('Sample 1/4', flush=True)"}}
 
 
@@ -88,10 +137,10 @@ def test_the_summary_has_a_row_a_phase_with_lines_and_exit_code(kept_open):
 
 
 @pytest.mark.once
-def test_tools_get_the_summary_as_json_and_nothing_else(kept_open):
-    done = kept_open("session", "--json", "--run-data", json.dumps(SAMPLES), "--run-data", '{"call": "nothing"}')
+def test_tools_get_the_summary_as_json_and_nothing_else(played):
+    done = played("session", "--json", *ACTS)
     told = json.loads(done.out)
-    assert done.code == told["exit"] == 1 and "STDOUT: Sample 1/4" in done.err
+    assert done.code == told["exit"] == 1 and "openjd_progress: 50" in done.err
     assert [(row["phase"], row["exit"]) for row in told["phases"]] == [
         *(("start", 0), ("task 1", 0), ("task 2", 1), ("stop", 0)),
     ]
@@ -101,10 +150,10 @@ def test_tools_get_the_summary_as_json_and_nothing_else(kept_open):
 
 
 @pytest.mark.once
-def test_a_trace_has_the_phases_as_complete_events(farm):
-    done = farm("session", "--trace", "trace.json", "--run-data", '{"do": "say", "text": "a line"}')
+def test_a_trace_has_the_phases_as_complete_events(played):
+    done = played("session", "--trace", "trace.json", "--run-data", ACTS[1])
     assert done.code == 0, done
-    events = json.loads((farm.folder / "trace.json").read_text())["traceEvents"]
+    events = json.loads((played.folder / "trace.json").read_text())["traceEvents"]
     assert [event["name"] for event in events] == ["start", "task 1", "stop"]
     assert {event["ph"] for event in events} == {"X"} and all(event["dur"] > 1000 for event in events)
     assert events[1]["ts"] >= events[0]["ts"] + events[0]["dur"] and events[1]["args"]["exit"] == 0
@@ -115,24 +164,18 @@ def test_a_trace_that_cannot_be_opened_is_told_in_one_line_before_anything_is_st
     assert done.code == 2 and "--trace: nowhere/trace.json: " in done.err and done.out == "", done
 
 
-CLEARS = """
-import shutil
-from openjd_adapt import Adaptor
-
-class Clears(Adaptor):
-    def on_run(self, run_data):
-        shutil.rmtree("traces")
-        assert run_data != {"fail": True}
-"""
-
-
-@pytest.mark.parametrize("data, code", [("{}", 2), ('{"fail": true}', 1)])
+@pytest.mark.parametrize("data, code", [("{}", 2), ('{"do": "fail"}', 1)])
 @pytest.mark.once
-def test_a_trace_that_cannot_be_written_in_the_end_hides_no_failed_task(farm, data, code):
-    farm.adaptor = str(farm.folder / "clears.py")
-    (farm.folder / "clears.py").write_text(CLEARS)
-    (farm.folder / "traces").mkdir()
-    done = farm("session", "--trace", "traces/trace.json", "--run-data", data)
+def test_a_trace_that_cannot_be_written_in_the_end_hides_no_failed_task(played, data, code):
+    played.change("""
+        summary = play._Show.summary
+        def clear(self):
+            import shutil
+            shutil.rmtree("traces")
+            summary(self)
+        play._Show.summary = clear""")
+    (played.folder / "traces").mkdir()
+    done = played("session", "--trace", "traces/trace.json", "--run-data", data)
     assert done.code == code and "ERROR: --trace: traces/trace.json: No such file" in done.err, done
 
 
@@ -186,73 +229,54 @@ SECRETS = ['openjd_redacted_env: "S=hunter2\\nsecond"', "it is hunter2, second",
 
 
 @pytest.mark.once
-def test_a_secret_is_shown_in_no_line_of_a_session(farm):
-    done = farm("session", "--run-data", said(*SECRETS), "--run-data", said("still hunter2"))
+def test_a_secret_is_shown_in_no_line_of_a_session(played):
+    done = played("session", "--run-data", said(*SECRETS), "--run-data", said("still hunter2"))
     assert done.code == 0 and "hunter2" not in done.out + done.err
     hidden = ["openjd_redacted_env: S=********", "it is ********, ********", "openjd_status: at ********"]
     assert [line for line in done.lines if "****" in line] == [*hidden, "still ********"]
 
 
 @pytest.mark.posix_only
-def test_a_secret_is_not_in_the_progress_line_either(farm):
-    shown = on_a_terminal(farm, "session", "--run-data", said(*SECRETS), "--run-data", '{"do": "fail"}')
+def test_a_secret_is_not_in_the_progress_line_either(played):
+    shown = on_a_terminal(played, "session", "--run-data", said(*SECRETS), "--run-data", '{"do": "fail"}')
     assert "hunter2" not in shown and "% at ********" in shown
 
 
 @pytest.mark.posix_only
-def test_a_terminal_shows_progress_in_one_line_and_what_is_wrong_in_colour(farm):
-    shown = on_a_terminal(farm, "session", *ACTS)
+def test_a_terminal_shows_progress_in_one_line_and_what_is_wrong_in_colour(played):
+    shown = on_a_terminal(played, "session", *ACTS)
     assert "task 1 of 2 [###############               ]  50 % half\r\033[K" in shown
     assert "openjd_progress" not in shown and "\033[31mopenjd_fail: " in shown
     assert re.search(r"\n\033\[31mtask 2 .* 1\033\[0m\nstop ", shown)
 
 
 @pytest.mark.posix_only
-def test_the_progress_line_keeps_to_the_width_of_the_terminal(farm):
-    farm.env["NO_COLOR"] = "1"
-    shown = on_a_terminal(farm, "session", *ACTS, columns=20)
+def test_the_progress_line_keeps_to_the_width_of_the_terminal(played):
+    played.env["NO_COLOR"] = "1"
+    shown = on_a_terminal(played, "session", *ACTS, columns=20)
     drawn = re.findall(r"\r\033\[K(task [^\r\n]*)", shown)
     assert "task 1 of 2 [######" in drawn and max(map(len, drawn)) == 19
 
 
 @pytest.mark.posix_only
-def test_with_no_color_set_nothing_is_coloured(farm):
-    farm.env["NO_COLOR"] = "1"
-    shown = on_a_terminal(farm, "session", *ACTS)
+def test_with_no_color_set_nothing_is_coloured(played):
+    played.env["NO_COLOR"] = "1"
+    shown = on_a_terminal(played, "session", *ACTS)
     assert "50 % half\r\033[K" in shown and "\nopenjd_fail: " in shown.replace("\033[K", "\n")
     assert re.findall(r"\033\[[0-9;]*m", shown) == []
 
 
 @pytest.mark.once
-def test_elsewhere_all_is_plain_text(farm):
-    done = farm("session", *ACTS)
+def test_elsewhere_all_is_plain_text(played):
+    done = played("session", *ACTS)
     assert "\033" not in done.out and "openjd_progress: 50" in done.lines and "openjd_status: half" in done.lines
 
 
 @pytest.mark.once
-def test_what_an_application_prints_like_progress_is_no_trouble(kept_open):
-    code = (
-        "for text in ('half', 'nan', 'inf', '-1', '', '7 of 9', '1e400'): print('openjd_progress: ' + text, flush=True)"
-    )
-    data = json.dumps({"call": "execute", "args": {"code": code}})
-    done = kept_open("session", "--run-data", data)
+def test_what_an_application_prints_like_progress_is_no_trouble(played):
+    data = said(*("openjd_progress: " + text for text in ("half", "nan", "inf", "-1", "", "7 of 9", "1e400")))
+    done = played("session", "--run-data", data)
     assert done.code == 0 and "openjd_progress: half" in done.lines, done
-
-
-#: A session of two tasks in a process of its own, as its signals are its own, with a change to the rehearsal.
-REHEARSAL = """
-import sys
-from openjd_adapt import system
-from openjd_adapt.authoring import play
-%s
-sys.exit(play.rehearse([sys.executable, "-m", "openjd_adapt", "--adaptor", %r], None, {"--run-data": [%r, "{}"]}))
-"""
-
-
-def rehearse(farm, change, data):
-    command = [sys.executable, "-c", REHEARSAL % (change, farm.adaptor, json.dumps(data))]
-    done = subprocess.run(command, env=farm.env, cwd=str(farm.folder), stdout=subprocess.PIPE, timeout=HANG_SECONDS)
-    return done.returncode, done.stdout.decode()
 
 
 def waiting_in(pipe):
@@ -263,40 +287,38 @@ def waiting_in(pipe):
     return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0]
 
 
-def test_a_signal_between_two_commands_cancels_the_session(farm):
-    change = (
-        "phase = play._Show.phase\n"
-        "def then_cancel(self, name, *more, **options):\n"
-        "    result = phase(self, name, *more, **options)\n"
-        "    self.canceled = self.canceled or name == 'task 1'\n"
-        "    return result\n"
-        "play._Show.phase = then_cancel"
-    )
-    code, out = rehearse(farm, change, {})
-    assert code == 4 and "\ntask 1 " in out and "task 2" not in out and "\nstop " in out
+def test_a_signal_between_two_commands_cancels_the_session(played):
+    played.change("""
+        phase = play._Show.phase
+        def then_cancel(self, name, *more, **options):
+            result = phase(self, name, *more, **options)
+            self.canceled = self.canceled or name == "task 1"
+            return result
+        play._Show.phase = then_cancel""")
+    done = played("session", "--run-data", "{}", "--run-data", "{}")
+    assert done.code == 4 and "\ntask 1 " in done.out and "task 2" not in done.out and "\nstop " in done.out
 
 
-def test_a_signal_while_a_command_is_being_started_is_handed_on_to_it(farm):
-    change = (
-        "draw = play._Show._draw\n"
-        "def cancel_then_draw(self, name):\n"
-        "    self.canceled = self.canceled or name == 'task 1'\n"
-        "    draw(self, name)\n"
-        "play._Show._draw = cancel_then_draw"
-    )
-    code, out = rehearse(farm, change, {"do": "sleep", "seconds": 300})
-    assert code == 4 and "task 2" not in out and "\nstop " in out
+def test_a_signal_while_a_command_is_being_started_is_handed_on_to_it(played):
+    played.change("""
+        draw = play._Show._draw
+        def cancel_then_draw(self, name):
+            self.canceled = self.canceled or name == "task 1"
+            draw(self, name)
+        play._Show._draw = cancel_then_draw""")
+    done = played("session", "--run-data", '{"do": "sleep", "seconds": 300}', "--run-data", "{}")
+    assert done.code == 4 and "task 2" not in done.out and "\nstop " in done.out
 
 
-def test_a_cancel_is_noted_before_it_is_looked_for_a_command_to_hand_it_on_to(farm):
+def test_a_cancel_is_noted_before_it_is_looked_for_a_command_to_hand_it_on_to(played):
     # The other way round a command that is started meanwhile would hear of it from nobody.
-    change = (
-        "seen = []\n"
-        "play._Show._process = property(lambda self: seen.append(self.canceled), lambda self, process: None)\n"
-        "play._Show(1, 1)._cancel()\n"
-        "sys.exit(seen != [True])"
-    )
-    assert rehearse(farm, change, {}) == (0, "")
+    played.change("""
+        seen = []
+        play._Show._process = property(lambda self: seen.append(self.canceled), lambda self, process: None)
+        play._Show(1, 1)._cancel()
+        sys.exit(seen != [True])""")
+    done = played()
+    assert (done.code, done.out) == (0, "")
 
 
 @pytest.mark.posix_only
@@ -320,25 +342,25 @@ def test_a_session_whose_output_nobody_reads_is_canceled_and_leaves_nothing(farm
 
 
 @pytest.mark.posix_only
-def test_a_session_whose_output_is_read_no_further_is_canceled_by_a_signal_and_leaves_nothing(farm):
-    change = "play.UNREAD_SECONDS = 0.1"
+def test_a_session_whose_output_is_read_no_further_is_canceled_by_a_signal_and_leaves_nothing(played):
+    played.change("play.UNREAD_SECONDS = 0.1")
     data = {"do": "raw", "data": (b"%065d\n" % 0 * 4096).hex()}  # more than a pipe holds
-    path = farm.folder / "data.json"
+    path = played.folder / "data.json"
     path.write_text(json.dumps(data))
-    command = [sys.executable, "-c", REHEARSAL % (change, farm.adaptor, "file://%s" % path)]
-    process = subprocess.Popen(command, env=farm.env, cwd=str(farm.folder), stdout=subprocess.PIPE)
+    process = played.popen("session", "--run-data", "file://%s" % path, "--run-data", "{}")
     wait_until(lambda: waiting_in(process.stdout) > 60_000)
     process.send_signal(signal.SIGTERM)
     assert process.wait(HANG_SECONDS) == 4
     process.stdout.close()
-    farm.wait_until_nothing_is_left(0)
+    process.stderr.close()
+    played.wait_until_nothing_is_left(0)
 
 
 @pytest.mark.posix_only
-def test_a_terminal_that_is_gone_is_a_cancel_and_no_traceback(farm):
+def test_a_terminal_that_is_gone_is_a_cancel_and_no_traceback(played):
     ours, theirs = os.openpty()
     tasks = ['{"do": "sleep", "seconds": 0.3}', '{"do": "say", "text": "lost"}', '{"do": "sleep", "seconds": 300}']
-    process = farm.popen("session", *(word for task in tasks for word in ("--run-data", task)), stdout=theirs)
+    process = played.popen("session", *(word for task in tasks for word in ("--run-data", task)), stdout=theirs)
     os.close(theirs)
     shown = b""
     while b"sleeping" not in shown:
@@ -346,4 +368,4 @@ def test_a_terminal_that_is_gone_is_a_cancel_and_no_traceback(farm):
     os.close(ours)  # it leads a session of its own, and so gets no SIGHUP for that
     told = process.stderr.read().decode()
     assert process.wait(HANG_SECONDS) == 4 and "Traceback" not in told, told
-    farm.wait_until_nothing_is_left(0)
+    played.wait_until_nothing_is_left(0)
