@@ -17,18 +17,19 @@ import pytest
 from openjd_adapt import InputError, system
 from openjd_adapt.transport.connection_file import ConnectionFileReader
 
-from .conftest import CANCEL, HANG_SECONDS, KILL, Farm, kill_command, read_until, wait_until
+from .conftest import ADAPTORS, CANCEL, HANG_SECONDS, KILL, Farm, kill_command, read_until, wait_until
 
 pytestmark = pytest.mark.core
 
 
 @contextlib.contextmanager
-def shared_daemon(folder):
+def shared_daemon(folder, adaptor="probe.py"):
     """A farm with a daemon for several tests: each leaves it idle, and nothing unread."""
     kind = Farm
     if sys.platform == "win32":
         from .windows_farm import WindowsFarm as kind
     farm = kind(folder)
+    farm.adaptor = str(ADAPTORS / adaptor)
     assert farm.daemon("start").code == 0
     yield farm
     assert farm.daemon("stop").code == 0

@@ -25,8 +25,15 @@ def started(tmp_path_factory):
         yield farm
 
 
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory):
+    """The same, of an adaptor whose tasks run a command each."""
+    with shared_daemon(tmp_path_factory.mktemp("commands"), "command.py") as farm:
+        yield farm
+
+
 @pytest.mark.timeout(60 + 60 * ROUNDS)
-@pytest.mark.parametrize("count", [30_000, pytest.param(200_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [20_000, pytest.param(200_000, marks=pytest.mark.long)])
 @pytest.mark.parametrize(
     "how, prefix",
     [
@@ -48,17 +55,13 @@ def test_every_line_and_then_the_failure_arrive_in_that_very_run(started, how, p
 
 @pytest.mark.posix_only  # a shell's echo, and printf by libc
 @pytest.mark.parametrize("word", ["run", "daemon"])
-def test_all_ways_of_output_keep_the_order_in_which_they_were_made(farm, word):
-    count = 200
+@pytest.mark.parametrize("count", [30, pytest.param(200, marks=pytest.mark.long)])
+def test_all_ways_of_output_keep_the_order_in_which_they_were_made(started, word, count):
     data = json.dumps({"do": "interleave", "count": count})
     if word == "run":
-        done = farm("run", "--run-data", data)
-        lines = done.lines[1:-2]
+        lines = started("run", "--run-data", data).lines[1:-2]
     else:
-        farm.daemon("start")
-        done = farm.daemon("run", "--run-data", data)
-        lines = done.lines
-        farm.daemon("stop")
+        lines = started.daemon("run", "--run-data", data).lines
     expected = []
     for n in range(count):
         expected += ["INFO: log %d" % n, "print %d" % n, "write %d" % n, "printf %d" % n, "echo %d" % n]
@@ -69,8 +72,7 @@ def test_all_ways_of_output_keep_the_order_in_which_they_were_made(farm, word):
 @pytest.mark.once
 def test_with_unbuffered_python_and_a_slow_reader_nothing_is_lost(farm):
     farm.env["PYTHONUNBUFFERED"] = "1"
-    farm.daemon("start")
-    process = farm.daemon_popen("run", "--run-data", json.dumps({"do": "lines", "how": "print", "count": 60_000}))
+    process = farm.popen("run", "--run-data", json.dumps({"do": "lines", "how": "print", "count": 40_000}))
     data = b""
     while True:
         chunk = os.read(process.stdout.fileno(), 20_000)
@@ -79,8 +81,8 @@ def test_with_unbuffered_python_and_a_slow_reader_nothing_is_lost(farm):
         data += chunk
         time.sleep(0.01)  # the slowness is what is tested
     assert farm.finish(process).code == 0
-    assert data.split() == b" ".join(b"line %d" % n for n in range(60_000)).split()
-    farm.daemon("stop")
+    expected = b"".join(b"line %d\n" % n for n in range(40_000))
+    assert data == b"INFO: on_start\n" + expected + b"INFO: on_stop\nINFO: on_cleanup\n"
 
 
 @pytest.mark.posix_only  # libc
@@ -105,7 +107,7 @@ def test_while_c_code_holds_the_gil_status_answers_and_a_cancel_ends_it_at_its_d
 
 @pytest.mark.once
 def test_a_log_line_is_no_directive_and_fails_no_healthy_task(started):
-    for text in ("openjd_fail: x", "openjd_progress: 7", "a\nopenjd_fail: x", "openjd_env: A=B", "a\ropenjd_fail: x"):
+    for text in ("openjd_fail: x", "a\nopenjd_fail: x\ropenjd_progress: 7\nopenjd_env: A=B\n"):
         done = task(started, {"do": "say", "text": text})
         assert done.code == 0
         assert all(line.startswith("INFO: ") for line in done.lines)
@@ -136,31 +138,28 @@ def test_what_only_looks_like_a_directive_reaches_no_scheduler_as_one(farm):
     assert farm.daemon("stop").code == 0
 
 
-def test_bytes_that_are_not_utf8_are_shown_as_numbers(farm):
+def test_bytes_that_are_not_utf8_are_shown_as_numbers(commands):
     program = r"import os; os.write(1, b'\xff\xfe caf\xc3\xa9 \0 nul\n')"
-    farm.adaptor = str(ADAPTORS / "command.py")
-    process = farm.popen("run", "--run-data", json.dumps({"args": [sys.executable, "-c", program]}))
+    process = commands.daemon_popen("run", "--run-data", json.dumps({"args": [sys.executable, "-c", program]}))
     out, _ = process.communicate(timeout=HANG_SECONDS)
     assert rb"STDOUT: \xff\xfe caf" + b"\xc3\xa9 \0 nul\n" in out
 
 
-def test_a_line_of_5_mb_arrives_in_pieces_that_a_scheduler_can_read(farm):
-    farm.adaptor = str(ADAPTORS / "command.py")
+def test_a_line_of_5_mb_arrives_in_pieces_that_a_scheduler_can_read(commands):
     program = "import sys; sys.stdout.write('0123456789' * 500_000 + chr(10))"
-    done = farm("run", "--run-data", json.dumps({"args": [sys.executable, "-c", program]}))
+    done = task(commands, {"args": [sys.executable, "-c", program]})
     pieces = [line for line in done.lines if line.startswith("STDOUT: ")]
     assert max(map(len, pieces)) < 64_000
     assert "".join(piece[len("STDOUT: ") :] for piece in pieces) == "0123456789" * 500_000
 
 
 @pytest.mark.posix_only  # a shell
-def test_an_applications_own_messages_pass_and_other_directives_do_not(farm):
-    farm.adaptor = str(ADAPTORS / "command.py")
+def test_an_applications_own_messages_pass_and_other_directives_do_not(commands):
     text = (
         "openjd_progress: 5\nopenjd_status: s\nopenjd_fail: f\nopenjd_env: A=B\n  OPENJD_ENV: A=B\nx openjd_fail: y\n"
         "openjd_redacted_env: S=secret\n"
     )
-    done = farm("run", "--run-data", json.dumps({"args": ["/bin/sh", "-c", "printf '%s'" % text]}))
+    done = task(commands, {"args": ["/bin/sh", "-c", "printf '%s'" % text]})
     assert done.code == 0
     assert [line for line in done.lines if "openjd" in line.lower() and not line.startswith("INFO: ")] == [
         "openjd_progress: 5",
@@ -175,9 +174,8 @@ def test_an_applications_own_messages_pass_and_other_directives_do_not(farm):
 
 
 @pytest.mark.posix_only  # a shell
-def test_progress_bars_that_end_lines_with_carriage_returns_become_lines(farm):
-    farm.adaptor = str(ADAPTORS / "command.py")
-    done = farm("run", "--run-data", json.dumps({"args": ["/bin/sh", "-c", r"printf 'done 1\rdone 2\r\ndone 3\n'"]}))
+def test_progress_bars_that_end_lines_with_carriage_returns_become_lines(commands):
+    done = task(commands, {"args": ["/bin/sh", "-c", r"printf 'done 1\rdone 2\r\ndone 3\n'"]})
     assert [line for line in done.lines if "done" in line and "Running" not in line] == [
         "STDOUT: done %d" % n for n in (1, 2, 3)
     ]
@@ -185,13 +183,11 @@ def test_progress_bars_that_end_lines_with_carriage_returns_become_lines(farm):
 
 
 @pytest.mark.once
-def test_a_progress_bar_that_the_adaptor_prints_is_shown_while_it_runs(farm):
-    farm.daemon("start")
-    process = farm.daemon_popen("run", "--run-data", json.dumps({"do": "bar"}))
+def test_a_progress_bar_that_the_adaptor_prints_is_shown_while_it_runs(started):
+    process = started.daemon_popen("run", "--run-data", json.dumps({"do": "bar"}))
     assert os.read(process.stdout.fileno(), 100) == b"10%\r"
-    assert farm.daemon("cancel").code == 0
-    assert farm.finish(process).code == 4
-    farm.daemon("stop")
+    assert started.daemon("cancel").code == 0
+    assert started.finish(process).code == 4
 
 
 OWN_STREAM = """
@@ -252,19 +248,25 @@ def test_each_record_comes_once_though_the_authors_main_set_up_a_console(farm):
 
 
 @pytest.mark.once
-def test_log_level_takes_effect(farm):
+@pytest.mark.parametrize(
+    "level, expected",
+    [
+        ("DEBUG", ["INFO: once", "DEBUG: too quiet to be heard"]),
+        pytest.param("WARNING", [], marks=pytest.mark.long),
+    ],
+)
+def test_log_level_takes_effect(farm, level, expected):
     config = farm.folder / "main.json"
-    for level, expected in (("DEBUG", ["INFO: once", "DEBUG: too quiet to be heard"]), ("WARNING", [])):
-        config.write_text(json.dumps({"log_level": level}))
-        farm.env["MAIN_CONFIG_PATH"] = str(config)
-        process = subprocess.run(
-            [sys.executable, str(ADAPTORS / "basic_config.py"), "run"],
-            env=farm.env,
-            stdout=subprocess.PIPE,
-            timeout=HANG_SECONDS,
-        )
-        lines = [line for line in process.stdout.decode().splitlines() if re.search("once|quiet", line)]
-        assert lines == expected
+    config.write_text(json.dumps({"log_level": level}))
+    farm.env["MAIN_CONFIG_PATH"] = str(config)
+    process = subprocess.run(
+        [sys.executable, str(ADAPTORS / "basic_config.py"), "run"],
+        env=farm.env,
+        stdout=subprocess.PIPE,
+        timeout=HANG_SECONDS,
+    )
+    lines = [line for line in process.stdout.decode().splitlines() if re.search("once|quiet", line)]
+    assert lines == expected
 
 
 @pytest.mark.posix_only  # /proc, libc
