@@ -12,12 +12,20 @@ import pytest
 from openjd_adapt.transport import wire
 
 from .conftest import ADAPTORS, CANCEL, HANG_SECONDS, read_until, without_pids
+from .test_daemon import shared_daemon, task
 
 pytestmark = pytest.mark.core
 
 
 def run(farm, data, init=None, **options):
     return farm("run", "--run-data", json.dumps(data), "--init-data", json.dumps(init or {}), **options)
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory):
+    """A daemon whose tasks run a command each: what becomes of that does not depend on who runs the task."""
+    with shared_daemon(tmp_path_factory.mktemp("commands"), "command.py") as farm:
+        yield farm
 
 
 @pytest.mark.windows_core
@@ -43,7 +51,11 @@ def test_a_failed_task_exits_1_with_one_fail_line_and_the_authors_traceback_once
     "data, message",
     [
         ({"do": "exit", "code": 0}, "the adaptor called sys.exit(0)"),
-        ({"do": "vanish", "code": 3}, "the adaptor is gone: the adaptor's process exited with code 3"),
+        pytest.param(
+            {"do": "vanish", "code": 3},
+            "the adaptor is gone: the adaptor's process exited with code 3",
+            marks=pytest.mark.long,
+        ),
         ({"do": "vanish", "code": 0}, "the adaptor is gone: the adaptor's process exited with code 0"),
         pytest.param(
             {"do": "signal", "number": int(signal.SIGSEGV)},
@@ -65,7 +77,7 @@ def test_an_adaptor_that_leaves_fails_the_task(farm, data, message):
         pytest.param(
             "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
             "was killed by SIGSEGV",
-            marks=pytest.mark.posix_only,
+            marks=[pytest.mark.posix_only, pytest.mark.long],  # how an end is named, test_process tells
         ),
     ],
 )
@@ -80,9 +92,8 @@ def test_a_failed_command_fails_the_task(farm, program, how):
 
 
 @pytest.mark.posix_only  # /bin/echo
-def test_a_command_that_succeeds_calls_the_hooks_in_order(farm):
-    farm.adaptor = str(ADAPTORS / "command.py")
-    done = run(farm, {"args": ["/bin/echo", "done 70"]})
+def test_a_command_that_succeeds_calls_the_hooks_in_order(commands):
+    done = task(commands, {"args": ["/bin/echo", "done 70"]})
     assert done.code == 0
     assert without_pids(done.lines) == [
         "on_prerun",
@@ -95,38 +106,35 @@ def test_a_command_that_succeeds_calls_the_hooks_in_order(farm):
 
 
 @pytest.mark.once
-def test_a_command_that_cannot_be_started_is_one_line(farm):
-    farm.adaptor = str(ADAPTORS / "command.py")
-    done = run(farm, {"args": ["/nowhere/blender"]})
+def test_a_command_that_cannot_be_started_is_one_line(commands):
+    done = task(commands, {"args": ["/nowhere/blender"]})
     assert done.code == 1
     assert "Traceback" not in done.out
     assert done.lines[-1].startswith("openjd_fail: cannot start /nowhere/blender: ")
 
 
 @pytest.mark.once
-def test_an_exception_of_a_callback_fails_the_task_and_the_reading_goes_on(farm):
-    farm.adaptor = str(ADAPTORS / "command.py")
+def test_an_exception_of_a_callback_fails_the_task_and_the_reading_goes_on(commands):
     program = "print('callback: boom', flush=True); [print('line', n, flush=True) for n in range(5)]"
-    done = run(farm, {"args": [sys.executable, "-c", program]})
+    done = task(commands, {"args": [sys.executable, "-c", program]})
     assert done.code == 1
     assert "openjd_fail: ValueError: the callback said callback: boom" in done.lines
     assert done.out.count("Traceback") == 1
 
 
 @pytest.mark.posix_only  # /usr/bin/env; Windows adds variables of its own
-def test_the_environment_of_a_process_is_what_get_environment_gives(farm):
-    farm.adaptor = str(ADAPTORS / "command.py")
-    done = run(farm, {"args": ["/usr/bin/env"], "env": {"ONLY": "this"}})
+def test_the_environment_of_a_process_is_what_get_environment_gives(commands):
+    done = task(commands, {"args": ["/usr/bin/env"], "env": {"ONLY": "this"}})
     assert [line for line in done.lines if line.startswith("STDOUT: ")] == ["STDOUT: ONLY=this"]
 
 
 @pytest.mark.once
-def test_a_failure_in_stop_or_cleanup_is_a_failure(farm):
-    for hook in ("on_stop", "on_cleanup"):
-        done = run(farm, {}, {hook: {"do": "fail", "text": "in " + hook}})
-        assert done.code == 1
-        assert "openjd_fail: RuntimeError: in " + hook in done.lines
-        assert "INFO: on_cleanup" in done.lines
+@pytest.mark.parametrize("hook", ["on_stop", pytest.param("on_cleanup", marks=pytest.mark.long)])
+def test_a_failure_in_stop_or_cleanup_is_a_failure(farm, hook):
+    done = run(farm, {}, {hook: {"do": "fail", "text": "in " + hook}})
+    assert done.code == 1
+    assert "openjd_fail: RuntimeError: in " + hook in done.lines
+    assert "INFO: on_cleanup" in done.lines
 
 
 @pytest.mark.once
@@ -157,8 +165,8 @@ def test_sigterm_cancels_and_exits_4_without_a_failure(farm):
     assert "openjd_fail" not in done.out and "Traceback" not in done.out and "slept" not in done.out
 
 
-@pytest.mark.parametrize("do", ["poll", "raise_on_cancel"])
 @pytest.mark.once
+@pytest.mark.parametrize("do", ["raise_on_cancel", pytest.param("poll", marks=pytest.mark.long)])
 def test_whatever_a_canceled_task_does_in_the_end_it_is_canceled(farm, do):
     process = farm.popen("run", "--run-data", json.dumps({"do": do}))
     read_until(process.stdout, "ing\n")
