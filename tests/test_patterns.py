@@ -168,7 +168,7 @@ def test_what_only_re_knows_passes():
 
 
 def test_a_long_pattern_takes_no_longer_than_its_length():
-    for pattern in ["[" * 200_000, "(?<" * 100_000, r"\k<" * 100_000]:
+    for pattern in ["[" * 40_000, "(?<" * 20_000, r"\k<" * 20_000]:
         with pytest.raises(ValueError):
             compile_pattern(pattern)
 

@@ -120,6 +120,14 @@ def test_ranges_overlap_only_where_their_numbers_do():
     assert list(IntRange.parse("1-10:4,10-12")) == [1, 5, 9, 10, 11, 12]
 
 
+def of_many_parts(size):
+    """Texts of so many megabytes."""
+    return [
+        ",".join(map(str, range(int(150_000 * size)))),
+        ",".join("%d-%d:2" % (n, n + 2) for n in range(int(600_000 * size), 0, -6)),
+    ]
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -131,8 +139,8 @@ def test_ranges_overlap_only_where_their_numbers_do():
         "- " * 500_000,
         "1-9:" + "9" * 1_000_000,
         "," * 1_000_000,
-        ",".join(map(str, range(150_000))),
-        ",".join("%d-%d:2" % (n, n + 2) for n in range(600_000, 0, -6)),
+        *of_many_parts(0.2),
+        *(pytest.param(text, marks=pytest.mark.long) for text in of_many_parts(1)),
     ],
     ids=lambda text: text[:7],
 )
