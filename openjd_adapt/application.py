@@ -147,7 +147,6 @@ class Application:
         """
         number = next(self._numbers)
         action = Action(name, args, number)
-        action.seal()
         answers = self._owed[number] = []
         try:
             phase = task.current().phase
@@ -156,7 +155,7 @@ class Application:
             self.process.settle()  # what the application printed before it answered comes before what follows
             phase.check()
         except BaseException:
-            if self._queue.withdraw(action):
+            if self._queue.withdraw(action) or not action.frame:
                 self._owed.pop(number, None)
             else:
                 answers.append({})
@@ -170,9 +169,7 @@ class Application:
 
     def cast(self, name: str, **args: Any) -> None:
         """Call a function of the application without waiting for it; what it returns or raises stays there."""
-        action = Action(name, args)
-        action.seal()
-        self._queue.enqueue_action(action)
+        self._queue.enqueue_action(Action(name, args))
 
     def wait_until_connected(self, timeout: float | None = None) -> None:
         """Wait until the application's client has connected; raises as :meth:`call`."""

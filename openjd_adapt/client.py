@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import _socket
 import os
-import platform
 import signal
 import sys
 import threading
@@ -59,7 +58,8 @@ class Action:
         self.name = name
         self.args = args
         self.call = call
-        self._sealed = b""
+        #: The frame that is sent, when it is enqueued.
+        self.frame = b""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Action) and (self.name, self.args) == (other.name, other.args)
@@ -74,16 +74,6 @@ class Action:
         import json
 
         return json.dumps({"name": self.name, "args": self.args})
-
-    @property
-    def frame(self) -> bytes:
-        """The action as it is sent: as it was when it was sealed, or else as it is now. Raises :class:`InputError`."""
-        message = {"action": self.name, "args": self.args, "call": self.call}
-        return self._sealed or encode_values(message, "the arguments of %s" % self.name, "are")
-
-    def seal(self) -> None:
-        """Fix what is sent; raises as :attr:`frame`."""
-        self._sealed = self.frame
 
     @staticmethod
     def from_json_string(json_str: str) -> Action:
@@ -144,7 +134,7 @@ class Client:
         check_hello(answer, PACKAGE)
         #: The adaptor's path mapping rules.
         self.rules = [PathMappingRule.from_dict(rule=rule) for rule in answer.get("rules", [])]
-        python = "Python %s (%s)" % (platform.python_version(), sys.executable)
+        python = "Python %s (%s)" % (sys.version.split()[0], sys.executable)
         self._send(encode({"about": "%s, openjd_adapt of %s" % (python, PACKAGE)}))
 
     def action(self, function: Function) -> Function:

@@ -11,18 +11,18 @@ After the hellos (the server's has ``rules``, the path mapping rules) they say:
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import threading
 from collections import deque
 from functools import partial
 
 from . import system, task
+from .client import encode_values
 from .errors import AdaptError, InputError
 from .system.interpreter import PACKAGE
 from .transport import connection_file
 from .transport.loop import Listener, Loop
-from .transport.wire import FRAME_LIMIT, hello
+from .transport.wire import FRAME_LIMIT, encode, hello
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ class ActionsQueue:
         return len(self._actions)
 
     def enqueue_action(self, a: Action, front: bool = False) -> None:
-        """Add an action at the end, or at the front."""
+        """Add an action at the end, or at the front, as it is now. Raises :class:`InputError` if it cannot be sent."""
+        a.frame = encode_values({"action": a.name, "args": a.args, "call": a.call}, "the arguments of " + a.name, "are")
         add = self._actions.appendleft if front else self._actions.append
         add((a.call, a))
         self.on_enqueue()
@@ -73,9 +74,8 @@ class ActionsQueue:
 
 #: How long, in seconds, the server's thread stays away when it has found another listening.
 AWAY_SECONDS = 0.02
-
-
-_logger = logging.getLogger(__name__)
+#: The application is to end.
+_CLOSE = encode({"close": True})
 
 
 def private_folder() -> str:
@@ -277,20 +277,12 @@ class AdaptorServer:
 
     def _hand_over(self) -> None:
         """Give the application the next action, if it waits for one and there is one."""
-        while self._application and self._asked:
-            action = self.actions_queue.dequeue_action()
-            if action is None:
-                if self._closing:
-                    self._asked = False
-                    self._application.send({"close": True})
-                return
+        if not (self._application and self._asked):
+            return
+        action = self.actions_queue.dequeue_action()
+        if action or self._closing:
             self._asked = False  # what enqueues meanwhile, on this thread, hands over nothing
-            try:
-                self._application.send_frames(action.frame)
-            except InputError as error:
-                self._asked = True
-                # Who enqueued it may not be here to be told, but the application is to get what follows.
-                _logger.error("%s is not handed to the application: %s", action.name, error)
+            self._application.send_frames(action.frame if action else _CLOSE)
 
     def _greeting(self) -> Message:
         return {**hello(PACKAGE), "rules": [rule.to_dict() for rule in self.adaptor.path_mapping_rules]}

@@ -18,7 +18,7 @@ from openjd_adapt import system
 from openjd_adapt.errors import InputError, NoDaemonError
 from openjd_adapt.system import posix
 from openjd_adapt.transport import connection_file
-from openjd_adapt.transport.connection_file import ConnectionFileReader, bind, note_end
+from openjd_adapt.transport.connection_file import ConnectionFileReader, abandon, bind, note_end
 
 from .conftest import HANG_SECONDS
 from .test_process import alive, all_dead
@@ -617,7 +617,7 @@ def test_only_its_user_may_use_a_socket_and_the_umask_of_other_threads_is_left_a
         os.umask(before)
     [path] = tmp_path.glob("*.sock")
     assert path.stat().st_mode & 0o777 == 0o600
-    writer.abandon()
+    abandon(writer.values)
 
 
 def test_a_private_folder_that_somebody_has_planted_is_not_used(tmp_path, monkeypatch):

@@ -25,8 +25,7 @@ SIGNALS = {signal.SIGTERM, signal.SIGCHLD}
 def serve(keeper: int, writer: dict[str, Any], groups: int | None) -> None:
     """Watch over a child until it has ended, then end everything that it has left, however long that takes.
 
-    ``writer`` is is :attr:`ConnectionFileWriter.values`; ``groups`` a descriptor of a :class:`Ledger`, if
-    there is one.
+    ``writer`` is :attr:`ConnectionFileWriter.values`; ``groups`` the descriptor of a :class:`Ledger`, if there is one.
     """
     signal.signal(signal.SIGCHLD, lambda number, frame: None)  # what is ignored by default may not wait
     pid, status = os.waitpid(keeper, os.WNOHANG)
@@ -40,10 +39,11 @@ def serve(keeper: int, writer: dict[str, Any], groups: int | None) -> None:
     if not status and not os.path.exists(writer["draft"]):
         return  # the keeper has tidied up, and a stop waits for the end of this process
 
-    from ..errors import describe_exit
-    from ..transport.connection_file import note_death, remove_private_folder
+    from ..errors import FAILED, describe_exit
+    from ..transport.connection_file import abandon, note_end, remove_private_folder
 
     # It was killed, or had nothing to keep: then its file has no name.
     how = describe_exit(-os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status))
-    note_death(writer, "its keeper " + how)
+    note_end(writer["descriptor"], "its keeper " + how, FAILED)
+    abandon(writer)
     remove_private_folder(writer["private_folder"])

@@ -24,7 +24,7 @@ from .. import system
 from ..errors import AdaptError, flush_streams
 from ..system import interpreter
 from ..system.posix import signal
-from ..transport.connection_file import ConnectionFileWriter, bind
+from ..transport.connection_file import ConnectionFileWriter, abandon, bind
 from ..transport.loop import Peer
 from . import launch_spec
 
@@ -66,7 +66,7 @@ def start(spec: Message) -> tuple[Peer, Callable[[], str], IO[bytes]]:
             _fork_keeper(spec, theirs, None, errors)
     except OSError as error:
         if writer:
-            writer.abandon()
+            abandon(writer.values)
         raise AdaptError(_NO_ROOM % error.strerror) from None
     finally:
         if theirs:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..errors import FAILED, AdaptError, InputError
 from ..system.windows_processes import is_doomed, start_keeper, start_worker, starter_of_keeper
-from ..transport.connection_file import bind
+from ..transport.connection_file import abandon, bind
 from ..transport.loop import Peer
 from . import launch_spec
 from .keeper import Keeper
@@ -21,11 +21,7 @@ if TYPE_CHECKING:
 
 
 def start(spec: Message) -> tuple[Peer, Callable[[], str], IO[bytes]]:
-    """Start a keeper and the worker; returns the connection of the front that starts them, what ends all of them, and
-    the keeper's standard error: if it cannot begin, it says there why.
-
-    In the foreground they end with the front, with which their job goes. Raises :class:`AdaptError`.
-    """
+    """As ``launch.start``; in the foreground all end with the front, with which their job goes."""
     try:
         connection, job, errors = start_keeper(spec["keeper_argv"], spec["listen_at"] is None)
     except OSError as error:
@@ -59,7 +55,7 @@ def serve() -> None:
         starter.refuse(str(error), error.exit_code)
     except OSError as error:
         if writer:
-            writer.abandon()
+            abandon(writer.values)
         starter.refuse("cannot start the adaptor's process: %s" % error.strerror, FAILED)
     finally:
         starter.close()

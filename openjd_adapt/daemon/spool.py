@@ -79,8 +79,6 @@ class Spool:
 
     def append(self, data: bytes) -> None:
         """Add ``data`` at the end. Raises :class:`OSError` if it cannot be kept (a full disk)."""
-        if not data:
-            return
         has_room = self._in_memory + len(data) <= self._memory_limit
         self._spilling = not has_room or (self._spilling and self._in_memory > self._memory_limit // 2)
         try:

@@ -346,21 +346,20 @@ class Endpoint:
             path = draft + ".sock"
             try:
                 _at_short_path(path, listener.bind)
-                endpoint = Endpoint(os.path.basename(path), os.path.dirname(path))
+                text = os.path.basename(path)
             except OSError as error:
                 if error.errno not in _NO_SOCKET_HERE:
                     raise
                 make_private_folder(private_folder)
                 # A session's daemon and applications share the folder, and the path is to stay short.
-                path = os.path.join(private_folder, SOCKET_NAME + os.urandom(3).hex())
+                path = text = os.path.join(private_folder, SOCKET_NAME + os.urandom(3).hex())
                 _at_short_path(path, listener.bind)
-                endpoint = Endpoint(path, "")
             if sys.platform != "linux":
                 os.lchmod(path, 0o600)  # nobody connects before it listens
         except BaseException:
             listener.close()
             raise
-        return endpoint, listener
+        return Endpoint(text, os.path.dirname(path)), listener
 
     def connect(self) -> _socket.socket:
         """Raises :class:`OSError`, also if nobody takes it for :data:`CONNECT_SECONDS`."""

@@ -345,13 +345,8 @@ class Endpoint:
         return Endpoint("%s:%d" % listener.getsockname(), ""), listener
 
     def connect(self) -> socket.socket:
-        connection = socket.socket(socket.AF_INET)
-        try:
-            connection.connect((_HOST, self._port))
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except BaseException:
-            connection.close()
-            raise
+        connection = socket.create_connection((_HOST, self._port))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
     def remove(self) -> None:

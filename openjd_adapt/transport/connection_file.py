@@ -7,7 +7,7 @@ import os
 import time
 
 from .. import plain_json, system
-from ..errors import FAILED, InputError, NoDaemonError, WireError
+from ..errors import InputError, NoDaemonError, WireError
 from ..system.interpreter import PACKAGE
 from .wire import HANDSHAKE_LIMIT, HANDSHAKE_SECONDS, KEY_BYTES, VERSION, Claimant, encode, frames
 
@@ -108,11 +108,6 @@ class ConnectionFileWriter:
             return False
         return line.endswith(b"\n") and line != self._record
 
-    def abandon(self) -> None:
-        """Nobody will listen here after all."""
-        _remove_if_there(self.values["draft"])
-        self.endpoint.remove()
-
     def close(self) -> None:
         """Let go of lock and socket, which are from now on those of the processes that have inherited them, if any."""
         self.listener.close()
@@ -177,9 +172,8 @@ def note_end(
             os.ftruncate(descriptor, begin)  # without any of it, the lock still tells that the daemon is dead
 
 
-def note_death(values: dict[str, Any], how: str) -> None:
-    """Tidy up for a keeper that could not; ``values`` is what :attr:`ConnectionFileWriter.values` gives."""
-    note_end(values["descriptor"], how, FAILED)
+def abandon(values: dict[str, Any]) -> None:
+    """Nobody listens there after all, or any more; ``values`` is what :attr:`ConnectionFileWriter.values` gives."""
     system.Endpoint(values["endpoint"], os.path.dirname(values["path"])).remove()
     _remove_if_there(values["draft"])
 
