@@ -182,14 +182,23 @@ class ConfigurationManager:
         """What the user's file holds; None if there is none."""
         return self._read(self.get_user_config_path(username))
 
-    def layers(self, username: str | None = None) -> list[tuple[str, Configuration]]:
-        """The files that exist, weakest first, and what each holds. A missing additional file is warned of."""
-        found = []
+    def build_config(self, username: str | None = None) -> Configuration:
+        """All layers, one over the other. Raises :class:`InputError` if one cannot be read."""
+        return self.explain(username)[0]
+
+    def explain(self, username: str | None = None) -> tuple[Configuration, dict[str, str]]:
+        """What :meth:`build_config` gives, and for each key the file that set it, or ``built in``.
+
+        A missing additional file is warned of.
+        """
+        config = self.config_cls({})
+        origins = dict.fromkeys(self.config_cls.DEFAULTS, "built in")
         own = (self.default_config_path, self.system_config_path, self.get_user_config_path(username))
         for path in (*own, *self.additional_config_paths):
             layer = self._read(path)
             if layer is not None:
-                found.append((path, layer))
+                config = config.override(layer)
+                origins.update(dict.fromkeys(layer.given, path))
             elif path in self.additional_config_paths:
                 import logging  # which is costly, and loaded already in the worker
 
@@ -197,19 +206,6 @@ class ConfigurationManager:
                 # Where nobody has set up logging, as in a short command, its last resort leaves out the level.
                 level = "" if logger.hasHandlers() else "WARNING: "
                 logger.warning("%sThe configuration file %s does not exist; going on without it", level, path)
-        return found
-
-    def build_config(self, username: str | None = None) -> Configuration:
-        """All layers, one over the other. Raises :class:`InputError` if one cannot be read."""
-        return self.explain(username)[0]
-
-    def explain(self, username: str | None = None) -> tuple[Configuration, dict[str, str]]:
-        """What :meth:`build_config` gives, and for each key the file that set it, or ``built in``."""
-        config = self.config_cls({})
-        origins = dict.fromkeys(self.config_cls.DEFAULTS, "built in")
-        for path, layer in self.layers(username):
-            config = config.override(layer)
-            origins.update(dict.fromkeys(layer.given, path))
         return config, origins
 
 

@@ -18,15 +18,11 @@ RUN_DATA = "run data"
 #: The kinds of data that an adaptor may have a JSON Schema for, and the names of those.
 SCHEMA_FILES = {INIT_DATA: "init_data.schema.json", RUN_DATA: "run_data.schema.json"}
 
-#: The most that one document may have, in characters of UTF-16; each is sent in six bytes at the most, as an escape,
-#: for which a frame has room.
+#: The most that a file may have, in bytes, each of which is sent as six at the most, by an escape: a frame has room.
 LIMIT = 10 * 1024 * 1024
-#: What may have as many takes no more than so many bytes; of a file that never ends no more is read.
-_LIMIT_BYTES = 4 * LIMIT
 #: What a whole number may have: conversion takes quadratic time in older Pythons, and newer ones refuse more.
 _DIGITS_LIMIT = 1000
-_INFINITY = float("inf")
-_FILE, _NOT_JSON = "file://", ": is not JSON: "
+_FILE = "file://"
 
 
 def schema_paths(folder: str) -> dict[str, str]:
@@ -44,10 +40,6 @@ def load(option: str, value: str) -> dict[str, Any]:
     text = as_utf8(value) or "{}"  # as the reference takes an empty option
     if value.startswith(_FILE):
         text = read_text(where, system.path_of_uri(value[len(_FILE) :]))
-    # Counted only where there may be too many: those beyond the basic plane count twice.
-    size = len(text) if len(text) * 2 <= LIMIT else len(text.encode("utf-16-le", "surrogatepass")) // 2
-    if size > LIMIT:
-        raise InputError("%s: has %d characters of UTF-16; the limit is %d" % (where, size, LIMIT))
     if not text.strip():
         raise InputError("%s: is empty" % where)
     return as_object(where, _json_or_yaml(where, text), value)
@@ -86,9 +78,9 @@ def exists(where: str, path: str) -> bool:
 def read_text(where: str, path: str) -> str:
     """The text of a UTF-8 file, which may lie in an archive. Raises :class:`InputError`."""
     try:
-        found = interpreter.read_bytes(path, _LIMIT_BYTES + 1)
-        if len(found) > _LIMIT_BYTES:
-            raise InputError("%s: has more than %d bytes" % (where, _LIMIT_BYTES))
+        found = interpreter.read_bytes(path, LIMIT + 1)  # no more, for it may never end
+        if len(found) > LIMIT:
+            raise InputError("%s: has more than %d bytes" % (where, LIMIT))
         return found.decode("utf-8-sig")
     except FileNotFoundError as error:
         raise MissingFile("%s: %s" % (where, error.strerror)) from None
@@ -102,7 +94,7 @@ def _json_or_yaml(where: str, text: str) -> Any:
     try:
         return parse(where, text)
     except _NotJson as error:
-        not_json = str(error)[len(where + _NOT_JSON) :]
+        not_json = error.reason
     from . import yaml  # which takes its time to load, and most tasks come with JSON
 
     try:
@@ -116,7 +108,11 @@ def _json_or_yaml(where: str, text: str) -> Any:
 
 
 class _NotJson(InputError):
-    """A text is not JSON; where and why stands behind ``_NOT_JSON``."""
+    """A text is not JSON; ``reason`` says where in it and why."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__("%s: is not JSON: %s" % (where, reason))
+        self.reason = reason
 
 
 def parse(where: str, text: str) -> Any:
@@ -131,7 +127,7 @@ def parse(where: str, text: str) -> Any:
 
     def real(digits: str) -> float:
         number = float(digits)
-        if number in (_INFINITY, -_INFINITY):
+        if number - number != 0:
             faults.append("%s is out of range" % digits)
         return number
 
@@ -153,8 +149,7 @@ def parse(where: str, text: str) -> Any:
         raise InputError("%s: is nested too deeply" % where) from None
     except ValueError as failure:
         error: Any = failure  # json's own, which is not loaded here
-        reason = "line %d, column %d: %s" % (error.lineno, error.colno, error.msg)
-        raise _NotJson(where + _NOT_JSON + reason) from None
+        raise _NotJson(where, "line %d, column %d: %s" % (error.lineno, error.colno, error.msg)) from None
     if faults:
         raise InputError("%s: %s" % (where, faults[0]))
     return value

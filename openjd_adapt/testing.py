@@ -88,17 +88,18 @@ class FakeApplication:
 
     def call(self, name: str, timeout: float | None = None, **args: Any) -> Any:
         """Call a function and return its result; raises as the real one does."""
-        self._check("waiting for the answer to %s" % name)
+        doing = "waiting for the answer to %s" % name
+        self._check(doing)
         self.calls.append((name, args))
         arguments = _delivered(args, "the arguments of " + name, "are")
         try:
             result = _delivered(run_action(name, arguments, self.functions), "the result of " + name)
         except Exception as error:
-            self._check("waiting for the answer to %s" % name)
+            self._check(doing)
             failed = ApplicationError("%s failed in the application: %s" % (name, describe(error)))
             failed.detail = "" if isinstance(error, AdaptError) else traceback_of(error)
             raise failed from None
-        self._check("waiting for the answer to %s" % name)
+        self._check(doing)
         return result
 
     def cast(self, name: str, **args: Any) -> None:
@@ -232,10 +233,9 @@ class Session:
                 json.dump(layer, stream)
         self._life = Life(lambda: adaptor, init, on_made=self._serve)
         self._started = False
-        #: What the phase has written, and in what, from which byte on, a line to cancel at is looked for.
+        #: What the phase has written, and in which line it is to be canceled.
         self._output = bytearray()
         self._cancel_at: bytes | None = None
-        self._searched = 0
         #: The level of the root logger within the phases, once the start has set it.
         self._level: int | None = None
 
@@ -275,7 +275,7 @@ class Session:
         if self._level is not None:
             root.setLevel(self._level)
         console = output.ConsoleHandler()
-        self._output, self._searched = bytearray(), 0
+        self._output = bytearray()
         self._cancel_at = None if cancel_at is None else cancel_at.encode("utf-8", "backslashreplace")
         root.addHandler(console)
         task.enter(self._life.task)
@@ -296,12 +296,10 @@ class Session:
 
     def _take(self, data: bytes) -> None:
         self._output += data
-        if self._cancel_at is not None:
-            is_there = self._cancel_at in self._output[self._searched :]
-            self._searched = max(0, len(self._output) - len(self._cancel_at))
-            if is_there:
-                self._cancel_at = None
-                self._life.cancel(None)
+        # Only in what is new: it may be cut anywhere.
+        if self._cancel_at is not None and self._cancel_at in self._output[-len(data) - len(self._cancel_at) :]:
+            self._cancel_at = None
+            self._life.cancel(None)
 
     def __enter__(self) -> Session:
         outcome = self.start()

