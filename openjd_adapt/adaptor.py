@@ -313,6 +313,7 @@ class BaseAdaptor(ABC):
         if status_message is not None:
             line = session.status(status_message)
             if line:
+                task.current().status = line.partition(": ")[2]
                 output.say(line)
 
     def report_progress(self, percent: float) -> None:

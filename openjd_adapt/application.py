@@ -290,6 +290,7 @@ class Application:
             raise AdaptError("%s cannot be waited for in what it has just reported" % self.name)
         current = task.current().phase
         began = time.monotonic()
+        current.waiting_for = what
         while not condition():
             if self._is_over():
                 # Its exit gets a moment, so that its code can be told, and so does what it said last.
@@ -306,6 +307,7 @@ class Application:
             if left <= 0:
                 raise TimedOut("%s: %s, waiting for %s" % (self.name, why, what))
             self._listen(current, lambda: condition() or self._is_over(), left)
+        current.waiting_for = ""
 
     def _on_end(self) -> None:
         """One that dies between two tasks is told at once."""
@@ -316,6 +318,11 @@ class Application:
     def _check(self, while_doing: str) -> None:
         if not self.process.is_running:
             raise self._exited(while_doing)
+
+    def facts(self) -> dict[str, Any]:
+        """What ``daemon status`` tells of it."""
+        code = self.process.returncode
+        return {"name": self.name, "pid": self.process.pid, "state": "running" if code is None else describe_exit(code)}
 
     def _is_over(self) -> bool:
         return self._gone or not self.process.is_running

@@ -327,7 +327,10 @@ class LoggingSubprocess:
     def _wait_for_end(self) -> None:
         self.close_stdin()
         phase = task.current(self._task).phase
-        phase.wait_within_bounds(lambda: self._end.is_set() or self.is_done, os.path.basename(self.args[0]))
+        name = os.path.basename(self.args[0])
+        phase.wait_within_bounds(
+            lambda: self._end.is_set() or self.is_done, name, "the end of %s (pid %d)" % (name, self.pid)
+        )
         if not self.is_running:
             self._drain()
         phase.check()

@@ -24,6 +24,8 @@ class Phase:
         self.failure: BaseException | None = None
         #: The adaptor's attribute that bounds all of it, once a hook has begun.
         self.bound = ""
+        #: What is waited for, in words.
+        self.waiting_for = ""
         self._began = task.clock()
         self._bounded = 0.0
 
@@ -63,18 +65,24 @@ class Phase:
             self.check()
             return False
 
-    def wait_within_bounds(self, condition: Callable[[], bool], who: str, timeout: float = float("inf")) -> bool:
-        """As :meth:`wait_for`; raises :class:`TimedOut`, of ``who``, when a bound is over before."""
+    def wait_within_bounds(
+        self, condition: Callable[[], bool], who: str, what: str, timeout: float = float("inf")
+    ) -> bool:
+        """As :meth:`wait_for` ``what``; raises :class:`TimedOut`, of ``who``, when a bound is over before."""
         clock = self.task.clock
         began = clock()
-        while True:
-            end, why = self.limit(began)
-            if self.wait_for(condition, max(0.0, min(end, began + timeout) - clock())):
-                return True
-            if clock() >= began + timeout:
-                return False
-            if clock() >= self.limit(began)[0]:
-                raise TimedOut("%s: %s" % (who, why))
+        self.waiting_for = what
+        try:
+            while True:
+                end, why = self.limit(began)
+                if self.wait_for(condition, max(0.0, min(end, began + timeout) - clock())):
+                    return True
+                if clock() >= began + timeout:
+                    return False
+                if clock() >= self.limit(began)[0]:
+                    raise TimedOut("%s: %s" % (who, why))
+        finally:
+            self.waiting_for = ""
 
 
 class Task:
@@ -88,8 +96,9 @@ class Task:
         self._wakers: list[Callable[[], object]] = []
         #: What calls the adaptor's cancel() beside the task, which is not over before that.
         self.canceling: threading.Thread | None = None
-        #: The last line of progress, and what the lines of an application's own are reported by.
+        #: The last line of progress, the last status, and what the lines of an application's own are reported by.
         self.progress: str | None = None
+        self.status = ""
         self.report: Callable[[Any], object] | None = None
         #: When there was output of an application, and progress, for the last time.
         self.last_output = self.last_progress = clock()
@@ -111,7 +120,7 @@ class Task:
             self.is_between = False
             self.cancelled.clear()
             self._untold = False
-            self.progress = None
+            self.progress, self.status = None, ""
             self._deadline = None if within is None else self.clock() + within
 
     def enter(self, can_be_canceled: bool) -> BaseException | None:
@@ -228,7 +237,7 @@ class Task:
 
     def sleep(self, seconds: float) -> None:
         """Sleep; ends early as :meth:`Phase.wait_for` does."""
-        self.phase.wait_within_bounds(bool, "the adaptor", seconds)
+        self.phase.wait_within_bounds(bool, "the adaptor", "%g s to be over" % seconds, seconds)
 
 
 #: Where this process makes its sockets, if somebody removes them should it be killed.

@@ -147,6 +147,16 @@ class Siege:
         with contextlib.closing(self.connect()) as connection:
             return converse(connection, data, **options)
 
+    def ask_status(self):
+        """Ask for the status in a connection of its own; all that is said until it comes."""
+        with contextlib.closing(self.connect()) as connection:
+            connection.sendall(HELLO + STATUS)
+            answer = piece = connection.recv(65536)
+            while piece and not any("status" in message for message in messages(answer)):
+                piece = connection.recv(65536)
+                answer += piece
+            return answer
+
     def expect_refusal(self, data):
         """As :meth:`say`, of what must be answered with an error and the end of the connection."""
         answer = self.say(data, leave=False)
@@ -227,7 +237,7 @@ class Watch(threading.Thread):
         try:
             while not self._over.wait(0.1):
                 begin, worked = time.monotonic(), self._siege.worked_seconds()
-                answer = self._siege.say(HELLO + STATUS)
+                answer = self._siege.ask_status()
                 self.longest = max(self.longest, time.monotonic() - begin)
                 self.hardest = max(self.hardest, self._siege.worked_seconds() - worked)
                 pids = [message["status"]["pid"] for message in messages(answer) if "status" in message]

@@ -1,7 +1,10 @@
-"""Time bounds: the same attributes on every kind of adaptor, set by its class, by itself or by the configuration."""
+"""Time bounds, the same on every kind of adaptor; and what ``daemon status`` tells of what takes its time."""
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import sys
 import time
 
@@ -10,7 +13,7 @@ import pytest
 from openjd_adapt import Adaptor, CommandAdaptor, ManagedProcess
 from openjd_adapt.testing import Session
 
-from .conftest import ADAPTORS
+from .conftest import ADAPTORS, CANCEL, KILL, read_until, wait_until
 from .hurry import hurry
 
 pytestmark = pytest.mark.core
@@ -149,3 +152,58 @@ def test_progress_that_changes_moves_its_bound_on():
 
     with Session(Moves) as session:
         assert session.run().is_done
+
+
+# What ``daemon status`` tells of the task
+
+
+def facts(farm):
+    return json.loads(farm.daemon("status", "--json").out)
+
+
+def test_the_status_tells_what_a_task_does_and_waits_for(farm):
+    farm.adaptor = str(ADAPTORS / "waits.py")
+    assert farm.daemon("start").code == 0
+    assert facts(farm)["task"] is None
+    process = farm.daemon_popen("run")
+    read_until(process.stdout, "frame 3")
+    wait_until(lambda: facts(farm)["task"].get("waiting_for"))
+    task = facts(farm)["task"]
+    assert (task["number"], task["kind"], task["progress"], task["status"]) == (2, "run", 12.3, "frame 3")
+    assert task["seconds"] > 0 and task["waiting_for"] == "300 s to be over"
+    told = farm.daemon("status").out.splitlines()
+    assert told[1].startswith("run for ") and told[1].endswith(" s, 12.3 %, frame 3, waiting for 300 s to be over")
+    process.send_signal(CANCEL)
+    assert farm.finish(process).code == 4
+    assert facts(farm)["task"] is None
+    assert farm.daemon("stop").code == 0
+
+
+@pytest.mark.posix_only
+def test_the_status_of_a_task_that_does_not_come_to_answer_tells_what_the_keeper_knows(farm):
+    farm.adaptor = str(ADAPTORS / "waits.py")
+    assert farm.daemon("start").code == 0
+    worker = facts(farm)["worker_pid"]
+    os.kill(worker, signal.SIGSTOP)
+    process = farm.daemon_popen("run")
+    wait_until(lambda: facts(farm)["task"])
+    assert set(facts(farm)["task"]) == {"number", "kind", "seconds"}
+    os.kill(worker, signal.SIGCONT)
+    process.send_signal(CANCEL)
+    assert farm.finish(process).code == 4
+    assert farm.daemon("stop").code == 0
+
+
+def test_the_status_tells_of_the_application(farm):
+    farm.adaptor = str(ADAPTORS / "kept_open.py")
+    assert farm.daemon("start").code == 0
+    found = facts(farm)["application"]
+    assert found["pid"] > 1 and found["state"] == "running"
+    os.kill(found["pid"], KILL)
+    wait_until(lambda: facts(farm)["application"]["state"] != "running")
+    assert (
+        farm.daemon("status")
+        .out.splitlines()[1]
+        .startswith("application %s (pid %d): " % (found["name"], found["pid"]))
+    )
+    assert farm.daemon("stop").code == 0

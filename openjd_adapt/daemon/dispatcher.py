@@ -80,6 +80,7 @@ class _Task:
         #: Whose task it is; None once that front is gone.
         self.front = front
         self.canceled = False
+        self.began = 0.0
         self.deadline: float | None = None
         #: Set by the marker: the result, and where in the output the task ends.
         self.result: dict[str, Any] | None = None
@@ -165,6 +166,14 @@ class Dispatcher:
         """What the daemon is doing, in a word."""
         word = _WORDS.get(self._state, "stopping")
         return "canceling" if word == "running" and self._task and self._task.canceled else word
+
+    @property
+    def running(self) -> dict[str, Any] | None:
+        """The task that the worker is busy with, for ``daemon status``."""
+        task = self._task
+        if task is None or task.result is not None:
+            return None
+        return {"number": task.number, "kind": task.kind, "seconds": round(self._timers.clock() - task.began, 3)}
 
     # What fronts ask for
 
@@ -268,6 +277,7 @@ class Dispatcher:
         self._number += 1
         self._timers.cancel("idle")
         task = self._task = _Task(kind, self._number, front)
+        task.began = self._timers.clock()
         if "within" in command:
             self._set_deadline(task, command["within"])
         self._delivery.attach(front)

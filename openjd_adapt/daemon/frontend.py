@@ -572,10 +572,20 @@ def cancel(path: str, timeout: float | None) -> int:
     return answer("INFO: %s\n" % text)
 
 
+_TOLD = (("status", ", %s"), ("waiting_for", ", waiting for %s"))
+
+
 def status(path: str, as_json: bool) -> int:
-    """Print what the daemon behind ``path`` is doing; the facts come from ``Keeper._tell_status``."""
+    """Print what the daemon behind ``path`` is doing; the facts come from ``Keeper._answer``."""
     facts = _ask_briefly(path, {"do": "status"})["status"]
     text = "{state}: {adaptor}, {tasks} tasks, up {uptime_seconds:.0f} s, pid {pid}".format(**facts)
+    task, application = facts.get("task"), facts.get("application")
+    if task:
+        text += "\n{kind} for {seconds:.0f} s".format(**task)
+        text += "".join(", %g %%" % task[name] for name in ["progress"] if task.get(name) is not None)
+        text += "".join(form % task[name] for name, form in _TOLD if task.get(name))
+    if application:
+        text += "\napplication {name} (pid {pid}): {state}".format(**application)
     return answer((plain_json.dumps(facts) if as_json else text) + "\n")
 
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 #: Seconds between two looks, and how many in a row must find something gone.
 LOOK_SECONDS = 2.0
 LOOKS = 2
+#: How long, in seconds, a worker may take to tell what ``daemon status`` asks for.
+FACTS_SECONDS = 1.0
 #: How long, in seconds, output is read that somebody goes on writing when the worker has ended.
 DRAIN_SECONDS = 5.0
 
@@ -78,6 +80,8 @@ class Keeper:
         self._sanitizer = session.Sanitizer()
         self._born = time.monotonic()
         self._kill_reason = ""
+        #: Who has asked for the status and was not answered yet.
+        self._asking: list[Peer] = []
         self._loop = Loop()
         self._coalescer = Coalescer()
         key = writer.key if writer else None
@@ -201,6 +205,16 @@ class Keeper:
         front.send({"canceled": self._dispatcher.cancel_running(seconds(message.get("within")))})
 
     def _tell_status(self, front: Peer, message: Message, body: bytes) -> None:
+        """What only the worker knows it is asked, but not waited for where it does not come to answer."""
+        self._asking.append(front)
+        if self._dispatcher.ended is not None:
+            self._answer({})
+        elif len(self._asking) == 1:
+            self._control.send({"tell": True})
+            self._loop.timers.set("status", FACTS_SECONDS, lambda: self._answer({}))
+
+    def _answer(self, facts: Message) -> None:
+        application, running = facts.pop("application", None), self._dispatcher.running
         status = {
             "state": self._dispatcher.state,
             "adaptor": self._spec["adaptor"],
@@ -209,8 +223,13 @@ class Keeper:
             "tasks": self._dispatcher.tasks,
             "uptime_seconds": round(time.monotonic() - self._born, 3),
             "unread_bytes": self._delivery.unread,
+            "task": running and {**running, **facts},
+            "application": application,
         }
-        front.send({"status": status})
+        self._loop.timers.cancel("status")
+        fronts, self._asking = self._asking, []
+        for front in fronts:
+            front.send({"status": status})
 
     _REQUESTS: dict[str, Callable[[Keeper, Peer, Message, bytes], None]] = {
         "start": lambda self, front, message, body: self._dispatcher.on("start", front),
@@ -250,6 +269,8 @@ class Keeper:
         for message, _ in self._control.receive():
             if "terminate" in message:  # somebody has asked it to end
                 self._stop_by_signal()
+            elif "told" in message:
+                self._answer(message["told"])
             elif "bound" in message:
                 self._dispatcher.bound(message["bound"], message["name"])
         if self._control.closed:

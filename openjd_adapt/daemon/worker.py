@@ -3,9 +3,9 @@
 The keeper's commands come as frames over a socket pair: ``{"init": {...}}`` once, with the launch spec's data as body,
 then ``{"do": "start"}``, ``{"do": "run", "from": "--run-data"}`` with its data as body and ``{"do": "stop"}`` one at a
 time, each with its ``number``, and ``{"cancel": seconds}`` or ``{"hurry": seconds}`` at any moment. The answer, with
-that number, goes the way of all output, behind the task's last line, as a marker (see ``wire``). The worker says two
-things here: ``{"terminate": true}`` when somebody has sent it SIGTERM, and ``{"bound": seconds, "name": attribute}``
-when a task has a time bound.
+that number, goes the way of all output, behind the task's last line, as a marker (see ``wire``). The worker says three
+things here: ``{"terminate": true}`` when somebody has sent it SIGTERM, ``{"bound": seconds, "name": attribute}`` when a
+task has a time bound, and ``{"told": {...}}`` to a ``{"tell": true}``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..adaptor import call_hook
 from ..data import INIT_DATA, RUN_DATA
 from ..errors import DONE, AdaptError, InputError, check_has_run, flush_streams
 from ..task import Task
-from ..transport.wire import encode, encode_marker, frames
+from ..transport.wire import InOrder, encode, encode_marker, frames
 from .launch_spec import LIMIT
 
 TYPE_CHECKING = False
@@ -51,8 +51,9 @@ def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Iterable
     output.install_pipe()
     output.install_logging()
     control = system.worker_control()
+    say = InOrder(lambda message: control.sendall(encode(message)))
     # Who ends this process by SIGTERM means the daemon, which cancels, stops and cleans up.
-    system.catch_termination(lambda: control.sendall(encode({"terminate": True})))
+    system.catch_termination(lambda: say({"terminate": True}))
     said = frames(control.recv, LIMIT)
     first, body = next(said)
     init = {**first["init"], **plain_json.loads(body.decode("ascii"))}
@@ -67,10 +68,10 @@ def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Iterable
             check_has_run("a callback of on_bootstrap_complete", act())
 
     life = Life(load, init, on_made)
-    life.task.on_bound = lambda seconds, name: control.sendall(encode({"bound": seconds, "name": name}))
+    life.task.on_bound = lambda seconds, name: say({"bound": seconds, "name": name})
     task.enter(life.task)  # which is this process's between two tasks, too
     try:
-        task.start(threading.Thread(target=_listen, args=(said, tasks, life), name="control", daemon=True))
+        task.start(threading.Thread(target=_listen, args=(said, tasks, life, say), name="control", daemon=True))
     except AdaptError as error:
         sys.exit("ERROR: the adaptor's process: %s" % error)
     while not life.ended:
@@ -100,7 +101,7 @@ def _end() -> NoReturn:
     os._exit(DONE)
 
 
-def _listen(said: Iterator[Frame], tasks: queue.SimpleQueue[Message], life: Life) -> None:
+def _listen(said: Iterator[Frame], tasks: queue.SimpleQueue[Message], life: Life, say: InOrder) -> None:
     """The control thread: hand tasks to the main thread, and cancel beside it."""
     try:
         for message, body in said:
@@ -108,6 +109,8 @@ def _listen(said: Iterator[Frame], tasks: queue.SimpleQueue[Message], life: Life
                 life.cancel(message["cancel"])
             elif "hurry" in message:
                 life.task.hurry(message["hurry"])
+            elif "tell" in message:
+                say({"told": life.facts()})
             else:
                 life.task.begin(message.get("within"))  # from now on a cancel is this task's
                 tasks.put({**message, "body": body})
@@ -158,6 +161,16 @@ class Life:
     def _call_cancel(self) -> None:
         assert self._runner is not None
         self._attempt(functools.partial(call_hook, self._runner.adaptor, "cancel")).report()
+
+    def facts(self) -> dict[str, Any]:
+        """What ``daemon status`` tells of the task and of what the adaptor keeps open."""
+        current, app = self.task, getattr(self._runner and self._runner.adaptor, "_app", None)
+        return {
+            "progress": float(current.progress.partition(": ")[2]) if current.progress else None,
+            "status": current.status,
+            "waiting_for": current.phase.waiting_for,
+            "application": app.facts() if app else None,
+        }
 
     def perform(self, message: Message) -> lifecycle.Result:
         """One task: start, run or stop, and its on_cancel: what that prints is the task's. ``body`` is a key of it."""
