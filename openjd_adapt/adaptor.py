@@ -345,7 +345,7 @@ class BaseAdaptor(ABC):
 
     def redact_env(self, name: str, value: str) -> None:
         """As :meth:`set_env`, and the scheduler shows the value nowhere (the extension REDACTED_ENV_VARS)."""
-        self._say_env("redact_env", name, value)
+        self._say_env("set_env", name, value, "openjd_redacted_env")
 
     def unset_env(self, name: str) -> None:
         """Remove a variable for the session's later actions; as :meth:`set_env`."""

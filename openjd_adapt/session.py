@@ -59,6 +59,8 @@ def fail(message: object) -> str:
 def set_env(name: str, value: str, directive: str = "openjd_env") -> str:
     """``openjd_env: NAME=value``, JSON-quoted where the plain form could not carry the value.
 
+    ``openjd_redacted_env`` is the directive for a value that the scheduler must not show in its log.
+
     Raises :class:`ValueError` for a name or a value that the environment cannot hold.
     """
     assignment = "%s=%s" % (_checked(name), as_utf8(value))
@@ -70,11 +72,6 @@ def set_env(name: str, value: str, directive: str = "openjd_env") -> str:
     if len(line) > LINE_LIMIT:
         raise ValueError("the value of %s is too long: a scheduler reads %d characters of a line" % (name, LINE_LIMIT))
     return line
-
-
-def redact_env(name: str, value: str) -> str:
-    """As :func:`set_env`, for a value that the scheduler must not show in its log."""
-    return set_env(name, value, "openjd_redacted_env")
 
 
 def unset_env(name: str) -> str:

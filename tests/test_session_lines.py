@@ -122,8 +122,8 @@ def test_what_a_python_that_knows_ascii_only_has_read_of_the_system_is_what_othe
 
 
 def test_a_secret_value_and_a_removed_one_have_directives_of_their_own():
-    assert session.redact_env("NAME", "secret") == "openjd_redacted_env: NAME=secret"
-    assert session.redact_env("NAME", "a\nb") == 'openjd_redacted_env: "NAME=a\\nb"'
+    assert session.set_env("NAME", "secret", "openjd_redacted_env") == "openjd_redacted_env: NAME=secret"
+    assert session.set_env("NAME", "a\nb", "openjd_redacted_env") == 'openjd_redacted_env: "NAME=a\\nb"'
     assert session.unset_env("NAME") == "openjd_unset_env: NAME"
 
 
@@ -141,7 +141,7 @@ def test_a_name_that_the_environment_cannot_hold_is_refused(name):
 
 def test_a_value_with_a_nul_is_refused_without_being_shown():
     with pytest.raises(ValueError, match="^the value of NAME has a NUL character$"):
-        session.redact_env("NAME", "sec\0ret")
+        session.set_env("NAME", "sec\0ret", "openjd_redacted_env")
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_a_value_with_a_nul_is_refused_without_being_shown():
         (session.set_env("NAME", "a=b: c"), ("openjd_env", ("NAME", "a=b: c"))),
         (session.set_env("NAME", ""), ("openjd_env", ("NAME", ""))),
         (session.set_env("NAME", 'two\n"lines"'), ("openjd_env", ("NAME", 'two\n"lines"'))),
-        (session.redact_env("NAME", "secret "), ("openjd_redacted_env", ("NAME", "secret "))),
+        (session.set_env("NAME", "secret ", "openjd_redacted_env"), ("openjd_redacted_env", ("NAME", "secret "))),
         (session.unset_env("NAME"), ("openjd_unset_env", "NAME")),
     ],
 )
@@ -317,7 +317,7 @@ def test_a_value_that_a_scheduler_would_cut_is_refused_without_being_shown():
     with pytest.raises(
         ValueError, match="^the value of NAME is too long: a scheduler reads 64000 characters of a line$"
     ):
-        session.redact_env("NAME", "x" * 63_984)
+        session.set_env("NAME", "x" * 63_984, "openjd_redacted_env")
 
 
 def test_what_controls_a_terminal_and_what_was_no_text_is_shown_as_numbers():

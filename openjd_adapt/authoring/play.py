@@ -146,7 +146,6 @@ class _Show:
         environment = {**os.environ, **interpreter.as_role(interpreter.SESSION)}
         self._place: dict[str, Any] = {"cwd": folder, "env": environment, **system.ASKABLE_OPTIONS}
         self._terminal = os.isatty(descriptor)
-        self._coloured = self._terminal and not os.environ.get("NO_COLOR")
         self._tasks = tasks
         self._born = time.monotonic()
         #: What is known of each phase: begin and seconds, lines of output, exit code.
@@ -255,7 +254,11 @@ class _Show:
             self._write("\r\033[K")
 
     def _painted(self, text: str, colour: str) -> str:
-        return "\033[%sm%s\033[0m" % (colour, text) if self._coloured and colour else text
+        return (
+            "\033[%sm%s\033[0m" % (colour, text)
+            if colour and self._terminal and not os.environ.get("NO_COLOR")
+            else text
+        )
 
     def summary(self) -> None:
         """A row a phase: its name, seconds, lines of output and exit code."""

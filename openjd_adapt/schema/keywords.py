@@ -328,13 +328,11 @@ def _not(argument: Any, site: Site) -> Check:
 
 def _if(argument: Any, site: Site) -> Check:
     node = site.node(argument)
-    then, otherwise = [
-        site.beside(name).node(site.schema[name]) if name in site.schema else None for name in ("then", "else")
-    ]
+    then, otherwise = [site.beside(name).node(site.schema.get(name, True)) for name in ("then", "else")]
 
     def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
         branch = otherwise if node.faults(instance, path, memory) else then
-        return branch.faults(instance, path, memory) if branch else ()
+        return branch.faults(instance, path, memory)
 
     return check
 
@@ -435,15 +433,7 @@ def _counted(argument: Any, site: Site, least: int, most: int | None, none: str)
 
 def _properties(argument: Any, site: Site) -> Check:
     nodes = named_nodes(argument, site)
-
-    def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
-        found: list[Fault] = []  # not by _parts, which takes a fifth longer
-        for name, node in nodes.items():
-            if name in instance:
-                found += node.faults(instance[name], (*path, name), memory)
-        return found
-
-    return check
+    return _parts(lambda value: [(nodes[name], name) for name in value if name in nodes])
 
 
 def _pattern_properties(argument: Any, site: Site) -> Check:
