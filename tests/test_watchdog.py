@@ -60,7 +60,7 @@ def test_it_looks_on_a_thread_of_its_own_as_a_look_may_never_return(monkeypatch)
     told = threading.Event()
     threads = []
     monkeypatch.setattr(keeper, "watch", lambda look, tell: threads.append(threading.get_ident()) or told.set())
-    daemon = SimpleNamespace(_loop=Loop())
+    daemon = SimpleNamespace(_loop=Loop(), _spec={"owner": None})
     keeper.Keeper._watch_paths(daemon, SimpleNamespace(is_gone=lambda: False))
     assert told.wait(30)
     assert threads != [threading.get_ident()]
