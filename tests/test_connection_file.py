@@ -564,7 +564,7 @@ def test_the_socket_of_a_daemon_lies_in_the_sessions_folder_where_none_can_lie_b
     monkeypatch.setattr(posix, "_at_short_path", not_beside_the_file)
     daemon = Life(tmp_path)
     file = read(daemon.path)
-    assert str(file.endpoint).startswith("the socket %s" % (tmp_path / "private" / "socket"))
+    assert file.endpoint.path.startswith(str(tmp_path / "private" / "socket"))
     assert os.stat(str(tmp_path / "private")).st_mode & 0o777 == 0o700
     file.connect().close()
     daemon.dies()

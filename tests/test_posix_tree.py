@@ -326,17 +326,6 @@ print({*read} == {own})
 """) == ["set()", "True"]
 
 
-def test_whether_a_child_has_ended_is_told_without_reaping_it(own_process):
-    assert own_process("""
-living, dead = child(stay), child(lambda: None)
-heard(1)
-os.waitid(os.P_PID, dead, os.WEXITED | os.WNOWAIT)
-print(system.has_ended(living), system.has_ended(dead), system.has_ended(dead))
-print(os.waitpid(dead, 0) == (dead, 0))
-system.kill_children()
-""") == ["False", "True", "True", "True"]
-
-
 # One process of somebody else's
 
 

@@ -71,7 +71,10 @@ def test_the_end_is_told_as_subprocess_tells_it(start, text, code):
     assert worker.returncode() == code
 
 
-def test_a_kill_is_of_the_process_alone_and_the_rest_is_ended_with_all(start):
+@pytest.mark.parametrize("can_look", [True, False], ids=["", "as on macOS before Python 3.13"])
+def test_a_kill_is_of_the_process_alone_and_the_rest_is_ended_with_all(start, monkeypatch, can_look):
+    if not can_look:
+        monkeypatch.delattr(os, "waitid")
     worker = start(
         "import subprocess, sys, time\n"
         "child = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(300)'])\n"

@@ -67,7 +67,7 @@ Processes:
         what does not die in time.
     worker_control: in the adaptor's process: its end of the control.
 
-Only where processes can be forked: Ledger, arrange, become_subreaper, children, close_inherited, enlarge, has_ended,
+Only where processes can be forked: Ledger, arrange, become_subreaper, children, close_inherited, enlarge,
 set_title, silence, worker_groups, CONTROL_DESCRIPTOR. Only where they cannot: start_keeper, start_worker,
 starter_of_keeper, is_doomed.
 """

@@ -333,9 +333,6 @@ class Endpoint:
         self.text = text
         self.path = os.path.join(folder, text)
 
-    def __str__(self) -> str:
-        return "the socket " + self.path
-
     @staticmethod
     def listen(draft: str, private_folder: str) -> tuple[Endpoint, _socket.socket]:
         """Bind beside the file ``draft``, so that a container that shares the folder can connect; else in a folder."""

@@ -170,22 +170,10 @@ def _end_of(pid: int, options: int) -> os.waitid_result | None:
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | options) if hasattr(os, "waitid") else None
 
 
-def _first_ended() -> int:
-    """A child that has ended and was not reaped; 0 if there is none, -1 (any) where the system cannot look."""
-    if not hasattr(os, "waitid"):
-        return -1
-    ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT | os.WNOHANG)
-    return ended.si_pid if ended else 0
-
-
-def has_ended(pid: int) -> bool:
-    return _end_of(pid, os.WNOHANG) is not None
-
-
 def is_own(pid: int) -> bool:
     """Whether ``pid`` is a child that was not reaped, and so nobody else's."""
     try:
-        has_ended(pid)
+        _end_of(pid, os.WNOHANG)
     except ChildProcessError:
         return False
     return True
@@ -477,10 +465,9 @@ class Worker:
         """Orphans that have become this process's are reaped, too."""
         while self._returncode is None:
             try:
-                ended = _first_ended() if self._groups else -1
-                if self._groups and ended == self.pid:
+                if self._groups and _end_of(self.pid, os.WNOHANG):
                     self._groups.kill()  # before their leader is reaped
-                pid, status = os.waitpid(ended, os.WNOHANG) if ended else (0, 0)
+                pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 return None
             if pid == self.pid:
@@ -490,6 +477,8 @@ class Worker:
         return self._returncode
 
     def end_all(self, timeout: float) -> set[int]:
+        if self._groups:
+            self._groups.kill()  # if the system could not tell before; nobody else can have these numbers so soon
         return kill_children(timeout=timeout)
 
 

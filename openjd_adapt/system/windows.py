@@ -332,9 +332,6 @@ class Endpoint:
             raise ValueError("%s is not an address of this host" % text)
         self._port = int(port)
 
-    def __str__(self) -> str:
-        return self.text
-
     @staticmethod
     def listen(draft: str, private_folder: str) -> tuple[Endpoint, socket.socket]:
         """Bind a port that nobody else can bind, too."""

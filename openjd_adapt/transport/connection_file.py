@@ -323,7 +323,7 @@ class ConnectionFileReader:
             if not self.alive:  # asked only now, as it costs a command whose daemon lives
                 raise NoDaemonError(self.how_it_ended) from None
             if isinstance(error, WireError):
-                what = "who listens at %s: %s" % (self.endpoint, error)
+                what = "who listens at the socket %s: %s" % (self.endpoint.path, error)
                 raise InputError("connection file %s: %s" % (self.path, what)) from None
             what = "does not answer" if connection else "cannot be reached"
             why = "connection file %s: its daemon %s: %s" % (self.path, what, error.strerror or error)

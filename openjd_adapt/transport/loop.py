@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket  # as in system.posix
 import time
 
 from .. import system
@@ -11,7 +12,6 @@ from . import wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import _socket
     from collections.abc import Callable, Iterable
     from typing import Any
 
@@ -137,10 +137,6 @@ class Loop:
         self.timers.call_due()
 
 
-#: ``socket.SHUT_RDWR``: that module is too costly here.
-_SHUT_RDWR = 2
-
-
 class Peer:
     """One end of a connection that never blocks: frames in and out, whatever the pace of the other end."""
 
@@ -203,7 +199,7 @@ class Peer:
             return 0
         except OSError:
             try:  # to end it for both; what the other end has said can still be read
-                self._socket.shutdown(_SHUT_RDWR)
+                self._socket.shutdown(_socket.SHUT_RDWR)
             except OSError:
                 pass  # it has ended already
             return len(data)
