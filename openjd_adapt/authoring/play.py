@@ -254,11 +254,8 @@ class _Show:
             self._write("\r\033[K")
 
     def _painted(self, text: str, colour: str) -> str:
-        return (
-            "\033[%sm%s\033[0m" % (colour, text)
-            if colour and self._terminal and not os.environ.get("NO_COLOR")
-            else text
-        )
+        paints = colour and self._terminal and not os.environ.get("NO_COLOR")
+        return "\033[%sm%s\033[0m" % (colour, text) if paints else text
 
     def summary(self) -> None:
         """A row a phase: its name, seconds, lines of output and exit code."""

@@ -16,7 +16,7 @@ from .keywords import DIALECTS, DRAFT_07, DRAFT_2020_12, TYPES, value_check
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Sequence
+    from typing import Any, Sequence
 
     from .faults import Fault, Keyword, Path
 
@@ -88,12 +88,13 @@ class Validator:
         self._anchors: dict[tuple[str, str], Node] = {}
         #: By the schema's identity.
         self._nodes: dict[int, Node] = {}
-        self._unresolved: list[Callable[[], None]] = []
+        self._unresolved: list[tuple[str, Site, Node]] = []
         try:
             self._keywords = _keywords(schema, ())
             self._root = self.compile(schema, (), "")
             while self._unresolved:
-                self._unresolved.pop()()
+                reference, site, node = self._unresolved.pop()
+                node.checks = self._named(reference, site).checks
         except RecursionError:
             raise SchemaError("is nested too deeply") from None
 
@@ -148,29 +149,27 @@ class Validator:
                 self._anchors[base, anchor] = node
         return base
 
-    def refer(self, reference: str, site: Site) -> Callable[[], Node]:
-        """What gives the node that ``reference`` names, seen from a schema of the site's resource."""
+    def refer(self, reference: str, site: Site) -> Node:
+        """A node that has the checks of the one that ``reference`` names, once all of the document is known."""
+        node = Node(reference)
+        self._unresolved.append((reference, site, node))
+        return node
+
+    def _named(self, reference: str, site: Site) -> Node:
+        """The node that ``reference`` names, seen from a schema of the site's resource."""
         address, _, fragment = reference.partition("#")
         if "%" in fragment:
             from urllib.parse import unquote
 
             fragment = unquote(fragment)
-        found: list[Node] = []
-
-        def find() -> None:
-            resource = _join(site.base, address) if address else site.base
-            if resource not in self._resources:
-                site.refuse("%r leads out of this document, and nothing is fetched" % reference)
-            if fragment and not fragment.startswith("/"):
-                node = self._anchors.get((resource, fragment))
-            else:
-                node = self._at_pointer(resource, fragment)
-            if node is None:
-                site.refuse("%r leads to nothing" % reference)
-            found.append(node)
-
-        self._unresolved.append(find)
-        return lambda: found[0]
+        resource = _join(site.base, address) if address else site.base
+        if resource not in self._resources:
+            site.refuse("%r leads out of this document, and nothing is fetched" % reference)
+        if fragment and not fragment.startswith("/"):
+            node = self._anchors.get((resource, fragment))
+        else:
+            node = self._at_pointer(resource, fragment)
+        return node or site.refuse("%r leads to nothing" % reference)
 
     def _at_pointer(self, resource: str, pointer: str) -> Node | None:
         """The node of the schema at a JSON pointer, also where it stands below no keyword."""

@@ -267,11 +267,10 @@ def _either_for(name: str, value: Any, site: Site) -> Check:
 def _reference(argument: Any, site: Site) -> Check:
     """``$ref``. What a schema has said of a value is remembered, so that references to references stay cheap."""
     site.demand(isinstance(argument, str), argument, "a reference")
-    target = site.document.refer(argument, site)
+    node = site.document.refer(argument, site)
 
     def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
-        node = target()
-        key = (id(node), path, id(instance))
+        key = (id(node.checks), path, id(instance))
         if key not in memory:
             memory[key] = None
             memory[key] = node.faults(instance, path, memory)
