@@ -324,7 +324,7 @@ except ValueError as error:
 def test_without_jsonschema_the_errors_are_the_toolkits():
     first, second = run(VALIDATE, COMPAT).splitlines()
     assert first == "'a' is a required property | data: 'a' is a required property"
-    assert second == "InputError"
+    assert second == "SchemaError"
 
 
 @pytest.mark.once

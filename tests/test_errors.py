@@ -10,9 +10,9 @@ import sys
 
 import pytest
 
-from openjd_adapt import errors, yaml
+from openjd_adapt import data, errors, yaml
 from openjd_adapt.application import ApplicationExited
-from openjd_adapt.schema import DataError, ValidationError
+from openjd_adapt.schema import ValidationError
 from openjd_adapt.schema.faults import SchemaError
 
 from .test_package import MODULES, is_in, name_of
@@ -20,12 +20,13 @@ from .test_package import MODULES, is_in, name_of
 pytestmark = pytest.mark.core
 
 _FAULT = ValidationError("is not a number", ("a", 0), ("properties", "a", "type"), "x")
+_FAULT.where = "--run-data"
 #: Those that are not made of a text alone.
 MADE = {
     ApplicationExited: ApplicationExited("it has ended", -9),
-    DataError: DataError("--run-data", _FAULT),
     SchemaError: SchemaError("is not a schema", ("type",)),
     ValidationError: _FAULT,
+    data._NotJson: data._NotJson("--run-data", "line 1, column 1: Expecting value"),
     errors.MissingFile: errors.MissingFile(errno.ENOENT, "there is no such file", "scene.blend"),
     errors.ProcessFailed: errors.ProcessFailed("blender exited with code 3", 3),
     yaml.YAMLDecodeError: yaml.YAMLDecodeError("is no mapping", "a: b\nc", 5),

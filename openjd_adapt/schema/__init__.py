@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 
 from ..data import SCHEMA_FILES, load, parse, read_text, source
-from ..errors import InputError
 from .faults import Located, Node, SchemaError as SchemaError, Site, quote
 from .keywords import DIALECTS, DRAFT_07, DRAFT_2020_12, TYPES, value_check
 
@@ -209,23 +208,12 @@ def _join(base: str, address: str) -> str:
         return address
 
 
-# What adaptors use: init data, run data and configuration are checked by the schemas that lie beside the adaptor. Their
-# faults are :class:`InputError`, so that each ends as one line and exit code 2.
-
-
-class DataError(InputError, ValidationError):
-    """Data that are not as their schema wants them: both errors in one, so that an adaptor need not catch it."""
-
-    def __init__(self, where: str, error: ValidationError) -> None:
-        ValidationError.__init__(self, error.message, error.path, error.schema_path, error.instance)
-        self.args = (where, error)
-
-    def __str__(self) -> str:
-        return "%s: %s" % (self.args[0], ValidationError.__str__(self))
+# What adaptors use: init data, run data and configuration are checked by the schemas that lie beside the adaptor. An
+# adaptor need not catch the errors: each ends as one line and exit code 2.
 
 
 class AdaptorDataValidator:
-    """Checks the data of one kind. Raises :class:`InputError` for a schema that is wrong or that is not supported."""
+    """Checks the data of one kind. Raises :class:`SchemaError` for a schema that is wrong or that is not supported."""
 
     def __init__(self, schema: Any, where: str = "schema") -> None:
         #: The schema as it was given.
@@ -234,7 +222,8 @@ class AdaptorDataValidator:
         try:
             self._validator = Validator(schema)
         except SchemaError as error:
-            raise InputError("%s: %s" % (where, error)) from None
+            error.where = where
+            raise
 
     @classmethod
     def from_schema_file(cls, schema_path: str) -> AdaptorDataValidator:
@@ -243,7 +232,7 @@ class AdaptorDataValidator:
         return cls(parse(where, read_text(where, schema_path)), where)
 
     def validate(self, data: str | dict[str, Any], where: str = "data") -> None:
-        """Raise :class:`DataError` if the data are not as the schema wants them.
+        """Raise :class:`ValidationError` if the data are not as the schema wants them.
 
         A string is JSON or YAML, or ``file://`` and the path of a file with one; :class:`InputError` if it is neither.
         """
@@ -251,10 +240,9 @@ class AdaptorDataValidator:
             where, data = source(where, data), load(where, data)
         try:
             self._validator.validate(data)
-        except ValidationError as error:
-            raise DataError(where, error) from None
-        except SchemaError as error:  # a reference that leads back to itself shows only now
-            raise InputError("%s: %s" % (self._where, error)) from None
+        except Located as error:  # of the schema, too: a reference that leads back to itself shows only now
+            error.where = where if isinstance(error, ValidationError) else self._where
+            raise
 
 
 class AdaptorDataValidators:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import namedtuple
 
+from ..errors import InputError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, NoReturn, Optional, Sequence, Tuple, Union
@@ -24,8 +26,13 @@ FAULT_LIMIT = 10_000
 _QUOTE_LIMIT = 200
 
 
-class Located(ValueError):
-    """``message`` says what is wrong, ``path`` (a tuple of keys and indexes) where; ``str()`` has both, in one line."""
+class Located(InputError):
+    """``message`` says what is wrong, ``path`` (a tuple of keys and indexes) at which place, ``where`` in what.
+
+    ``str()`` has all of it, in one line.
+    """
+
+    where = ""
 
     def __init__(self, message: str, path: Path = (), *more: Any) -> None:
         super().__init__(message, path, *more)
@@ -33,7 +40,8 @@ class Located(ValueError):
         self.path = path
 
     def __str__(self) -> str:
-        return locate(self.path, self.message)
+        text = locate(self.path, self.message)
+        return "%s: %s" % (self.where, text) if self.where else text
 
 
 class SchemaError(Located):

@@ -16,7 +16,7 @@ def as_validation_error(error: Any) -> Exception:
     except ImportError:
         return error  # type: ignore[no-any-return]
 
-    class ValidationError(part("schema").DataError, exceptions.ValidationError):  # type: ignore[misc]
+    class ValidationError(part("schema").ValidationError, exceptions.ValidationError):  # type: ignore[misc]
         """Both at once: what an adaptor catches, and one line for the log where it does not."""
 
         def __init__(self) -> None:

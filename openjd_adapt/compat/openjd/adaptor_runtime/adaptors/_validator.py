@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_DataError = part("schema").DataError
+_ValidationError = part("schema").ValidationError
 
 
 class AdaptorDataValidator(toolkit.AdaptorDataValidator):  # type: ignore[misc]
@@ -25,7 +25,7 @@ class AdaptorDataValidator(toolkit.AdaptorDataValidator):  # type: ignore[misc]
         """Raise an error that says what is wrong, if anything is; ``jsonschema.ValidationError`` where there is one."""
         try:
             super().validate(data, where)
-        except _DataError as error:
+        except _ValidationError as error:
             raise as_validation_error(error) from None
 
 
