@@ -411,7 +411,7 @@ def test_the_limit_bounds_the_room_on_the_disk(monkeypatch):
     for _ in range(500):
         spool.append(b"x" * 99 + b"\n")
         assert descriptors() <= before + 6
-    sizes = [os.fstat(segment._file.fileno()).st_size for segment in spool._parts]
+    sizes = [os.fstat(segment.file.fileno()).st_size for segment in spool._parts]
     assert max(sizes) <= 1000 and sum(sizes) <= 6000
     spool.discard(spool.end)
     assert descriptors() == before
@@ -430,7 +430,7 @@ class Broken:
                 if self.how == "fails":
                     raise OSError(errno.EIO, "Input/output error")
                 if self.how == "is shorter than it was":
-                    os.ftruncate(part._file.fileno(), 0)
+                    os.ftruncate(part.file.fileno(), 0)
             return original(part, offset, size)
 
         monkeypatch.setattr(_Part, "read", read)

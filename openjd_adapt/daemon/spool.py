@@ -28,30 +28,27 @@ class _Part:
         self.start = start
         self.end = start
         self.in_memory = in_memory
-        self._file: IO[bytes] = io.BytesIO()
+        self.file: IO[bytes] = io.BytesIO()
         if not in_memory:
             import tempfile
 
-            self._file = tempfile.TemporaryFile(prefix="openjd_adapt-", buffering=0, dir=folder)  # noqa: SIM115
+            self.file = tempfile.TemporaryFile(prefix="openjd_adapt-", buffering=0, dir=folder)  # noqa: SIM115
 
     def append(self, data: bytes) -> None:
         """Write all of ``data`` or, as far as anybody sees, nothing. Raises :class:`OSError`."""
-        self._file.seek(self.end - self.start)
+        self.file.seek(self.end - self.start)
         view = memoryview(data)
         while view:
-            view = view[self._file.write(view) :]
+            view = view[self.file.write(view) :]
         self.end += len(data)
 
     def read(self, offset: int, size: int) -> bytes:
         """Some bytes. Raises :class:`OSError` where the disk does not give them back."""
-        self._file.seek(offset - self.start)
-        data = self._file.read(min(size, self.end - offset))
+        self.file.seek(offset - self.start)
+        data = self.file.read(min(size, self.end - offset))
         if not data:
             raise OSError(errno.EIO, "a temporary file has become shorter")
         return data
-
-    def close(self) -> None:
-        self._file.close()
 
 
 class Spool:
@@ -130,7 +127,7 @@ class Spool:
             part = self._parts.pop(0)
             if part.in_memory:
                 self._in_memory -= part.end - part.start
-            part.close()
+            part.file.close()
 
     def give_up(self, offset: int) -> None:
         """Forget what lies before and in the part that holds ``offset``: the disk does not give it back."""

@@ -42,7 +42,8 @@ FILE_ATTRIBUTE_NORMAL = 0x80
 LOCKFILE_FAIL_IMMEDIATELY = 1
 LOCKFILE_EXCLUSIVE_LOCK = 2
 
-TOKEN_QUERY = 0x8
+#: Stands for the token of this process (Windows 8).
+CURRENT_PROCESS_TOKEN = -4
 TokenUser = 1
 SDDL_REVISION_1 = 1
 OWNER_SECURITY_INFORMATION = 1
@@ -149,8 +150,6 @@ QueryInformationFile = _declare(
 )
 
 LocalFree = _declare(_kernel, "LocalFree", c_void_p, c_void_p, check=None)
-GetCurrentProcess = _declare(_kernel, "GetCurrentProcess", HANDLE, check=None)
-OpenProcessToken = _declare(_security, "OpenProcessToken", BOOL, HANDLE, DWORD, POINTER(HANDLE))
 GetTokenInformation = _declare(_security, "GetTokenInformation", BOOL, HANDLE, DWORD, c_void_p, DWORD, POINTER(DWORD))
 ConvertSidToStringSid = _declare(_security, "ConvertSidToStringSidW", BOOL, c_void_p, c_void_p)
 ConvertToDescriptor = _declare(
@@ -192,14 +191,8 @@ def has_reader(pipe: int) -> bool | None:
 
 def user() -> str:
     """The SID of this process's user, as a text."""
-    token = HANDLE()
-    OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, byref(token))
-    try:
-        buffer = ctypes.create_string_buffer(256)
-        size = DWORD()
-        GetTokenInformation(token, TokenUser, buffer, sizeof(buffer), byref(size))
-    finally:
-        CloseHandle(token)
+    buffer = ctypes.create_string_buffer(256)
+    GetTokenInformation(CURRENT_PROCESS_TOKEN, TokenUser, buffer, sizeof(buffer), byref(DWORD()))
     sid = ctypes.cast(buffer, POINTER(c_void_p))[0]
     text = c_void_p()
     ConvertSidToStringSid(sid, byref(text))
