@@ -117,9 +117,12 @@ class AdaptorServer:
         #: Whose application this is; asked for its rules.
         self.adaptor = adaptor
         self._folder = private_folder()
-        path = os.path.join(self._folder, "%s%s.json" % (connection_file.APPLICATION_NAME, os.urandom(4).hex()))
+        #: The path of the connection file, which the application's client is told.
+        self.server_path = os.path.join(
+            self._folder, "%s%s.json" % (connection_file.APPLICATION_NAME, os.urandom(4).hex())
+        )
         try:
-            self._file = connection_file.bind(path, self._folder)
+            self._file = connection_file.bind(self.server_path, self._folder)
             self._file.publish(type(adaptor).__name__)
             #: What wakes the server's thread, and another that listens.
             self._wakeup = system.Bell()
@@ -146,11 +149,6 @@ class AdaptorServer:
         self._stopped = threading.Event()
         actions_queue.on_enqueue = self._offer
 
-    @property
-    def server_path(self) -> str:
-        """The path of the connection file, which the application's client is told."""
-        return self._file.path
-
     def serve_forever(self) -> None:
         """Serve on this thread until :meth:`shutdown`, which may have been called already."""
         if not self._serving.acquire(blocking=False):
@@ -171,7 +169,7 @@ class AdaptorServer:
             self._application = None
             self._file.endpoint.remove()
             # Windows may keep the name of an open file until it is closed.
-            for end in (partial(os.unlink, self._file.path), self._file.close, partial(os.rmdir, self._folder)):
+            for end in (partial(os.unlink, self.server_path), self._file.close, partial(os.rmdir, self._folder)):
                 try:
                     end()
                 except OSError:

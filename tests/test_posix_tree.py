@@ -354,12 +354,6 @@ def test_a_pid_that_nobody_has_is_not_signalled():
     assert send_signal(0, 0, signal.SIGKILL) is False
 
 
-def test_a_process_is_signalled_if_it_is_the_one_that_started_then(sleeper):
-    started = start_time(sleeper)
-    assert not send_signal(sleeper, started + 1, signal.SIGKILL) and alive(sleeper)
-    assert send_signal(sleeper, started, signal.SIGKILL) and all_dead([sleeper])
-
-
 def test_a_process_is_signalled_also_where_standard_streams_are_closed(own_process):
     assert (
         own_process("""

@@ -91,8 +91,9 @@ _MOST_DESCENDANTS = 1000
 _READINGS = 8
 
 
-def _children_of(pid: int) -> set[int]:
-    """The children of a process, those that it has not reaped included; empty where that cannot be told."""
+def children(pid: int | None = None) -> set[int]:
+    """The children of a process, or this one, unreaped ones included; empty where that cannot be told."""
+    pid = os.getpid() if pid is None else pid
     found: set[int] = set()
     last = -1
     for _ in range(_READINGS if has_proc() else 0):
@@ -140,16 +141,12 @@ def names_of(pids: Iterable[int]) -> str:
     return ", ".join("%d (%s)" % (pid, name_of(pid)) for pid in sorted(pids)) or "unknown"
 
 
-def children() -> set[int]:
-    return _children_of(os.getpid())
-
-
 def descendants(*pids: int) -> list[int]:
     """All below ``pids``, parents first; what forks itself for ever is not followed for ever."""
     known = set(pids)
     found = list(pids)
     for pid in found:
-        new = _children_of(pid) - known if len(known) < _MOST_DESCENDANTS else set()
+        new = children(pid) - known if len(known) < _MOST_DESCENDANTS else set()
         known |= new
         found += new
     return found[len(pids) :]
@@ -285,7 +282,7 @@ class Tree:
             roots.append(self._pid)
             groups.add(self._pid)
         # Orphans become children of the process above this one, which is the keeper.
-        orphans = [pid for pid in _children_of(os.getppid()) if _group_of(pid) in groups]
+        orphans = [pid for pid in children(os.getppid()) if _group_of(pid) in groups]
         self._noted.update((pid, start_time(pid)) for pid in orphans + descendants(*roots, *orphans))
         return any(lives(pid, started) for pid, started in self._noted.items())
 
