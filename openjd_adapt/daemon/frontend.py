@@ -158,6 +158,14 @@ class DaemonClient:
         why, python = reasons[-1].replace("ERROR: ", ""), "Python at %s" % sys.executable
         return ": " + "; ".join([why, *places[-1:], *[python] * (python not in why)])
 
+    def await_end(self) -> None:
+        """Wait for the end of guardian and keeper, whose standard error ends with them."""
+        end = time.monotonic() + DEATH_SECONDS
+        errors = self._errors
+        while errors and system.wait_readable(errors.fileno(), max(0.0, end - time.monotonic())):
+            if not errors.read(_ERROR_BYTES):
+                return
+
     def remaining(self) -> float | None:
         """Seconds until the scheduler kills the task, if it said so."""
         return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
@@ -412,6 +420,9 @@ def start(spec: Message, timeout: float | None, replaced: str | None) -> int:
         code = FAILED if client.was_late else CANCELED
     except ConnectionError:
         return _fate_of_start(client, spec)
+    except AdaptError:  # it is refused: nothing of it is left when this command ends
+        client.await_end()
+        raise
     finally:
         client.close()
     if code != DONE:
