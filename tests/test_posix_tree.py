@@ -329,7 +329,18 @@ print({*read} == {own})
 # One process of somebody else's
 
 
-def test_a_process_is_signalled_if_it_is_the_one_that_started_then(sleeper):
+@pytest.mark.parametrize("what", ["missing", "forbidden"])
+def test_where_a_process_cannot_be_held_it_is_signalled_by_its_pid_under_the_same_conditions(
+    sleeper, monkeypatch, what
+):
+    if what == "missing":
+        monkeypatch.delattr(os, "pidfd_open", raising=False)
+    else:
+
+        def forbid(pid):
+            raise PermissionError
+
+        monkeypatch.setattr(os, "pidfd_open", forbid, raising=False)
     assert send_signal(sleeper, start_time(sleeper), signal.SIGKILL) is True
     assert all_dead([sleeper])
 

@@ -273,6 +273,7 @@ def test_what_stands_for_a_process_in_an_authors_test_is_never_signalled(monkeyp
     sent = []
     for name in ("kill", "killpg"):
         monkeypatch.setattr(os, name, lambda *what: sent.append(what))
+    monkeypatch.setattr(os, "pidfd_open", lambda *what: sent.append(what), raising=False)
     with mock.patch("subprocess.Popen") as popen:
         if pid is not None:  # else it is a mock, too, which os.kill takes for 1
             popen.return_value.pid = os.getppid() if pid == "another" else pid

@@ -317,9 +317,22 @@ def ask(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> bool:
 def send_signal(pid: int, started: int, number: int) -> bool:
     """Signal a process that somebody else may reap at any time, if it is still the one that started then.
 
-    False if it is not, or if that cannot be told (``started`` is 0).
+    False if it is not, or if that cannot be told (``started`` is 0). The process is held by a descriptor meanwhile
+    (Linux 5.3, Python 3.9), so that its pid cannot become another's between the look and the signal.
     """
-    return 0 < started == start_time(pid) and send(os.kill, pid, number)
+
+    def send_to_held(_: int, number: int) -> None:
+        signal.pidfd_send_signal(held, number)  # type: ignore[attr-defined, unused-ignore]
+
+    try:
+        held = os.pidfd_open(pid)  # type: ignore[attr-defined, unused-ignore]
+    except (AttributeError, OSError):
+        held = -1  # an older Python or kernel, a sandbox that forbids it, or there is no such process
+    try:
+        return 0 < started == start_time(pid) and send(send_to_held if held >= 0 else os.kill, pid, number)
+    finally:
+        if held >= 0:
+            os.close(held)
 
 
 def kill(pid: int, started: int) -> bool:
