@@ -52,7 +52,10 @@ def ensure_standard_descriptors() -> None:
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # which gets the lowest number that is free: this one
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != descriptor:  # Windows gives none of these away
+                os.dup2(null, descriptor)
+                os.close(null)
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         stream = getattr(sys, name)
         if stream is None:
