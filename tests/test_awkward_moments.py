@@ -33,7 +33,7 @@ def test_run_data_of_any_size_arrive_however_the_frames_are_cut(started):
 def test_data_over_the_limit_are_refused_before_anything_starts(farm):
     (farm.folder / "big.json").write_text(json.dumps({"x": "y" * 11_000_000}))
     done = farm("run", "--run-data", "file://%s/big.json" % farm.folder)
-    assert done.code == 2 and "the limit is" in done.err
+    assert done.code == 2 and "has more than 10485760 bytes" in done.err
     assert done.out == done.err.replace("ERROR", "openjd_fail", 1)
 
 
