@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from openjd_adapt import InputError, yaml
+from openjd_adapt import Adaptor, InputError, yaml
 from openjd_adapt.authoring import template
 from openjd_adapt.data import INIT_DATA, RUN_DATA
 
@@ -158,6 +158,19 @@ def test_what_is_neither_required_nor_has_a_default_is_not_passed(farm):
     schema = {"properties": {"a": {"type": "string"}, "b": {"type": "string", "default": "x"}}}
     job = yaml.loads(template.make("X", ["python"], [], {INIT_DATA: schema, RUN_DATA: {}}))
     assert [parameter["name"] for parameter in job["parameterDefinitions"]] == ["B", "Python"]
+
+
+def test_a_bound_of_a_task_is_the_schedulers_too_and_a_daemon_that_nobody_stops_ends_in_a_day():
+    class Bounded(Adaptor):
+        run_timeout = 7199.5
+
+        def on_run(self, run_data):
+            pass
+
+    [step] = yaml.loads(template.of_adaptor("Bounded", ["python"], Bounded))["steps"]
+    assert step["script"]["actions"]["onRun"]["timeout"] == 7200 + 180
+    start = step["stepEnvironments"][0]["script"]["actions"]["onEnter"]["args"]
+    assert start[start.index("--idle-timeout") + 1] == "86400"
 
 
 def test_no_two_parameters_have_one_name():

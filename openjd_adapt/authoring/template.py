@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 _NOTICE_SECONDS = 30
 #: Seconds that start and stop may take before the scheduler ends them.
 _START_SECONDS, _STOP_SECONDS = 3600, 300
+#: A daemon whose agent was killed, so that nobody stops it, ends by itself after so many seconds without a task.
+_IDLE_SECONDS = 24 * 3600
+#: How much longer, in seconds, a task may take than its own time bound, which is to act first.
+_MARGIN_SECONDS = 180
 #: What a template may have at the most: parameters, whole numbers that make tasks, and characters in its texts.
 _PARAMETERS, _AXES, _DESCRIPTION, _TEXT = 50, 16, 2048, 1024
 #: How many tasks a run makes by default for each whole number of the run data.
@@ -38,7 +42,8 @@ def of_adaptor(name: str, command: list[str], adaptor: type[BaseAdaptor]) -> str
     main = getattr(sys.modules["__main__"], "__spec__", None)
     modules = [adaptor.__module__, getattr(main, "name", ""), __name__]
     schemas = {kind: validator.schema for kind, validator in adaptor._schemas().items()}
-    return make(name, command, import_folders(modules), schemas)
+    bound = None if adaptor.run_timeout is None else math.ceil(adaptor.run_timeout) + _MARGIN_SECONDS
+    return make(name, command, import_folders(modules), schemas, bound)
 
 
 def import_folders(names: list[str]) -> list[str]:
@@ -56,11 +61,11 @@ def import_folders(names: list[str]) -> list[str]:
     return folders
 
 
-def make(name: str, command: list[str], folders: list[str], schemas: dict[str, Any]) -> str:
+def make(name: str, command: list[str], folders: list[str], schemas: dict[str, Any], bound: int | None = None) -> str:
     """The template, as YAML, of a job for the adaptor ``name``.
 
     ``command`` leads to the adaptor (the first of it is the Python), ``folders`` are for PYTHONPATH; ``schemas`` are
-    those that the adaptor has, by the kind of data.
+    those that the adaptor has, by the kind of data; ``bound`` is how long a task may take, in seconds.
     """
     python = "A Python that can import the adaptor and openjd_adapt, on the hosts that run the job."
     fixed = {"Python": _parameter(command[0], python)}
@@ -89,12 +94,17 @@ def make(name: str, command: list[str], folders: list[str], schemas: dict[str, A
     for parameter, facts in {**parameters, **fixed}.items():
         lines.append("- name: " + _quoted(parameter))
         lines += ["  %s: %s" % (fact, _quoted(value)) for fact, value in facts.items()]
-    lines += _step(name, command[1:], bool(folders), embedded, tasks)
+    lines += _step(name, command[1:], bool(folders), embedded, tasks, bound)
     return "\n".join(lines) + "\n"
 
 
 def _step(
-    name: str, arguments: list[str], has_folders: bool, embedded: dict[str, list[str]], tasks: dict[str, str]
+    name: str,
+    arguments: list[str],
+    has_folders: bool,
+    embedded: dict[str, list[str]],
+    tasks: dict[str, str],
+    bound: int | None,
 ) -> list[str]:
     lines = ["steps:", "- name: " + _quoted(name)]
     if tasks:
@@ -106,11 +116,12 @@ def _step(
         lines += ["    variables:", '      PYTHONPATH: "{{Param.PythonPath}}"']
     lines += ["    script:", *_file("      ", "initData", embedded[INIT_DATA]), "      actions:"]
     rules = ["--path-mapping-rules", "file://{{Session.PathMappingRulesFile}}"]
-    start = ["start", "--init-data", "file://{{Env.File.initData}}", *rules]
+    idle = ["--idle-timeout", str(_IDLE_SECONDS)]
+    start = ["start", "--init-data", "file://{{Env.File.initData}}", *rules, *idle]
     lines += _action("        ", "onEnter", arguments, start, _START_SECONDS)
     lines += _action("        ", "onExit", arguments, ["stop"], _STOP_SECONDS)
     lines += ["  script:", *_file("    ", "runData", embedded[RUN_DATA]), "    actions:"]
-    return lines + _action("      ", "onRun", arguments, ["run", "--run-data", "file://{{Task.File.runData}}"], None)
+    return lines + _action("      ", "onRun", arguments, ["run", "--run-data", "file://{{Task.File.runData}}"], bound)
 
 
 def _file(indent: str, name: str, lines: list[str]) -> list[str]:
