@@ -361,3 +361,14 @@ def test_the_package_works_under_another_name_and_parent(farm):
         )
         assert done.returncode == 0
         assert words != ["run"] or done.stdout == b"vendored\n"
+
+
+def test_who_asks_all_modules_for_something_loads_none():
+    """As Blender does when it ends, over sys.modules itself."""
+    code = (
+        "import sys, openjd_adapt.client, openjd_adapt.cli\n"
+        "for module in sys.modules.values():\n"
+        "    for name in ('__addon_enabled__', 'bl_info', 'no_such_name'):\n"
+        "        getattr(module, name, None)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=str(ROOT), check=True)

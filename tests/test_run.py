@@ -281,7 +281,7 @@ def test_data_that_cannot_be_sent_are_an_error_before_anything_is_started(limite
 def test_init_data_and_run_data_may_each_be_as_large_as_a_frame_allows(limited, limit):
     limited.env["LIMIT"] = str(limit)
     path = limited.folder / "large.json"
-    # Six bytes each, as they are sent: two thirds of a frame.
-    path.write_text('{"text": "%s"}' % ("é" * (limit // 9)), encoding="utf-8")
+    # Six bytes each, as they are sent: two thirds of a frame, or as much as a file may have.
+    path.write_text('{"text": "%s"}' % ("é" * min(limit // 9, 5_000_000)), encoding="utf-8")
     done = limited("run", "--init-data", "file://%s" % path, "--run-data", "file://%s" % path)
     assert done.code == 0 and done.lines == ["on_start", "on_run", "on_stop", "on_cleanup"], done.err[-500:]

@@ -99,12 +99,23 @@ if TYPE_CHECKING:
     else:
         from .posix_processes import *  # noqa: F403
 else:
+    _OF_PROCESSES = (
+        "ASKABLE_OPTIONS CHILD_SIGNALS CONTROL_DESCRIPTOR FORKS GROUP_OPTIONS Ledger Tree Worker ask become_subreaper"
+        " children descendants finish hand_over is_doomed kill kill_all kill_children kill_own_tree lives names_of"
+        " prepare_command send_signal set_title start_keeper start_time start_worker starter_of_keeper tree_of"
+        " wait_unreaped wake worker_control worker_groups"
+    )
 
     def __getattr__(name):
-        """What is about processes is loaded by who asks for it: the command of a task does not, as that takes time."""
-        if sys.platform == "win32":
+        """What is about processes is loaded by who asks for it: the command of a task does not, as that takes time.
+
+        Nothing is loaded by who asks all modules for something, as Blender does when it ends.
+        """
+        found = {}
+        is_one = name in _OF_PROCESSES.split()
+        if is_one and sys.platform == "win32":
             from .windows_processes import __dict__ as found
-        else:
+        elif is_one:
             from .posix_processes import __dict__ as found
         if name not in found:
             raise AttributeError("module %r has no attribute %r" % (__name__, name))
