@@ -42,6 +42,7 @@ THEIRS = {
 }
 #: The same of the lines that only this package writes.
 OURS = {
+    r"INFO: Running: (.*) \(pid \d+\)": (r"INFO: Running: \1", "who looks for it in ps knows it"),
     r"openjd_env: .*": (None, "as above"),
     r"openjd_fail: RuntimeError: ": ("openjd_fail: ", "as above"),
     r"ERROR: (Traceback|  |RuntimeError).*": (

@@ -23,6 +23,7 @@ REASONS = {
     # Nobody who keeps to the reference notices what is added.
     _ADAPTOR + r"\.(cancelled|sleep): added": "waits that a cancel ends",
     _ADAPTOR + r"\.(line_handler|watch|progress_span|report_progress): added": "lines watched as declared",
+    _ADAPTOR + r"\.\w+_timeout: added": "time bounds, by the same names on every kind of adaptor",
     _ADAPTOR + r"\.(set_env|unset_env|redact_env): added": "the session's environment variables",
     r"adaptors\.configuration\.\w+\.(DEFAULTS|check|given|log_level): added": "defaults and checks of the class",
     r"adaptors\.configuration\.ConfigurationManager\.(explain|layers): added": "which file has set a key",
@@ -36,10 +37,12 @@ REASONS = {
     r"client\.Action\.__init__: \+call": "an action may be answered",
     r"client\.PathMappingRule\.(apply|from_dict|to_dict|depth): added": "one class serves adaptor and client",
     r"adaptors\.PathMappingRule\.(depth|destination_os|source_path_format): added": "as in the client's class",
-    r"process\.LoggingSubprocess\.(last_\w+|settle|close_stdin|wait_quietly): added": "for applications",
+    r"process\.LoggingSubprocess\.(last_\w+|settle|close_stdin|wait_quietly|is_done): added": "for applications",
+    r"process\.LoggingSubprocess\.__init__: \+(merge_output|on_end)": "one pipe for both streams; who hears of the end",
     r"process\.LoggingSubprocess\.__init__: \+env": "an environment that is not os.environ",
     r"process\.LoggingSubprocess\.__init__: \+watcher": "what an adaptor watches for, beside the handlers",
     r"process\.ManagedProcess\.(get_environment|grace_seconds|success_exit_codes): added": "how it starts and ends",
+    r"process\.ManagedProcess\.(encoding|extra_environment|merge_output): added": "likewise, and what it writes",
     r"process\.StreamLogger\.settle: added": "what waits take",
     r"process\.StreamLogger\.__init__: \+(handlers|encoding|owner)": "lines are watched, for a task",
     # What must be there in the reference, and may be here.
