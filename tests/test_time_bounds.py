@@ -130,7 +130,7 @@ def test_a_bound_that_an_adaptor_sets_wrongly_fails_the_task_and_not_the_stop():
         session.adaptor.stop_timeout = session.adaptor.run_timeout = None
 
 
-@pytest.mark.windows_core
+@pytest.mark.posix_only  # on Windows a worker tells its keeper nothing
 def test_who_waits_for_nothing_is_killed_later(farm):
     farm.adaptor = str(ADAPTORS / "busy.py")
     hurry(farm, 0.3, "daemon.dispatcher.CANCEL_SECONDS")
@@ -161,6 +161,7 @@ def facts(farm):
     return json.loads(farm.daemon("status", "--json").out)
 
 
+@pytest.mark.posix_only
 def test_the_status_tells_what_a_task_does_and_waits_for(farm):
     farm.adaptor = str(ADAPTORS / "waits.py")
     assert farm.daemon("start").code == 0
@@ -194,6 +195,7 @@ def test_the_status_of_a_task_that_does_not_come_to_answer_tells_what_the_keeper
     assert farm.daemon("stop").code == 0
 
 
+@pytest.mark.posix_only
 def test_the_status_tells_of_the_application(farm):
     farm.adaptor = str(ADAPTORS / "kept_open.py")
     assert farm.daemon("start").code == 0

@@ -207,7 +207,7 @@ class Keeper:
     def _tell_status(self, front: Peer, message: Message, body: bytes) -> None:
         """What only the worker knows it is asked, but not waited for where it does not come to answer."""
         self._asking.append(front)
-        if self._dispatcher.ended is not None:
+        if self._dispatcher.ended is not None or not system.FORKS:  # on Windows a worker is told, and tells nothing
             self._answer({})
         elif len(self._asking) == 1:
             self._control.send({"tell": True})

@@ -373,6 +373,8 @@ def _socket_for(reader: int | None, writer: int | None) -> socket.socket:
         pump = _pump(partial(theirs.recv, _PUMP_BYTES), partial(write_all, writer), partial(os.close, writer))
         if reader is not None:  # what an adaptor's process is told does not matter when its keeper ends
             _pumps.append(pump)
+    else:  # what is said to nobody must not fill the socket
+        _pump(partial(theirs.recv, _PUMP_BYTES), bool, bool)
     return ours
 
 
