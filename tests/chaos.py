@@ -478,7 +478,8 @@ class Life:
 
     def begin_run(self, work: dict, codes=(), slow=(), deaf=0.0) -> Command:
         self.counts["runs"] += 1
-        codes = {*codes, *self.codes_of(work)}
+        # Of an application that has died before, whatever the task is to do.
+        codes = {*codes, *({1} if self.application_killed else self.codes_of(work))}
         return self.begin("run", "--run-data", json.dumps(work), codes=codes, work=work, slow=slow, deaf=deaf)
 
     def moment(self, most: float = 0.3) -> None:
