@@ -24,7 +24,7 @@ pytestmark = [
 
 # What the programs below begin with. say() and heard() are a pipe by which whoever was forked tells that it is there.
 PRELUDE = """
-import errno, os, signal, sys, time
+import atexit, errno, os, signal, sys, time
 from openjd_adapt import system
 reader, writer = os.pipe()
 def say(text="x"):
@@ -45,6 +45,7 @@ def stay():
     while True:
         signal.pause()
 assert system.become_subreaper()
+atexit.register(system.kill_children)  # what fails leaves nobody who holds the pipes
 """
 
 

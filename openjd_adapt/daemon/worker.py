@@ -5,7 +5,8 @@ then ``{"do": "start"}``, ``{"do": "run", "from": "--run-data"}`` with its data 
 time, each with its ``number``, and ``{"cancel": seconds}`` or ``{"hurry": seconds}`` at any moment. The answer, with
 that number, goes the way of all output, behind the task's last line, as a marker (see ``wire``). The worker says three
 things here: ``{"terminate": true}`` when somebody has sent it SIGTERM, ``{"bound": seconds, "name": attribute}`` when a
-task has a time bound, and ``{"told": {...}}`` to a ``{"tell": true}``.
+task has a time bound, and ``{"told": {...}}`` to a ``{"tell": true}``. On Windows the control has one way, and nobody
+hears them.
 """
 
 from __future__ import annotations
