@@ -580,7 +580,7 @@ def test_a_command_ends_when_threads_have_ended_and_exit_functions_have_run_and_
     (farm.folder / "sitecustomize.py").write_text(CUSTOM)
     farm.env["PYTHONPATH"] = os.pathsep.join([str(farm.folder), farm.env["PYTHONPATH"]])
     done = farm("daemon", "status")
-    assert (done.code, done.out) == (2, "the thread has ended\nthe exit function has run"), done
+    assert (done.code, done.out.splitlines()) == (2, ["the thread has ended", "the exit function has run"]), done
 
 
 def test_what_has_started_a_command_goes_on_when_that_ends(farm):
