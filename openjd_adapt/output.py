@@ -14,6 +14,7 @@ import time
 from collections import deque
 from contextlib import contextmanager
 from functools import partial
+from operator import attrgetter
 
 from . import session, system, task
 from .errors import as_utf8, flush_streams, traceback_of
@@ -208,6 +209,59 @@ def install_logging() -> None:
         if type(handler) is logging.StreamHandler and handler.stream in _CONSOLES:
             root.removeHandler(handler)
     root.addHandler(ConsoleHandler())
+
+
+#: What makes a record and leads it to the handlers; another package may put its own in its place.
+_STEPS = ("findCaller", "makeRecord", "handle", "filter", "callHandlers")
+_steps_of = attrgetter("LogRecord.__init__", "LogRecord.getMessage", "Logger._log", *map("Logger.%s".__mod__, _STEPS))
+_STANDARD = _steps_of(logging)
+
+
+class _Shortcut:
+    """``Logger._log``: where only the console would see a record, its line is written without making one.
+
+    Else it is the standard library's, called by whom it always was, as it counts frames: in what an author's handlers,
+    filters, formatters, factories and classes of loggers see nothing changes.
+    """
+
+    def __get__(self, logger: logging.Logger | None, kind: type | None = None) -> Any:
+        if logger is None or not _only_console_sees(logger):
+            return _STANDARD[2].__get__(logger, kind)
+        return partial(_log_line, logger)
+
+
+def _only_console_sees(logger: logging.Logger) -> bool:
+    place: Any = logger
+    while place is not logging.root:
+        if place is None or place.handlers or not place.propagate:
+            return False
+        place = place.parent
+    handlers = logging.root.handlers[:]
+    if [type(each) for each in handlers] != [ConsoleHandler] or handlers[0].formatter or handlers[0].filters:
+        return False
+    if type(logger) not in (logging.Logger, logging.RootLogger) or logger.filters or logger.disabled:
+        return False
+    is_own = vars(logger).keys().isdisjoint(_STEPS) and logging.getLogRecordFactory() is logging.LogRecord
+    return is_own and bool(_steps_of(logging) == _STANDARD)
+
+
+def _log_line(logger: logging.Logger, level: int, msg: object, args: Any, *more: Any, **named: Any) -> None:
+    if not more and not named:
+        try:
+            if level >= logging.root.handlers[0].level:
+                write_lines(logging.getLevelName(level), str(msg) % args if args else str(msg))
+            return
+        except Exception:
+            pass  # it is of names, for a mapping, or wrong, which the handler tells
+    if sys.version_info >= (3, 8) and len(more) <= 3:
+        named["stacklevel"] = named.get("stacklevel", 1) + 1
+    _STANDARD[2](logger, level, msg, args, *more, **named)
+
+
+def spare_records() -> None:
+    """Make log records only where somebody but the console sees them, and the standard library's own makes them."""
+    if all(getattr(step, "__globals__", None) is vars(logging) for step in _STANDARD + _steps_of(logging)):
+        logging.Logger._log = _Shortcut()  # type: ignore[method-assign, assignment]
 
 
 def progress_line(percent: float, span: tuple[float, float] = (0.0, 100.0)) -> str | None:

@@ -51,6 +51,7 @@ def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Iterable
     """
     output.install_pipe()
     output.install_logging()
+    output.spare_records()
     control = system.worker_control()
     say = InOrder(lambda message: control.sendall(encode(message)))
     # Who ends this process by SIGTERM means the daemon, which cancels, stops and cleans up.
