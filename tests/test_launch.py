@@ -11,7 +11,7 @@ import pytest
 
 from openjd_adapt.system.interpreter import can_be_fresh, fresh_command, is_python
 
-from .conftest import ROOT
+from .conftest import ROOT, wait_until
 from .test_ends import processes
 
 pytestmark = [pytest.mark.core, pytest.mark.windows_core]
@@ -44,12 +44,18 @@ def script(farm):
     return write
 
 
-def play(farm):
+def fresh(pid):
+    """A process of a daemon's, when it has become a fresh interpreter."""
+    wait_until(lambda: b"\0-c\0" in Path("/proc/%d/cmdline" % pid).read_bytes())
+    return pid
+
+
+def play(farm, when=int):
     """A whole session; what was true of the daemon's processes meanwhile: name, command line, files that are mapped."""
     assert farm.daemon("start").code == 0
     found = {}
     for name, pid in processes(farm).items():
-        place = Path("/proc/%d" % pid)
+        place = Path("/proc/%d" % (pid if name == "worker" else when(pid)))
         command = (place / "cmdline").read_bytes().replace(b"\0", b" ").strip().decode()
         found[name] = (command, (place / "maps").read_text())
     assert "did 7" in farm.daemon("run", "--run-data", '{"frame": 7}').lines
@@ -60,11 +66,22 @@ def play(farm):
 @pytest.mark.posix_only
 def test_what_an_adaptor_imports_is_in_neither_guardian_nor_keeper(script):
     farm = script()
-    found = play(farm)
+    found = play(farm, fresh)
     assert "sqlite" in found["worker"][1]
     for name in ("guardian", "keeper"):
         command, maps = found[name]
         assert command.endswith("%s of Large, %s" % (name, farm.file)) and "sqlite" not in maps
+
+
+@pytest.mark.posix_only
+@pytest.mark.parametrize("when", [int, fresh])
+def test_a_guardian_ends_what_its_keeper_has_left_and_notes_why_be_it_a_fork_still_or_fresh(farm, when):
+    assert farm.daemon("start").code == 0
+    pids = processes(farm)
+    when(pids["guardian"])
+    os.kill(pids["keeper"], signal.SIGKILL)
+    farm.wait_until_nothing_is_left()
+    assert "its keeper was killed by SIGKILL" in farm.daemon("run").err
 
 
 #: A program that is not a Python has a command of its own that leads to its adaptor.

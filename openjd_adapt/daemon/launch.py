@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 _HEARD_LATER = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
 #: What guardian and keeper import only when they need it; the first is of time.strptime.
 _IMPORTED_LATER = ("_strptime", "calendar", "ctypes", "fcntl", "json", "select", "subprocess", "tempfile", "traceback")
+#: How long, in seconds, the guardian stays a fork: a fresh interpreter would take the time of those that start.
+GUARDIAN_SECONDS = 1.0
 _NO_ROOM = "cannot start a process: %s"
 
 
@@ -104,7 +106,7 @@ def _import_all() -> None:
 def _guard(spec: Message, starter: _socket.socket, writer: ConnectionFileWriter) -> None:
     keeper, lifeline, groups = _fork_keeper(spec, starter, writer, 2)
     arguments = {"keeper": keeper, "writer": writer.values, "groups": groups}
-    _become("guardian", spec, arguments, [lifeline, writer.descriptor, groups])
+    _become("guardian", spec, arguments, [lifeline, writer.descriptor, groups], GUARDIAN_SECONDS)
 
 
 def _fork_keeper(
@@ -201,20 +203,29 @@ def _fork(run: Callable[[], None], errors: int) -> int:
         os._exit(code)  # nothing is run that the command has registered for its own end
 
 
-def _become(module: str, spec: Message, arguments: dict[str, Any], shared: Iterable[int | None]) -> None:
-    """Call ``serve`` of a module with ``arguments`` and what is ``shared``: in a fresh interpreter, or else here."""
+def _become(
+    module: str, spec: Message, arguments: dict[str, Any], shared: Iterable[int | None], later: float = 0.0
+) -> None:
+    """Call ``serve`` of a module with ``arguments`` and what is ``shared``: in a fresh interpreter, or else here.
+
+    ``later``: in so many seconds, if no signal comes until then.
+    """
     kept = [descriptor for descriptor in shared if descriptor is not None]
     path = spec["listen_at"] or ""
     title = "%s of %s" % (module, spec["adaptor"])
     if path and os.path.dirname(path) != spec["folder"]:  # of a private folder nobody else may know
         title += ", " + path
     gc.freeze()  # objects whose descriptors are closed must not be collected and close others
-    if interpreter.can_be_fresh():
+    system.close_inherited([0, 1, 2, *kept])
+    system.set_title("openjd_adapt " + title)
+    heard = signal.sigtimedwait(_HEARD_LATER, later) if later and hasattr(signal, "sigtimedwait") else None
+    if heard:  # its time has come already
+        os.kill(os.getpid(), heard.si_signo)
+    elif interpreter.can_be_fresh():
         reader, writer = os.pipe()
         os.set_blocking(writer, False)  # nobody reads yet
         os.write(writer, marshal.dumps(arguments))
         os.dup2(reader, 0)
-        system.close_inherited([0, 1, 2, *kept])
         for descriptor in kept:
             os.set_inheritable(descriptor, True)
         command = interpreter.fresh_command(module, title)
@@ -224,6 +235,4 @@ def _become(module: str, spec: Message, arguments: dict[str, Any], shared: Itera
             os.dup2(1, 0)
     from importlib import import_module
 
-    system.close_inherited([0, 1, 2, *kept])
-    system.set_title("openjd_adapt " + title)
     import_module("." + module, __package__).serve(**arguments)

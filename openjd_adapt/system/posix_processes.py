@@ -51,14 +51,15 @@ def become_subreaper(on: bool = True) -> bool:
 def set_title(title: str) -> None:
     """Show ``title`` in ``ps``, in place of a command line that may hold init data (Linux; elsewhere nothing)."""
     stat = stat_of("self")
-    try:
-        import ctypes
-    except ImportError:
-        return
     start, end = map(int, stat[45:47]) if stat else (0, 0)  # arg_start and arg_end, fields 48 and 49 of proc(5)
     if 0 < start < end:
         size = end - start
-        ctypes.memmove(start, title.encode("utf-8", "replace")[: size - 1].ljust(size, b"\0"), size)
+        try:
+            with open("/proc/self/mem", "r+b", buffering=0) as memory:
+                memory.seek(start)
+                memory.write(title.encode("utf-8", "replace")[: size - 1].ljust(size, b"\0"))
+        except OSError:
+            return  # a host where no process may write its own
 
 
 # Who is who. /proc counts only if it is that of this process's PID namespace: another's numbers mean others.
