@@ -255,6 +255,14 @@ def test_public_names_have_docstrings_and_are_loaded_on_first_use():
         _ = openjd_adapt.Missing
 
 
+def test_what_type_checkers_are_told_are_the_public_names_from_where_they_are_loaded():
+    stub = ast.parse((PACKAGE / "__init__.pyi").read_text(encoding="utf-8"))
+    told = {alias.asname: node.module for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    told.update((node.target.id, "application") for node in stub.body if isinstance(node, ast.AnnAssign))
+    assert told.pop("__version__") and told == openjd_adapt._MODULES
+    assert openjd_adapt.__all__ == sorted(told)
+
+
 def test_importing_the_package_imports_nothing_else_and_does_nothing():
     program = (
         "import sys, signal; before = set(sys.modules); import openjd_adapt; "
