@@ -1,10 +1,21 @@
 """A toolkit to write adaptors: programs that keep an application open for an Open Job Description session.
 
 The public names below are loaded when they are first used, so that importing one costs one. Type checkers and editors
-read ``__init__.pyi``.
+read ``__init__.pyi``. This file and ``__main__.py`` parse on Python 2.7, too, which then says what is wrong.
 """
 
+import sys
+
 __version__ = "0.1.0"
+
+if sys.version_info < (3, 7):  # noqa: UP036
+    _text = "%s needs Python 3.7 or newer; %s is %s" % (__name__, sys.executable, sys.version.split()[0])
+    if (getattr(sys, "argv", None) or [""])[0] not in ("-m", "-c"):
+        raise ImportError(_text)  # to an application, which goes on
+    sys.stderr.write("ERROR: %s\n" % _text)
+    if set(sys.argv) & {"run", "start"}:  # all that a farm shows
+        sys.stdout.write("openjd_fail: %s\n" % _text)
+    sys.exit(2)
 
 __all__ = [
     "ADAPTOR_OUTPUT",

@@ -1,6 +1,4 @@
-"""``python -m openjd_adapt --adaptor package.module:Class COMMAND …``: any adaptor, without an entry point."""
-
-from __future__ import annotations
+"""``python -m openjd_adapt --adaptor package.module:Class COMMAND ...``: any adaptor, without an entry point."""
 
 import gc
 

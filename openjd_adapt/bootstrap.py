@@ -4,8 +4,6 @@ It makes its own package importable first; ``openjd_adapt.client_script`` is its
 without a ``__file__``; then the environment says where the package lies.
 """
 
-from __future__ import annotations
-
 import os
 import runpy
 import sys

@@ -223,6 +223,7 @@ BRINGS = {
     "corpus": "it lies beside the project where that is developed, in shared/corpus",
     "published adaptors": "tests/published.sh DEST, and OPENJD_ADAPT_PUBLISHED=DEST/bin",
     "reference": "pip install --target DEST openjd-adaptor-runtime==0.9.6, and OPENJD_ADAPT_REFERENCE=DEST",
+    **dict.fromkeys(("python2.7", "python3.6"), "pyenv install 2.7 3.6"),
     "root": "run the tests as root",
     "setuptools": "pip install --upgrade setuptools",
 }

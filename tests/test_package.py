@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import functools
+import glob
+import os
 import re
 import subprocess
 import sys
@@ -13,7 +15,7 @@ import pytest
 
 import openjd_adapt
 
-from .conftest import HANG_SECONDS, ROOT
+from .conftest import HANG_SECONDS, ROOT, tool
 
 pytestmark = pytest.mark.core
 
@@ -271,6 +273,34 @@ def test_importing_the_package_imports_nothing_else_and_does_nothing():
     out = subprocess.check_output([sys.executable, "-c", program], cwd=str(ROOT))
     assert out.decode().split("]")[0].replace("'__future__', ", "") == "['openjd_adapt'"
     assert b"True" in out
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("version", ["2.7", "3.6"])
+def test_a_python_that_is_too_old_is_told_in_one_line(tmp_path, version):
+    found = glob.glob(os.path.expanduser("~/.pyenv/versions/%s.*/bin/python" % version))
+    python = found[0] if found else tool("python" + version)
+
+    def told(*words, code=2):
+        process = subprocess.Popen(
+            [python, "-B", *words], cwd=str(ROOT), stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+        )
+        out, err = process.communicate()
+        assert process.returncode == code
+        return out, err.splitlines()
+
+    line = "openjd_adapt needs Python 3.7 or newer; %s is %s." % (python, version)
+    for words in (["daemon", "start"], ["--help"]):
+        out, [text] = told("-m", "openjd_adapt", *words)
+        assert text.startswith("ERROR: " + line)
+        assert out == ("openjd_fail: %s\n" % text[7:] if "start" in words else "")
+    # An application, which goes on.
+    script = tmp_path / "script.py"
+    script.write_text("import sys; sys.path.insert(0, %r); import openjd_adapt.client" % str(ROOT))
+    assert told(str(script), code=1)[1][-1].startswith("ImportError: " + line)
+    for name in ("__init__", "__main__", "bootstrap"):
+        code = "compile(open('openjd_adapt/%s.py').read(), 'it', 'exec')" % name
+        assert told("-c", code, code=0) == ("", [])
 
 
 def test_what_an_adaptors_module_imports_loads_none_of_the_costly_modules():
