@@ -106,6 +106,8 @@ def _import_all() -> None:
 def _guard(spec: Message, starter: _socket.socket, writer: ConnectionFileWriter) -> None:
     keeper, lifeline, groups = _fork_keeper(spec, starter, writer, 2)
     arguments = {"keeper": keeper, "writer": writer.values, "groups": groups}
+    from . import guardian  # noqa: F401 - where it cannot be loaded, the start is to fail
+
     _become("guardian", spec, arguments, [lifeline, writer.descriptor, groups], GUARDIAN_SECONDS)
 
 
