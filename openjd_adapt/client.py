@@ -41,7 +41,7 @@ from .transport.wire import RECEIVE_BYTES, Decoder, InOrder, check_hello, encode
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any, TypeVar
+    from typing import Any, TypeVar, overload
 
     from .transport.wire import Message
 
@@ -124,8 +124,11 @@ class Client:
         self._gone = False
         self._inbox: list[Message] = []
         self._functions: dict[str, Callable[..., Any]] = {}
+        #: The adaptor knows that the application can take an action; whether it is told so with each answer.
         self._asked = False
-        self._serves = False
+        self._asks_ahead = False
+        #: An action is running.
+        self._performs = False
         self._send = InOrder(self._send_now)  # progress and status may come from any thread, or a signal handler
         self._send(encode(hello(PACKAGE)))
         answer = self._receive(None)
@@ -137,26 +140,44 @@ class Client:
         python = "Python %s (%s)" % (sys.version.split()[0], sys.executable)
         self._send(encode({"about": "%s, openjd_adapt of %s" % (python, PACKAGE)}))
 
-    def action(self, function: Function) -> Function:
-        """Let the adaptor call ``function`` by its name; a decorator. Arguments and result are JSON values."""
-        self._functions[function.__name__] = function
-        return function
+    if TYPE_CHECKING:
+
+        @overload
+        def action(self, function: Function) -> Function: ...
+        @overload
+        def action(self, function: str) -> Callable[[Function], Function]: ...
+
+    def action(self, function: Any) -> Any:
+        """Let the adaptor call a function by its name, or by another: a decorator, ``@client.action`` or
+        ``@client.action("name")``. Arguments and result are JSON values.
+        """
+        name = function if isinstance(function, str) else function.__name__
+
+        def register(function: Any) -> Any:
+            self._functions[name] = function
+            return function
+
+        return register if function is name else register(function)
 
     def serve_forever(self) -> None:
-        """Take actions until the adaptor asks the application to end, or is gone."""
-        self._serves = True
+        """Take actions until the adaptor asks the application to end, or is gone. Not from within an action."""
+        if self._performs:
+            raise AdaptError("an action cannot serve: the adaptor waits for its answer")
+        self._asks_ahead = True
         try:
             while self.poll_once(None):
                 pass
         finally:
-            self._serves = False
+            self._asks_ahead = False
 
     def poll_once(self, timeout: float | None = 0) -> bool:
         """Take one action if there is one within ``timeout`` seconds (None: however long it takes).
 
-        For applications that own the event loop: call it from a timer. False when the adaptor asks the application to
-        end, or is gone.
+        For applications that own the event loop: call it from a timer, or when :meth:`fileno` can be read. While an
+        action runs the event loop, nothing is taken. False when the adaptor asks the application to end, or is gone.
         """
+        if self._performs:
+            return True
         message = self.take(timeout)
         if message is None:
             return not self._gone
@@ -164,11 +185,16 @@ class Client:
             self.perform(message, self._functions)
         return "close" not in message
 
+    def fileno(self) -> int:
+        """The descriptor that can be read when :meth:`poll_once` has something to do, for event loops that can wait."""
+        self._asks_ahead = True
+        if not self._performs:
+            self._ask()
+        return self._connection.fileno()
+
     def take(self, timeout: float | None) -> Message | None:
         """The next action, not performed yet, or ``{"close": true}``; None if there is none in time or ever again."""
-        if not self._asked:
-            self._asked = True
-            self._send(_NEXT)
+        self._ask()
         end = None if timeout is None else time.monotonic() + timeout
         message = self._receive(end)
         while message is not None and not message.keys() & {"action", "close"}:
@@ -201,6 +227,7 @@ class Client:
         """Perform an action by the function of its name, and send the answer if one is wanted."""
         name, call = message["action"], message["call"]
         answer = b""
+        self._performs = True
         try:
             result = run_action(name, message["args"] or {}, functions)
             if call is not None:
@@ -212,11 +239,18 @@ class Client:
                 answer = encode({"answer": call, "error": text, "traceback": trace})
             else:
                 _print(sys.stderr, "%s", trace or text)
+        finally:
+            self._performs = False
         flush_streams()  # what was printed comes before the answer
-        if answer and self._serves and not self._asked:
+        if self._asks_ahead and not self._asked:
             self._asked = True
-            answer += _NEXT  # who only serves asks for the next action with it, which saves the adaptor a wake
+            answer += _NEXT  # with the answer, which saves the adaptor a wake
         self._send(answer)
+
+    def _ask(self) -> None:
+        if not self._asked:
+            self._asked = True
+            self._send(_NEXT)
 
     def _tell(self, what: str, value: object) -> None:
         """Report a value; one that cannot be told ends no render."""

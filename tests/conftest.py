@@ -215,6 +215,9 @@ _DEV = 'pip install ".[dev]"'
 #: What tests need and may not find, and what brings it.
 BRINGS = {
     **{name: "apt-get install " + name for name in ("blender", "faketime", "ffmpeg", "sudo")},
+    "PyQt5": "apt-get install python3-pyqt5",
+    "tkinter": "apt-get install python3-tk",
+    "xvfb-run": "apt-get install xvfb",
     **dict.fromkeys(("useradd", "userdel"), "apt-get install passwd"),
     "objdump": "apt-get install binutils",
     "setpriv": "apt-get install util-linux",

@@ -421,11 +421,9 @@ result = "x" * 2_000_000
     assert set(app._adaptor.said) == {"still here"}
 
 
-def test_an_action_that_takes_actions_itself_asks_for_no_more_than_one(application, gate):
+def test_an_action_that_polls_takes_no_other(application, gate):
     app = application()
-    app.cast("run", code="client.poll_once()" + WAIT % gate)
-    app.cast("echo", value=1)  # taken by the action
-    wait_until(lambda: not app._queue)
+    app.cast("run", code="assert client.poll_once(10)" + WAIT % gate)
     with pytest.raises(TimedOut):
         app.call("run", timeout=0.2, code="print('performed', flush=True)")
     let_go(gate)
@@ -447,13 +445,6 @@ def test_a_large_answer_and_a_large_action_that_waits_do_not_hold_up_each_other(
     threading.Thread(target=cast, daemon=True).start()
     assert app.call("run", timeout=HANG_SECONDS, code=code) == "x" * MEGABYTE
     assert app.call("echo", timeout=HANG_SECONDS, value=3) == 3
-
-
-def test_a_close_that_an_action_has_taken_is_said_again(application):
-    app = application()
-    app.cast("run", code="client.poll_once(10)")
-    app.close(2 * HANG_SECONDS)
-    assert last_lines(app)[-1:] == ["ends in order"]
 
 
 # What authors and applications do

@@ -340,7 +340,9 @@ class Endpoint:
         try:
             if sys.platform == "linux":
                 os.fchmod(listener.fileno(), 0o600)  # what the file gets; the umask is that of all threads
-            path = draft + ".sock"
+            # A session's daemon and applications share the private folder, and paths there are to stay short.
+            short = os.path.join(private_folder, SOCKET_NAME + os.urandom(3).hex())
+            path = short if os.path.dirname(draft) == private_folder else draft + ".sock"
             try:
                 _at_short_path(path, listener.bind)
                 text = os.path.basename(path)
@@ -348,8 +350,7 @@ class Endpoint:
                 if error.errno not in _NO_SOCKET_HERE:
                     raise
                 make_private_folder(private_folder)
-                # A session's daemon and applications share the folder, and the path is to stay short.
-                path = text = os.path.join(private_folder, SOCKET_NAME + os.urandom(3).hex())
+                path = text = short
                 _at_short_path(path, listener.bind)
             if sys.platform != "linux":
                 os.lchmod(path, 0o600)  # nobody connects before it listens
