@@ -6,11 +6,14 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -636,6 +639,19 @@ def test_nobody_can_guess_a_private_folders_name(monkeypatch, tmp_path):
     names = {connection_file.new_private_folder() for _ in range(100)}
     assert len(names) == 100 and all(os.path.dirname(name) == str(tmp_path) for name in names)
     assert min(map(len, names)) >= len(str(tmp_path)) + 30 and list(tmp_path.iterdir()) == []
+
+
+def test_a_socket_of_an_application_has_an_address_below_the_temporary_folder_of_macos(monkeypatch, tmp_path):
+    """Whose path is long, and where no socket can be reached by a long path."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    folder = connection_file.new_private_folder()
+    writer = bind(os.path.join(folder, "application-%s.json" % os.urandom(4).hex()), folder)
+    writer.publish("Probe")
+    Life.dies(SimpleNamespace(writer=writer, _open=True))
+    below = os.path.relpath(json.loads(Path(writer.path).read_text())["socket"], str(tmp_path))
+    temporary = "/var/folders/zz/zyxvpxvq6csfxvn_n0000000000000/T"
+    assert len(os.path.join(temporary, below)) <= posix._SUN_PATH_BYTES
+    shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize("moment", ["holds its lock", "has removed it"])
