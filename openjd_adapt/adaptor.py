@@ -181,6 +181,9 @@ class BaseAdaptor(ABC):
     no_output_timeout: float | None = None
     no_progress_timeout: float | None = None
 
+    #: Whether init data and run data get the defaults of their schemas, before these check them.
+    apply_defaults = False
+
     #: What ``--config`` names.
     _command_line_files: Sequence[str] = ()
 

@@ -122,7 +122,8 @@ def _run(app: App) -> int:
             raise  # to whoever has called EntryPoint.start() in an adaptor's hook
         if "--debug" in words and "--" not in words:  # behind it stands another command
             tell("ERROR: " + errors.traceback_of(caught))
-        tell("ERROR: " + one_line(error))
+        for line in (error, *error.detail.splitlines()):
+            tell("ERROR: " + one_line(line))
         if " ".join(words[: 1 + (words[:1] == ["daemon"])]) in ACTIONS and error.exit_code != CANCELED:
             tell(fail(error), 1)  # all that a farm shows
         return error.exit_code

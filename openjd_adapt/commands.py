@@ -45,6 +45,7 @@ OPTIONS = {
     "--owner": "the id of a process: the daemon stops when that has ended",
     "--idle-timeout": "seconds: stop the daemon when it has had no task for so long (default: never)",
     "--each": "NAME=RANGE: one task for each number, as NAME in its run data; RANGE is such as 1-10:3",
+    "--chunk": "each task gets so many numbers of the last --each, as a range such as 1-10",
     "--trace": "write the phases as trace events, which Chrome and Perfetto show, to this file",
     "--kind": "command (one a task) or application (kept open)",
     "--debug": "show the toolkit's own tracebacks",
@@ -129,13 +130,13 @@ def _data(options: Options, option: str) -> tuple[dict[str, Any], bytes, str]:
 
 def _config(options: Options) -> list[str]:
     """The files that ``--config`` names, and that must be there."""
-    path = options.get("--config")
-    if path is None:
+    value = options.get("--config")
+    if value is None:
         return []
-    full = _full(path)
+    full = _full(data.path_of(value))
     if not os.path.isfile(full):
         reason = "is not a regular file" if os.path.exists(full) else "there is no such file"
-        raise InputError("--config: %s: %s" % (path, reason))
+        raise InputError("--config: %s: %s" % (data.path_of(value), reason))
     return [full]
 
 
@@ -337,7 +338,7 @@ COMMANDS = {
     "daemon stop": Command(_daemon_stop, "connection-file timeout", _FILE),
     "daemon cancel": Command(_daemon_cancel, "connection-file timeout", _FILE + " --timeout 30"),
     "daemon status": Command(_daemon_status, "connection-file json", "--json " + _FILE),
-    "session": Command(_session, _DATA + " run-data* each* json trace", "--init-data '{}' --each frame=1-10:3"),
+    "session": Command(_session, _DATA + " run-data* each* chunk json trace", "--init-data '{}' --each frame=1-10:3"),
     "show-config": Command(_show_config, "config"),
     "template": Command(_template, "", "> job.template.yaml"),
     "version-info": Command(_version_info, ""),

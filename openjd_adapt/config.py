@@ -6,6 +6,7 @@ import os
 
 from . import data, system
 from .errors import InputError, needed_by
+from .plain_json import copied
 from .transport.wire import OUTPUT_LIMIT_BYTES, OUTPUT_MEMORY_BYTES
 
 TYPE_CHECKING = False
@@ -32,13 +33,6 @@ def validator(path: str) -> AdaptorDataValidator:
     return AdaptorDataValidator.from_schema_file(path)
 
 
-def _copied(value: Any) -> Any:
-    """A JSON value that shares nothing with ``value``; the module copy costs a short command more than its own work."""
-    if isinstance(value, dict):
-        return {name: _copied(item) for name, item in value.items()}
-    return [_copied(item) for item in value] if isinstance(value, list) else value
-
-
 def check_time_bounds(where: str, bounds: dict[str, Any]) -> None:
     """Raise :class:`InputError` where one of ``bounds`` is not one; ``where`` they are set begins its line."""
     for name in TIME_BOUNDS:
@@ -54,7 +48,7 @@ class Configuration:
     DEFAULTS: dict[str, Any] = {}
 
     def __init__(self, config: dict[str, Any]) -> None:
-        self._config: dict[str, Any] = _copied(config)
+        self._config: dict[str, Any] = copied(config)
 
     @classmethod
     def from_file(cls: type[Self], config_path: str, schema_path: str | list[str] | None = None) -> Self:
@@ -87,12 +81,12 @@ class Configuration:
     @property
     def config(self) -> dict[str, Any]:
         """All keys and values, defaults included."""
-        return {**_copied(self.DEFAULTS), **self.given}
+        return {**copied(self.DEFAULTS), **self.given}
 
     @property
     def given(self) -> dict[str, Any]:
         """The keys and values that layers have set."""
-        return dict(_copied(self._config))
+        return dict(copied(self._config))
 
     @property
     def log_level(self) -> str:

@@ -39,7 +39,7 @@ def load(option: str, value: str) -> dict[str, Any]:
     where = source(option, value)
     text = as_utf8(value) or "{}"  # as the reference takes an empty option
     if value.startswith(_FILE):
-        text = read_text(where, system.path_of_uri(value[len(_FILE) :]))
+        text = read_text(where, path_of(value))
     if not text.strip():
         raise InputError("%s: is empty" % where)
     return as_object(where, _json_or_yaml(where, text), value)
@@ -62,9 +62,14 @@ def full_path(path: str) -> str:
         raise InputError("%s: is relative to the current folder, which is gone" % path) from None
 
 
+def path_of(value: str) -> str:
+    """The path that ``value`` is or, if it begins with ``file://``, that stands behind that."""
+    return system.path_of_uri(value[len(_FILE) :]) if value.startswith(_FILE) else value
+
+
 def source(option: str, value: str) -> str:
     """Where the data of an option come from, for messages."""
-    return "%s: %s" % (option, system.path_of_uri(value[len(_FILE) :])) if value.startswith(_FILE) else option
+    return "%s: %s" % (option, path_of(value)) if value.startswith(_FILE) else option
 
 
 def exists(where: str, path: str) -> bool:

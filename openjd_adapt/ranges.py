@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from itertools import chain
+from bisect import bisect_left, bisect_right
+from itertools import accumulate, chain
 from operator import index
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Any, overload
 
 
 #: Every number is nearer to 0 than this, so that no range has more numbers than ``len`` can say.
@@ -25,21 +26,27 @@ class IntRange:
     equal if they have the same numbers. ``str`` gives the longest runs of equal gaps, from the first number on, as an
     expression whose parts ascend.
 
+    Indexes and slices are as a list's, and cost nothing either: ``numbers[-1]`` is the last number, ``numbers[10:20]``
+    the :class:`IntRange` of ten. Raises :class:`IndexError` for a place that it has not, and :class:`ValueError` for a
+    slice that has no number, or a step below 0: a range ascends.
+
     Source: 3.4.1.1.1 ``<IntRangeExpr>`` and 3.4.1.5 in the Open Job Description's "Template Schemas".
     """
 
-    __slots__ = ("_runs", "_starts", "first", "last")
+    __slots__ = ("_ends", "_runs", "_starts", "first", "last")
 
     def __init__(self, parts: list[range]) -> None:
         """For :meth:`parse` and :meth:`from_numbers`; ``parts`` ascend, one after the other."""
         if not parts:
             raise ValueError("a range has at least one number")
-        #: The smallest and the largest number; a ``CONTIGUOUS`` chunk has all between them.
+        #: The smallest and the largest number.
         self.first, self.last = parts[0][0], parts[-1][-1]
         if max(-self.first, self.last) >= LIMIT:
             raise ValueError("a number of the range is too large: the limit is 2**62")
         self._runs = _runs(parts)
         self._starts = [run[0] for run in self._runs]
+        #: How many numbers the range has, up to the end of each run.
+        self._ends = list(accumulate(map(len, self._runs)))
 
     @classmethod
     def parse(cls, expression: str | int) -> IntRange:
@@ -68,10 +75,41 @@ class IntRange:
         return chain.from_iterable(self._runs)
 
     def __len__(self) -> int:
-        return sum(map(len, self._runs))
+        return self._ends[-1]
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __getitem__(self, place: int) -> int: ...
+
+        @overload
+        def __getitem__(self, place: slice) -> IntRange: ...
+
+    def __getitem__(self, place: int | slice) -> int | IntRange:
+        places: Any = range(len(self))[place]
+        if isinstance(places, int):
+            run = bisect_right(self._ends, places)
+            return self._runs[run][places - self._ends[run]]
+        if places.step < 0:
+            raise ValueError("a range ascends; no slice of it has a step of %d" % places.step)
+        return IntRange(list(self._parts(places)))
+
+    def _parts(self, places: range) -> Iterator[range]:
+        """The numbers at these places."""
+        while places:
+            run = bisect_right(self._ends, places[0])
+            begin = self._ends[run] - len(self._runs[run])
+            within = places[: bisect_left(places, self._ends[run])]
+            yield self._runs[run][within[0] - begin : within[-1] - begin + 1 : within.step]
+            places = places[len(within) :]
 
     def __contains__(self, number: object) -> bool:
         return isinstance(number, int) and number in self._runs[bisect_right(self._starts, number) - 1]
+
+    @property
+    def is_contiguous(self) -> bool:
+        """Whether all numbers from :attr:`first` to :attr:`last` are there, as in a ``CONTIGUOUS`` chunk."""
+        return len(self) == self.last - self.first + 1
 
     def __eq__(self, other: object) -> bool:
         return self._runs == other._runs if isinstance(other, IntRange) else NotImplemented
@@ -84,6 +122,11 @@ class IntRange:
 
     def __repr__(self) -> str:
         return "IntRange.parse(%r)" % str(self)
+
+
+def as_chunk(numbers: IntRange) -> str:
+    """The expression of a chunk, as ``CONTIGUOUS`` ones are written where it can be one: ``7-7``, ``7-8``."""
+    return "%d-%d" % (numbers.first, numbers.last) if numbers.is_contiguous else str(numbers)
 
 
 def _part(part: str, text: str) -> range:

@@ -23,6 +23,7 @@ from .client import encode_values, run_action
 from .daemon.worker import Life
 from .errors import AdaptError, describe, traceback_of
 from .lines import LineForwarder
+from .paths import PathMappingRule
 from .transport.wire import Decoder, as_json
 
 TYPE_CHECKING = False
@@ -198,11 +199,11 @@ class Outcome:
 class Session:
     """An adaptor from its start to its cleanup; ``with`` starts and stops it.
 
-    ``init_data``, ``path_mapping`` (a ``pathmapping-1.0`` document) and ``configuration`` are what the options of the
-    command line give; ``application`` stands in for the application of an ``ApplicationAdaptor``. Data go through JSON,
-    as on the way to a real one; :class:`InputError` if they cannot. Phases do not raise what the adaptor raises, but
-    for a ``KeyboardInterrupt``: they return an :class:`Outcome`. Only ``with`` raises :class:`AssertionError`, if the
-    start or the stop is not a success.
+    ``init_data``, ``path_mapping`` (a ``pathmapping-1.0`` document, or just its rules, in a list) and ``configuration``
+    are what the options of the command line give; ``application`` stands in for the application of an
+    ``ApplicationAdaptor``. Data go through JSON, as on the way to a real one; :class:`InputError` if they cannot.
+    Phases do not raise what the adaptor raises, but for a ``KeyboardInterrupt``: they return an :class:`Outcome`. Only
+    ``with`` raises :class:`AssertionError`, if the start or the stop is not a success.
     """
 
     def __init__(
@@ -210,10 +211,13 @@ class Session:
         adaptor: type[BaseAdaptor],
         init_data: dict[str, Any] | None = None,
         *,
-        path_mapping: dict[str, Any] | None = None,
+        path_mapping: dict[str, Any] | list[dict[str, str]] | list[PathMappingRule] | None = None,
         configuration: dict[str, Any] | None = None,
         application: FakeApplication | None = None,
     ) -> None:
+        if isinstance(path_mapping, list):
+            rules = [rule.to_dict() if isinstance(rule, PathMappingRule) else rule for rule in path_mapping]
+            path_mapping = {"path_mapping_rules": rules} if rules else None
         init: dict[str, Any] = {
             "config": [],
             "init_data": _delivered(init_data or {}, "init data:"),

@@ -110,6 +110,7 @@ def test_an_unreadable_file_is_named(farm):
         (["run", "--config", "/no/such.json"], "--config: /no/such.json: there is no such file"),
         (["run", "--path-mapping-rules", '{"version": "2"}'], "version is '2'"),
         (["show-config", "--config", "/no/such.json"], "--config: /no/such.json: there is no such file"),
+        (["show-config", "--config", "file:///no/such.json"], "--config: /no/such.json: there is no such file"),
         (
             ["run", "--path-mapping-rules", '{"path_mapping_rules": [{}]}'],
             "--path-mapping-rules: rule 1: lacks source_path_format",
@@ -350,7 +351,7 @@ def test_version_info_and_is_compatible(farm, capsys):
 def test_show_config_tells_which_file_set_each_key(farm):
     own = farm.folder / "more.json"
     own.write_text('{"quality": 3}')
-    shown = json.loads(farm("show-config", "--config", str(own)).out)
+    shown = json.loads(farm("show-config", "--config", "file://%s" % own).out)
     assert shown["adaptor"]["config"] == {"log_level": "INFO", "quality": 3}
     assert shown["adaptor"]["origins"] == {"log_level": "built in", "quality": str(own)}
     assert shown["runtime"]["config"]["deactivate_telemetry"] is False

@@ -13,7 +13,7 @@ import textwrap
 import pytest
 
 from openjd_adapt import InputError
-from openjd_adapt.authoring.play import axes, expand
+from openjd_adapt.authoring.play import axes, expand, rehearse
 
 from .conftest import ADAPTORS, HANG_SECONDS, read_until, wait_until
 
@@ -33,6 +33,36 @@ from .conftest import ADAPTORS, HANG_SECONDS, read_until, wait_until
 )
 def test_the_last_axis_runs_fastest_and_the_run_data_slowest(run_data, each, expected):
     assert list(expand(run_data, axes(each))) == expected
+
+
+@pytest.mark.parametrize(
+    "each, chunk, expected",
+    [
+        (["f=1-25"], 10, ["1-10", "11-20", "21-25"]),
+        (["f=1-3"], 1, ["1-1", "2-2", "3-3"]),
+        (["f=1-4,9,11-13"], 5, ["1-4,9", "11-13"]),
+        (["f=0-18:3"], 3, ["0-6:3", "9-15:3", "18-18"]),
+        (["f=1-1000000000000"], 10**9 - 1, ["1-999999999"]),
+    ],
+)
+def test_a_chunk_has_so_many_numbers_of_the_last_axis(each, chunk, expected):
+    tasks = itertools.islice(expand([{"a": 1}], axes(["eye=0", *each]), chunk), len(expected))
+    assert list(tasks) == [{"a": 1, "eye": 0, "f": text} for text in expected]
+
+
+@pytest.mark.parametrize(
+    "words, complaint",
+    [
+        (["--each", "f=1-3", "--chunk", "0"], "--chunk: '0' is not a whole number above 0"),
+        (["--each", "f=1-3", "--chunk", "1.5"], "--chunk: '1.5' is not a whole number above 0"),
+        (["--each", "f=1-3", "--chunk", "9" * 5000], "is not a whole number above 0"),
+        (["--chunk", "10"], "--chunk: give the numbers, too, by --each NAME=RANGE"),
+    ],
+)
+def test_a_bad_chunk_is_refused_before_anything_is_started(words, complaint):
+    options = {name: [value] if name == "--each" else value for name, value in zip(words[::2], words[1::2])}
+    with pytest.raises(InputError, match=re.escape(complaint)):
+        rehearse([], None, options)
 
 
 def test_the_given_run_data_are_not_changed_and_not_shared():

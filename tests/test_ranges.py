@@ -220,6 +220,35 @@ def test_a_set_goes_into_its_expression_and_back(numbers):
     assert "1" not in made and None not in made and numbers != made
 
 
+@given(sets, st.integers(-40, 40))
+def test_an_index_is_a_place_in_the_list_of_its_numbers(numbers, place):
+    made = IntRange.from_numbers(numbers)
+    if -len(numbers) <= place < len(numbers):
+        assert made[place] == numbers[place]
+    else:
+        with pytest.raises(IndexError):
+            made[place]
+    assert list(reversed(made)) == numbers[::-1]
+    assert made.is_contiguous == (numbers == list(range(made.first, made.last + 1)))
+
+
+@given(sets, st.slices(40))
+def test_a_slice_is_the_range_of_that_slice_of_its_numbers(numbers, place):
+    made, expected = IntRange.from_numbers(numbers), numbers[place]
+    if expected and (place.step or 1) > 0:
+        assert made[place] == IntRange.from_numbers(expected)
+    else:
+        with pytest.raises(ValueError, match="at least one number|no slice of it has a step of -"):
+            made[place]
+
+
+def test_slices_of_a_huge_range_cost_nothing():
+    made = IntRange.parse("%d-%d" % (1 - LIMIT, LIMIT - 1))
+    assert str(made[-1:]) == str(LIMIT - 1) and made[:: 2**62] == IntRange.from_numbers([1 - LIMIT, 1])
+    with pytest.raises(TypeError):
+        made["1"]
+
+
 @given(sets, sets)
 def test_ranges_are_equal_if_their_numbers_are(one, other):
     assert (IntRange.from_numbers(one) == IntRange.from_numbers(other)) == (one == other)

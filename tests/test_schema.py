@@ -9,7 +9,7 @@ import pickle
 
 import pytest
 
-from openjd_adapt.schema import SchemaError, ValidationError, Validator, faults, validate
+from openjd_adapt.schema import AdaptorDataValidator, SchemaError, ValidationError, Validator, faults, validate
 
 from .conftest import CORPUS, missing, module
 
@@ -1185,6 +1185,72 @@ def test_among_more_faults_than_are_compared_the_nearest_to_the_root_is_found():
     with pytest.raises(ValidationError) as caught:
         validate(["x"] * 10_001, {"items": {"type": "integer"}, "maxItems": 5})
     assert (caught.value.path, caught.value.schema_path) == ((), ("maxItems",))
+
+
+def test_an_error_has_what_else_is_wrong_in_lines_of_which_there_are_not_too_many():
+    item = {"anyOf": [{"type": "integer"}, {"items": {"type": "string"}}]}
+    schema = {"properties": {"a": {"items": item}}, "required": ["b"]}
+    with pytest.raises(ValidationError) as caught:
+        validate({"a": [1, [7], [8]]}, {"allOf": [schema, schema]})
+    assert str(caught.value) == "'b' is a required property"
+    assert list(caught.value.others) == ["a[1][0]: 7 is not of type 'string'", "a[2][0]: 8 is not of type 'string'"]
+    with pytest.raises(ValidationError) as caught:
+        validate({"a": ["x"] * 100}, {"properties": {"a": {"items": {"type": "integer"}}}})
+    assert len(caught.value.others) == 21 and caught.value.others[-1] == "and 79 more"
+
+
+NODE = {"properties": {"n": {"default": 1}, "next": {"$ref": "#/$defs/node"}}}
+#: Schemas, a value, and what the defaults make of it.
+FILLED = [
+    ({"properties": {"a": {"default": 1}, "b": {}}}, {}, {"a": 1}),
+    ({"properties": {"a": {"default": 1}}}, {"a": None}, {"a": None}),
+    ({"properties": {"a": {"default": 1}}}, [], []),
+    (True, {}, {}),
+    ({"properties": {"a": {"properties": {"b": {"default": 1}}, "default": {}}}}, {}, {"a": {"b": 1}}),
+    ({"properties": {"a": {"properties": {"b": {"default": 1}}}}}, {}, {}),
+    ({"items": {"properties": {"a": {"default": 1}}}}, [{}, 3, {"a": 2}], [{"a": 1}, 3, {"a": 2}]),
+    ({"prefixItems": [True], "items": {"properties": {"a": {"default": 1}}}}, [{}, {}], [{}, {"a": 1}]),
+    (
+        {"patternProperties": {"^x": {"properties": {"a": {"default": 1}}}}},
+        {"x": {}, "y": {}},
+        {"x": {"a": 1}, "y": {}},
+    ),
+    ({"additionalProperties": {"properties": {"a": {"default": 1}}}}, {"x": {}}, {"x": {"a": 1}}),
+    ({"allOf": [{"properties": {"a": {"default": 1}}}, {"properties": {"a": {"default": 2}}}]}, {}, {"a": 1}),
+    ({"properties": {"a": {"$ref": "#/$defs/d"}}, "$defs": {"d": {"default": [1]}}}, {}, {"a": [1]}),
+    ({"properties": {"a": {"$ref": "#/$defs/d", "default": 2}}, "$defs": {"d": {"default": [1]}}}, {}, {"a": 2}),
+    ({"$ref": "#/$defs/node", "$defs": {"node": NODE}}, {"next": {"n": 5, "next": {}}}, None),
+    ({"properties": {"a": {"$ref": "#", "default": {}}, "b": {"default": 1}}}, {}, {"a": {"b": 1}, "b": 1}),
+    *(({word: [{"properties": {"a": {"default": 1}}}]}, {}, {}) for word in ("anyOf", "oneOf")),
+    *(({word: {"properties": {"a": {"default": 1}}}}, {}, {}) for word in ("not", "if", "contains")),
+    (
+        {
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "properties": {
+                "a": {"$ref": "#/definitions/d", "default": 2},
+                "c": {"items": [{"$ref": "#/definitions/d"}]},
+            },
+            "definitions": {"d": {"default": 1, "properties": {"e": {"default": 3}}}},
+        },
+        {"c": [{}, {}]},
+        {"a": 1, "c": [{"e": 3}, {}]},
+    ),
+]
+
+
+@pytest.mark.parametrize("schema, value, expected", FILLED)
+def test_defaults_are_filled_in_where_they_hold_for_every_value(schema, value, expected):
+    validator, data = AdaptorDataValidator(schema), copy.deepcopy(value)
+    validator.fill(data)
+    assert data == ({"n": 1, "next": {"n": 5, "next": {"n": 1}}} if expected is None else expected)
+
+
+def test_a_default_is_made_anew_for_each_value():
+    validator, first, second = AdaptorDataValidator({"properties": {"a": {"default": {"b": []}}}}), {}, {}
+    validator.fill(first)
+    first["a"]["b"].append(1)
+    validator.fill(second)
+    assert second == {"a": {"b": []}}
 
 
 def test_errors_can_be_copied_and_pickled():

@@ -21,6 +21,7 @@ from openjd_adapt import (
     InputError,
     LoggingSubprocess,
     ManagedProcess,
+    PathMappingRule,
     Progress,
     task,
 )
@@ -93,6 +94,15 @@ def test_a_life_is_led_as_by_a_daemon_and_told_phase_by_phase():
     assert any("test_testing.py" in line for line in failed.lines)
     assert session.run({"frame": 4}).is_done
     assert session.stop().lines == ["closed", "cleaned"]
+
+
+@pytest.mark.parametrize("rule", [dict, lambda rule: PathMappingRule.from_dict(rule=rule)])
+def test_path_mapping_may_be_just_its_rules(rule):
+    rules = [rule(each) for each in RULES["path_mapping_rules"]]
+    with Session(Scene, {"scene": "/farm/a.blend"}, path_mapping=rules) as session:
+        assert session.adaptor.map_path("/farm/a.blend") == MAPPED
+    with Session(Scene, {"scene": "/farm/a.blend"}, path_mapping=[]) as session:
+        assert session.adaptor.path_mapping_rules == []
 
 
 def test_what_is_shown_of_an_outcome_says_how_it_went_and_all_its_lines():

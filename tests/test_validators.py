@@ -106,6 +106,52 @@ def test_an_adaptor_is_not_made_of_bad_init_data(checked):
     refused(done, "--init-data: 'scene_file' is a required property")
 
 
+def test_all_that_is_wrong_with_a_document_is_told_and_the_farm_hears_the_first(checked):
+    write(checked.schemas / "run_data.schema.json", {**RUN_DATA, "additionalProperties": False})
+    done = checked("run", "--init-data", "cameras: [{name: 7}, {name: 8}]", "--run-data", "frame: 1")
+    first = "ERROR: --init-data: 'scene_file' is a required property"
+    assert done.code == 2 and done.err.splitlines() == [first]
+    others = ["ERROR: --init-data: cameras[%d].name: %d is not of type 'string'" % (n, 7 + n) for n in (0, 1)]
+    assert done.lines == [*others, first.replace("ERROR", "openjd_fail")]
+    write(checked.folder / "adaptor" / "Checked.json", {"steps": "x", "log_level": "INFO"})
+    write(checked.folder / "adaptor" / "Checked.schema.json", {**CONFIGURATION, "required": ["a"]})
+    done = checked("show-config")
+    where = "ERROR: configuration %s: " % (checked.folder / "adaptor" / "Checked.json")
+    told = ["'a' is a required property", "steps: 'x' is not of type 'integer'"]
+    assert done.code == 2 and done.err.splitlines() == [where + text for text in told]
+
+
+def test_an_adaptor_that_asks_for_it_gets_the_defaults_of_its_schemas(checked):
+    source = checked.folder / "adaptor" / "checked.py"
+    init = {"properties": {"cameras": {"items": {"properties": {"lens": {"default": 50}}}}}, "required": ["cameras"]}
+    write(checked.schemas / "init_data.schema.json", init)
+    run = {"properties": {"frame": {"type": "integer", "default": 1}}, "required": ["frame"]}
+    write(checked.schemas / "run_data.schema.json", run)
+    data = ["--init-data", "cameras: [{}, {lens: 35}]", "--run-data", "{}"]
+    assert "'frame' is a required property" in checked("run", *data).err
+    source.write_text(source.read_text().replace("    def on_start", "    apply_defaults = True\n\n    def on_start"))
+    done = checked("run", *data)
+    assert done.code == 0 and done.lines[:2] == [
+        *("on_start {'cameras': [{'lens': 50}, {'lens': 35}]}", "on_run {'frame': 1}"),
+    ]
+    write(checked.schemas / "run_data.schema.json", {"properties": {"frame": {"type": "integer", "default": "x"}}})
+    refused(checked("run", *data), "--run-data: frame: 'x' is not of type 'integer'")
+
+
+@pytest.mark.parametrize(
+    "words, line",
+    [
+        (["--each", "fram=1-2"], "--each: 'frame' is a required property"),
+        (["--run-data", "{b: 1}", "--each", "a=1"], "--run-data and --each: 'frame' is a required property"),
+        (["--init-data", "{}"], "--init-data: 'scene_file' is a required property"),
+    ],
+)
+def test_a_session_names_what_the_user_gave_and_no_file_of_its_own(checked, words, line):
+    done = checked("session", *(words if "--init-data" in words else ["--init-data", GOOD_INIT, *words]))
+    assert done.code == 2 and done.lines.count("ERROR: " + line) == done.lines.count("openjd_fail: " + line) == 1, done
+    assert "-data.json" not in done.out + done.err
+
+
 def test_one_schema_alone_is_enough(checked):
     (checked.schemas / "init_data.schema.json").unlink()
     done = checked("run", "--run-data", "frame: 0")

@@ -15,9 +15,9 @@ from subprocess import DEVNULL, PIPE, STDOUT, Popen
 
 from .. import session, system
 from ..daemon.frontend import UNREAD_SECONDS, answer
-from ..data import load
+from ..data import load, source
 from ..errors import BAD_INPUT, CANCELED, DONE, AdaptError, InputError
-from ..ranges import IntRange
+from ..ranges import IntRange, as_chunk
 from ..system import interpreter
 from ..transport.loop import StreamWriter
 
@@ -39,10 +39,12 @@ def rehearse(command: list[str], place: str | None, options: dict[str, Any]) -> 
     the first that failed. A signal cancels the running command, after which the daemon is stopped.
     """
     run_data = [load("--run-data", value) for value in options.get("--run-data", ["{}"])]
-    numbers = axes(options.get("--each", []))
+    numbers, chunk = axes(options.get("--each", [])), _chunk(options)
     tasks = len(run_data)
     for _, one in numbers:
         tasks *= len(one)
+    if chunk:
+        tasks = tasks // len(one) * len(range(0, len(one), chunk))
     as_json, trace = "--json" in options, options.get("--trace")
     if trace and _write_trace(trace, []) != DONE:
         return BAD_INPUT
@@ -53,14 +55,17 @@ def rehearse(command: list[str], place: str | None, options: dict[str, Any]) -> 
     show = _Show(2 if as_json else 1, tasks, place)
     try:
         given = [name for name in ("--init-data", "--path-mapping-rules", "--config") if name in options]
+        tasks_from = [name for name in ("--run-data", "--each") if name in options]
+        for name, *others in (["--init-data"], ["--path-mapping-rules"], ["--run-data", *tasks_from]):
+            show.sources[source(name, _place(folder, name))] = " and ".join(others or [name])
         init = [word for name in given for word in (name, _in_file(folder, name, options[name]))]
         daemon = ["--connection-file", os.path.join(folder, "connection.json")]
         try:
             code = show.phase("start", [*command, "daemon", "start", *daemon, *init])
-            for number, data in enumerate(expand(run_data, numbers), 1):
+            for number, data in enumerate(expand(run_data, numbers, chunk), 1):
                 if code != DONE or show.canceled:
                     break
-                passed = _file(folder, "run-data.json", data)
+                passed = _file(folder, "--run-data", data)
                 code = show.phase("task %d" % number, [*command, "daemon", "run", *daemon, "--run-data", passed])
             if show.canceled and code == DONE:
                 code = CANCELED  # between two commands
@@ -109,12 +114,36 @@ def axes(each: list[str]) -> list[tuple[str, IntRange]]:
     return found
 
 
-def expand(run_data: Iterable[dict[str, Any]], axes: list[tuple[str, IntRange]]) -> Iterable[dict[str, Any]]:
-    """The tasks' run data: every given one, for every combination of the numbers, in increasing order."""
+def _chunk(options: dict[str, Any]) -> int:
+    """How many numbers a chunk has; 0 if tasks are no chunks. Raises :class:`InputError`."""
+    given = options.get("--chunk")
+    if given is None:
+        return 0
+    if not (given.isascii() and given.isdigit() and int(given[:10]) > 0 and len(given) < 10):
+        raise InputError("--chunk: %r is not a whole number above 0" % given)
+    if not options.get("--each"):
+        raise InputError("--chunk: give the numbers, too, by --each NAME=RANGE")
+    return int(given)
+
+
+def expand(
+    run_data: Iterable[dict[str, Any]], axes: list[tuple[str, IntRange]], chunk: int = 0
+) -> Iterable[dict[str, Any]]:
+    """The tasks' run data: every given one, for every combination of the numbers, in increasing order.
+
+    ``chunk``: so many numbers of the last axis are one task's, as a range expression.
+    """
     if not axes:
         return run_data
-    name, numbers = axes[0]
-    return expand(({**data, name: number} for data in run_data for number in numbers), axes[1:])
+    (name, numbers), *others = axes
+    size = 0 if others else chunk
+    return expand(({**data, name: value} for data in run_data for value in _values(numbers, size)), others, chunk)
+
+
+def _values(numbers: IntRange, chunk: int) -> Iterable[int | str]:
+    if not chunk:
+        return numbers
+    return (as_chunk(numbers[begin : begin + chunk]) for begin in range(0, len(numbers), chunk))
 
 
 def _in_file(folder: str, option: str, value: str) -> str:
@@ -122,18 +151,23 @@ def _in_file(folder: str, option: str, value: str) -> str:
     if option == "--config" or value.startswith("file://"):
         return value
     # As text, what was not UTF-8 on the command line could be in no file.
-    return _file(folder, option.strip("-") + ".json", load(option, value))
+    return _file(folder, option, load(option, value))
 
 
-def _file(folder: str, name: str, data: dict[str, Any]) -> str:
-    """Write data as a scheduler passes them; returns what an option is given for them."""
-    path = os.path.join(folder, name)
+def _place(folder: str, option: str) -> str:
+    """What an option is given for a file of the session's."""
+    return "file://" + os.path.join(folder, option.strip("-") + ".json")
+
+
+def _file(folder: str, option: str, data: dict[str, Any]) -> str:
+    """Write data as a scheduler passes them; returns what the option is given for them."""
+    place = _place(folder, option)
     try:
-        with open(path, "w", encoding="ascii") as stream:
+        with open(place[len("file://") :], "w", encoding="ascii") as stream:
             json.dump(data, stream)
     except OSError as error:
-        raise AdaptError("the session's folder: %s: %s" % (path, error.strerror)) from None
-    return "file://" + path
+        raise AdaptError("the session's folder: %s: %s" % (folder, error.strerror)) from None
+    return place
 
 
 class _Show:
@@ -152,6 +186,8 @@ class _Show:
         self.phases: list[dict[str, Any]] = []
         self._percent = 0.0
         self._status = ""
+        #: How the lines of commands name the session's files, and what the user has given that they hold.
+        self.sources: dict[str, str] = {}
         #: Values that are shown in no line, as openjd-sessions does it.
         self._secrets: set[str] = set()
         self._process: Popen[bytes] | None = None
@@ -227,6 +263,8 @@ class _Show:
         if directive == "openjd_redacted_env":
             self._secrets.update(filter(None, value[1].splitlines()))
             text = "%s: %s=%s" % (directive, value[0], _HIDDEN)
+        for made, given in self.sources.items():
+            text = text.replace(made, given)
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, _HIDDEN)
         if directive == "openjd_progress":

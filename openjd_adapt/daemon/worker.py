@@ -142,6 +142,7 @@ class Life:
         self._on_made = on_made
         self._runner: lifecycle.AdaptorRunner | None = None
         self._schemas: dict[str, AdaptorDataValidator] = {}
+        self._fills = False
         #: Begun by whoever hears of it, before it is performed.
         self.task = Task()
         #: The adaptor's life is over.
@@ -208,7 +209,7 @@ class Life:
         """Load the class and make the adaptor, unless a cancel comes before it is to start."""
         init = self._init
         kind = self._load()
-        self._schemas = kind._schemas()
+        self._schemas, self._fills = kind._schemas(), kind.apply_defaults
         self._check(INIT_DATA, init["init_data"], init["init_data_from"])
         if "run_data" in init:  # of the only task, which is to fail before anything is started for it
             self._check(RUN_DATA, init["run_data"], init["run_data_from"])
@@ -237,4 +238,6 @@ class Life:
     def _check(self, kind: str, data: dict[str, Any], where: str) -> None:
         """Raise :class:`InputError` if the data that come from ``where`` are not as the adaptor's schema wants them."""
         if kind in self._schemas:
+            if self._fills:
+                self._schemas[kind].fill(data)
             self._schemas[kind].validate(data, where)

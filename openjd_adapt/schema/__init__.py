@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 
 from ..data import SCHEMA_FILES, load, parse, read_text, source
-from .faults import Located, Node, SchemaError as SchemaError, Site, quote
-from .keywords import DIALECTS, DRAFT_07, DRAFT_2020_12, TYPES, value_check
+from ..plain_json import copied
+from .faults import Located, Node, SchemaError as SchemaError, Site, locate, quote
+from .keywords import DIALECTS, DRAFT_07, DRAFT_2020_12, TYPES, Parts, value_check
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Sequence
+    from typing import Any, Iterator, Sequence
 
     from .faults import Fault, Keyword, Path
 
@@ -24,14 +25,19 @@ if TYPE_CHECKING:
 #: Left out of every dialect, and refused rather than ignored.
 LEFT_OUT = ["$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor", "$vocabulary"]
 LEFT_OUT += ["unevaluatedItems", "unevaluatedProperties"]
+#: How many faults are told beside the first.
+_OTHERS = 20
 
 
 class ValidationError(Located):
     """A value that is not as the schema wants it.
 
     ``message`` is what the PyPI package ``jsonschema`` says, ``path`` where in the value it is, ``schema_path`` where
-    in the schema the rule stands, ``instance`` the part of the value that is wrong.
+    in the schema the rule stands, ``instance`` the part of the value that is wrong. ``others`` says what else is wrong
+    with the value, in one line each, of which there are 21 at the most.
     """
+
+    others: Sequence[str] = ()
 
     def __init__(self, message: str, path: Path, schema_path: Path, instance: Any) -> None:
         super().__init__(message, path, schema_path, instance)
@@ -56,6 +62,14 @@ def _best(faults: Sequence[Fault]) -> Fault:
             break  # none of the alternatives is any nearer than the others
         best = candidates[0]
     return best
+
+
+def _others(first: Fault, faults: Sequence[Fault]) -> list[str]:
+    """What is wrong beside the first, as lines."""
+    best = [first, *(_best([fault]) for fault in faults[: _OTHERS + 1])]
+    _, *lines = dict.fromkeys(locate(fault.path, fault.message) for fault in best)  # each once
+    more = len(faults) - 1 - _OTHERS
+    return [*lines[:_OTHERS], *["and %d more" % more] * (more > 0)]
 
 
 def _relevance(fault: Fault) -> tuple[Any, ...]:
@@ -88,12 +102,15 @@ class Validator:
         #: By the schema's identity.
         self._nodes: dict[int, Node] = {}
         self._unresolved: list[tuple[str, Site, Node]] = []
+        #: What the reference of a schema names, by the schema's identity.
+        self._referred: dict[int, Any] = {}
         try:
             self._keywords = _keywords(schema, ())
             self._root = self.compile(schema, (), "")
             while self._unresolved:
                 reference, site, node = self._unresolved.pop()
-                node.checks = self._named(reference, site).checks
+                named = self._named(reference, site)
+                node.checks, self._referred[id(site.schema)] = named.checks, named.schema
         except RecursionError:
             raise SchemaError("is nested too deeply") from None
 
@@ -103,9 +120,55 @@ class Validator:
             faults = self._root.faults(instance, (), {})
             if faults:
                 best = _best(faults)
-                raise ValidationError(best.message, best.path, best.site.path, best.instance)
+                error = ValidationError(best.message, best.path, best.site.path, best.instance)
+                error.others = _others(best, faults)
+                raise error
         except RecursionError:
             raise ValidationError("is nested too deeply", (), (), instance) from None
+
+    def applied(self, *schemas: Any) -> Iterator[dict[str, Any]]:
+        """``schemas`` of this document, and those that ``$ref`` and ``allOf`` in them apply to the same value."""
+        waiting: list[Any] = list(schemas)
+        seen: set[int] = set()
+        for schema in waiting:
+            if isinstance(schema, dict) and id(schema) not in seen:
+                seen.add(id(schema))
+                waiting.append(self._referred.get(id(schema)))
+                if not self._is_alone(schema):
+                    yield schema
+                    waiting += schema.get("allOf", ())
+
+    def fits(self, instance: Any, *schemas: Any) -> bool:
+        """Whether ``instance`` is as all these ``schemas`` of this document want it."""
+        nodes = [self._nodes.get(id(schema)) or self.compile(schema, (), "") for schema in schemas]
+        return not any(node.faults(instance, (), {}) for node in nodes)
+
+    def fill(self, instance: Any) -> None:
+        """Put in the defaults of properties that ``instance`` has not, at any depth, also in what is put in.
+
+        Those that stand in alternatives, conditions and negations do not count.
+        """
+        try:
+            self._fill(instance, self._root.schema, frozenset())
+        except RecursionError:
+            raise ValidationError("is nested too deeply", (), (), instance) from None
+
+    def _fill(self, instance: Any, schema: Any, within: frozenset[int]) -> None:
+        """``within``: the schemas whose defaults have made ``instance``, which would be made again without end."""
+        applied = list(self.applied(schema))
+        made: dict[Any, frozenset[int]] = {}
+        properties = [pair for part in applied for pair in part.get("properties", {}).items()]
+        if isinstance(instance, dict):
+            for name, below in properties:
+                defaults = [each["default"] for each in self.applied(below) if "default" in each]
+                if defaults and name not in instance and id(below) not in within:
+                    instance[name] = copied(defaults[0])
+                    made[name] = within | {id(below)}
+        for part in applied:
+            for kind, check in self._nodes[id(part)].checks:
+                if isinstance(check, Parts) and issubclass(type(instance), kind):
+                    for node, step in check.of(instance):
+                        self._fill(instance[step], node.schema, made.get(step, within))
 
     def compile(self, schema: Any, path: Path, base: str) -> Node:
         """The node of a schema at ``path`` in the document, in the resource with the address ``base``."""
@@ -118,7 +181,7 @@ class Validator:
         if not isinstance(schema, dict):
             raise SchemaError("must be a schema, not %s" % quote(schema), path)
         self._nodes[id(schema)] = node
-        alone = self._keywords is DRAFT_07 and "$ref" in schema  # it hides the keywords beside it
+        alone = self._is_alone(schema)
         if not alone:
             base = self._register(schema, node, path, base)
         for name, argument in schema.items():
@@ -130,6 +193,10 @@ class Validator:
                 if check:
                     node.checks.append((kind, check))
         return node
+
+    def _is_alone(self, schema: dict[str, Any]) -> bool:
+        """Whether a reference hides the keywords beside it."""
+        return self._keywords is DRAFT_07 and "$ref" in schema
 
     def _register(self, schema: dict[str, Any], node: Node, path: Path, base: str) -> str:
         """Note under which address and names references find the schema; the address that those below start from."""
@@ -242,7 +309,15 @@ class AdaptorDataValidator:
             self._validator.validate(data)
         except Located as error:  # of the schema, too: a reference that leads back to itself shows only now
             error.where = where if isinstance(error, ValidationError) else self._where
+            error.detail = "\n".join("%s: %s" % (where, other) for other in getattr(error, "others", ()))
             raise
+
+    def fill(self, data: dict[str, Any]) -> None:
+        """Put the schema's defaults into ``data``, where it has no value: those of properties, at any depth.
+
+        Defaults that stand in alternatives (``anyOf``, ``oneOf``), in conditions and negations do not count.
+        """
+        self._validator.fill(data)
 
 
 class AdaptorDataValidators:

@@ -349,28 +349,29 @@ def _definitions(argument: Any, site: Site) -> None:
 # The keywords that apply further schemas to the items of an array, or to the properties of an object.
 
 
-def _parts(nodes_and_steps: Callable[[Any], Iterable[tuple[Node, Any]]]) -> Check:
-    """Of the schemas and steps that are given for a value: each schema must fit the part at its step."""
+class Parts:
+    """A check of parts of a value: ``of`` gives the schemas and the steps to the parts, each of which must fit."""
 
-    def check(instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
+    def __init__(self, of: Callable[[Any], Iterable[tuple[Node, Any]]]) -> None:
+        self.of = of
+
+    def __call__(self, instance: Any, path: Path, memory: Memory) -> Sequence[Fault]:
         found: list[Fault] = []
-        for node, step in nodes_and_steps(instance):
+        for node, step in self.of(instance):
             found += node.faults(instance[step], (*path, step), memory)
             if len(found) > FAULT_LIMIT:
                 break  # those of further parts are no better
         return found
 
-    return check
-
 
 def _each(node: Node, first: int) -> Check:
     """The items from ``first`` on."""
-    return _parts(lambda items: zip(repeat(node), range(first, len(items))))
+    return Parts(lambda items: zip(repeat(node), range(first, len(items))))
 
 
 def _prefix_items(argument: Any, site: Site) -> Check:
     nodes = nodes_of(argument, site)
-    return _parts(lambda items: zip(nodes, range(len(items))))
+    return Parts(lambda items: zip(nodes, range(len(items))))
 
 
 def _items_or_list(argument: Any, site: Site) -> Check:
@@ -432,12 +433,12 @@ def _counted(argument: Any, site: Site, least: int, most: int | None, none: str)
 
 def _properties(argument: Any, site: Site) -> Check:
     nodes = named_nodes(argument, site)
-    return _parts(lambda value: [(nodes[name], name) for name in value if name in nodes])
+    return Parts(lambda value: [(nodes[name], name) for name in value if name in nodes])
 
 
 def _pattern_properties(argument: Any, site: Site) -> Check:
     patterns = [(need_pattern(pattern, site), node) for pattern, node in named_nodes(argument, site).items()]
-    return _parts(
+    return Parts(
         lambda value: [
             (node, name) for matches, node in patterns for name in value if isinstance(name, str) and matches(name)
         ]
@@ -466,7 +467,7 @@ def _additional_properties(argument: Any, site: Site) -> Check:
         verb = one if len(names) == 1 else many
         return site.fault(instance, path, text, Listed(names), verb, Listed(sorted(pattern_texts)))
 
-    return check if argument is False else _parts(lambda value: zip(repeat(node), extra_of(value)))
+    return check if argument is False else Parts(lambda value: zip(repeat(node), extra_of(value)))
 
 
 def _property_names(argument: Any, site: Site) -> Check:
