@@ -66,13 +66,6 @@ class App:
         """The current folder when this process began; None where it is that still."""
         return self._folder if self._folder and self._folder != os.getcwd() else None
 
-    @property
-    def title(self) -> str:
-        """How a person begins this command line."""
-        (program, *_), what = self.program()
-        begin, *words = ["python", *what] if what[:1] == ["-m"] else what or [program]
-        return " ".join([os.path.basename(begin), *words])
-
 
 def _split(text: str) -> tuple[str, str]:
     """The module and the class; no class if none is named (a drive's colon is not a separator)."""

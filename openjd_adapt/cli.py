@@ -1,8 +1,4 @@
-"""The program: from ``sys.argv`` to a command and its exit code, or to what a daemon has started this program for.
-
-Options with their values, as a scheduler gives them, are read by the table in ``commands`` directly, because a farm
-runs millions of short commands; argparse, built from the same table, does the rest: flags, help and errors.
-"""
+"""The program: from ``sys.argv`` to a command and its exit code, or to what a daemon has started this program for."""
 
 from __future__ import annotations
 
@@ -11,73 +7,61 @@ import sys
 
 from . import errors, system
 from .app import App, adaptor_name, load_adaptor
-from .commands import ACTIONS, COMMANDS, HELP, ONCE, OPTIONS, REST, Command
-from .daemon.frontend import answer, tell
-from .errors import CANCELED, DONE, FAILED, AdaptError, InputError, one_line
+from .commands import ACTIONS, COMMANDS, FLAG, MANY, REST, Command
+from .daemon.frontend import tell
+from .errors import CANCELED, DONE, AdaptError, InputError, one_line
 from .session import fail
 from .system import interpreter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import NoReturn
 
     from .commands import Options
 
 
 def read(app: App, arguments: list[str]) -> tuple[Command, Options]:
-    """The command and its options by name; argparse reads what is more than options that each have a value."""
-    words = 1 + (arguments[:1] == ["daemon"])
-    command = COMMANDS.get(" ".join(arguments[:words]))
-    names, values = arguments[words::2], arguments[words + 1 :: 2]
-    if command is None or command.operand or len(names) != len(values):
-        return _ask_argparse(app, arguments)
-    if any(command.options.get(name) != ONCE for name in names) or any(value.startswith("--") for value in values):
-        return _ask_argparse(app, arguments)
-    return command, dict(zip(names, values))
+    """The command and its options by name; raises :class:`InputError` with what is wrong, and leaves with help.
+
+    ``argparse`` would cost each of a farm's millions of short commands a third of an interpreter's start; what only
+    people need costs them nothing.
+    """
+    group = "daemon" if arguments[:1] == ["daemon"] else ""
+    words = 2 if group else 1
+    name = " ".join(arguments[:words])
+    command = COMMANDS.get(name)
+    if command is None or (command.operand and app.has_adaptor):
+        _leave(app, group, "".join(arguments[words - 1 : words]))
+    options: Options = {}
+    rest = arguments[words:]
+    if command.operand == REST and rest[:1] not in (["-h"], ["--help"]):
+        return command, {REST: rest}
+    following = iter(rest)
+    for word in following:
+        option, joined, value = word.partition("=")
+        kind = command.options.get(option)
+        if kind == FLAG and not joined:
+            options[option] = True
+        elif kind and kind != FLAG:
+            if not joined:
+                value = next(following, "--")
+            if value.startswith("--") and not joined:
+                raise InputError("%s: %s: a value must follow (see %s --help)" % (name, option, name))
+            options[option] = [*options.get(option, ()), value] if kind == MANY else value
+        elif command.operand and command.operand not in options and not word.startswith("-"):
+            options[command.operand] = word
+        else:
+            _leave(app, name, word)
+    if command.operand and command.operand not in options:
+        raise InputError("%s: give a %s (see %s --help)" % (name, command.operand, name))
+    return command, options
 
 
-def _ask_argparse(app: App, arguments: list[str]) -> tuple[Command, Options]:
-    """Show help, or raise :class:`InputError` with what is wrong."""
-    import argparse
+def _leave(app: App, name: str, word: str) -> NoReturn:
+    """What a person asks for, or has misspelled, behind ``name``."""
+    from . import usage  # 15 ms, with what makes help
 
-    class Parser(argparse.ArgumentParser):
-        def __init__(self, **options: Any) -> None:
-            super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
-
-        def error(self, message: str) -> NoReturn:
-            raise InputError("%s: %s (see --help)" % (self.prog, message))
-
-        def _print_message(self, message: str, file: object = None) -> None:
-            if answer(message) != DONE:
-                raise SystemExit(FAILED)
-
-    parser = Parser(
-        prog=app.title,
-        description="Runs the adaptor %s." % app.name,
-        epilog="Exit codes: 0 done, 1 failed, 2 bad input, 3 no daemon, 4 canceled.",
-    )
-    groups = {"": parser.add_subparsers(metavar="COMMAND", required=True)}
-    for name, command in COMMANDS.items():
-        if command.operand and app.has_adaptor:
-            continue
-        group, _, word = name.rpartition(" ")
-        if group not in groups:
-            inner = groups[""].add_parser(group, help=HELP[group], description=HELP[group])
-            groups[group] = inner.add_subparsers(metavar="COMMAND", required=True)
-        sub = groups[group].add_parser(
-            word,
-            help=HELP[name],
-            description=HELP[name][0].upper() + HELP[name][1:] + ".",
-            epilog=("Example: %s %s %s" % (parser.prog, name, command.example)).rstrip(),
-        )
-        sub.set_defaults(command=command)
-        if command.operand:
-            sub.add_argument(command.operand, nargs=argparse.REMAINDER if command.operand == REST else None)
-        for option, kind in command.options.items():
-            sub.add_argument(option, action=kind, help=OPTIONS[option], default=argparse.SUPPRESS)
-    found = vars(parser.parse_args(arguments))
-    names = {option[2:].replace("-", "_"): option for option in OPTIONS}
-    return found.pop("command"), {names.get(name, name): value for name, value in found.items()}
+    usage.leave(app, name, word)
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""Every command and option, in one table, and what each command does."""
+"""Every command and its options, in one table, and what each command does; their help is in ``usage``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from . import data, session, system
 from .daemon import frontend
 from .daemon.frontend import answer
-from .errors import BAD_INPUT, DONE, NOT_STARTED, AdaptError, InputError, ProgramNotStarted, describe
+from .errors import BAD_INPUT, DONE, NOT_STARTED, AdaptError, InputError, ProgramNotStarted, describe, one_line
 from .system.interpreter import KEEPER, PACKAGE, WORKER
 from .transport import connection_file
 from .transport.wire import STOP_SECONDS, as_json
@@ -28,64 +28,24 @@ if TYPE_CHECKING:
 #: The version of this command line.
 CLI_VERSION = "0.1"
 
-#: What argparse does with an option.
-FLAG = "store_true"
-ONCE = "store"
-MANY = "append"
+#: How an option is read: it stands alone, has a value, or may be repeated with another one.
+FLAG, ONCE, MANY = "flag", "once", "many"
 #: The operand that is all words which follow, as they are.
-REST = "COMMAND"
-
-OPTIONS = {
-    "--init-data": "the session's data: a JSON or YAML object, or file:// and the path of a file that holds one",
-    "--run-data": "the task's data: a JSON or YAML object, or file:// and the path of a file that holds one",
-    "--path-mapping-rules": "a pathmapping-1.0 document: JSON or YAML, or file:// and the path of a file",
-    "--connection-file": "where the daemon can be reached; else OPENJD_ADAPTOR_SOCKET says it",
-    "--config": "a JSON file whose keys go over all other configuration of the adaptor",
-    "--timeout": "seconds: how long it may take",
-    "--owner": "the id of a process: the daemon stops when that has ended",
-    "--idle-timeout": "seconds: stop the daemon when it has had no task for so long (default: never)",
-    "--each": "NAME=RANGE: one task for each number, as NAME in its run data; RANGE is such as 1-10:3",
-    "--chunk": "each task gets so many numbers of the last --each, as a range such as 1-10",
-    "--trace": "write the phases as trace events, which Chrome and Perfetto show, to this file",
-    "--kind": "command (one a task) or application (kept open)",
-    "--debug": "show the toolkit's own tracebacks",
-    "--json": "print JSON",
-    "--openjd-adaptor-cli-version": "the expected version of the command line, Major.Minor",
-    "--integration-data-interface-version": "the expected version of init data and run data, Major.Minor",
-}
-HELP = {
-    "run": "start, run one task, stop, all in the foreground",
-    "daemon": "keep the adaptor open between tasks",
-    "daemon start": "start the adaptor in the background; returns when it is ready for tasks",
-    "daemon run": "run one task on the daemon",
-    "daemon stop": "stop the daemon, whatever state it is in; kills it after --timeout (60 seconds)",
-    "daemon cancel": "cancel the running task, which is killed after --timeout (120 seconds)",
-    "daemon status": "tell what the daemon is doing",
-    "session": "play a whole session as a scheduler would: daemon start, every task, daemon stop",
-    "show-config": "print the configuration, and the file that set each key",
-    "template": "print a job template for this adaptor: parameters of its schemas, start and stop, one task for each"
-    " number",
-    "version-info": "print the versions of the interfaces",
-    "is-compatible": "tell whether the installed interfaces serve the expected versions (exit code 0 or 2)",
-    "new": "write the package NAME of a new adaptor, which works as it is; NAME may be a path, and nothing is"
-    " overwritten",
-    "compat": "print the folder of openjd-adaptor-runtime's import names; compat -- COMMAND ... runs a command with it",
-}
+REST = "[-- COMMAND ...]"
 
 
 class Command:
-    """A command: what it calls, the options it takes beside ``debug``, and what follows its name in an example.
+    """A command: what it calls, and the options it takes beside ``debug``.
 
     An option with a star may be repeated. Commands that have an ``operand`` are about no adaptor, and are of the
     package's own command line alone.
     """
 
-    def __init__(self, act: Callable[[App, Options], int], options: str, example: str = "", operand: str = "") -> None:
+    def __init__(self, act: Callable[[App, Options], int], options: str, operand: str = "") -> None:
         self.act = act
         kinds = {"debug": FLAG, "json": FLAG}
         words = options.split() + ["debug"] * (operand != REST)
         self.options = {"--" + word.rstrip("*"): MANY if "*" in word else kinds.get(word, ONCE) for word in words}
-        self.example = example
         self.operand = operand
 
 
@@ -218,7 +178,7 @@ def _session(app: App, options: Options) -> int:
     return play.rehearse(app.command(), app.folder, options)
 
 
-def _load(app: App) -> type[BaseAdaptor]:
+def load(app: App) -> type[BaseAdaptor]:
     """The adaptor's class. What an adaptor prints meanwhile is not a part of what the command prints."""
     import contextlib
 
@@ -227,12 +187,12 @@ def _load(app: App) -> type[BaseAdaptor]:
 
 
 def _make(app: App, config_files: list[str]) -> BaseAdaptor:
-    """An adaptor without init data; as :func:`_load`."""
+    """An adaptor without init data; as :func:`load`."""
     import contextlib
 
     from .daemon.worker import make
 
-    kind = _load(app)
+    kind = load(app)
     try:
         with contextlib.redirect_stdout(sys.stderr):
             return make(kind, {}, config_files)
@@ -245,23 +205,35 @@ def _template(app: App, options: Options) -> int:
     from .authoring import template
 
     (program, *_), what = app.program()
-    return answer(template.of_adaptor(app.name, [program, *map(absolute, what)], _load(app)))
+    return answer(template.of_adaptor(app.name, [program, *map(absolute, what)], load(app)))
 
 
 def _show_config(app: App, options: Options) -> int:
+    """As YAML: the toolkit's keys at the top, as scripts expect that were written for the reference."""
     import json
 
+    from . import yaml
     from .config import for_runtime
 
-    adaptor = _make(app, _config(options))
-    shown: dict[str, Any] = {"name": app.name}
-    for name, manager in (("runtime", for_runtime()), ("adaptor", adaptor.config_manager)):
-        built, origins = manager.explain()
-        shown[name] = {"config": built.config, "origins": origins}
-    return answer(json.dumps(shown, indent=2) + "\n")
+    def quoted(value: Any) -> str:
+        is_word = isinstance(value, str) and value.isascii() and value.replace("_", "").isalnum()
+        return value if is_word and yaml.loads(value) == value else json.dumps(value)
+
+    managers = {"runtime": for_runtime(), "adaptor": _make(app, _config(options)).config_manager}
+    found = {name: manager.explain() for name, manager in managers.items()}
+    if "--json" in options:
+        shown = {name: {"config": built.config, "origins": origins} for name, (built, origins) in found.items()}
+        return answer(json.dumps({"name": app.name, **shown}, indent=2) + "\n")
+    text = "# The toolkit's configuration, and the adaptor's; behind each key what has set it.\n"
+    for name, (built, origins) in found.items():
+        indent = "  " if name == "adaptor" else ""
+        text += "adaptor:\n" if indent else ""
+        for key, value in sorted(built.config.items()):
+            text += "%s%s: %s  # %s\n" % (indent, quoted(key), quoted(value), one_line(origins.get(key, "")))
+    return answer(text)
 
 
-def _versions(app: App) -> dict[str, Any]:
+def versions(app: App) -> dict[str, Any]:
     from .adaptor import SemanticVersion
 
     return {
@@ -271,7 +243,7 @@ def _versions(app: App) -> dict[str, Any]:
 
 
 def _version_info(app: App, options: Options) -> int:
-    return answer("".join("%s: %s\n" % version for version in _versions(app).items()))
+    return answer("".join("%s: '%s'\n" % version for version in versions(app).items()))  # as text of YAML
 
 
 def _is_compatible(app: App, options: Options) -> int:
@@ -282,7 +254,7 @@ def _is_compatible(app: App, options: Options) -> int:
         raise InputError("is-compatible needs %s" % " and ".join(names))
     code = DONE
     text = ""
-    for option, (name, installed) in zip(names, _versions(app).items()):
+    for option, (name, installed) in zip(names, versions(app).items()):
         try:
             expected = SemanticVersion.parse(options[option])
         except ValueError as error:
@@ -327,28 +299,18 @@ def _compat(app: App, options: Options) -> int:
 #: The commands that a scheduler's actions run; one that fails tells why.
 ACTIONS = ("run", "daemon start", "daemon run", "daemon stop")
 _DATA = "init-data path-mapping-rules config"
-_FILE = "--connection-file connection.json"
-_TASK = "--run-data '{\"frame\": 1}'"
 COMMANDS = {
-    "run": Command(_run, _DATA + " run-data", "--init-data '{}' " + _TASK),
-    "daemon start": Command(
-        _daemon_start, _DATA + " connection-file timeout idle-timeout owner", _FILE + " --init-data file://init.json"
-    ),
-    "daemon run": Command(_daemon_run, "run-data connection-file", "%s %s" % (_FILE, _TASK)),
-    "daemon stop": Command(_daemon_stop, "connection-file timeout", _FILE),
-    "daemon cancel": Command(_daemon_cancel, "connection-file timeout", _FILE + " --timeout 30"),
-    "daemon status": Command(_daemon_status, "connection-file json", "--json " + _FILE),
-    "session": Command(_session, _DATA + " run-data* each* chunk json trace", "--init-data '{}' --each frame=1-10:3"),
-    "show-config": Command(_show_config, "config"),
-    "template": Command(_template, "", "> job.template.yaml"),
+    "run": Command(_run, _DATA + " run-data"),
+    "daemon start": Command(_daemon_start, _DATA + " connection-file timeout idle-timeout owner"),
+    "daemon run": Command(_daemon_run, "run-data connection-file"),
+    "daemon stop": Command(_daemon_stop, "connection-file timeout"),
+    "daemon cancel": Command(_daemon_cancel, "connection-file timeout"),
+    "daemon status": Command(_daemon_status, "connection-file json"),
+    "session": Command(_session, _DATA + " run-data* each* chunk json trace"),
+    "show-config": Command(_show_config, "config json"),
+    "template": Command(_template, ""),
     "version-info": Command(_version_info, ""),
-    "is-compatible": Command(
-        _is_compatible,
-        "openjd-adaptor-cli-version integration-data-interface-version",
-        "--openjd-adaptor-cli-version 0.1 --integration-data-interface-version 0.1",
-    ),
-    "new": Command(_new, "kind", "my_render --kind application", operand="NAME"),
-    "compat": Command(
-        _compat, "", "-- blender-openjd run --init-data file://init.yaml --run-data file://run.yaml", operand=REST
-    ),
+    "is-compatible": Command(_is_compatible, "openjd-adaptor-cli-version integration-data-interface-version"),
+    "new": Command(_new, "kind", "NAME"),
+    "compat": Command(_compat, "", REST),
 }

@@ -101,3 +101,15 @@ def test_what_a_scheduler_sees_is_what_it_sees_of_the_reference_but_for_a_table_
         here = as_there(session(farm, "ours", module), OURS, used[1])
         assert here == there and len(here) > 8
     assert (set(THEIRS) - used[0], set(OURS) - used[1]) == (set(), set())
+
+
+@needs_reference
+def test_scripts_that_read_the_references_versions_and_configuration_read_the_same_here(farm, elsewhere):
+    read = []
+    for place, path in ((elsewhere, REFERENCE), (farm, COMPAT)):
+        place.env["PYTHONPATH"] = os.pathsep.join([path, str(ADAPTORS)])
+        place.command = lambda *arguments: [sys.executable, "-m", "published", *arguments]
+        read.append([place(word).lines for word in ("version-info", "show-config")])
+    for there, here in zip(*read):
+        there = [line for line in there if line and not re.match("(INFO|WARNING): ", line)]
+        assert there and set(there) <= {line.partition("  # ")[0] for line in here}

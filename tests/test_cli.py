@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
 
 import pytest
 
-from openjd_adapt import InputError, cli
+from openjd_adapt import InputError, __version__, cli, yaml
 from openjd_adapt.app import App, load_adaptor
+from openjd_adapt.commands import COMMANDS
 from openjd_adapt.data import load
 
 from .conftest import ADAPTORS, HANG_SECONDS, ROOT, read_until
@@ -97,13 +100,23 @@ def test_an_unreadable_file_is_named(farm):
 @pytest.mark.parametrize(
     "arguments, text",
     [
-        ([], "required: COMMAND"),
-        (["dance"], "invalid choice: 'dance'"),
-        (["daemon"], "required: COMMAND"),
-        (["daemon", "dance"], "invalid choice: 'dance'"),
-        (["run", "--frame", "1"], "unrecognized arguments: --frame 1"),
-        (["run", "--run-data"], "--run-data: expected one argument"),
-        (["run", "extra"], "unrecognized arguments: extra"),
+        ([], "no command: give one of run, daemon start, "),
+        (["dance"], "there is no command dance (see --help)"),
+        (["sesion"], "there is no command sesion; did you mean session? (see --help)"),
+        (["demon", "start"], "there is no command demon; did you mean daemon?"),
+        (["start"], "there is no command start; did you mean daemon start?"),
+        (["--adapter", "x.py", "run"], "there is no option --adapter; did you mean --adaptor?"),
+        (["new", "my_render"], "new is about no adaptor: python -m openjd_adapt new"),
+        (["daemon"], "no command: give one of daemon start, daemon run, "),
+        (["daemon", "dance"], "there is no command daemon dance (see --help)"),
+        (["daemon", "statos"], "there is no command daemon statos; did you mean daemon status?"),
+        (["run", "--frame", "1"], "run: there is no option --frame (see run --help)"),
+        (["run", "--run-data"], "run: --run-data: a value must follow (see run --help)"),
+        (["run", "extra"], "run: there is no operand extra (see run --help)"),
+        (["run", "--init-dat", "x"], "run: there is no option --init-dat; did you mean --init-data? (see run --help)"),
+        (["run", "--adaptor", "x.py"], "run: there is no option --adaptor; it stands before the command"),
+        (["daemon", "stop", "--debug=1"], "daemon stop: there is no option --debug=1; did you mean --debug?"),
+        (["run", "--init-data", "--run-data", "{}"], "run: --init-data: a value must follow"),
         (["daemon", "run"], "give --connection-file or set OPENJD_ADAPTOR_SOCKET"),
         (["daemon", "stop", "--connection-file", "x", "--timeout", "soon"], "'soon' is not a number of seconds"),
         (["daemon", "stop", "--connection-file", "x", "--timeout", "-1"], "'-1' is not a number of seconds"),
@@ -128,7 +141,7 @@ def test_bad_usage_is_one_line(arguments, text):
 
 
 @pytest.mark.parametrize(
-    "words, text", [("dance", "invalid choice: 'dance'"), ("daemon run", "no daemon named: give ")]
+    "words, text", [("dance", "there is no command dance"), ("daemon run", "no daemon named: give ")]
 )
 @pytest.mark.once
 def test_bad_usage_is_one_line_and_exit_code_2(farm, words, text):
@@ -322,23 +335,77 @@ def test_options_may_be_joined_to_their_values_and_values_may_begin_with_a_dash(
     assert farm("run", "--run-data={}", "--init-data={}").code == 0
 
 
-@pytest.mark.parametrize(
-    "words",
-    ["", "run", "daemon", "daemon start", "daemon run", "daemon stop", "daemon cancel", "daemon status", "session"],
-)
-def test_help_of_every_command_ends_with_an_example_or_the_exit_codes(capsys, words):
+GROUPS = ["", "daemon"]
+
+
+def examples(text, program):
+    """The lines that help has to be pasted, without the program."""
+    lines = text.partition("\nexample")[2].splitlines()[1:]
+    assert lines and all(line.startswith("    %s " % program) for line in lines), text
+    return [line[len("    %s " % program) :] for line in lines]
+
+
+@pytest.mark.parametrize("adaptor", ["probe.py", "checked.py", None])
+@pytest.mark.once
+def test_help_of_every_command_tells_forms_defaults_and_exit_codes_and_its_examples_are_taken(capfd, adaptor):
+    load_it = adaptor and (lambda: load_adaptor(str(ADAPTORS / adaptor)))
+    app = App("it", load_it, [], "/studio/it", has_adaptor=bool(adaptor))
+    for name in [*GROUPS, *COMMANDS]:
+        command = COMMANDS.get(name)
+        if adaptor and command and command.operand:
+            with pytest.raises(InputError, match="%s is about no adaptor" % name):
+                cli.read(app, [name, "--help"])
+            continue
+        with pytest.raises(SystemExit) as left:
+            cli.read(app, [*name.split(), "--help"])
+        text, errors = capfd.readouterr()
+        assert not left.value.code and not errors and "\nexit codes: 0 " in text
+        for option, kind in command.options.items() if command else ():
+            [(form, meaning)] = re.findall("^  %s\\b(.*)((?:\n {24}.*)*)" % option, text, re.M)
+            assert kind == "flag" or re.match(r" [A-Z=]+\b|( [\w|:/]+)", form), form
+            needed = "version" in option or option == "--each"
+            assert needed or kind == "flag" or "(default: " in (form + meaning).replace("\n" + " " * 24, " "), text
+        program = "/studio/it"
+        if not adaptor and not (command and command.operand):
+            assert ("example, after /studio/it new my_render:" in text) == bool(name)
+            if not name:
+                text = text.replace("    /studio/it new my_render\n", "")
+            program += " --adaptor my_render"
+        for example in examples(text, program):
+            words = shlex.split(example.partition(" > ")[0])
+            assert cli.read(App("it", None, [], has_adaptor=bool(adaptor)), words), example
+        assert not command or any(line.startswith(name) for line in examples(text, program))
+
+
+@pytest.mark.parametrize("module, kind", [("openjd_adapt", "command"), ("my_render", "application")])
+@pytest.mark.posix_only  # a shell
+@pytest.mark.long
+def test_every_example_in_the_help_runs_when_it_is_pasted(farm, module, kind):
+    """Of the package's own command line, with the adaptor that ``new`` has written, and of that adaptor's."""
+    farm.env["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+    farm.command = lambda *arguments: [*farm.python, "-m", "openjd_adapt", *arguments]
+    assert farm("new", "my_render", "--kind", kind).code == 0
+    farm.command = lambda *arguments: [*farm.python, "-m", module, *arguments]
+    for name in [*GROUPS, *COMMANDS]:
+        if name != "new" and (module == "openjd_adapt" or name != "compat"):
+            lines = examples(farm(*name.split(), "--help").out, "python -m " + module)
+            pasted = "\n".join("python -m %s %s" % (module, line) for line in lines if line != "new my_render")
+            streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+            done = subprocess.run(["bash", "-exc", pasted], cwd=str(farm.folder), env=farm.env, **streams)
+            assert done.returncode == 0, done.stdout.decode()
+
+
+def test_the_version_is_told_with_its_place(capfd):
     with pytest.raises(SystemExit) as left:
-        act(*words.split(), "--help")
+        act("--version")
     assert not left.value.code
-    shown = capsys.readouterr()
-    last = shown.out.splitlines()[-1]
-    assert shown.err == "" and last.startswith({"": "Exit codes: ", "daemon": " "}.get(words, "Example: ")), last
+    assert capfd.readouterr().out.startswith("openjd_adapt %s (%s), Python 3." % (__version__, ROOT / "openjd_adapt"))
 
 
 @pytest.mark.once
 def test_version_info_and_is_compatible(farm, capsys):
     done = farm("version-info")
-    assert done.lines == ["OpenJD Adaptor CLI Version: 0.1", "probe Data Interface Version: 0.1"]
+    assert done.lines == ["OpenJD Adaptor CLI Version: '0.1'", "probe Data Interface Version: '0.1'"]
     for line, data, code in (("0.1", "0.1", 0), ("0.2", "0.1", 2), ("0.1", "1.0", 2)):
         versions = ("--openjd-adaptor-cli-version", line, "--integration-data-interface-version", data)
         assert act("is-compatible", *versions) == code
@@ -351,10 +418,28 @@ def test_version_info_and_is_compatible(farm, capsys):
 def test_show_config_tells_which_file_set_each_key(farm):
     own = farm.folder / "more.json"
     own.write_text('{"quality": 3}')
-    shown = json.loads(farm("show-config", "--config", "file://%s" % own).out)
+    shown = json.loads(farm("show-config", "--config", "file://%s" % own, "--json").out)
     assert shown["adaptor"]["config"] == {"log_level": "INFO", "quality": 3}
     assert shown["adaptor"]["origins"] == {"log_level": "built in", "quality": str(own)}
     assert shown["runtime"]["config"]["deactivate_telemetry"] is False
+    assert "\n  quality: 3  # %s\n" % own in farm("show-config", "--config", str(own)).out
+
+
+@pytest.mark.once
+def test_show_config_is_yaml_whatever_the_keys_and_values_are(farm, capfd):
+    own = {
+        "yes": "no",
+        "a: b": "é # x",
+        "list": [1, {"a": None}],
+        "text": "plain",
+        "number": "3",
+        "empty": "",
+        "half": 0.5,
+    }
+    (farm.folder / "more.json").write_text(json.dumps(own))
+    assert act("show-config", "--config", str(farm.folder / "more.json")) == 0
+    shown = yaml.loads(capfd.readouterr().out)
+    assert shown["adaptor"] == {"log_level": "INFO", **own} and shown["log_level"] == "INFO"
 
 
 @pytest.mark.once
@@ -389,17 +474,21 @@ def test_what_an_adaptor_prints_is_not_in_what_was_asked_for(farm):
     farm.adaptor = str(farm.folder / "talking.py")
     (farm.folder / "talking.py").write_text(TALKING)
     done = farm("show-config")
-    assert done.err.splitlines() == ["at import", "in __init__"] and json.loads(done.out)["name"] == "talking"
+    assert done.err.splitlines() == ["at import", "in __init__"] and yaml.loads(done.out)["adaptor"] == {
+        "log_level": "INFO"
+    }
     assert len(farm("version-info").lines) == 2
 
 
 @pytest.mark.once
-def test_the_usage_is_how_the_command_was_begun(farm):
-    assert farm("run", "--help").out.startswith("usage: python -m openjd_adapt --adaptor %s run" % farm.adaptor)
+def test_the_usage_is_how_the_command_is_begun_again(farm):
+    farm.env["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+    script, adaptor = shlex.quote(str(ADAPTORS / "basic_config.py")), shlex.quote(farm.adaptor)
+    assert farm("run", "--help").out.startswith("usage: python -m openjd_adapt --adaptor %s run" % adaptor)
     for words, begin in (
         (["-m", "openjd_adapt"], "python -m openjd_adapt "),
         (["-m", "tests.adaptors.basic_config"], "python -m tests.adaptors.basic_config "),
-        ([str(ADAPTORS / "basic_config.py")], "basic_config.py "),
+        ([str(ADAPTORS / "basic_config.py")], "python %s " % script),
     ):
         farm.command = lambda *arguments, words=words: [*farm.python, *words, *arguments]
         assert farm("--help").out.startswith("usage: " + begin)

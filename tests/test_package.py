@@ -40,7 +40,7 @@ PARTS = """
     daemon: __init__ launch_spec spool dispatcher worker keeper guardian launch launch_windows frontend
     app testing
     authoring: __init__ template scaffold play
-    commands cli entry_point __init__ __main__
+    commands usage cli entry_point __init__ __main__
 """
 #: As many modules as a reader can hold, in all and at the top, and the longest chain of them.
 MOST_MODULES, MOST_AT_THE_TOP, MOST_FLOORS = 56, 30, 12
@@ -55,7 +55,7 @@ LEFT_OUT = {
     "Linux": ["system/posix.py", "system/posix_processes.py", "daemon/launch.py", "daemon/guardian.py"],
 }
 #: What a farm has to read, in lines, and of that what a node of Linux has.
-MOST_OF_THE_CORE, MOST_ON_LINUX = 11_970, 10_900
+MOST_OF_THE_CORE, MOST_ON_LINUX = 12_150, 11_090
 
 
 def places():

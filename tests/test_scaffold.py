@@ -135,7 +135,7 @@ def test_nothing_is_overwritten(new):
         (["class"], "'class' cannot be a package"),
         (["none"], "'none' cannot be a package"),
         (["nowhere/my_render"], "there is no such folder"),
-        ([], "the following arguments are required: NAME (see --help)"),
+        ([], "new: give a NAME (see new --help)"),
         (["x", "--kind", "other"], "new: --kind: 'other' is none of: command, application"),
     ],
 )

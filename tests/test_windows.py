@@ -265,7 +265,7 @@ def test_configuration_lies_where_programdata_says(farm):
     path = farm.folder / "data" / "openjd" / "adaptors" / "Probe" / "Probe.json"
     path.parent.mkdir(parents=True)
     path.write_text('{"colour": "blue"}')
-    shown = json.loads(farm("show-config").out)["adaptor"]
+    shown = json.loads(farm("show-config", "--json").out)["adaptor"]
     assert shown["config"]["colour"] == "blue" and shown["origins"]["colour"] == str(path)
 
 
