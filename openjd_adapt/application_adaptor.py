@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from abc import abstractmethod
 
-from . import __version__
-from .adaptor import Adaptor, call_hook, file_of
+from .adaptor import Adaptor, call_hook
 from .errors import AdaptError, InputError
 
 TYPE_CHECKING = False
@@ -77,20 +75,11 @@ class ApplicationAdaptor(Adaptor):
 
     def _start(self) -> None:
         call_hook(self, "on_start")
-        import logging
-        import shutil
-
         from .process import texts
-        from .system.interpreter import PACKAGE
 
         command = texts("get_command of %s returned" % type(self).__name__, self.get_command())
         if not command:
             raise AdaptError("get_command of %s returned no program" % type(self).__name__)
-        logging.getLogger(__name__).info(
-            "openjd_adapt %s (%s), adaptor %s (%s), Python %s (%s), application %s",
-            *(__version__, PACKAGE, type(self).__name__, file_of(type(self))),
-            *(sys.version.split()[0], sys.executable, shutil.which(command[0]) or command[0]),
-        )
         self._app = self._open(command)
         if self.connects:
             self._app.wait_until_connected()

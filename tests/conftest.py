@@ -55,12 +55,17 @@ def kill_command(process: subprocess.Popen) -> None:
         process.kill()
 
 
+#: The line that begins a daemon's output, or a run's.
+_VERSIONS = re.compile(r"^INFO: openjd_adapt \S+ \(.*\), adaptor .*\n", re.MULTILINE)
+
+
 class Done:
-    """A command that has ended: exit code, standard output and error, seconds."""
+    """A command that has ended: exit code, standard output and error, seconds; ``versions`` are lines of their own."""
 
     def __init__(self, code: int, out: str, err: str, seconds: float) -> None:
         self.code = code
-        self.out = out
+        self.versions = _VERSIONS.findall(out)
+        self.out = _VERSIONS.sub("", out)
         self.err = err
         self.seconds = seconds
 

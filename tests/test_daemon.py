@@ -216,7 +216,7 @@ def test_a_start_that_comes_to_nothing_leaves_no_folder_of_its_own(farm, how):
         (farm.folder / "sitecustomize.py").write_text("import os\nos.fork = lambda: os.dup(-1)\n")
     process = farm.popen("daemon", "start", "--init-data", "[]" if how == "bad data" else json.dumps({"on_start": act}))
     if act["do"] == "sleep" and how not in ("bad data", "no process"):
-        told = read_until(process.stdout, "sleeping").splitlines()[0]
+        told = read_until(process.stdout, "sleeping").splitlines()[1]
         [file] = temporary.glob("*/connection.json")
         assert told == "openjd_env: OPENJD_ADAPTOR_SOCKET=%s" % file
     if how.startswith("SIG"):
@@ -237,7 +237,7 @@ def test_a_start_that_comes_to_nothing_leaves_no_folder_of_its_own(farm, how):
 @pytest.mark.once
 def test_the_connection_file_exists_before_on_start_runs(farm):
     process = farm.daemon_popen("start", "--init-data", json.dumps({"on_start": {"do": "sleep", "seconds": 60}}))
-    assert read_until(process.stdout, "sleeping").startswith("openjd_env: OPENJD_ADAPTOR_SOCKET=")
+    assert read_until(process.stdout, "sleeping").splitlines()[1].startswith("openjd_env: OPENJD_ADAPTOR_SOCKET=")
     assert farm.daemon("stop").code == 0  # so that a start can be stopped from outside
     assert farm.finish(process).code == 4
     assert farm.pids() == []

@@ -82,7 +82,7 @@ def test_with_unbuffered_python_and_a_slow_reader_nothing_is_lost(farm):
         time.sleep(0.01)  # the slowness is what is tested
     assert farm.finish(process).code == 0
     expected = b"".join(b"line %d\n" % n for n in range(40_000))
-    assert data == b"INFO: on_start\n" + expected + b"INFO: on_stop\nINFO: on_cleanup\n"
+    assert data.partition(b"\n")[2] == b"INFO: on_start\n" + expected + b"INFO: on_stop\nINFO: on_cleanup\n"
 
 
 @pytest.mark.posix_only  # libc
@@ -127,7 +127,7 @@ def test_what_only_looks_like_a_directive_reaches_no_scheduler_as_one(farm):
     said = "\n".join(lines).encode("utf-8", "surrogateescape")
     process = farm.daemon_popen("start", "--init-data", json.dumps({"on_start": {"do": "raw", "data": said.hex()}}))
     out, _ = process.communicate(timeout=HANG_SECONDS)
-    assert out.splitlines()[1:] == [
+    assert out.splitlines()[2:] == [
         b"INFO: on_start",
         b"STDOUT:   openjd_env: A=1",
         b"STDOUT: OPENJD_UNSET_ENV: A",
@@ -243,8 +243,9 @@ def test_each_record_comes_once_though_the_authors_main_set_up_a_console(farm):
         timeout=HANG_SECONDS,
     )
     assert process.returncode == 0
-    assert process.stdout == b"INFO: once\nWARNING: from a library\n"
-    assert (farm.folder / "log.txt").read_text() == "once\nfrom a library\n"  # the author's handlers go on
+    assert process.stdout.splitlines()[1:] == [b"INFO: once", b"WARNING: from a library"]
+    own = (farm.folder / "log.txt").read_text()  # the author's handlers go on
+    assert own.splitlines()[1:] == ["once", "from a library"]
 
 
 @pytest.mark.once
