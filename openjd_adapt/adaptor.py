@@ -8,7 +8,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections import namedtuple
 
-from .errors import ProcessFailed, check_has_run, describe_exit, same_process
+from .errors import InputError, ProcessFailed, check_has_run, describe_exit, same_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -206,6 +206,7 @@ class BaseAdaptor(ABC):
         self._path_mapping_rules = rules_from_document(path_mapping_data or {})
         self._task = Task()
         self._configured_bounds: dict[str, float | None] | None = None
+        self._bounds: dict[str, float] = {}
         self._throttle = ProgressThrottle()
 
     # What the lifecycle calls; an adaptor overrides the on_ hooks instead.
@@ -245,15 +246,25 @@ class BaseAdaptor(ABC):
         self._task.sleep(seconds)
 
     def _time_bounds(self) -> dict[str, float]:
-        """Those that there are, by name. Raises :class:`InputError` for what is not one."""
+        """Those that there are, by name.
+
+        Raises :class:`InputError` for what is not one, while a start or a task can fail by it: what stops goes on, by
+        those that were there before.
+        """
         from .config import TIME_BOUNDS, check_time_bounds
 
         bounds = {name: getattr(self, name) for name in TIME_BOUNDS}
-        check_time_bounds(type(self).__name__, bounds)
+        try:
+            check_time_bounds(type(self).__name__, bounds)
+        except InputError:
+            if self._task.phase.bound in ("start_timeout", "run_timeout"):
+                raise
+            return self._bounds
         if self._configured_bounds is None:
             self._configured_bounds = {name: each for name, each in self.config.given.items() if name in bounds}
         bounds.update(self._configured_bounds)
-        return {name: seconds for name, seconds in bounds.items() if seconds is not None}
+        self._bounds = {name: seconds for name, seconds in bounds.items() if seconds is not None}
+        return self._bounds
 
     @property
     def integration_data_interface_version(self) -> SemanticVersion:

@@ -85,6 +85,8 @@ class AdaptorRunner:
             if state is AdaptorState.START:
                 self.adaptor.line_handler  # noqa: B018 - watches that cannot be meant are told now
             phase(*arguments)
+            if can_be_canceled:  # nor one that it has set itself
+                current.phase.limit(0.0)
         except BaseException as raised:
             if error not in (None, raised):
                 output.write_lines("ERROR", describe(error))

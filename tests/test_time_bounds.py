@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from openjd_adapt import Adaptor, CommandAdaptor, ManagedProcess
+from openjd_adapt import Adaptor, ApplicationAdaptor, CommandAdaptor, ManagedProcess
 from openjd_adapt.testing import Session
 
 from .conftest import ADAPTORS, CANCEL, KILL, read_until, wait_until
@@ -128,6 +128,26 @@ def test_a_bound_that_an_adaptor_sets_wrongly_fails_the_task_and_not_the_stop():
     with Session(Late) as session:
         assert session.run().message == "Late: run_timeout is 'never', not a number of seconds above 0"
         session.adaptor.stop_timeout = session.adaptor.run_timeout = None
+
+
+def test_a_wrong_bound_fails_the_task_that_has_set_it_and_keeps_no_stop_from_asking():
+    class Kept(ApplicationAdaptor):
+        connects, stdin = False, True
+
+        def get_command(self):
+            return [sys.executable, "-uc", "import sys; print('asked' if sys.stdin.read() == 'save\\n' else 'killed')"]
+
+        def on_run(self, run_data):
+            self.stop_timeout = "x"
+
+        def on_stop(self):
+            self.app.write_line("save")
+
+    session = Session(Kept)
+    assert session.start().is_done
+    assert session.run().message == "Kept: stop_timeout is 'x', not a number of seconds above 0"
+    stopped = session.stop()
+    assert stopped.is_done and "STDOUT: asked" in stopped.lines, stopped
 
 
 @pytest.mark.posix_only  # on Windows a worker tells its keeper nothing
