@@ -267,9 +267,11 @@ class Application:
     def _ask_to_end(self) -> bool:
         asked = False
         if self.process.stdin and not self.process.stdin.closed and not self._turn.locked():
+            _logger.debug("asking %s to end by the end of its input", self.name)
             self.process.close_stdin()
             asked = True
         if self._about and not self._gone and not any(self._owed.values()):
+            _logger.debug("asking %s to end over its connection", self.name)
             self._server.close_application()
             asked = True
         return asked
@@ -290,24 +292,25 @@ class Application:
             raise AdaptError("%s cannot be waited for in what it has just reported" % self.name)
         current = task.current().phase
         began = time.monotonic()
-        current.waiting_for = what
-        while not condition():
-            if self._is_over():
-                # Its exit gets a moment, so that its code can be told, and so does what it said last.
-                if self.process.wait_quietly(EXIT_SECONDS) and self._about:
-                    current.wait_for(lambda: condition() or self._gone, EXIT_SECONDS)
-                if condition():
-                    return
-                current.check()  # it may have said more of why
-                raise self._exited("waiting for " + what)
-            end, why = current.limit(began)
-            if timeout is not None:
-                end, why = min((end, why), (began + timeout, "took longer than %g s" % timeout))
-            left = end - time.monotonic()
-            if left <= 0:
-                raise TimedOut("%s: %s, waiting for %s" % (self.name, why, what))
-            self._listen(current, lambda: condition() or self._is_over(), left)
-        current.waiting_for = ""
+        if condition():
+            return
+        with current.waiting(what):
+            while not condition():
+                if self._is_over():
+                    # Its exit gets a moment, so that its code can be told, and so does what it said last.
+                    if self.process.wait_quietly(EXIT_SECONDS) and self._about:
+                        current.wait_for(lambda: condition() or self._gone, EXIT_SECONDS)
+                    if condition():
+                        return
+                    current.check()  # it may have said more of why
+                    raise self._exited("waiting for " + what)
+                end, why = current.limit(began)
+                if timeout is not None:
+                    end, why = min((end, why), (began + timeout, "took longer than %g s" % timeout))
+                left = end - time.monotonic()
+                if left <= 0:
+                    raise TimedOut("%s: %s, waiting for %s" % (self.name, why, what))
+                self._listen(current, lambda: condition() or self._is_over(), left)
 
     def _on_end(self) -> None:
         """One that dies between two tasks is told at once."""

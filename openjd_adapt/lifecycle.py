@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import logging
 
 from . import output, task
 from .errors import CANCELED, DONE, FAILED, AdaptError, Canceled, describe, same_process
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from typing import Any, Callable
 
     from .adaptor import BaseAdaptor
+
+
+_logger = logging.getLogger(__name__)
 
 
 class AdaptorState(str, enum.Enum):
@@ -94,7 +98,9 @@ class AdaptorRunner:
         task.leave()
         self.adaptor._may_set_env = False
         self.adaptor._throttle.flush()
+        began = current.phase.began
         ending = current.end(error)
+        _logger.debug("%s took %.3f s", state, current.clock() - began)
         if isinstance(ending, Canceled):
             ending = Canceled("the %s was canceled" % state)
             if state is not AdaptorState.CLEANUP:

@@ -252,6 +252,10 @@ class LoggingSubprocess:
             where = " in " + os.fspath(startup_directory) if startup_directory else ""
             raise kind("cannot start %s%s: %s" % (command[0], where, error)) from error
         logger.info("Running: %s (pid %d)", subprocess.list2cmdline(command), self.pid)
+        if logger.isEnabledFor(logging.DEBUG):
+            import shutil
+
+            logger.debug("%s is %s, in %s", command[0], shutil.which(command[0]), startup_directory or os.getcwd())
         out = self._process.stdout, output.STDOUT, stdout_handler
         err = self._process.stderr, output.STDERR, stderr_handler
         try:
@@ -383,7 +387,15 @@ class LoggingSubprocess:
 
     def _ask_by_signal(self) -> bool:
         self._logger.info("Asking process %d to end", self.pid)
+        self._show_tree("asking by a signal: %s")
         return self._signal(self._tree.ask)
+
+    def _show_tree(self, what: str) -> None:
+        if self._logger.isEnabledFor(logging.DEBUG):
+            with self._pid_lock:
+                pids = [] if self._reaped else self._tree.pids()
+                if pids:
+                    self._logger.debug(what, system.names_of(pids))
 
     def _look(self) -> bool:
         """Note what stands below the process and in the groups of all these; whether any of them lives."""
@@ -395,14 +407,16 @@ class LoggingSubprocess:
         That is asked again when the cancel's deadline has changed. No event tells of the end of what is not a child.
         """
         current = task.current(self._task)
-        current.wait_until(self._end.is_set, end)
-        while lives() and end() > current.clock():
-            next_look = current.clock() + LOOK_SECONDS
-            current.wait_until(bool, lambda: min(end(), next_look))  # noqa: B023
+        with current.phase.waiting("process %d and all below it to end" % self.pid):
+            current.wait_until(self._end.is_set, end)
+            while lives() and end() > current.clock():
+                next_look = current.clock() + LOOK_SECONDS
+                current.wait_until(bool, lambda: min(end(), next_look))  # noqa: B023
 
     def _kill(self) -> None:
         if self.is_running:
             self._logger.info("Killing process %d and all below it", self.pid)
+        self._show_tree("killing: %s")
         self._signal(self._tree.kill)
 
     def _drain(self) -> None:

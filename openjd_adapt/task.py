@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
+from contextlib import contextmanager
 
 from .errors import AdaptError, Canceled, TimedOut, describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any, Callable
+
+
+_logger = logging.getLogger(__name__)
 
 
 class Phase:
@@ -26,7 +32,7 @@ class Phase:
         self.bound = ""
         #: What is waited for, in words.
         self.waiting_for = ""
-        self._began = task.clock()
+        self.began = task.clock()
         self._bounded = 0.0
 
     def limit(self, began: float) -> tuple[float, str]:
@@ -35,9 +41,9 @@ class Phase:
         Raises :class:`InputError` for a bound that is not one: an author may set it at any moment.
         """
         since = {
-            self.bound: (self._began, "took longer than"),
+            self.bound: (self.began, "took longer than"),
             "no_output_timeout": (max(self.task.last_output, began), "no output for"),
-            "no_progress_timeout": (max(self.task.last_progress, self._began), "no progress for"),
+            "no_progress_timeout": (max(self.task.last_progress, self.began), "no progress for"),
         }
         ends = [(float("inf"), "")]
         for name, seconds in self.task.bounds().items() if self.bound else ():
@@ -71,8 +77,9 @@ class Phase:
         """As :meth:`wait_for` ``what``; raises :class:`TimedOut`, of ``who``, when a bound is over before."""
         clock = self.task.clock
         began = clock()
-        self.waiting_for = what
-        try:
+        if condition():
+            return True
+        with self.waiting(what):
             while True:
                 end, why = self.limit(began)
                 if self.wait_for(condition, max(0.0, min(end, began + timeout) - clock())):
@@ -81,8 +88,18 @@ class Phase:
                     return False
                 if clock() >= self.limit(began)[0]:
                     raise TimedOut("%s: %s" % (who, why))
+
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """Tell ``daemon status``, and who debugs, that ``what`` is waited for in this block."""
+        before, self.waiting_for = self.waiting_for, what
+        began = self.task.clock()
+        _logger.debug("waiting for %s", what)
+        try:
+            yield
         finally:
-            self.waiting_for = ""
+            self.waiting_for = before
+            _logger.debug("waited %.3f s for %s", self.task.clock() - began, what)
 
 
 class Task:
@@ -201,9 +218,7 @@ class Task:
                 self._late = self._late or failure
                 return
         if not isinstance(failure, Canceled):
-            import logging
-
-            logging.getLogger(__name__).error("between two tasks: %s", describe(failure), exc_info=failure)
+            _logger.error("between two tasks: %s", describe(failure), exc_info=failure)
 
     def changed(self) -> None:
         """Wake the waits, whose conditions another thread may have made true."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import time
 
 import pytest
 
-from openjd_adapt import Adaptor, ApplicationAdaptor, CommandAdaptor, ManagedProcess
+from openjd_adapt import Adaptor, ApplicationAdaptor, CommandAdaptor, Done, ManagedProcess
 from openjd_adapt.testing import Session
 
 from .conftest import ADAPTORS, CANCEL, KILL, read_until, wait_until
@@ -34,10 +35,12 @@ class Sleeper(Adaptor):
 
 
 class Python(CommandAdaptor):
-    grace_seconds = 0
+    grace = 0.0
 
     def get_managed_process(self, run_data):
         class Process(ManagedProcess):
+            grace_seconds = self.grace
+
             def get_executable(self):
                 return sys.executable
 
@@ -148,6 +151,32 @@ def test_a_wrong_bound_fails_the_task_that_has_set_it_and_keeps_no_stop_from_ask
     assert session.run().message == "Kept: stop_timeout is 'x', not a number of seconds above 0"
     stopped = session.stop()
     assert stopped.is_done and "STDOUT: asked" in stopped.lines, stopped
+
+
+@pytest.mark.posix_only  # on Windows an application is asked otherwise, and has helpers
+def test_who_debugs_sees_phases_waits_signals_and_whom_they_go_to():
+    code = (
+        "import signal, subprocess, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(100)']).pid); time.sleep(100)"
+    )
+    kind = type("Silent", (Python,), {"grace": 0.2, "watch": [Done(r"\d")]})
+    with Session(kind, configuration={"log_level": "DEBUG"}) as session:
+        outcome = session.run({"code": code})
+    parent = re.findall(r"\(pid (\d+)\)", "\n".join(outcome.lines))[0]
+    [child] = [line[8:] for line in outcome.lines if line.startswith("STDOUT: ")]
+    both = ", ".join(sorted([parent, child], key=int))
+    told = [re.sub(r" \(py\S+\)", "", line[7:]) for line in outcome.lines if line.startswith("DEBUG: ")]
+    end, tree = "the end of %s (pid %s)" % (PYTHON, parent), "process %s and all below it to end" % parent
+    assert [re.sub(r"\d+\.\d{3} s", "N s", line) for line in told] == [
+        "%s is %s, in %s" % (sys.executable, sys.executable, os.getcwd()),
+        "waiting for " + end,
+        "waited N s for " + end,
+        "asking by a signal: " + both,
+        "waiting for " + tree,
+        "waited N s for " + tree,
+        "killing: " + both,
+        "run took N s",
+    ]
 
 
 @pytest.mark.posix_only  # on Windows a worker tells its keeper nothing

@@ -54,8 +54,8 @@ Processes:
     wait_unreaped: block until a child has ended, and leave its pid its own; returns its exit code.
     ask: ask a child, a command of ours, to end as a scheduler does, or for SIGINT as a terminal; False if it is killed.
     Tree: a child that leads a group, and all below it or in a group with them. ``look`` notes them, and tells whether
-        any but the child lives; ``ask`` them to end (False if they cannot be asked), ``kill`` them, ``release`` them
-        when the child is reaped.
+        any but the child lives; ``pids`` gives the living ones; ``ask`` them to end (False if they cannot be asked),
+        ``kill`` them, ``release`` them when the child is reaped.
     kill_children: kill and reap this process's children until none but ``spare`` is left; returns what else is left:
         after ``timeout`` (None: never), or because it is another user's.
     kill, wake: kill a process, if it is still the one that started then (False if it is not, or if that cannot be

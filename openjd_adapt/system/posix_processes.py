@@ -287,6 +287,10 @@ class Tree:
         self._noted.update((pid, start_time(pid)) for pid in orphans + descendants(*roots, *orphans))
         return any(lives(pid, started) for pid, started in self._noted.items())
 
+    def pids(self) -> list[int]:
+        own = [self._pid] if (stat_of(self._pid) or [b"Z"])[0] != b"Z" else []
+        return own + [pid for pid, started in self._noted.items() if lives(pid, started)]
+
     def ask(self) -> bool:
         self.look()
         self._signal(signal.SIGTERM)

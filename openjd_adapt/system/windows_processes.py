@@ -138,6 +138,9 @@ class Tree(Job):
             return False
         return code == 0
 
+    def pids(self) -> list[int]:
+        return [*tree_of(self._process.pid, start_time(self._process.pid))]
+
     def look(self) -> bool:
         """The job knows them all."""
         return self.active() > (self._process.poll() is None)
