@@ -8,7 +8,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections import namedtuple
 
-from .errors import InputError, ProcessFailed, check_has_run, describe_exit, same_process
+from .errors import Config, Generic, InputError, ProcessFailed, check_has_run, describe_exit, same_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, Callable, ContextManager
 
-    from .config import AdaptorConfiguration, Configuration, ConfigurationManager
+    from .config import ConfigurationManager
     from .lines import RegexHandler
     from .paths import PathMappingRule
     from .schema import AdaptorDataValidator
@@ -126,7 +126,7 @@ class ManagedProcess(ABC):
             raise ProcessFailed("%s %s" % (os.path.basename(process.args[0]), describe_exit(returncode)), returncode)
 
 
-class AdaptorConfigurationOptions:
+class AdaptorConfigurationOptions(Generic[Config]):
     """Where an adaptor's configuration comes from, where it is not ``NAME.json`` beside the adaptor's module.
 
     ``config_cls``: a subclass of :class:`AdaptorConfiguration`; ``config_path``: the adaptor's own file;
@@ -135,17 +135,13 @@ class AdaptorConfigurationOptions:
 
     def __init__(
         self,
-        config_cls: type[AdaptorConfiguration] | None = None,
+        config_cls: type[Config] | None = None,
         config_path: str | None = None,
         schema_path: str | list[str] | None = None,
     ) -> None:
         self.config_cls = config_cls
         self.config_path = config_path
         self.schema_path = schema_path
-
-    def __class_getitem__(cls, config_cls: object) -> type:
-        """The class itself: as of :class:`BaseAdaptor`."""
-        return cls
 
 
 def file_of(kind: type) -> str | None:
@@ -168,7 +164,7 @@ def _calling(hook: str) -> Callable[..., None]:
     return lambda self, *arguments: call_hook(self, hook, *arguments)
 
 
-class BaseAdaptor(ABC):
+class BaseAdaptor(ABC, Generic[Config]):
     """What every adaptor has: data, configuration, messages to the scheduler, path mapping and cancel."""
 
     #: What is looked for in the lines of applications.
@@ -191,7 +187,7 @@ class BaseAdaptor(ABC):
         self,
         init_data: dict[str, Any],
         *,
-        config_opts: AdaptorConfigurationOptions | None = None,
+        config_opts: AdaptorConfigurationOptions[Config] | None = None,
         path_mapping_data: dict[str, Any] | None = None,
     ) -> None:
         from .output import ProgressThrottle
@@ -200,9 +196,9 @@ class BaseAdaptor(ABC):
 
         #: The session's data, as ``--init-data`` gave it.
         self.init_data = init_data
-        self._config_opts = config_opts or AdaptorConfigurationOptions()
-        self._config_manager: ConfigurationManager | None = None
-        self._config: Configuration | None = None
+        self._config_opts: AdaptorConfigurationOptions[Config] = config_opts or AdaptorConfigurationOptions()
+        self._config_manager: ConfigurationManager[Config] | None = None
+        self._config: Config | None = None
         self._path_mapping_rules = rules_from_document(path_mapping_data or {})
         self._task = Task()
         self._configured_bounds: dict[str, float | None] | None = None
@@ -284,7 +280,7 @@ class BaseAdaptor(ABC):
         return {kind: validator(path) for kind, path in paths.items()}
 
     @property
-    def config_manager(self) -> ConfigurationManager:
+    def config_manager(self) -> ConfigurationManager[Config]:
         """The layers of the adaptor's configuration."""
         from .config import for_adaptor
 
@@ -295,18 +291,16 @@ class BaseAdaptor(ABC):
         return self._config_manager
 
     @property
-    def config(self) -> Any:
+    def config(self) -> Config:
         """The adaptor's configuration, all layers applied; an :class:`AdaptorConfiguration` or what the options name.
+
+        To type checkers it is an ``Adaptor[MyConfiguration]``'s ``MyConfiguration``.
 
         Raises :class:`InputError` if a layer cannot be read.
         """
         if self._config is None:
             self._config = self.config_manager.build_config()
         return self._config
-
-    def __class_getitem__(cls, config_cls: object) -> type:
-        """The class itself, so that adaptors may be written as ``Adaptor[MyConfiguration]`` for type checkers."""
-        return cls
 
     @classmethod
     def update_status(cls, *, progress: float | None = None, status_message: str | None = None) -> None:
@@ -388,7 +382,7 @@ class BaseAdaptor(ABC):
         return map_path(self._path_mapping_rules, path)
 
 
-class Adaptor(BaseAdaptor):
+class Adaptor(BaseAdaptor[Config]):
     """An adaptor that keeps something open between its tasks.
 
     ``on_start`` opens it, ``on_run`` runs one task in it, ``on_stop`` closes it, ``on_cleanup`` makes sure. An
@@ -412,7 +406,7 @@ class Adaptor(BaseAdaptor):
     _stop, _cleanup = _calling("on_stop"), _calling("on_cleanup")
 
 
-class CommandAdaptor(BaseAdaptor):
+class CommandAdaptor(BaseAdaptor[Config]):
     """An adaptor that runs one process a task; a cancel terminates the process and all below it."""
 
     @abstractmethod

@@ -28,7 +28,7 @@ class App:
         words: list[str],
         reentry_exe: str | None = None,
         start_timeout: float | None = None,
-        on_bootstrap_complete: Iterable[Callable[[], None]] = (),
+        on_bootstrap_complete: Iterable[Callable[[], object]] = (),
         has_adaptor: bool = True,
         folder: str = "",
     ) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 
 from .adaptor import Adaptor, call_hook
-from .errors import AdaptError, InputError
+from .errors import AdaptError, Config, InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
     from typing import Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from .lines import RegexHandler
 
 
-class ApplicationAdaptor(Adaptor):
+class ApplicationAdaptor(Adaptor[Config]):
     """An adaptor that opens one application, calls its functions task by task, and closes it.
 
     ``self.app`` is the :class:`~openjd_adapt.application.Application`: ``self.app.call("render", frame=3)``. The order
@@ -25,7 +26,7 @@ class ApplicationAdaptor(Adaptor):
     """
 
     #: A Python file that runs in the application when that runs ``openjd_adapt.client_script``.
-    client: str | None = None
+    client: str | os.PathLike[str] | None = None
     #: Whether the application connects with a client; one that is driven by its standard input does not.
     connects = True
     #: Whether the application's standard input is a pipe for ``self.app.write_line``, instead of closed.
@@ -34,7 +35,7 @@ class ApplicationAdaptor(Adaptor):
     encoding = "utf-8"
     #: Whether standard error goes the way of standard output: the lines of both come in order, all as ``STDOUT``.
     merge_output = False
-    stop_timeout = 60.0
+    stop_timeout: float | None = 60.0
 
     _app: Application | None = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from . import data, system
-from .errors import InputError, needed_by
+from .errors import Config, Generic, InputError, needed_by
 from .plain_json import copied
 from .transport.wire import OUTPUT_LIMIT_BYTES, OUTPUT_MEMORY_BYTES
 
@@ -124,13 +124,13 @@ class AdaptorConfiguration(Configuration):
     DEFAULTS = {"log_level": "INFO"}
 
 
-class ConfigurationManager:
+class ConfigurationManager(Generic[Config]):
     """The files of a configuration, from the weakest to the strongest: its own, the system's, the user's, more."""
 
     def __init__(
         self,
         *,
-        config_cls: type[Configuration],
+        config_cls: type[Config],
         default_config_path: str,
         system_config_path: str,
         user_config_rel_path: str,
@@ -144,18 +144,14 @@ class ConfigurationManager:
         self.schema_path = schema_path
         self.additional_config_paths = list(additional_config_paths or [])
 
-    def __class_getitem__(cls, config_cls: object) -> type:
-        """The class itself, for type checkers: ``ConfigurationManager[MyConfiguration]``."""
-        return cls
-
-    def _read(self, path: str) -> Configuration | None:
+    def _read(self, path: str) -> Config | None:
         if path.endswith(self.user_config_rel_path):
             is_there = os.path.exists(path)  # which may not be told of the home of somebody else, as sudo leaves it
         else:
             is_there = bool(path) and data.exists("configuration %s" % path, path)
         return self.config_cls.from_file(path, self.schema_path) if is_there else None
 
-    def get_default_config(self) -> Configuration:
+    def get_default_config(self) -> Config:
         """The adaptor's own file, or what is built in where it has none."""
         return self._read(self.default_config_path) or self.config_cls({})
 
@@ -163,7 +159,7 @@ class ConfigurationManager:
         """The file for all users of the host."""
         return self.system_config_path
 
-    def get_system_config(self) -> Configuration | None:
+    def get_system_config(self) -> Config | None:
         """What the system's file holds; None if there is none."""
         return self._read(self.system_config_path)
 
@@ -172,15 +168,15 @@ class ConfigurationManager:
         home = os.path.expanduser("~" + (username or ""))
         return "" if home.startswith("~") else os.path.join(home, self.user_config_rel_path)
 
-    def get_user_config(self, username: str | None = None) -> Configuration | None:
+    def get_user_config(self, username: str | None = None) -> Config | None:
         """What the user's file holds; None if there is none."""
         return self._read(self.get_user_config_path(username))
 
-    def build_config(self, username: str | None = None) -> Configuration:
+    def build_config(self, username: str | None = None) -> Config:
         """All layers, one over the other. Raises :class:`InputError` if one cannot be read."""
         return self.explain(username)[0]
 
-    def explain(self, username: str | None = None) -> tuple[Configuration, dict[str, str]]:
+    def explain(self, username: str | None = None) -> tuple[Config, dict[str, str]]:
         """What :meth:`build_config` gives, and for each key the file that set it, or ``built in``.
 
         A missing additional file is warned of.
@@ -206,18 +202,19 @@ class ConfigurationManager:
 def for_adaptor(
     name: str,
     module_file: str | None,
-    options: AdaptorConfigurationOptions,
+    options: AdaptorConfigurationOptions[Config],
     command_line_files: Sequence[str] = (),
-) -> ConfigurationManager:
+) -> ConfigurationManager[Config]:
     """The layers for the adaptor class ``name``, whose module was loaded from ``module_file``.
 
     ``command_line_files`` are what ``--config`` names: the strongest layer.
     """
     folder = os.path.dirname(os.path.abspath(module_file)) if module_file else ""
     file_name = name + ".json"
+    config_cls: Any = options.config_cls or AdaptorConfiguration
     named = os.environ.get(name.upper() + "_CONFIG_PATH")
     return ConfigurationManager(
-        config_cls=options.config_cls or AdaptorConfiguration,
+        config_cls=config_cls,
         default_config_path=options.config_path or (folder and os.path.join(folder, file_name)),
         system_config_path=os.path.join(system.configuration_folder(), "openjd", "adaptors", name, file_name),
         user_config_rel_path=os.path.join(".openjd", "adaptors", name, file_name),
@@ -235,7 +232,7 @@ def _schema(name: str, folder: str) -> str | None:
     return None
 
 
-def for_runtime() -> ConfigurationManager:
+def for_runtime() -> ConfigurationManager[RuntimeConfiguration]:
     """The layers of the toolkit's own configuration."""
     named = os.environ.get("RUNTIME_CONFIG_PATH")
     place = ("adaptors", "runtime", "configuration.json")

@@ -26,7 +26,7 @@ class EntryPoint:
     def __init__(self, adaptor_class: type[BaseAdaptor]) -> None:
         self.adaptor_class = adaptor_class
         #: Called in the adaptor's process when the adaptor is made, before it starts.
-        self.on_bootstrap_complete: set[Callable[[], None]] = set()
+        self.on_bootstrap_complete: set[Callable[[], object]] = set()
 
     def start(self, reentry_exe: Any | None = None, timeout_in_seconds: float | None = None) -> None:
         """Run the command of ``sys.argv``; returns on success, raises :class:`SystemExit` with the code otherwise.

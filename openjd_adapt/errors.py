@@ -6,9 +6,26 @@ import os
 import sys
 from _collections_abc import AsyncGenerator, Awaitable, Generator
 
-TYPE_CHECKING = False
+# An editor that reads False here (jedi) does not know what self.config is.
+TYPE_CHECKING = bool()  # noqa: UP018
 if TYPE_CHECKING:
-    from typing import Any, Callable, NoReturn
+    from typing import Any, Callable, Generic as Generic, NoReturn
+
+    from typing_extensions import TypeVar  # which type checkers bring along
+
+    from .config import Configuration
+
+    #: The configuration that an adaptor has: ``Adaptor[MyConfiguration]``.
+    Config = TypeVar("Config", bound=Configuration, default=Configuration, covariant=True)
+else:
+
+    class Plain:
+        """In place of ``typing.Generic``, which costs a short command: ``Adaptor[MyConfiguration]`` is ``Adaptor``."""
+
+        def __class_getitem__(cls, parameters):
+            return cls
+
+    globals().update(Generic=Plain, Config=None)  # where editors do not see them beside those above
 
 
 DONE = 0  #: the command did what it was asked

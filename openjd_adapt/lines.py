@@ -148,7 +148,7 @@ class RegexCallback:
     def __init__(
         self,
         regex_list: Sequence[re.Pattern[str]],
-        callback: Callable[[re.Match[str]], None],
+        callback: Callable[[re.Match[str]], object],
         exit_if_matched: bool = False,
         only_run_if_first_matched: bool = False,
     ) -> None:

@@ -17,7 +17,7 @@ class Watch:
     def __init__(self, pattern: str) -> None:
         self.regex = re.compile(pattern)
 
-    def act(self, adaptor: BaseAdaptor, match: re.Match[str]) -> None:
+    def act(self, adaptor: BaseAdaptor, match: re.Match[str]) -> object:
         """What a match means."""
 
     @staticmethod

@@ -227,7 +227,7 @@ BRINGS = {
     "objdump": "apt-get install binutils",
     "setpriv": "apt-get install util-linux",
     "bash": "apt-get install bash",
-    **dict.fromkeys(("jsonschema", "openjd", "PyInstaller", "ruff", "yaml"), _DEV),
+    **dict.fromkeys(("jedi", "jsonschema", "mypy", "openjd", "PyInstaller", "ruff", "yaml"), _DEV),
     "corpus": "it lies beside the project where that is developed, in shared/corpus",
     "published adaptors": "tests/published.sh DEST, and OPENJD_ADAPT_PUBLISHED=DEST/bin",
     "reference": "pip install --target DEST openjd-adaptor-runtime==0.9.6, and OPENJD_ADAPT_REFERENCE=DEST",

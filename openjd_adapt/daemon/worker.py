@@ -45,7 +45,7 @@ THREADS_SECONDS = 5.0
 _MARKER_BYTES = 4096 if sys.platform.startswith("linux") else 512
 
 
-def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Iterable[Callable[[], None]]) -> NoReturn:
+def serve(load: Callable[[], type[BaseAdaptor]], on_bootstrap_complete: Iterable[Callable[[], object]]) -> NoReturn:
     """Be the worker until the adaptor has stopped, and end this process as a Python ends, without the rest of a script.
 
     ``load`` gives the class, or raises :class:`InputError`.
