@@ -712,7 +712,7 @@ def cancel_by_command(life: Life) -> str:
 
 
 def cancel_by_a_closed_output(life: Life) -> str:
-    life.front.codes |= {4}
+    life.front.codes |= {4} if life.front.out else {2, 4}  # it could not show what a dead daemon wrote last
     life.front.close_output()
     return life.finish_front()
 
