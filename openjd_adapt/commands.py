@@ -49,6 +49,10 @@ class Command:
         self.operand = operand
 
 
+#: Where an agent says for all its sessions whom their daemons end with.
+OWNER_VARIABLE = "OPENJD_ADAPT_OWNER"
+
+
 def _timeout(options: Options, default: float | None, option: str = "--timeout") -> float | None:
     if option not in options:
         return default
@@ -61,12 +65,16 @@ def _timeout(options: Options, default: float | None, option: str = "--timeout")
     return seconds
 
 
-def _owner(value: str) -> list[int]:
-    """The pid and the start time of a process that lives."""
+def _owner(options: Options) -> list[int] | None:
+    """The pid and the start time of a process that lives, if one is named."""
+    named = "--owner" in options
+    value = str(options["--owner"] if named else os.environ.get(OWNER_VARIABLE, "")).strip()
+    if not (named or value):
+        return None
     pid = int(value) if value.isascii() and value.isdigit() and len(value) < 10 else 0
     started = system.start_time(pid) if pid > 1 else 0
     if not started:
-        raise InputError("--owner: there is no process %s" % value)
+        raise InputError("%s: there is no process %s" % ("--owner" if named else OWNER_VARIABLE, value))
     return [pid, started]
 
 
@@ -150,8 +158,7 @@ def _daemon_start(app: App, options: Options) -> int:
     path = path and _full(path)
     spec = _launch_spec(app, options, path and os.path.dirname(path))
     spec["idle_seconds"] = _timeout(options, None, "--idle-timeout")
-    if "--owner" in options:
-        spec["owner"] = _owner(options["--owner"])
+    spec["owner"] = _owner(options)
     spec["listen_at"] = path or os.path.join(spec["folder"], connection_file.UNNAMED)
     return frontend.start(spec, timeout, connection_file.clear_for_start(spec["listen_at"], frontend.put))
 

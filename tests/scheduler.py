@@ -1,6 +1,7 @@
-"""A scheduler in one file: plays a session of a job template with openjd-sessions, as another user.
+"""A scheduler in one file: plays a session of a job template with openjd-sessions, also as another user.
 
-Arguments: the template, the user, the folder for sessions, the job's parameters and the session's variables as JSON.
+Arguments: the template, the user or nothing, the folder for sessions, the job's parameters and the session's variables
+as JSON, in which $$ stands for the pid of this process.
 Prints ``folder PATH``, ``progress`` as soon as a task has made some, and a JSON list for each action that has ended:
 what it was, its state and its exit code; then a list of what the user has left in the session's folder, which is
 removed after that. A line on standard input cancels the running action. The session ends with the first task that does
@@ -51,9 +52,9 @@ def main(template: str, user: str, root: str, parameters: str, variables: str) -
     session = Session(
         session_id="session",
         job_parameter_values=values,
-        user=PosixSessionUser(user, group=user),
+        user=PosixSessionUser(user, group=user) if user else None,
         callback=on_change,
-        os_env_vars=json.loads(variables),
+        os_env_vars=json.loads(variables.replace("$$", str(os.getpid()))),
         session_root_directory=Path(root),
     )
     print("folder", session.working_directory, flush=True)

@@ -16,7 +16,7 @@ import pytest
 
 from openjd_adapt import system
 
-from .conftest import read_until, wait_until
+from .conftest import ROOT, module, read_until, wait_until
 from .hurry import hurry
 from .test_daemon import task
 
@@ -142,10 +142,30 @@ def test_a_daemon_whose_owner_ends_stops_and_its_file_tells_so(watchful):
     assert "it was stopped, as its owner, process %d, is gone" % owner.pid in watchful.daemon("stop").err
 
 
+@pytest.mark.long  # as the last one
+def test_kill_9_of_a_scheduler_that_names_itself_ends_its_daemon_and_the_application(watchful):
+    module("openjd.sessions")
+    farm = watchful
+    template = ROOT / "examples" / "mandelbrot" / "mandelbrot.template.yaml"
+    parameters = {"OutputDir": str(farm.folder), "Python": sys.executable, "Width": "4000", "Height": "3000"}
+    variables = {name: farm.env[name] for name in ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")}
+    command = [sys.executable, str(ROOT / "tests" / "scheduler.py"), str(template), "", str(farm.folder)]
+    command += [json.dumps(parameters), json.dumps({**variables, "OPENJD_ADAPT_OWNER": "$$"})]
+    with subprocess.Popen(command, env=farm.env, stdin=-1, stdout=-1, stderr=subprocess.DEVNULL) as scheduler:
+        folder = Path(read_until(scheduler.stdout, "folder ").split()[-1])
+        read_until(scheduler.stdout, "progress")
+        assert len(farm.pids()) >= 5  # the scheduler, guardian, keeper, worker, and the command of the task
+        scheduler.kill()
+    farm.wait_until_nothing_is_left()
+    assert folder.exists()  # which would have been another reason to end
+
+
 @pytest.mark.parametrize("value", ["0", "1", "-5", "x", "4000000", "99999999999"])
 def test_an_owner_that_is_not_there_is_bad_input(farm, value):
     done = farm.daemon("start", "--owner", value)
     assert (done.code, done.err) == (2, "ERROR: --owner: there is no process %s\n" % value)
+    farm.env["OPENJD_ADAPT_OWNER"] = value
+    assert farm.daemon("start").err == "ERROR: OPENJD_ADAPT_OWNER: there is no process %s\n" % value
     assert not farm.file.exists()
 
 

@@ -314,6 +314,7 @@ class Scheduler:
         #: What the actions came to, and what the user had left in the session's folder before that was removed.
         self.results: list = []
         self.left: list = []
+        self.is_killed = False
 
     def terminate_without_notice(self):
         """Use the template's default cancelation, TERMINATE: SIGKILL to the command's process group."""
@@ -339,12 +340,18 @@ class Scheduler:
         finally:
             self.process.kill()
             self.process.communicate()
-        assert self.process.returncode == 0, self.log.read_text()
+        assert self.process.returncode == (-signal.SIGKILL if self.is_killed else 0), self.log.read_text()
+        if self.is_killed:
+            return
         *self.results, self.left = (json.loads(line) for line in out.splitlines() if line.startswith("["))
 
     def cancel(self):
         self.process.stdin.write(b"cancel\n")
         self.process.stdin.flush()
+
+    def die(self):
+        self.is_killed = True
+        self.process.kill()
 
     def kill_keeper(self):
         record = json.loads((self.folder / "mandelbrot.json").read_text().splitlines()[0])
@@ -408,6 +415,16 @@ def test_a_daemon_killed_in_mid_task_as_another_user_fails_the_task_and_leaves_n
     assert states == [["enter", "success"], ["task", "failed"], ["exit", "success"]], scheduler.log.read_text()
     scheduler.assert_nothing_is_left()
     assert "INFO: nothing to stop: connection file" in scheduler.log.read_text()
+
+
+@pytest.mark.long  # the owner is looked for every two seconds; test_ends has one of the same user
+def test_kill_9_of_a_scheduler_that_names_itself_ends_its_daemon_of_another_user(scheduler):
+    scheduler.parameters.update(SLOW)
+    scheduler.variables["OPENJD_ADAPT_OWNER"] = "$$"
+    scheduler.play(scheduler.die)
+    wait_until(lambda: not processes_of(scheduler.uid))
+    assert scheduler.folder.exists()  # which would have been another reason to end
+    assert os.listdir(str(scheduler.temporary)) == []
 
 
 # Two users on one host
