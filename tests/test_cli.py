@@ -377,7 +377,7 @@ def test_help_of_every_command_tells_forms_defaults_and_exit_codes_and_its_examp
         assert not command or any(line.startswith(name) for line in examples(text, program))
 
 
-@pytest.mark.parametrize("module, kind", [("openjd_adapt", "command"), ("my_render", "application")])
+@pytest.mark.parametrize("module, kind", [("openjd_adapt", "command"), ("my_render", "prompt")])
 @pytest.mark.posix_only  # a shell
 @pytest.mark.long
 def test_every_example_in_the_help_runs_when_it_is_pasted(farm, module, kind):

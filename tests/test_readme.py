@@ -78,7 +78,8 @@ def test_its_commands_for_a_new_adaptor_are_those_that_are_printed_when_it_is_wr
     assert begin == "python -m openjd_adapt new my_render --kind application"
     init_data = json.loads(scaffold.contents("/farm", "my_render", "application")["init_data.json"])
     parameters = " ".join("-p %s=%s" % (key.capitalize(), value) for key, value in init_data.items())
-    printed = (scaffold.NEXT % {"name": "my_render", "folder": "", "parameters": parameters}).splitlines()
+    facts = {"name": "my_render", "folder": "", "parameters": parameters, "script": "my-render-openjd"}
+    printed = (scaffold.NEXT % facts).splitlines()
     assert [line for line in commands if "    " + line not in printed] == ["openjd check my_render/job.template.yaml"]
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 
 import pytest
 
-from openjd_adapt import InputError, cli
+from openjd_adapt import InputError, __version__, cli
 from openjd_adapt.app import App
 from openjd_adapt.authoring import scaffold
 
@@ -50,11 +51,13 @@ def files(folder):
 
 
 @pytest.mark.posix_only  # a shell
-@pytest.mark.parametrize("kind", ["application", pytest.param("command", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "kind", ["application", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("command", "prompt"))]
+)
 def test_what_was_written_works_by_the_commands_that_it_names(new, kind):
     done = new("my_render", "--kind", kind)
     assert done.code == 0 and done.err == "", done
-    session, tests, openjd, renewed = commands_of(done)
+    session, tests, openjd, renewed, *_ = commands_of(done)
     run(new, "bash", "-c", session)
     assert [path.name for path in sorted((new.folder / "renders").iterdir())] == FRAMES
     passed = run(new, "bash", "-c", tests + " -q -p no:cacheprovider")
@@ -69,7 +72,7 @@ def test_what_was_written_works_by_the_commands_that_it_names(new, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_job_template_is_accepted_and_renders_three_frames_by_the_command_that_is_named(new, kind):
     tool("openjd")
-    _, _, openjd, _ = commands_of(new("my_render", "--kind", kind))
+    _, _, openjd, *_ = commands_of(new("my_render", "--kind", kind))
     run(new, "bash", "-c", "openjd check my_render/job.template.yaml && " + openjd)
     assert sorted(os.listdir(str(new.folder / "renders"))) == FRAMES
 
@@ -117,6 +120,58 @@ def test_no_class_has_the_name_of_another_one_in_the_written_code():
     assert len(others) > 5 and others - {"MyRender"} == scaffold._TAKEN
 
 
+@pytest.mark.posix_only  # a shell
+@pytest.mark.long  # pip
+@pytest.mark.timeout(300)
+def test_each_kind_is_installed_by_pip_and_runs_by_its_console_script(new, tmp_path):
+    openjd = tool("openjd")
+    place = tmp_path / "environment"
+    run(new, sys.executable, "-m", "venv", str(place))
+    [site] = place.glob("lib/*/site-packages")
+    (site / "toolkit.pth").write_text(str(ROOT))
+    for kind in KINDS:
+        new("one_" + kind, "--kind", kind)
+    del new.env["PYTHONPATH"]
+    pip = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-deps"]
+    run(new, *pip, *("./one_" + kind for kind in KINDS))
+    for kind in KINDS:
+        shutil.rmtree(str(new.folder / ("one_" + kind)))
+        command = str(place / "bin" / ("one-%s-openjd" % kind))
+        (new.folder / "job.yaml").write_text(run(new, command, "template"))
+        scene = [] if kind == "command" else ["-p", "Scene=my.scene"]
+        run(new, openjd, "run", "job.yaml", *scene, "-p", "Output=%s/%s-####.txt" % (new.folder, kind))
+    made = sorted(path.name for path in new.folder.glob("*.txt"))
+    assert made == ["%s-%s" % (kind, frame) for kind in sorted(KINDS) for frame in FRAMES]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.once
+def test_a_vendored_toolkit_writes_imports_of_its_own_name(monkeypatch, kind):
+    monkeypatch.setattr(scaffold, "_TOOLKIT", "studio._vendor.toolkit")
+    written = scaffold.contents("/farm", "my_render", kind)
+    assert "dependencies = []\n" in written["pyproject.toml"]
+    for path, text in written.items():
+        if path.endswith(".py"):
+            assert "openjd_adapt" not in text and ("toolkit" in text or path in ("program.py", "tests/__init__.py")), (
+                path
+            )
+            # An application finds the toolkit by its last name: its folder is on the path there.
+            assert ("from toolkit.client import Client" in text) == (path == "client.py"), path
+
+
+@pytest.mark.posix_only
+@pytest.mark.long
+def test_what_a_vendored_toolkit_has_written_works_with_it(new):
+    copy = {"ignore": shutil.ignore_patterns("__pycache__")}
+    shutil.copytree(str(ROOT / "openjd_adapt"), str(new.folder / "studio" / "_vendor" / "toolkit"), **copy)
+    del new.env["PYTHONPATH"]
+    python = [sys.executable, "-m"]
+    run(new, *python, "studio._vendor.toolkit", "new", "my_render", "--kind", "application")
+    run(new, *python, "my_render", "session", "--init-data", "file://my_render/init_data.json", "--each", "frame=1-3")
+    assert sorted(os.listdir(str(new.folder / "renders"))) == FRAMES
+    run(new, *python, "pytest", "my_render", "-q", "-p", "no:cacheprovider")
+
+
 def test_nothing_is_overwritten(new):
     (new.folder / "my_render").mkdir()
     (new.folder / "my_render" / "__init__.py").write_text("mine")
@@ -129,14 +184,16 @@ def test_nothing_is_overwritten(new):
 @pytest.mark.parametrize(
     "arguments, complaint",
     [
-        (["json"], "there is a module json already"),
-        (["My-Render"], "'My-Render' cannot be a package"),
-        (["a" * 65], "cannot be a package; use up to 64 lower case letters"),
-        (["class"], "'class' cannot be a package"),
-        (["none"], "'none' cannot be a package"),
+        (["json"], "there is a module json already, which a package of that name would hide; json_adaptor would do"),
+        (["My-Render"], "'My-Render' cannot be a package; use up to 64 lower case letters, "),
+        (["MyRender"], "such as my_render"),
+        (["a" * 65], "such as " + "a" * 64),
+        (["class"], "'class' cannot be a package; "),
+        (["none"], "such as none_adaptor"),
+        (["3dsmax"], "such as my_3dsmax"),
         (["nowhere/my_render"], "there is no such folder"),
         ([], "new: give a NAME (see new --help)"),
-        (["x", "--kind", "other"], "new: --kind: 'other' is none of: command, application"),
+        (["x", "--kind", "other"], "new: --kind: 'other' is none of: command, application, prompt"),
     ],
 )
 def test_what_cannot_be_written_is_refused_in_one_line(tmp_path, monkeypatch, capfd, arguments, complaint):
@@ -159,13 +216,14 @@ def test_a_path_names_the_folder_and_the_package(new):
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_of_the_templates_own_names_is_left(kind):
     for path, text in scaffold.contents("/farm", "tool", kind).items():
-        assert not re.search("my_?render", path + text, re.IGNORECASE), path
+        assert not re.search("my[-_]?render", path + text, re.IGNORECASE), path
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_templates_are_what_is_written_by_their_own_name(kind):
     written = scaffold.contents("/farm", "my_render", kind)
     del written["job.template.yaml"]
+    written["pyproject.toml"] = written["pyproject.toml"].replace("~=" + __version__, "")
     assert sorted(written.values()) == sorted((TEMPLATES / path).read_text() for path in scaffold.KINDS[kind])
 
 

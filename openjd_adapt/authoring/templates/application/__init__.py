@@ -10,6 +10,7 @@ from openjd_adapt import ApplicationAdaptor, Fatal, Progress
 class MyRender(ApplicationAdaptor):
     """Init data: ``scene``, ``output`` (``####`` becomes the frame). Run data: ``frame``. Configured: ``quality``."""
 
+    apply_defaults = True
     client = os.path.join(os.path.dirname(os.path.abspath(__file__)), "client.py")
     watch = [Progress(r"^(\d+)%"), Fatal(r"^Error: (.*)")]
 

@@ -12,6 +12,7 @@ PROGRAM = [sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__
 class MyRender(CommandAdaptor):
     """Init data: ``output`` (``####`` becomes the frame). Run data: ``frame``. Configured: ``quality``."""
 
+    apply_defaults = True
     watch = [Progress(r"^(\d+)%"), Fatal(r"^Error: (.*)")]
 
     def get_managed_process(self, run_data):
