@@ -8,7 +8,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections import namedtuple
 
-from .errors import Config, Generic, InputError, ProcessFailed, check_has_run, describe_exit, same_process
+from .errors import AdaptError, Config, Generic, InputError, ProcessFailed, check_has_run, describe_exit, same_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -164,6 +164,11 @@ def _calling(hook: str) -> Callable[..., None]:
     return lambda self, *arguments: call_hook(self, hook, *arguments)
 
 
+#: The hooks that an adaptor of one kind or another has, in the order in which they are called.
+HOOKS = ("on_start", "on_ready", "on_prerun", "on_run", "on_postrun", "on_cancel", "on_stop", "on_cleanup")
+PHASES = ("_start", "_run", "_stop", "_cleanup")
+
+
 class BaseAdaptor(ABC, Generic[Config]):
     """What every adaptor has: data, configuration, messages to the scheduler, path mapping and cancel."""
 
@@ -204,6 +209,18 @@ class BaseAdaptor(ABC, Generic[Config]):
         self._configured_bounds: dict[str, float | None] | None = None
         self._bounds: dict[str, float] = {}
         self._throttle = ProgressThrottle()
+
+    def _check_definition(self) -> None:
+        """Raise :class:`InputError` for what an author has got wrong, as far as that can be told before the start."""
+        own = type(self)
+        kind = next(each for each in own.__mro__ if each.__module__.startswith(__name__.rpartition("adaptor")[0]))
+        if all(getattr(own, phase) is getattr(kind, phase) for phase in PHASES):  # others may call what they like
+            for hook in HOOKS:
+                if hasattr(own, hook) and not hasattr(kind, hook):
+                    known = ", ".join(name for name in HOOKS if hasattr(kind, name))
+                    what = hook, own.__name__, kind.__name__, known
+                    raise InputError("%s of %s is never called: %s calls %s" % what)
+        self.line_handler  # noqa: B018 - watches that cannot be meant are told now
 
     # What the lifecycle calls; an adaptor overrides the on_ hooks instead.
 
@@ -422,6 +439,9 @@ class CommandAdaptor(BaseAdaptor[Config]):
     def _run(self, run_data: dict[str, Any]) -> None:
         call_hook(self, "on_prerun")
         process = call_hook(self, "get_managed_process", run_data)
+        if not hasattr(process, "run"):
+            what = type(self).__name__, process
+            raise AdaptError("get_managed_process of %s returned %r, not a ManagedProcess" % what)
         if self.watch:
             from .lines import Watcher
 

@@ -92,24 +92,34 @@ def load_adaptor(text: str) -> type[BaseAdaptor]:
     where = "--adaptor %s" % text
     module_name, name = _split(text)
     module = _import(where, module_name)
-    if name:
-        return checked(where, name, getattr(module, name, None))
     classes = [item for item in vars(module).values() if isinstance(item, type) and issubclass(item, BaseAdaptor)]
-    found = [item for item in classes if item.__module__ == module.__name__]
+    whole = [item for item in classes if not _lacking(item)]
+    names = ", ".join(dict.fromkeys(item.__name__ for item in whole))
+    if name:
+        return checked(where, name, getattr(module, name, None), "; %s has %s" % (module_name, names or "none"))
+    own = [item for item in classes if item.__module__ == module.__name__]
+    found = [item for item in own if item in whole] or own
     if len(found) != 1:
-        raise InputError("%s: has %d adaptors; name one as %s:Class" % (where, len(found), module_name))
+        what = where, len(found), module_name, names and " (%s)" % names
+        raise InputError("%s: has %d adaptors; name one as %s:Class%s" % what)
     return checked(where, found[0].__name__, found[0])
 
 
-def checked(where: str, name: str, adaptor: Any) -> type[BaseAdaptor]:
-    """``adaptor``, if it is a class that adaptors can be made of; else raises :class:`InputError`."""
+def _lacking(adaptor: type[BaseAdaptor]) -> str:
+    """What a class has to define and does not."""
+    return ", ".join(sorted(getattr(adaptor, "__abstractmethods__", ())))
+
+
+def checked(where: str, name: str, adaptor: Any, others: str = "") -> type[BaseAdaptor]:
+    """``adaptor``, if it is a class that adaptors can be made of; else raises :class:`InputError`, with ``others``."""
     from .adaptor import BaseAdaptor
 
     if not (isinstance(adaptor, type) and issubclass(adaptor, BaseAdaptor)):
-        raise InputError("%s: %s is not an adaptor (no subclass of Adaptor or CommandAdaptor)" % (where, name))
-    lacking = sorted(getattr(adaptor, "__abstractmethods__", ()))
-    if lacking:
-        raise InputError("%s: %s does not define %s" % (where, name, ", ".join(lacking)))
+        raise InputError(
+            "%s: %s is not an adaptor (no subclass of Adaptor or CommandAdaptor)%s" % (where, name, others)
+        )
+    if _lacking(adaptor):
+        raise InputError("%s: %s does not define %s" % (where, name, _lacking(adaptor)))
     return adaptor
 
 

@@ -88,6 +88,7 @@ class Application:
     def __init__(self, adaptor: ApplicationAdaptor, command: Sequence[str]) -> None:
         """Start ``command`` as ``adaptor`` says, with the server's address in its environment."""
         folder, environment = folder_and_environment(adaptor)
+        client = adaptor._client_path()
         #: What looks at the lines of its output.
         self._handler = adaptor.line_handler or RegexHandler([])
         self._adaptor = adaptor
@@ -117,7 +118,7 @@ class Application:
                 **(os.environ if environment is None else environment),
                 SERVER_VARIABLE: self._server.server_path,
                 "OPENJD_ADAPT_PATH": os.path.dirname(PACKAGE),
-                **({"OPENJD_ADAPT_CLIENT": _on_disk(os.path.abspath(adaptor.client))} if adaptor.client else {}),
+                **({"OPENJD_ADAPT_CLIENT": _on_disk(client)} if client else {}),
             }
             task.start(serving)  # first: where that fails, no process is left
             self.process = LoggingSubprocess(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 
-from .adaptor import Adaptor, call_hook
+from .adaptor import Adaptor, call_hook, file_of
 from .errors import AdaptError, Config, InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
     from typing import Any
 
@@ -25,7 +25,8 @@ class ApplicationAdaptor(Adaptor[Config]):
     ``on_cleanup``.
     """
 
-    #: A Python file that runs in the application when that runs ``openjd_adapt.client_script``.
+    #: A Python file that runs in the application when that runs ``openjd_adapt.client_script``. It is looked for beside
+    #: the module of the class that names it.
     client: str | os.PathLike[str] | None = None
     #: Whether the application connects with a client; one that is driven by its standard input does not.
     connects = True
@@ -63,9 +64,10 @@ class ApplicationAdaptor(Adaptor[Config]):
         """As of any adaptor; raises :class:`InputError` for a Done, which ends what is to stay open."""
         from .watch import Done
 
+        handler = super().line_handler
         if any(isinstance(watch, Done) for watch in self.watch):
             raise InputError("watch of %s: has a Done, but its application stays open" % type(self).__name__)
-        return super().line_handler
+        return handler
 
     @property
     def app(self) -> Application:
@@ -73,6 +75,26 @@ class ApplicationAdaptor(Adaptor[Config]):
         if self._app is None:
             raise AdaptError("the application is not running yet")
         return self._app
+
+    def _client_path(self) -> str:
+        """The client's file, which is there; empty without one."""
+        if not self.client:
+            return ""
+        from .system.interpreter import is_there
+
+        where = "client of " + type(self).__name__
+        if not isinstance(self.client, (str, os.PathLike)):
+            raise InputError("%s: %r is not a text or a path" % (where, self.client))
+        named_by = next(kind for kind in type(self).__mro__ if "client" in vars(kind) or "client" in vars(self))
+        beside = os.path.dirname(os.path.abspath(file_of(named_by) or "module"))
+        path = os.path.join(beside, os.fspath(self.client))
+        if not is_there(path):
+            raise InputError("%s: there is no file %s" % (where, path))
+        return path
+
+    def _check_definition(self) -> None:
+        super()._check_definition()
+        self._client_path()
 
     def _start(self) -> None:
         call_hook(self, "on_start")

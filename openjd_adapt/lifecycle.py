@@ -86,8 +86,6 @@ class AdaptorRunner:
             current.phase.bound = "%s_timeout" % state
             if can_be_canceled:  # a bound that is wrong must not keep it from its stop
                 current.phase.limit(0.0)
-            if state is AdaptorState.START:
-                self.adaptor.line_handler  # noqa: B018 - watches that cannot be meant are told now
             phase(*arguments)
             if can_be_canceled:  # nor one that it has set itself
                 current.phase.limit(0.0)

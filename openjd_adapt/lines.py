@@ -16,7 +16,7 @@ from . import task
 from .errors import InputError, check_has_run, same_process
 from .output import PIECE_BYTES, ConsoleHandler, kept, prefixed, report_traceback, write
 from .session import CHARACTER_BYTES, PASSED_ON, character_end, redacted
-from .watch import Done, Fatal, Ignore
+from .watch import Done, Fatal, Ignore, Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .adaptor import BaseAdaptor
-    from .watch import Watch
 
     #: One of these texts is in whatever matches.
     Literals = tuple[str, ...]
@@ -206,13 +205,18 @@ class Watcher(RegexHandler):
     """The watches of an adaptor: what is called for each line, and which lines are hidden."""
 
     def __init__(self, adaptor: BaseAdaptor, watches: Sequence[Watch]) -> None:
+        where = "watch of " + type(adaptor).__name__
+        if not isinstance(watches, (list, tuple)):
+            raise InputError("%s: %r is not a list of watches" % (where, watches))
+        for watch in watches:
+            if not isinstance(watch, Watch):
+                raise InputError("%s: %r is no watch, such as Progress(pattern)" % (where, watch))
         acting = [watch for watch in watches if not isinstance(watch, Ignore)]
         super().__init__([RegexCallback([watch.regex], partial(self._act, watch)) for watch in acting])
         ends = [watch.regex.pattern for watch in watches if isinstance(watch, Fatal)]
         for watch in watches:
             if isinstance(watch, Done) and watch.regex.pattern in ends:
-                what = type(adaptor).__name__, watch.regex.pattern
-                raise InputError("watch of %s: Done and Fatal have the same pattern %r" % what)
+                raise InputError("%s: Done and Fatal have the same pattern %r" % (where, watch.regex.pattern))
         self._adaptor = adaptor
         #: A line has said that the work is done.
         self.is_done = False

@@ -17,6 +17,9 @@ class Watch:
     def __init__(self, pattern: str) -> None:
         self.regex = re.compile(pattern)
 
+    def __repr__(self) -> str:
+        return "%s(%r)" % (type(self).__name__, self.regex.pattern)
+
     def act(self, adaptor: BaseAdaptor, match: re.Match[str]) -> object:
         """What a match means."""
 

@@ -11,7 +11,7 @@ from openjd_adapt import ApplicationAdaptor, Fatal, Progress, Status
 class Blender(ApplicationAdaptor):
     """Init data: ``scene_file``, ``output`` (``####`` becomes the frame), ``samples``. Run data: ``frame``."""
 
-    client = os.path.join(os.path.dirname(os.path.abspath(__file__)), "blender_client.py")
+    client = "blender_client.py"
     watch = [
         Progress(r"Sample (\d+)/(\d+)"),
         Status(r"^Saved: (.*)"),

@@ -260,6 +260,7 @@ class Life:
         adaptor._task = self.task
         self._runner = lifecycle.AdaptorRunner(adaptor=adaptor)
         logging.getLogger().setLevel(config.log_level(adaptor.config, init["log_level"]))
+        adaptor._check_definition()
         self._on_made(adaptor)
         self.task.phase.check()
 

@@ -11,7 +11,7 @@ class MyRender(ApplicationAdaptor):
     """Init data: ``scene``, ``output`` (``####`` becomes the frame). Run data: ``frame``. Configured: ``quality``."""
 
     apply_defaults = True
-    client = os.path.join(os.path.dirname(os.path.abspath(__file__)), "client.py")
+    client = "client.py"
     watch = [Progress(r"^(\d+)%"), Fatal(r"^Error: (.*)")]
 
     def get_command(self):
