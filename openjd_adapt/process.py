@@ -34,6 +34,8 @@ LEAST_RESERVE_SECONDS = 0.5
 DEATH_SECONDS = 10.0
 #: Between two looks at who of a tree still lives, in seconds.
 LOOK_SECONDS = 0.05
+#: How long, in seconds, a process has to end by itself when a line has said that its work is done.
+DONE_SECONDS = 1.0
 #: How long, in seconds, output is waited for when a process has ended but a descendant holds its pipe.
 DRAIN_SECONDS = 1.0
 #: How much, in bytes, may stand in a stream when its process has ended; and how long passing that on may take on a
@@ -335,6 +337,8 @@ class LoggingSubprocess:
         phase.wait_within_bounds(
             lambda: self._end.is_set() or self.is_done, name, "the end of %s (pid %d)" % (name, self.pid)
         )
+        if self.is_done:  # what it does last may be to close its files
+            phase.wait_for(self._end.is_set, DONE_SECONDS)
         if not self.is_running:
             self._drain()
         phase.check()

@@ -57,7 +57,7 @@ class Status(Watch):
 
 
 class Done(Watch):
-    """The work is done though the process may never exit: it is ended, and the task counts as done.
+    """The work is done though the process may never exit: it is ended a second later, and the task counts as done.
 
     Of an application that stays open nothing says that: an ``ApplicationAdaptor`` may not have it.
     """

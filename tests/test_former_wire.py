@@ -128,7 +128,7 @@ def listening(folder, **record):
     "recorded, command, shown",
     [
         (RUN, ["run", "--run-data", '{"do": "say", "text": "café \U0001f600"}'], "INFO: café \U0001f600\n"),
-        (STATUS, ["status"], "idle: probe, 1 tasks, up 1 s, pid 9\n"),
+        (STATUS, ["status"], "idle: probe, 1 task, up 1 s, pid 9\n"),
         (CANCEL, ["cancel"], "INFO: no task is running\n"),
     ],
     ids=["run", "status", "cancel"],

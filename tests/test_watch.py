@@ -11,6 +11,8 @@ import pytest
 from openjd_adapt import ApplicationAdaptor, CommandAdaptor, Done, Fatal, ManagedProcess, Progress, Status
 from openjd_adapt.testing import FakeApplication, Session
 
+from .conftest import HANG_SECONDS
+
 pytestmark = pytest.mark.core
 
 
@@ -48,6 +50,13 @@ def test_a_line_that_says_that_the_work_is_done_ends_a_process_that_never_exits(
     outcome = play("import time; print('all saved'); time.sleep(100)", watch=[Done("all saved")])
     assert outcome.is_done and time.monotonic() - begin < 50
     assert "STDOUT: all saved" in outcome.lines
+
+
+def test_a_process_that_ends_by_itself_after_such_a_line_is_left_alone(monkeypatch):
+    monkeypatch.setattr("openjd_adapt.process.DONE_SECONDS", HANG_SECONDS)
+    code = "import time; print('all saved'); time.sleep(0.3); print('closed')"
+    outcome = play(code, watch=[Done("all saved")])
+    assert outcome.is_done and "STDOUT: closed" in outcome.lines and "Killing" not in repr(outcome)
 
 
 def test_after_such_a_line_no_exit_code_fails_the_task_and_the_next_task_waits_for_its_own():

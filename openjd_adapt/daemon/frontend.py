@@ -589,7 +589,8 @@ _TOLD = (("status", ", %s"), ("waiting_for", ", waiting for %s"))
 def status(path: str, as_json: bool) -> int:
     """Print what the daemon behind ``path`` is doing; the facts come from ``Keeper._answer``."""
     facts = _ask_briefly(path, {"do": "status"})["status"]
-    text = "{state}: {adaptor}, {tasks} tasks, up {uptime_seconds:.0f} s, pid {pid}".format(**facts)
+    tasks = "%d task%s" % (facts["tasks"], "s" * (facts["tasks"] != 1))
+    text = "{state}: {adaptor}, {0}, up {uptime_seconds:.0f} s, pid {pid}".format(tasks, **facts)
     task, application = facts.get("task"), facts.get("application")
     if task:
         text += "\n{kind} for {seconds:.0f} s".format(**task)
