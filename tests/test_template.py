@@ -12,8 +12,9 @@ import pytest
 from openjd_adapt import Adaptor, InputError, yaml
 from openjd_adapt.authoring import template
 from openjd_adapt.data import INIT_DATA, RUN_DATA
+from openjd_adapt.schema import Validator
 
-from .conftest import ROOT, tool
+from .conftest import CORPUS, ROOT, missing, module, tool
 
 pytestmark = pytest.mark.once
 
@@ -28,6 +29,7 @@ class Tells(Adaptor):
     def on_run(self, run_data):
         print("run", json.dumps(run_data, sort_keys=True))
 """
+DRAFT_07 = "http://json-schema.org/draft-07/schema#"
 AWKWARD = 'it\'s "C:\\new" #1: {x} % - \U0001f600 ä'
 
 
@@ -48,6 +50,16 @@ def adaptor(farm):
         return yaml.loads(done.out)
 
     return write
+
+
+def documents(init, run):
+    return {INIT_DATA: Validator(init), RUN_DATA: Validator(run)}
+
+
+def check(text):
+    """As ``openjd check``."""
+    model = module("openjd.model")
+    model.decode_job_template(template=yaml.loads(text), supported_extensions=["TASK_CHUNKING"])
 
 
 def openjd(farm, *words):
@@ -98,6 +110,38 @@ def test_openjd_runs_it_from_anywhere_with_every_kind_of_data_passed_as_it_is(ad
     assert told(ran.stdout, "run") == [{"frame": frame, "eye": "left"} for frame in (1, 3, 5)]
 
 
+@pytest.mark.parametrize(
+    "form, chunks",
+    [
+        ("range", ["1-3", "5,9"]),
+        pytest.param("contiguous-range", ["1-3", "5-5", "9-9"], marks=pytest.mark.long),
+    ],
+)
+def test_a_range_is_run_in_chunks(adaptor, farm, form, chunks):
+    frames = {"type": "string", "format": form}
+    adaptor({}, {"frames": frames, "eye": {"type": "integer", "minimum": 0, "maximum": 1}, "more": frames})
+    words = ["-p", "Frames=1-3,5,9", "-p", "ChunkSize=3", "-p", "More=1-2"]
+    ran = openjd(farm, "run", str(farm.folder / "job.yaml"), *words)
+    assert ran.returncode == 0, ran.stdout
+    found = sorted((data["eye"], data["frames"], data["more"]) for data in told(ran.stdout, "run"))
+    assert found == [(eye, chunk, "1-2") for eye in (0, 1) for chunk in chunks]
+
+
+@pytest.mark.parametrize(
+    "facts, default",
+    [
+        ({}, "1-30"),
+        ({"default": "1-5"}, "1-5"),
+        ({"default": "all"}, "1-30"),
+        ({"pattern": "^[0-9]$"}, None),
+    ],
+)
+def test_the_default_of_chunks_is_a_range_that_the_schema_allows(facts, default):
+    schema = {"properties": {"frames": {"type": "string", "format": "range", **facts}}, "required": ["frames"]}
+    job = yaml.loads(template.make("X", ["python"], [], documents({}, schema)))
+    assert job["extensions"] == ["TASK_CHUNKING"] and job["parameterDefinitions"][0].get("default") == default
+
+
 def test_every_combination_of_whole_numbers_is_a_task(adaptor, farm):
     adaptor({}, {"y": {"type": "integer", "maximum": 2}, "x": {"type": "integer", "default": 7}})
     ran = openjd(farm, "run", str(farm.folder / "job.yaml"))
@@ -106,10 +150,15 @@ def test_every_combination_of_whole_numbers_is_a_task(adaptor, farm):
     assert sorted(found) == [(y, x) for y in (1, 2) for x in (7, 8, 9)]
 
 
-def test_an_adaptor_without_schemas_has_one_task_with_no_data(farm):
+def test_an_adaptor_without_schemas_has_one_task_with_no_data_and_the_template_says_so(farm):
     farm.adaptor = str(farm.folder / "tells.py") + ":Tells"
     (farm.folder / "tells.py").write_text(PROBE)
-    (farm.folder / "job.yaml").write_text(farm("template").out)
+    text = farm("template").out
+    (farm.folder / "job.yaml").write_text(text)
+    assert re.findall("^# .*", text, re.M) == [
+        "# No %s data: there is no schemas/%s_data.schema.json beside the adaptor." % (kind, kind)
+        for kind in ("init", "run")
+    ]
     ran = openjd(farm, "run", str(farm.folder / "job.yaml"))
     assert ran.returncode == 0 and told(ran.stdout, "init") == told(ran.stdout, "run") == [{}], ran.stdout
 
@@ -155,8 +204,10 @@ def test_bounds_that_a_job_cannot_have_are_rounded_or_left_out(adaptor, farm):
 
 
 def test_what_is_neither_required_nor_has_a_default_is_not_passed(farm):
-    schema = {"properties": {"a": {"type": "string"}, "b": {"type": "string", "default": "x"}}}
-    job = yaml.loads(template.make("X", ["python"], [], {INIT_DATA: schema, RUN_DATA: {}}))
+    schema = {"properties": {"a": {"type": "string"}, "b": {"type": "string", "default": "x"}, "\xe4\n": {}}}
+    text = template.make("X", ["python"], [], documents(schema, {}))
+    assert "\n# Left out of the init data, neither required nor with a default: a, \\u00e4\\n.\n" in text
+    job = yaml.loads(text)
     assert [parameter["name"] for parameter in job["parameterDefinitions"]] == ["B", "Python"]
 
 
@@ -177,7 +228,7 @@ def test_no_two_parameters_have_one_name():
     keys = {"a_b": {}, "a b": {}, "python": {}, "1": {}, "é": {}, "frame range": {}}
     schema = {"properties": keys, "required": list(keys)}
     run = {"properties": {"frame": {"type": "integer"}}, "required": ["frame", "unheard_of"]}
-    job = yaml.loads(template.make("X", ["python"], ["/x"], {INIT_DATA: schema, RUN_DATA: run}))
+    job = yaml.loads(template.make("X", ["python"], ["/x"], documents(schema, run)))
     names = [parameter["name"] for parameter in job["parameterDefinitions"]]
     assert names == [
         "AB",
@@ -206,18 +257,23 @@ def test_no_two_parameters_have_one_name():
         ({"exclusiveMinimum": 5}, "6-8"),
         ({"exclusiveMaximum": 3}, "1-2"),
         ({"enum": [10, 20, 40, 80]}, "10,20,40"),
+        ({"enum": [4.0, 5.0]}, "4-5"),
+        ({"default": 5.0}, "5-7"),
+        ({"minimum": 7, "multipleOf": 5}, "10-20:5"),
+        ({"default": 7, "maximum": 5}, "1-3"),
+        ({"minimum": 0, "not": {"enum": [1, 2]}}, "0,3,4"),
     ],
 )
 def test_the_default_of_a_range_keeps_to_the_schema(facts, numbers):
     schema = {"properties": {"frame": {"type": "integer", **facts}}, "required": ["frame"]}
-    job = yaml.loads(template.make("X", ["python"], [], {INIT_DATA: {}, RUN_DATA: schema}))
+    job = yaml.loads(template.make("X", ["python"], [], documents({}, schema)))
     assert job["parameterDefinitions"][0]["default"] == numbers
 
 
 def test_what_openjd_would_refuse_is_left_out():
     facts = {"a": {"type": "integer", "default": None}, "b": {"type": "string", "description": "", "enum": ["x", None]}}
     schema = {"properties": facts, "required": ["a", "b"]}
-    job = yaml.loads(template.make("X", ["python"], [], {INIT_DATA: schema, RUN_DATA: {}}))
+    job = yaml.loads(template.make("X", ["python"], [], documents(schema, {})))
     first, second, _ = job["parameterDefinitions"]
     assert first == {"name": "A", "type": "INT"} and second == {"name": "B", "type": "STRING", "allowedValues": ["x"]}
 
@@ -226,7 +282,7 @@ def test_what_openjd_would_refuse_is_left_out():
 def test_a_text_with_a_line_break_which_would_become_another_key_is_refused(facts):
     schema = {"properties": {"title": {"type": "string", **facts}}, "required": ["title"]}
     with pytest.raises(InputError, match="no template can pass a line break"):
-        template.make("X", ["python"], [], {INIT_DATA: schema, RUN_DATA: {}})
+        template.make("X", ["python"], [], documents(schema, {}))
 
 
 def test_what_an_adaptor_prints_when_it_is_imported_is_not_in_it(farm):
@@ -239,13 +295,13 @@ def test_what_an_adaptor_prints_when_it_is_imported_is_not_in_it(farm):
 def test_a_key_that_no_line_can_have_is_refused():
     schema = {"properties": {"a\nb": {}}, "required": ["a\nb"]}
     with pytest.raises(InputError, match="has a line break in its name"):
-        template.make("X", ["python"], [], {INIT_DATA: schema, RUN_DATA: {}})
+        template.make("X", ["python"], [], documents(schema, {}))
 
 
 def of_properties(**properties):
     """The parameters for properties that are all required, by their names."""
     schema = {"properties": properties, "required": list(properties)}
-    job = yaml.loads(template.make("X", ["python"], [], {INIT_DATA: schema, RUN_DATA: {}}))
+    job = yaml.loads(template.make("X", ["python"], [], documents(schema, {})))
     return {parameter.pop("name"): parameter for parameter in job["parameterDefinitions"]}
 
 
@@ -285,7 +341,7 @@ def test_more_than_a_template_can_have_is_refused_in_one_line(init, run, told):
         for keys in ({"a%d" % number: {"type": "integer"} for number in range(count)} for count in (init, run))
     ]
     with pytest.raises(InputError, match="the schemas make %s for tasks; a template has 50 and 16 at most" % told):
-        template.make("X", ["python"], [], dict(zip((INIT_DATA, RUN_DATA), schemas)))
+        template.make("X", ["python"], [], documents(*schemas))
 
 
 @pytest.mark.parametrize(
@@ -298,3 +354,119 @@ def test_what_is_no_schema_is_refused_in_one_line(farm, text):
     (farm.folder / "schemas" / "init_data.schema.json").write_text(text)
     done = farm("template")
     assert done.code == 2 and "init_data.schema.json: " in done.err and done.err.count("\n") == 1, done
+
+
+PLACE = {"type": "string", "format": "path", "minLength": 1}
+#: Properties of init data, with what else their schema says, and the parameters that they become.
+RESOLVED = [
+    (
+        {"scene": {"$ref": "#/$defs/file", "description": "The scene."}},
+        {"$defs": {"file": PLACE}},
+        {"Scene": {"type": "PATH", "minLength": 1, "description": "The scene."}},
+    ),
+    (
+        {"w": {"allOf": [{"type": "integer", "minimum": 1}, {"minimum": 3, "maximum": 9}], "default": 5.0}},
+        {},
+        {"W": {"type": "INT", "minValue": 3, "maxValue": 9, "default": 5}},
+    ),
+    (
+        {"w": {"type": "integer"}},
+        {"allOf": [{"properties": {"w": {"minimum": 1.0}}}]},
+        {"W": {"type": "INT", "minValue": 1}},
+    ),
+    (
+        {"w": {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}]}},
+        {},
+        {"W": {"type": "INT", "minValue": 1}},
+    ),
+    (
+        {"w": {"anyOf": [{"type": "number", "minimum": 1}, {"const": -1}], "default": -1}},
+        {},
+        {"W": {"type": "FLOAT", "default": -1}},
+    ),
+    (
+        {"w": {"anyOf": [{"type": "integer", "minimum": 4}, {"type": "number", "minimum": 2}]}},
+        {},
+        {"W": {"type": "FLOAT", "minValue": 2}},
+    ),
+    ({"w": {"type": ["string", "null"], "default": None}}, {}, {"W": {"type": "STRING", "default": "null"}}),
+    (
+        {"w": {"anyOf": [{"type": "string"}, {"type": "integer"}], "default": "x"}},
+        {},
+        {"W": {"type": "STRING", "default": '"x"'}},
+    ),
+    (
+        {"engine": {"oneOf": [{"const": "cycles"}, {"const": "eevee"}], "default": "eevee"}},
+        {},
+        {"Engine": {"type": "STRING", "allowedValues": ["cycles", "eevee"], "default": "eevee"}},
+    ),
+    ({"v": {"const": 2.0}}, {}, {"V": {"type": "INT", "allowedValues": [2], "default": 2}}),
+    ({"v": {"enum": ["a", None]}}, {}, {"V": {"type": "STRING", "allowedValues": ["a"]}}),
+    ({"v": {"enum": [1, 2.5]}}, {}, {"V": {"type": "FLOAT", "allowedValues": [1, 2.5]}}),
+    ({"v": {"enum": ["a", 1]}}, {}, {"V": {"type": "STRING", "allowedValues": ['"a"', "1"]}}),
+    (
+        {"v": {"type": "integer", "exclusiveMinimum": 0, "exclusiveMaximum": 10.5}},
+        {},
+        {"V": {"type": "INT", "minValue": 1, "maxValue": 10}},
+    ),
+    ({"next": {"$ref": "#"}}, {"additionalProperties": False}, {"Next": {"type": "STRING"}}),
+    (
+        {"out": {"$ref": "#/definitions/p", "minLength": 9}},
+        {"$schema": DRAFT_07, "definitions": {"p": PLACE}},
+        {"Out": {"type": "PATH", "minLength": 1}},
+    ),
+    (
+        {"out": {"$ref": "#here"}},
+        {"$id": "https://a.example/b", "$defs": {"p": {"$anchor": "here", **PLACE}}},
+        {"Out": {"type": "PATH", "minLength": 1}},
+    ),
+]
+
+
+@pytest.mark.parametrize("properties, more, parameters", RESOLVED)
+def test_a_parameter_follows_all_that_the_schemas_of_a_property_say(properties, more, parameters):
+    schema = {"properties": properties, "required": list(properties), **more}
+    text = template.make("X", ["python"], [], documents(schema, {}))
+    found = {parameter.pop("name"): parameter for parameter in yaml.loads(text)["parameterDefinitions"]}
+    assert found.pop("Python") and found == parameters
+    check(text)
+
+
+@pytest.mark.parametrize("word", ["anyOf", "oneOf"])
+def test_of_alternatives_at_the_root_a_job_passes_the_first(word):
+    modes = [{"properties": {"mode": {"const": mode}}, "required": ["mode", mode]} for mode in ("render", "join")]
+    whole = {"type": "integer"}
+    schema = {"$ref": "#/$defs/all", "$defs": {"all": {word: modes, "properties": {"render": whole, "join": whole}}}}
+    text = template.make("X", ["python"], [], documents({}, schema))
+    names = [parameter["name"] for parameter in yaml.loads(text)["parameterDefinitions"]]
+    assert names == ["RenderRange", "Mode", "Python"] and "required nor with a default: join." in text
+    check(text)
+
+
+@pytest.mark.parametrize(
+    "facts, complaint",
+    [
+        ({"type": "integer", "minimum": 5, "maximum": 3}, 'run data: "a": no value fits its schema'),
+        ({"type": "integer", "exclusiveMinimum": 1, "exclusiveMaximum": 2}, "no value fits its schema"),
+        ({"type": "integer", "minimum": 1, "maximum": 4, "multipleOf": 5}, "no whole number that fits its schema is"),
+        ({"type": "integer", "minimum": 2**80}, "a number of the range is too large"),
+        ({"type": "number", "minimum": 5, "exclusiveMaximum": 3}, "no value fits its schema"),
+        ({"type": "string", "minLength": 5, "maxLength": 3}, "no value fits its schema"),
+        ({"default": 1, "$ref": "#/properties/a"}, "'#/properties/a' leads back to itself"),
+        ({"anyOf": [{"$ref": "#/properties/a"}]}, "run data: the schema is nested too deeply"),
+    ],
+)
+def test_a_schema_that_no_value_fits_is_refused_in_one_line(facts, complaint):
+    schema = {"properties": {"a": facts}, "required": ["a"]}
+    with pytest.raises(InputError) as caught:
+        template.make("X", ["python"], [], documents({}, schema))
+    assert complaint in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_the_templates_of_all_published_schemas_pass_the_check():
+    paths = sorted((CORPUS / "adaptor_schemas").glob("*.json"))
+    if not paths:
+        pytest.skip(missing("corpus"))
+    for path in paths:
+        kind = RUN_DATA if "run_data" in path.name else INIT_DATA
+        check(template.make("X", ["python"], ["/x"], {kind: Validator(json.loads(path.read_text()))}))

@@ -11,6 +11,7 @@ import shutil
 import sys
 
 from .. import __version__
+from ..config import validator
 from ..daemon.frontend import answer
 from ..data import SCHEMA_FILES, full_path, read_text
 from ..errors import InputError
@@ -79,7 +80,12 @@ def contents(folder: str, name: str, kind: str) -> dict[str, str]:
         needs = '"openjd_adapt~=%s"' % __version__ if _TOOLKIT == "openjd_adapt" else ""
         text = text.replace('"openjd_adapt"', needs)
         files[named(place)] = named(text, _TOOLKIT.rpartition(".")[2]) if place == "client.py" else named(text)
-    schemas = {data: json.loads(files["schemas/" + file]) for data, file in SCHEMA_FILES.items()}
+    schemas = {
+        data: validator(os.path.join(_TEMPLATES, *path.split("/"))).document
+        for data, file in SCHEMA_FILES.items()
+        for path in KINDS[kind]
+        if path.endswith("schemas/" + file)
+    }
     folders = [folder, *(place for place in template.import_folders([__name__]) if place != folder)]
     return {**files, "job.template.yaml": template.make(title, [sys.executable, "-m", name], folders, schemas)}
 

@@ -1,26 +1,38 @@
 """For authors: an adaptor's Open Job Description template, made of its schemas.
 
-Source: "Template Schemas" of the Open Job Description, jobtemplate-2023-09.
+Each schema leads to the properties that a job passes, each of these to what is known of its values (:func:`_facts`),
+that to a parameter of the job, and to a task's where it is to run through a range; the rest is YAML.
+
+Source: "Template Schemas" of the Open Job Description, jobtemplate-2023-09, and its RFC 0001, "Task Chunking".
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import itertools
 import json
 import math
+import operator
 import os
 import re
 import sys
 
 from .. import yaml
-from ..data import INIT_DATA, RUN_DATA
+from ..data import INIT_DATA, RUN_DATA, SCHEMA_FILES
 from ..errors import InputError
+from ..ranges import IntRange, as_chunk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any
+    from collections.abc import Callable
+    from typing import Any, NoReturn
 
     from ..adaptor import BaseAdaptor
+    from ..schema import Validator
+
+    #: What is known of a value, by the words of :data:`_WORDS`.
+    Facts = dict[str, Any]
 
 
 #: How a scheduler cancels: seconds between its notice and its kill.
@@ -33,15 +45,19 @@ _IDLE_SECONDS = 24 * 3600
 _MARGIN_SECONDS = 180
 #: What a template may have at the most: parameters, whole numbers that make tasks, and characters in its texts.
 _PARAMETERS, _AXES, _DESCRIPTION, _TEXT = 50, 16, 2048, 1024
-#: How many tasks a run makes by default for each whole number of the run data.
-_TASKS = 3
+#: How many tasks a run makes by default for each whole number of the run data, and how many numbers a chunk has.
+_TASKS, _CHUNK = 3, 10
+#: Among how many numbers those are looked for that fit a schema.
+_SEARCHED = 10_000
+#: The formats of texts that are chunks of a range, and what the numbers of a chunk must be.
+_RANGES = {"range": "NONCONTIGUOUS", "contiguous-range": "CONTIGUOUS"}
 
 
 def of_adaptor(name: str, command: list[str], adaptor: type[BaseAdaptor]) -> str:
     """As :func:`make`, for the class ``adaptor``, with its schemas."""
     main = getattr(sys.modules["__main__"], "__spec__", None)
     modules = [adaptor.__module__, getattr(main, "name", ""), __name__]
-    schemas = {kind: validator.schema for kind, validator in adaptor._schemas().items()}
+    schemas = {kind: validator.document for kind, validator in adaptor._schemas().items()}
     bound = None if adaptor.run_timeout is None else math.ceil(adaptor.run_timeout) + _MARGIN_SECONDS
     return make(name, command, import_folders(modules), schemas, bound)
 
@@ -61,41 +77,89 @@ def import_folders(names: list[str]) -> list[str]:
     return folders
 
 
-def make(name: str, command: list[str], folders: list[str], schemas: dict[str, Any], bound: int | None = None) -> str:
+def make(
+    name: str, command: list[str], folders: list[str], schemas: dict[str, Validator], bound: int | None = None
+) -> str:
     """The template, as YAML, of a job for the adaptor ``name``.
 
     ``command`` leads to the adaptor (the first of it is the Python), ``folders`` are for PYTHONPATH; ``schemas`` are
-    those that the adaptor has, by the kind of data; ``bound`` is how long a task may take, in seconds.
+    those that the adaptor has, by the kind of data; ``bound`` is how long a task may take, in seconds. Raises
+    :class:`InputError` for what no template can pass.
     """
     python = "A Python that can import the adaptor and openjd_adapt, on the hosts that run the job."
-    fixed = {"Python": _parameter(command[0], python)}
+    fixed = {"Python": _text(command[0], python)}
     if folders:
-        fixed["PythonPath"] = _parameter(os.pathsep.join(folders), "For PYTHONPATH.")
-    taken = set(fixed)
-    parameters: dict[str, dict[str, Any]] = {}
-    tasks: dict[str, str] = {}
-    # The lines of the files that bring the data, by the kind of data.
-    embedded: dict[str, list[str]] = {INIT_DATA: [], RUN_DATA: []}
-    for kind, lines in embedded.items():
-        for key, schema in _passed(schemas.get(kind)):
-            if kind == RUN_DATA and schema.get("type") == "integer":
-                parameter, task = _name(key + " range", taken), _name(key, taken)
-                parameters[parameter] = _range(schema, "The values of %s, one task each, such as 1-10 or 1-10:3." % key)
-                tasks[task] = parameter
-                lines += _line(key, schema, "Task.Param." + task)
-            else:
-                parameter = _name(key, taken)
-                parameters[parameter] = _of_schema(key, schema)
-                lines += _line(key, schema, "Param." + parameter)
-    sizes = (len(parameters) + len(fixed), len(tasks), _PARAMETERS, _AXES)
+        fixed["PythonPath"] = _text(os.pathsep.join(folders), "For PYTHONPATH.")
+    job = _Job(set(fixed))
+    for kind in job.embedded:
+        try:
+            job.add(kind, schemas.get(kind))
+        except RecursionError:
+            raise InputError("%s: the schema is nested too deeply" % kind) from None
+    sizes = (len(job.parameters) + len(fixed), len(job.tasks), _PARAMETERS, _AXES)
     if sizes[0] > _PARAMETERS or sizes[1] > _AXES:
         raise InputError("the schemas make %d parameters, %d for tasks; a template has %d and %d at most" % sizes)
-    lines = ["specificationVersion: jobtemplate-2023-09", "name: " + _quoted(name), "parameterDefinitions:"]
-    for parameter, facts in {**parameters, **fixed}.items():
+    lines = ["specificationVersion: jobtemplate-2023-09", *["extensions: [TASK_CHUNKING]"] * job.has_chunks]
+    lines += ["name: " + _quoted(name), *job.remarks, "parameterDefinitions:"]
+    for parameter, facts in {**job.parameters, **fixed}.items():
         lines.append("- name: " + _quoted(parameter))
         lines += ["  %s: %s" % (fact, _quoted(value)) for fact, value in facts.items()]
-    lines += _step(name, command[1:], bool(folders), embedded, tasks, bound)
+    lines += _step(name, command[1:], bool(folders), job.embedded, job.tasks, bound)
     return "\n".join(lines) + "\n"
+
+
+class _Job:
+    """What the schemas make of a job."""
+
+    def __init__(self, taken: set[str]) -> None:
+        self._taken = taken
+        self.parameters: dict[str, Facts] = {}
+        #: The lines of each parameter of a task, by its name.
+        self.tasks: dict[str, list[str]] = {}
+        self.has_chunks = False
+        #: The lines of the files that bring the data, by the kind of data.
+        self.embedded: dict[str, list[str]] = {INIT_DATA: [], RUN_DATA: []}
+        self.remarks: list[str] = []
+
+    def add(self, kind: str, document: Validator | None) -> None:
+        """Pass the properties of a schema: those that are required, and those that have a default."""
+        if document is None:
+            self.remarks.append("# No %s: there is no schemas/%s beside the adaptor." % (kind, SCHEMA_FILES[kind]))
+            return
+        left_out = []
+        for key, (schemas, is_required) in _properties(document).items():
+            value = _Value(document, schemas, "%s: %s" % (kind, _quoted(key)))
+            if is_required or value.has_default:
+                self.embedded[kind] += _line(key, value.type, self._pass(key, value, kind == RUN_DATA))
+            else:
+                left_out.append(key)
+        if left_out:
+            names = json.dumps(", ".join(left_out))[1:-1]
+            self.remarks.append("# Left out of the %s, neither required nor with a default: %s." % (kind, names))
+
+    def _pass(self, key: str, value: _Value, by_task: bool) -> str:
+        """Make the parameters for a property; returns what stands for its value in the data."""
+        if by_task and value.type == "INT":
+            parameter = _name(key + " range", self._taken)
+            told = "The values of %s, one task each, such as 1-10 or 1-10:3." % key
+            self.parameters[parameter] = _text(value.numbers(), told)
+            lines = ["type: INT", 'range: "{{Param.%s}}"' % parameter]
+        elif by_task and value.chunks and not self.has_chunks:  # a step has one parameter of chunks at the most
+            self.has_chunks = True
+            parameter, size = _name(key, self._taken), _name("chunk size", self._taken)
+            told = "The values of %s, in chunks, such as 1-100 or 1-100:3." % key
+            self.parameters[parameter] = {"type": "STRING", **value.range(), "description": told}
+            told = "How many values of %s a task gets at the most." % key
+            self.parameters[size] = {"type": "INT", "minValue": 1, "default": _CHUNK, "description": told}
+            lines = ["type: CHUNK[INT]", 'range: "{{Param.%s}}"' % parameter, "chunks:"]
+            lines += ['  defaultTaskCount: "{{Param.%s}}"' % size, "  rangeConstraint: " + value.chunks]
+        else:
+            parameter = _name(key, self._taken)
+            self.parameters[parameter] = value.parameter()
+            return "Param." + parameter
+        task = _name(key, set(self.tasks))
+        self.tasks[task] = lines
+        return "Task.Param." + task
 
 
 def _step(
@@ -103,14 +167,14 @@ def _step(
     arguments: list[str],
     has_folders: bool,
     embedded: dict[str, list[str]],
-    tasks: dict[str, str],
+    tasks: dict[str, list[str]],
     bound: int | None,
 ) -> list[str]:
     lines = ["steps:", "- name: " + _quoted(name)]
     if tasks:
         lines += ["  parameterSpace:", "    taskParameterDefinitions:"]
-        for task, numbers in tasks.items():
-            lines += ["    - name: " + _quoted(task), "      type: INT", '      range: "{{Param.%s}}"' % numbers]
+        for task, facts in tasks.items():
+            lines += ["    - name: " + _quoted(task), *("      " + fact for fact in facts)]
     lines += ["  stepEnvironments:", "  - name: " + _quoted(name)]
     if has_folders:
         lines += ["    variables:", '      PYTHONPATH: "{{Param.PythonPath}}"']
@@ -150,83 +214,12 @@ def _name(key: str, taken: set[str]) -> str:
     return unique
 
 
-def _passed(schema: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The properties that a job passes: those that are required, and those that have a default."""
-    if not isinstance(schema, dict):
-        return  # there is none, or it is true or false
-    required = schema.get("required") or []
-    properties = schema.get("properties") or {}
-    for key in dict.fromkeys([*properties, *required]):
-        facts = properties.get(key)
-        facts = facts if isinstance(facts, dict) else {}
-        if key in required or "default" in facts:
-            yield key, facts
-
-
-def _parameter(default: str, description: str) -> dict[str, Any]:
-    return {"type": "STRING", "default": default, "description": description}
-
-
-_KINDS = {"integer": "INT", "number": "FLOAT", "string": "STRING"}
-_TYPES: dict[str, Any] = {"": (str,), "INT": (int,), "FLOAT": (int, float), "STRING": (str,), "PATH": (str,)}
-#: What a schema's bounds are for a parameter, by its type: their names, and what makes them whole.
-_SIZES: dict[str, Any] = {"minimum": ("minValue", math.ceil), "maximum": ("maxValue", math.floor)}
-_LENGTHS: dict[str, Any] = {"minLength": ("minLength", int), "maxLength": ("maxLength", int)}
-_BOUNDS = {"INT": _SIZES, "FLOAT": _SIZES, "STRING": _LENGTHS, "PATH": _LENGTHS}
-
-
-def _of_schema(key: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """The parameter for the property ``key``: what is neither a number nor text is passed as JSON."""
-    kind = _KINDS.get(str(schema.get("type")), "")
-    if kind == "STRING" and schema.get("format") == "path":
-        kind = "PATH"
-    facts: dict[str, Any] = {"type": kind or "STRING"}
-    for bound, (name, whole) in _BOUNDS.get(kind, {}).items():
-        if bound in schema and (bound != "maxLength" or schema[bound]):  # no length of 0, says the specification
-            facts[name] = schema[bound] if kind == "FLOAT" else whole(schema[bound])
-    choices = _possible(schema.get("enum", [True, False] if schema.get("type") == "boolean" else []), kind, facts)
-    if choices and kind != "PATH":
-        facts["allowedValues"] = choices
-    for default in _possible([schema["default"]] if "default" in schema else [], kind, facts):
-        facts["default"] = default
-    if isinstance(schema.get("description"), str) and schema["description"]:
-        facts["description"] = re.sub("[\0-\x08\v\f\x0e-\x1f\x7f-\x9f]", " ", schema["description"])[:_DESCRIPTION]
-    for value in (facts.get("default"), *facts.get("allowedValues", ())):
-        if isinstance(value, str) and "\n" in value:
-            raise InputError("the property %r may be %r; no template can pass a line break" % (key, value))
-    return facts
-
-
-def _possible(values: list[Any], kind: str, facts: dict[str, Any]) -> list[Any]:
-    """Those of a schema's values that a parameter of these facts can have."""
-    found = []
-    for value in values if kind else map(json.dumps, values):
-        if type(value) in _TYPES[kind]:  # true is not a number
-            size, most = (len(value), _TEXT) if isinstance(value, str) else (value, value)
-            low = facts.get("minValue", facts.get("minLength", size))
-            high = min(facts.get("maxValue", facts.get("maxLength", most)), most)
-            if low <= size <= high and value in facts.get("allowedValues", [value]):
-                found.append(value)
-    return found
-
-
-def _range(schema: dict[str, Any], description: str) -> dict[str, Any]:
-    """The range of an axis: the choices, or a few numbers from the default on, as far as the bounds allow."""
-    choices = [choice for choice in schema.get("enum", ()) if type(choice) is int]
-    if choices:
-        return _parameter(",".join(map(str, choices[:_TASKS])), description)
-    whole = {key: value for key, value in schema.items() if type(value) is int}
-    first = whole.get("default", whole.get("minimum", whole.get("exclusiveMinimum", 0) + 1))
-    last = min(first + _TASKS - 1, whole.get("maximum", whole.get("exclusiveMaximum", first + _TASKS) - 1))
-    return _parameter("%d-%d" % (min(first, last), last), description)
-
-
-def _line(key: str, schema: dict[str, Any], place: str) -> list[str]:
+def _line(key: str, kind: str, place: str) -> list[str]:
     """The lines of YAML that give a key its value; a literal block takes any line of text as it is."""
     if "\n" in key:
         raise InputError("the property %r has a line break in its name; no template can pass it" % key)
     name = key if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key) and yaml.loads(key) == key else _quoted(key)
-    if schema.get("type") == "string":
+    if kind in ("STRING", "PATH"):
         return ["%s: |2-" % name, "  {{%s}}" % place]
     return ["%s: {{%s}}" % (name, place)]
 
@@ -235,3 +228,176 @@ def _quoted(value: Any) -> str:
     """A value as YAML and in ASCII: as JSON, but for the escapes, for JSON's are two for some characters."""
     text = json.dumps(value, ensure_ascii=False)
     return "".join(sign if " " <= sign <= "~" else "\\U%08x" % ord(sign) for sign in text)
+
+
+def _text(default: str, description: str) -> Facts:
+    return {"type": "STRING", "default": default, "description": description}
+
+
+# What schemas say of a value
+
+
+def _properties(document: Validator) -> dict[str, tuple[list[Any], bool]]:
+    """The properties of data: the schemas of each, and whether it is required. Of alternatives the first counts."""
+    parts: dict[int, Facts] = {}
+    waiting = [document.schema]
+    for schema in waiting:
+        for part in document.applied(schema):
+            if id(part) not in parts:
+                parts[id(part)] = part
+                waiting += [part[word][0] for word in _ALTERNATIVES if word in part]
+    required = dict.fromkeys(key for part in parts.values() for key in part.get("required", ()))
+    schemas: dict[str, list[Any]] = {}
+    for part in parts.values():
+        for key, schema in part.get("properties", {}).items():
+            schemas.setdefault(key, []).append(schema)
+    return {key: (schemas.get(key, []), key in required) for key in [*schemas, *required]}
+
+
+_ALTERNATIVES = ("anyOf", "oneOf")
+
+
+def _first(one: Any, other: Any) -> Any:
+    return one
+
+
+#: What is known of a value, by the keyword: how it comes of two schemas that both hold, and of two alternatives.
+_KNOWN: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]] = {
+    "type": (operator.and_, operator.or_),  # sets of names; "integer" with "number", and never "null"
+    "enum": (_first, operator.add),  # which values fit is asked later
+    **dict.fromkeys(("minimum", "exclusiveMinimum", "minLength"), (max, min)),
+    **dict.fromkeys(("maximum", "exclusiveMaximum", "maxLength"), (min, max)),
+    **dict.fromkeys(("default", "description", "format"), (_first, _first)),
+}
+_TYPES = {"STRING": {"string"}, "INT": {"integer"}, "FLOAT": {"integer", "number"}}
+_NAMES = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
+
+
+def _facts(document: Validator, schemas: list[Any]) -> Facts:
+    """What schemas say together of one value."""
+    facts: Facts = {}
+    for part in document.applied(*schemas):
+        told = [_told(part)]
+        told += [_either([_facts(document, [one]) for one in part[word]]) for word in _ALTERNATIVES if word in part]
+        for keyword, value in (fact for more in told for fact in more.items()):
+            facts[keyword] = _KNOWN[keyword][0](facts[keyword], value) if keyword in facts else value
+    return facts
+
+
+def _told(schema: Facts) -> Facts:
+    """What one schema says itself."""
+    facts = {keyword: schema[keyword] for keyword in _KNOWN if keyword in schema}
+    if "const" in schema:
+        facts["enum"] = [schema["const"]]
+    if "type" in facts:
+        names = {facts["type"]} if isinstance(facts["type"], str) else {*facts["type"]}
+    elif "enum" in facts:
+        names = {_NAMES.get(type(_whole(value)), "other") for value in facts["enum"]}
+    else:
+        return facts
+    facts["type"] = names - {"null"} | ({"integer"} if "number" in names else set())
+    return facts
+
+
+def _either(branches: list[Facts]) -> Facts:
+    """What alternatives have in common; one that is just null is none."""
+    branches = [facts for facts in branches if facts.get("type") != set()]
+    common = [word for word in branches[0] if all(word in facts for facts in branches)] if branches else []
+    return {word: functools.reduce(_KNOWN[word][1], [facts[word] for facts in branches]) for word in common}
+
+
+def _whole(value: Any) -> Any:
+    """A whole number that is written 5.0 is 5; all else is as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+#: What bounds a parameter, by its type: keywords, with what makes them whole.
+_LOWS: dict[str, dict[str, Callable[[Any], Any]]] = {
+    "INT": {"minimum": math.ceil, "exclusiveMinimum": lambda number: math.floor(number) + 1},
+    "FLOAT": {"minimum": _whole, "exclusiveMinimum": _whole},
+    **dict.fromkeys(("STRING", "PATH"), {"minLength": int}),
+}
+_HIGHS: dict[str, dict[str, Callable[[Any], Any]]] = {
+    "INT": {"maximum": math.floor, "exclusiveMaximum": lambda number: math.ceil(number) - 1},
+    "FLOAT": {"maximum": _whole, "exclusiveMaximum": _whole},
+    **dict.fromkeys(("STRING", "PATH"), {"maxLength": int}),
+}
+
+
+class _Value:
+    """What a job can pass for a property, by all that its schemas say together.
+
+    ``type`` is that of its parameter, empty for a value that is passed as JSON; ``chunks`` is what the numbers of a
+    chunk must be, empty for what is none.
+    """
+
+    def __init__(self, document: Validator, schemas: list[Any], where: str) -> None:
+        self._where, self._document, self._schemas = where, document, schemas
+        self._facts = facts = _facts(document, schemas)
+        self.has_default = "default" in facts and self._fits(facts["default"])
+        names = set() if self.has_default and facts["default"] is None else facts.get("type", set())
+        self.type = next((kind for kind, known in _TYPES.items() if names and names <= known), "")
+        if self.type == "STRING" and facts.get("format") == "path":
+            self.type = "PATH"
+        self.chunks = _RANGES.get(str(facts.get("format")), "") if self.type == "STRING" else ""
+        self._choices = self._possible(facts.get("enum", [True, False] if names == {"boolean"} else []))
+        constants = [part["const"] for part in document.applied(*schemas) if "const" in part]
+        self._default = self._possible([facts["default"]] if "default" in facts else constants)[:1]
+        lows = [whole(facts[word]) for word, whole in _LOWS.get(self.type, {}).items() if word in facts]
+        highs = [whole(facts[word]) for word, whole in _HIGHS.get(self.type, {}).items() if word in facts]
+        self._low, self._high = max(lows, default=None), min(highs, default=None)
+        if lows and highs and max(lows) > min(highs):
+            self._refuse("no value fits its schema")
+
+    def _fits(self, value: Any) -> bool:
+        return self._document.fits(value, *self._schemas)
+
+    def _refuse(self, why: str) -> NoReturn:
+        raise InputError("%s: %s" % (self._where, why))
+
+    def _possible(self, values: list[Any]) -> list[Any]:
+        """Those of a schema's values that a parameter can have."""
+        found = []
+        for value in values:
+            shown = _whole(value) if self.type else json.dumps(value)
+            if self._fits(value) and shown is not None and len(str(shown)) <= _TEXT:
+                found.append(shown)
+                if isinstance(shown, str) and "\n" in shown:
+                    self._refuse("it may be %r; no template can pass a line break" % shown)
+        return found
+
+    def parameter(self) -> Facts:
+        """The parameter of the job that has the value."""
+        kind = self.type or "STRING"
+        low, high = ("minValue", "maxValue") if kind in ("INT", "FLOAT") else ("minLength", "maxLength")
+        facts = {"type": kind, low: self._low, high: self._high}
+        if high == "maxLength" and not self._high:
+            del facts[high]  # no length of 0, says the specification
+        if self.type != "PATH":
+            facts["allowedValues"] = self._choices or None
+        facts.update(("default", value) for value in self._default)
+        description = self._facts.get("description")
+        if isinstance(description, str) and description:
+            facts["description"] = re.sub("[\0-\x08\v\f\x0e-\x1f\x7f-\x9f]", " ", description)[:_DESCRIPTION]
+        return {fact: value for fact, value in facts.items() if value is not None}
+
+    def numbers(self) -> str:
+        """The range of an axis: the choices, or a few numbers from the default on, as far as the schemas allow."""
+        found = self._choices[:_TASKS]
+        if not found:
+            begin = self._low if self._low is not None else 1 if self._high is None else min(1, self._high)
+            first = self._default[0] if self._default else begin
+            last = first + _SEARCHED if self._high is None else min(self._high, first + _SEARCHED)
+            found = list(itertools.islice(filter(self._fits, range(first, last + 1)), _TASKS))
+        try:
+            return as_chunk(IntRange.from_numbers(found))
+        except ValueError as error:
+            self._refuse(str(error) if found else "no whole number that fits its schema is found")
+
+    def range(self) -> Facts:
+        """The default of a range that is passed in chunks, if there is one that the schemas allow."""
+        for text in (*self._default, "1-%d" % (_TASKS * _CHUNK)):
+            with contextlib.suppress(ValueError):
+                if IntRange.parse(text) and self._fits(text):
+                    return {"default": text}
+        return {}

@@ -93,6 +93,7 @@ class Validator:
     """
 
     def __init__(self, schema: Any) -> None:
+        self.schema = schema
         #: The schemas that have an address, and their paths; the document's own is "", even if it says another.
         self._resources: dict[str, tuple[Any, Path]] = {"": (schema, ())}
         #: The address of the resource that begins with a schema, by the schema's identity.
@@ -287,7 +288,7 @@ class AdaptorDataValidator:
         self.schema = schema
         self._where = where
         try:
-            self._validator = Validator(schema)
+            self.document = Validator(schema)
         except SchemaError as error:
             error.where = where
             raise
@@ -306,7 +307,7 @@ class AdaptorDataValidator:
         if isinstance(data, str):
             where, data = source(where, data), load(where, data)
         try:
-            self._validator.validate(data)
+            self.document.validate(data)
         except Located as error:  # of the schema, too: a reference that leads back to itself shows only now
             error.where = where if isinstance(error, ValidationError) else self._where
             error.detail = "\n".join("%s: %s" % (where, other) for other in getattr(error, "others", ()))
@@ -317,7 +318,7 @@ class AdaptorDataValidator:
 
         Defaults that stand in alternatives (``anyOf``, ``oneOf``), in conditions and negations do not count.
         """
-        self._validator.fill(data)
+        self.document.fill(data)
 
 
 class AdaptorDataValidators:
