@@ -49,6 +49,11 @@ OPTIONS = {
     "--each": "NAME=RANGE  one task for each number, as NAME in its run data; RANGE is such as 1-10:3; may be repeated",
     "--chunk": "NUMBER  each task gets so many numbers of the last --each, as a range such as 1-10 (default: one, as it"
     " is)",
+    "--part": "K/N  only the K-th of N even parts of all tasks (default: 1/1); in an array of Slurm's"
+    " $SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT",
+    "--continue": "FOLDER  leave out the tasks that are done by the journals there, and write those that are run now"
+    " (default: no journal)",
+    "--keep-going": "  after a task that fails, go on with the next one, in a new daemon",
     "--trace": "PATH  write the phases there as trace events, which Chrome and Perfetto show (default: nowhere)",
     "--kind": "command|application|prompt  one process a task, an application that is kept open and has a Python, or"
     " one that is driven by its standard input (default: command)",

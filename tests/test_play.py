@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -13,9 +14,10 @@ import textwrap
 import pytest
 
 from openjd_adapt import InputError
-from openjd_adapt.authoring.play import axes, expand, rehearse
+from openjd_adapt.authoring.play import axes, expand, part_of, rehearse, share
 
 from .conftest import ADAPTORS, HANG_SECONDS, read_until, wait_until
+from .hurry import hurry
 
 
 @pytest.mark.parametrize(
@@ -95,11 +97,29 @@ def test_a_bad_axis_is_refused_with_the_option(each, complaint):
     assert str(caught.value).startswith(complaint)
 
 
+@pytest.mark.parametrize(
+    "given", ["0/3", "4/3", "x", "", "/", "1/", "/1", "-1/3", "1/0", "1/3/3", "1.0/3", " 1/3", "9" * 99]
+)
+def test_a_bad_part_is_refused_with_the_option(given):
+    with pytest.raises(InputError) as caught:
+        part_of({"--part": given})
+    assert str(caught.value) == "--part: %r is not K/N, with K from 1 to N" % given
+
+
+@pytest.mark.parametrize("tasks, parts", [(60, 3), (7, 3), (7, 9), (1, 1), (0, 4), (10**18, 7)])
+def test_parts_are_even_and_contiguous_and_all_tasks_are_in_one(tasks, parts):
+    shares = [share(tasks, part, parts) for part in range(1, parts + 1)]
+    assert [own.start for own in shares] == [0] + [own.stop for own in shares[:-1]] and shares[-1].stop == tasks
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
 #: Stands in for the commands of a daemon, to which the probe is told what to do: no process below it, no imports.
 DAEMON = """
-import json, signal, sys, time
+import json, os, signal, sys, time
 words = sys.argv[1:]
 data = {}
+if "stop" in words:
+    print("stopped")
 if "--run-data" in words:
     with open(words[words.index("--run-data") + 1][len("file://"):]) as stream:
         data = json.load(stream)
@@ -114,6 +134,11 @@ elif do == "sleep":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(4))
     print("sleeping", flush=True)
     time.sleep(data["seconds"])
+elif do == "hang once":
+    print("at it", flush=True)
+    if not os.path.exists("hung"):
+        open("hung", "w").close()
+        time.sleep(300)
 elif do == "fail":
     print("openjd_fail: RuntimeError: it went wrong")
     sys.exit(1)
@@ -207,6 +232,91 @@ def test_a_trace_that_cannot_be_written_in_the_end_hides_no_failed_task(played, 
     (played.folder / "traces").mkdir()
     done = played("session", "--trace", "traces/trace.json", "--run-data", data)
     assert done.code == code and "ERROR: --trace: traces/trace.json: No such file" in done.err, done
+
+
+def say(number):
+    return ["--run-data", json.dumps({"do": "say", "text": "this is %d" % number})]
+
+
+def phases_of(done):
+    return [(row["phase"], row["exit"]) for row in json.loads(done.out)["phases"]]
+
+
+@pytest.mark.once
+def test_a_part_runs_its_tasks_by_their_numbers_in_the_whole_and_one_without_any_is_done_at_once(played):
+    done = played("session", "--json", "--each", "x=1-7", "--part", "2/3")
+    assert phases_of(done) == [("start", 0), ("task 3", 0), ("task 4", 0), ("stop", 0)] and done.code == 0
+    done = played("session", "--json", "--each", "x=1-7", "--part", "1/8")
+    assert (done.code, phases_of(done)) == (0, [])
+    assert done.err == "INFO: nothing to do: part 1 of 8 of 7 tasks has none that is not done\n"
+
+
+@pytest.mark.once
+def test_a_session_that_keeps_going_runs_what_follows_a_failure_in_a_new_daemon_and_continues_with_what_has_failed(
+    played,
+):
+    words = ["session", "--json", "--continue", "journal", *say(1), *ACTS[2:], *say(3)]
+    done = played(*words, "--keep-going")
+    both = [("start", 0), ("task 1", 0), ("task 2", 1), ("stop", 0), ("start", 0), ("task 3", 0), ("stop", 0)]
+    assert phases_of(done) == both and done.code == 1 and "this is 3" in done.err
+    done = played(*words)
+    assert phases_of(done) == [("start", 0), ("task 2", 1), ("stop", 0)] and done.code == 1
+    assert "openjd_fail: RuntimeError" in done.err
+
+
+@pytest.mark.once
+def test_a_session_that_keeps_going_gives_up_when_it_cannot_be_started_again(played):
+    played.change("""
+        phase = play._Show.phase
+        def start_once(self, name, command):
+            return 1 if name == "start" and self.phases else phase(self, name, command)
+        play._Show.phase = start_once""")
+    done = played("session", "--json", "--keep-going", *ACTS[2:], *say(2), *say(3))
+    assert phases_of(done) == [("start", 0), ("task 1", 1), ("stop", 0), ("stop", 0)] and done.code == 1
+
+
+@pytest.mark.posix_only
+def test_a_session_that_keeps_going_and_is_canceled_after_a_failure_exits_as_canceled(played):
+    sleep = ["--run-data", '{"do": "sleep", "seconds": 300}']
+    process = played.popen("session", "--keep-going", "--continue", "journal", *ACTS[2:], *sleep, *say(3))
+    read_until(process.stdout, "sleeping")
+    process.send_signal(signal.SIGTERM)
+    done = played.finish(process)
+    assert done.code == 4 and "this is 3" not in done.out, done
+    lines = (played.folder / "journal" / "part-1-of-1.jsonl").read_text().splitlines()[1:]
+    assert [json.loads(line)["exit"] for line in lines] == [1, 4]
+
+
+@pytest.mark.posix_only
+def test_a_session_that_was_killed_goes_on_with_the_task_that_it_was_at_and_other_data_are_refused(played):
+    played.env["TMPDIR"] = str(played.folder)  # the session's folder stays there
+    words = ["session", "--continue", "journal", *say(1), "--run-data", '{"do": "hang once"}', *say(3)]
+    process = played.popen(*words)
+    read_until(process.stdout, "at it")
+    wait_until((played.folder / "hung").exists)
+    for pid in played.pids():
+        os.kill(pid, signal.SIGKILL)
+    played.finish(process)
+    done = played(*words)
+    assert done.code == 0 and "this is 1" not in done.out and {"at it", "this is 3"} <= set(done.lines), done
+    done = played(*words, *say(4))
+    assert done.code == 2 and done.out == "" and "is of another adaptor or other data; name another" in done.err, done
+    assert played(*words).err.endswith("none that is not done\n")
+
+
+@pytest.mark.posix_only
+def test_a_session_whose_journal_cannot_be_written_stops_its_daemon_and_says_so(played, tiny_disk):
+    words = ["session", "--continue", str(tiny_disk), "--each", "x=1-2"]
+    assert played(*words).code == 0
+    path = tiny_disk / "part-1-of-1.jsonl"
+    head = path.read_bytes().splitlines()[0]
+    path.write_bytes(head.ljust(4095) + b"\n")  # another line needs another page
+    with (tiny_disk / "large").open("wb", buffering=0) as stream, contextlib.suppress(OSError):
+        while stream.write(bytes(4096)):
+            pass
+    done = played(*words)
+    assert done.code == 1 and done.err == "ERROR: --continue: %s: task 1: No space left on device\n" % path, done
+    assert done.lines == ["stopped"]
 
 
 TELLS = """
@@ -358,6 +468,17 @@ def test_a_session_whose_terminal_is_closed_leaves_nothing(farm):
     process.send_signal(signal.SIGHUP)
     assert farm.finish(process).code == 4
     farm.wait_until_nothing_is_left(0)
+
+
+@pytest.mark.posix_only
+def test_a_session_that_is_killed_leaves_no_daemon(farm):
+    hurry(farm, 0.1, "daemon.keeper.LOOK_SECONDS")
+    farm.env["TMPDIR"] = str(farm.folder)  # the session's folder stays there
+    process = farm.popen("session", "--run-data", '{"do": "sleep", "seconds": 300}')
+    read_until(process.stdout, "sleeping")
+    process.kill()
+    farm.finish(process)
+    farm.wait_until_nothing_is_left()
 
 
 @pytest.mark.posix_only

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
+import platform
 import shutil
 import signal
 import sys
 import tempfile
 import threading
 import time
+from itertools import islice
 from subprocess import DEVNULL, PIPE, STDOUT, Popen
 
 from .. import session, system
-from ..daemon.frontend import UNREAD_SECONDS, answer
+from ..daemon.frontend import UNREAD_SECONDS, answer, tell
 from ..data import load, source
 from ..errors import BAD_INPUT, CANCELED, DONE, AdaptError, InputError
 from ..ranges import IntRange, as_chunk
@@ -23,7 +26,7 @@ from ..transport.loop import StreamWriter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
 
@@ -32,11 +35,12 @@ _LINE_WIDTH = 100
 _HIDDEN = "********"
 
 
-def rehearse(command: list[str], place: str | None, options: dict[str, Any]) -> int:
+def rehearse(command: list[str], place: str | None, options: dict[str, Any], adaptor: str = "") -> int:
     """``daemon start``, one ``daemon run`` for each task, ``daemon stop``: real commands in the folder ``place``.
 
-    ``options`` are those of the command line. Prints what the commands print and a summary; returns the exit code of
-    the first that failed. A signal cancels the running command, after which the daemon is stopped.
+    ``options`` are those of the command line, ``adaptor`` the name for a journal. Prints what the commands print and a
+    summary; returns the exit code of the first that failed, or ``CANCELED``. A signal cancels the running command,
+    after which the daemon is stopped.
     """
     run_data = [load("--run-data", value) for value in options.get("--run-data", ["{}"])]
     numbers, chunk = axes(options.get("--each", [])), _chunk(options)
@@ -45,41 +49,154 @@ def rehearse(command: list[str], place: str | None, options: dict[str, Any]) -> 
         tasks *= len(one)
     if chunk:
         tasks = tasks // len(one) * len(range(0, len(one), chunk))
+    part, parts = part_of(options)
     as_json, trace = "--json" in options, options.get("--trace")
     if trace and _write_trace(trace, []) != DONE:
         return BAD_INPUT
+    journal = None
+    if "--continue" in options:
+        init_data = load("--init-data", options.get("--init-data", "{}"))
+        all_data = [init_data, run_data, [(name, str(one)) for name, one in numbers], chunk]
+        journal = Journal(options["--continue"], part, parts, adaptor, all_data)
+    done = journal.done if journal else set()
+    own = share(tasks, part, parts)
+    numbered = enumerate(islice(expand(run_data, numbers, chunk), own.start, own.stop), own.start + 1)
+    todo = ((number, data) for number, data in numbered if number not in done)
+    show = _Show(2 if as_json else 1, tasks, place)
+    code = _play(command, options, todo, journal, show)
+    if not show.phases:
+        tell("INFO: nothing to do: part %d of %d of %d tasks has none that is not done" % (part, parts, tasks))
+    told = DONE
+    if as_json:
+        told = answer(json.dumps({"phases": show.phases, "exit": code}, indent=2) + "\n")
+    else:
+        show.summary()
+    written = _write_trace(trace, show.phases) if trace else DONE
+    return code or told or written
+
+
+def _play(
+    command: list[str],
+    options: dict[str, Any],
+    tasks: Iterator[tuple[int, dict[str, Any]]],
+    journal: Journal | None,
+    show: _Show,
+) -> int:
+    """Run the tasks, each with its number, in one daemon; with ``--keep-going``, after each failure in a new one."""
+    code, task = DONE, next(tasks, None)
+    if not task:
+        return code
     try:
         folder = tempfile.mkdtemp(prefix="openjd_adapt-", dir=system.temporary_folder(session.folder()))
     except OSError as error:
         raise InputError("no folder for the session: %s" % error) from None
-    show = _Show(2 if as_json else 1, tasks, place)
     try:
         given = [name for name in ("--init-data", "--path-mapping-rules", "--config") if name in options]
         tasks_from = [name for name in ("--run-data", "--each") if name in options]
         for name, *others in (["--init-data"], ["--path-mapping-rules"], ["--run-data", *tasks_from]):
             show.sources[source(name, _place(folder, name))] = " and ".join(others or [name])
         init = [word for name in given for word in (name, _in_file(folder, name, options[name]))]
+        init += ["--owner", str(os.getpid())]  # the daemon ends with this process, whatever kills it
         daemon = ["--connection-file", os.path.join(folder, "connection.json")]
-        try:
-            code = show.phase("start", [*command, "daemon", "start", *daemon, *init])
-            for number, data in enumerate(expand(run_data, numbers, chunk), 1):
-                if code != DONE or show.canceled:
-                    break
-                passed = _file(folder, "--run-data", data)
-                code = show.phase("task %d" % number, [*command, "daemon", "run", *daemon, "--run-data", passed])
-            if show.canceled and code == DONE:
-                code = CANCELED  # between two commands
-        finally:
-            stopped = show.phase("stop", [*command, "daemon", "stop", *daemon])
+        while task:
+            begun = task
+            try:
+                ended = show.phase("start", [*command, "daemon", "start", *daemon, *init])
+                while task and ended == DONE and not show.canceled:
+                    number, data = task
+                    passed = _file(folder, "--run-data", data)
+                    ended = show.phase("task %d" % number, [*command, "daemon", "run", *daemon, "--run-data", passed])
+                    if journal:
+                        journal.add(number, ended, show.phases[-1]["seconds"])
+                    task = next(tasks, None)
+                if show.canceled and ended == DONE:
+                    ended = CANCELED  # between two commands
+            finally:
+                stopped = show.phase("stop", [*command, "daemon", "stop", *daemon])
+            code = code or ended or stopped
+            if ended == CANCELED or task and show.canceled:
+                return CANCELED
+            if task is begun or "--keep-going" not in options:  # a start that has failed would fail again
+                break
+        return code
     finally:
         shutil.rmtree(folder, ignore_errors=True)  # on Windows, what somebody has open stays
-    told = DONE
-    if as_json:
-        told = answer(json.dumps({"phases": show.phases, "exit": code or stopped}, indent=2) + "\n")
-    else:
-        show.summary()
-    written = _write_trace(trace, show.phases) if trace else DONE
-    return code or stopped or told or written
+
+
+# A journal: which of a session's tasks are done, a file for each part.
+#
+# Its first line says whose tasks they are, and each that follows how one ended. A line is on the disk before the next
+# task begins. Who is killed within one leaves it without its end: that line counts for nothing, and is removed.
+
+
+class Journal:
+    """What the journals of a folder tell, whatever the split was when they were written; the writer of one of them,
+    which is locked as long as this lives.
+    """
+
+    def __init__(self, folder: str, part: int, parts: int, adaptor: str, data: Any) -> None:
+        """``data``: all that the tasks are made of, as JSON values; another session's journals are refused.
+
+        Raises :class:`InputError`, also where ``folder`` cannot be made or written.
+        """
+        # No data stand there, as they may be secret: their hash tells them apart.
+        text = json.dumps(data, sort_keys=True).encode("ascii")
+        self._head = {"journal": 1, "adaptor": adaptor, "data": hashlib.sha256(text).hexdigest()}
+        #: The numbers of the tasks that are done.
+        self.done: set[int] = set()
+        self._path = os.path.join(folder, "part-%d-of-%d.jsonl" % (part, parts))
+        try:
+            os.makedirs(folder, exist_ok=True)
+            for name in os.listdir(folder):
+                path = os.path.join(folder, name)
+                if name.startswith("part-") and name.endswith(".jsonl") and path != self._path:
+                    with open(path, "rb") as stream:
+                        self._read(path, stream.read())
+            self._stream = open(self._path, "a+b", buffering=0)  # noqa: SIM115
+            self._begin()
+        except OSError as error:
+            reason = "is not a folder" if isinstance(error, FileExistsError) else error.strerror
+            raise InputError("--continue: %s: %s" % (error.filename or self._path, reason)) from None
+
+    def _begin(self) -> None:
+        try:
+            if not system.lock(self._stream.fileno()):
+                raise InputError("--continue: %s: another session is at this part" % self._path)
+        except OSError:
+            pass  # a file system without locks, as some clusters have
+        self._stream.seek(0)
+        whole = self._read(self._path, self._stream.read())
+        self._stream.truncate(whole)
+        if not whole:
+            self._write(self._head)
+
+    def _read(self, path: str, text: bytes) -> int:
+        """Take in a journal; returns the bytes of its whole lines."""
+        whole = text[: text.rfind(b"\n") + 1]
+        for number, line in enumerate(whole.splitlines(), 1):
+            try:
+                record = json.loads(line.decode("ascii"))
+                if number > 1 and record["exit"] == DONE:
+                    self.done.add(int(record["task"]))
+            except (ValueError, LookupError, TypeError):
+                raise InputError("--continue: %s: line %d is not a journal's" % (path, number)) from None
+            if number == 1 and record != self._head:
+                raise InputError("--continue: %s is of another adaptor or other data; name another folder" % path)
+        return len(whole)
+
+    def add(self, task: int, code: int, seconds: float) -> None:
+        """Write how a task has ended. Raises :class:`AdaptError` if that cannot be done."""
+        try:
+            self._write({"task": task, "exit": code, "seconds": round(seconds, 3), "host": platform.node()})
+        except OSError as error:
+            raise AdaptError("--continue: %s: task %d: %s" % (self._path, task, error.strerror)) from None
+
+    def _write(self, record: dict[str, Any]) -> None:
+        system.write_all(self._stream.fileno(), json.dumps(record).encode("ascii") + b"\n")
+        os.fsync(self._stream.fileno())
+
+
+# The phases, for tools and for people.
 
 
 def _write_trace(path: str, phases: list[dict[str, Any]]) -> int:
@@ -124,6 +241,21 @@ def _chunk(options: dict[str, Any]) -> int:
     if not options.get("--each"):
         raise InputError("--chunk: give the numbers, too, by --each NAME=RANGE")
     return int(given)
+
+
+def part_of(options: dict[str, Any]) -> tuple[int, int]:
+    """Which part of how many, from 1 on. Raises :class:`InputError`."""
+    given = options.get("--part", "1/1")
+    part, slash, parts = given.partition("/")
+    are_numbers = slash and all(word.isascii() and word.isdigit() and len(word) < 10 for word in (part, parts))
+    if not (are_numbers and 1 <= int(part) <= int(parts)):
+        raise InputError("--part: %r is not K/N, with K from 1 to N" % given)
+    return int(part), int(parts)
+
+
+def share(tasks: int, part: int, parts: int) -> range:
+    """The tasks of one part, by their numbers from 0 on; no part has more than one more than another."""
+    return range((part - 1) * tasks // parts, part * tasks // parts)
 
 
 def expand(
