@@ -261,7 +261,8 @@ class Application:
         """Ask the application to end over its connection, or by closing its input, then end it with all below it.
 
         Half of ``grace_seconds``, or of what a canceled task has left, is for the asking; one that is busy
-        with a canceled call is not asked over its connection.
+        with a canceled call is not asked over its connection, and one that owes an answer at its prompt is not waited
+        for.
         """
         self.process.terminate(grace_seconds)
 
@@ -270,7 +271,7 @@ class Application:
         if self.process.stdin and not self.process.stdin.closed and not self._turn.locked():
             _logger.debug("asking %s to end by the end of its input", self.name)
             self.process.close_stdin()
-            asked = True
+            asked = not self._questions
         if self._about and not self._gone and not any(self._owed.values()):
             _logger.debug("asking %s to end over its connection", self.name)
             self._server.close_application()

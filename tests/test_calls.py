@@ -377,6 +377,13 @@ def test_an_application_that_is_busy_with_a_call_that_was_given_up_is_not_asked_
     assert app._ask_to_end() is False
 
 
+def test_one_that_owes_the_answer_to_a_question_is_asked_by_a_signal_at_once(application):
+    app = application("import time; input(); time.sleep(300)", stdin=True)
+    with pytest.raises(TimedOut):
+        app.ask("x", "never", timeout=0.1)
+    assert app._ask_to_end() is False and app.process.stdin.closed
+
+
 # What comes last
 
 

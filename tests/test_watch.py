@@ -121,9 +121,9 @@ def test_colours_are_taken_out_before_anybody_looks_and_of_several_marks_the_las
 
 
 def test_both_streams_come_in_order_where_they_are_merged():
-    code = "import sys\nfor n in range(3000): print(n, file=sys.stderr if n % 3 else sys.stdout)"
+    code = "import sys\nfor n in range(4500): print(n, file=sys.stderr if n % 3 else sys.stdout)"
     outcome = play(code, merge_output=True)
-    assert [line for line in outcome.lines if line.startswith("STDOUT: ")] == ["STDOUT: %d" % n for n in range(3000)]
+    assert [line for line in outcome.lines if line.startswith("STDOUT: ")] == ["STDOUT: %d" % n for n in range(4500)]
 
 
 @pytest.mark.parametrize("encoding", ["cp932", "cp1252", "utf-16"])
