@@ -98,21 +98,20 @@ class ManagedProcess(ABC):
 
         Raises :class:`ProcessFailed` if it ends with a code that is not a success, or by a signal.
         """
-        from .process import LoggingSubprocess, folder_and_environment, text, texts
+        from .process import LoggingSubprocess, launch_options, text, texts
 
         returned = "%%s of %s returned" % type(self).__name__
         args = [text(returned % "get_executable", self.get_executable())]
         args += texts(returned % "get_arguments", self.get_arguments())
-        folder, environment = folder_and_environment(self)
+        codes = self.success_exit_codes
+        if not hasattr(codes, "__contains__") or isinstance(codes, str):
+            raise AdaptError("success_exit_codes of %s is %r, not a list of codes" % (type(self).__name__, codes))
         process = LoggingSubprocess(
             args=args,
-            startup_directory=folder,
             stdout_handler=self.stdout_handler,
             stderr_handler=self.stderr_handler,
-            env=environment,
             watcher=self._watcher,
-            encoding=self.encoding,
-            merge_output=self.merge_output,
+            **launch_options(self),
         )
         grace = self.grace_seconds
         try:
@@ -122,7 +121,7 @@ class ManagedProcess(ABC):
         finally:
             process.terminate(grace)
         returncode = process.returncode or 0
-        if returncode not in self.success_exit_codes and not process.is_done:
+        if returncode not in codes and not process.is_done:
             raise ProcessFailed("%s %s" % (os.path.basename(process.args[0]), describe_exit(returncode)), returncode)
 
 

@@ -14,7 +14,7 @@ from .client import SERVER_VARIABLE, Action
 from .errors import AdaptError, Canceled, TimedOut, describe_exit, one_line, same_process
 from .lines import RegexCallback, RegexHandler
 from .output import report_traceback
-from .process import GRACE_SECONDS, LoggingSubprocess, folder_and_environment
+from .process import GRACE_SECONDS, LoggingSubprocess, launch_options
 from .server import ActionsQueue, AdaptorServer, private_folder
 from .system import interpreter
 from .system.interpreter import PACKAGE
@@ -87,7 +87,7 @@ class Application:
 
     def __init__(self, adaptor: ApplicationAdaptor, command: Sequence[str]) -> None:
         """Start ``command`` as ``adaptor`` says, with the server's address in its environment."""
-        folder, environment = folder_and_environment(adaptor)
+        options = launch_options(adaptor)
         client = adaptor._client_path()
         #: What looks at the lines of its output.
         self._handler = adaptor.line_handler or RegexHandler([])
@@ -114,8 +114,8 @@ class Application:
         self._listen = task.Phase.wait_for if adaptor._reports_itself else self._server.listen
         serving = threading.Thread(target=self._server.serve_forever, name="application server", daemon=True)
         try:
-            env = {
-                **(os.environ if environment is None else environment),
+            options["env"] = {
+                **(os.environ if options["env"] is None else options["env"]),
                 SERVER_VARIABLE: self._server.server_path,
                 "OPENJD_ADAPT_PATH": os.path.dirname(PACKAGE),
                 **({"OPENJD_ADAPT_CLIENT": _on_disk(client)} if client else {}),
@@ -123,13 +123,10 @@ class Application:
             task.start(serving)  # first: where that fails, no process is left
             self.process = LoggingSubprocess(
                 args=command,
-                startup_directory=folder,
                 stdout_handler=self._handler,
                 stderr_handler=self._handler,
-                encoding=adaptor.encoding,
-                merge_output=adaptor.merge_output,
                 on_end=self._on_end,
-                env=env,
+                **options,
             )
         except BaseException:
             self._server.shutdown()

@@ -96,9 +96,13 @@ def texts_by_name(what: str, given: Any) -> dict[str, str] | None:
     }
 
 
-def folder_and_environment(author: Any) -> tuple[str | None, dict[str, str] | None]:
-    """What the hooks return that say where a process is to run; None for an environment that is this one's."""
-    returned = "%%s of %s returned" % type(author).__name__
+def launch_options(author: Any) -> dict[str, Any]:
+    """What an author's attributes and hooks say of how a process is to run, for :class:`LoggingSubprocess`.
+
+    Raises :class:`AdaptError` with the class and the name of what is wrong.
+    """
+    name = type(author).__name__
+    returned = "%%s of %s returned" % name
     folder = author.get_startup_directory()
     if folder is not None:
         folder = text(returned % "get_startup_directory", folder)
@@ -106,7 +110,12 @@ def folder_and_environment(author: Any) -> tuple[str | None, dict[str, str] | No
     extra = texts_by_name(returned % "extra_environment", author.extra_environment())
     if extra:
         environment = {**(os.environ if environment is None else environment), **extra}
-    return folder, environment
+    try:
+        codecs.lookup(author.encoding)
+    except (LookupError, TypeError):
+        raise AdaptError("encoding of %s: Python does not know %r" % (name, author.encoding)) from None
+    options = {"startup_directory": folder, "env": environment}
+    return {**options, "encoding": author.encoding, "merge_output": author.merge_output}
 
 
 class StreamLogger(threading.Thread):

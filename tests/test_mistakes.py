@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from openjd_adapt import Adaptor, ApplicationAdaptor, BaseAdaptor, CommandAdaptor, Progress
+from openjd_adapt import Adaptor, ApplicationAdaptor, BaseAdaptor, CommandAdaptor, ManagedProcess, Progress
 from openjd_adapt.app import load_adaptor
 from openjd_adapt.testing import FakeApplication, Session
 
@@ -27,7 +27,7 @@ class Opens(Adaptor):
 
 class Runs(CommandAdaptor):
     def get_managed_process(self, run_data):
-        return run_data["process"]
+        return self.process
 
 
 class Drives(ApplicationAdaptor):
@@ -64,11 +64,29 @@ def test_what_cannot_be_meant_fails_the_start(kind, attributes, told):
     assert "Traceback" not in "".join(started.lines)
 
 
-@pytest.mark.parametrize("returned", [None, ["ffmpeg"]])
-def test_what_is_no_managed_process_fails_the_task(returned):
-    with Session(Runs) as session:
-        outcome = session.run({"process": returned})
-    told = "get_managed_process of Runs returned %r, not a ManagedProcess" % (returned,)
+class Succeeds(ManagedProcess):
+    success_exit_codes = 0
+
+    def get_executable(self):
+        return "/no/such/program"
+
+
+class Speaks(Succeeds):
+    encoding, success_exit_codes = "klingon", [0]
+
+
+@pytest.mark.parametrize(
+    "process, told",
+    [
+        (Succeeds({}), "success_exit_codes of Succeeds is 0, not a list of codes"),
+        (Speaks({}), "encoding of Speaks: Python does not know 'klingon'"),
+        (None, "get_managed_process of Runs returned None, not a ManagedProcess"),
+        (["ffmpeg"], "get_managed_process of Runs returned ['ffmpeg'], not a ManagedProcess"),
+    ],
+)
+def test_a_process_that_cannot_be_meant_fails_the_task_and_is_not_started(process, told):
+    with Session(type("Runs", (Runs,), {"process": process})) as session:
+        outcome = session.run()
     assert (outcome.code, outcome.message) == (1, told) and "Traceback" not in "".join(outcome.lines)
 
 
