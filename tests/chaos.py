@@ -353,6 +353,10 @@ class Life:
             self.resolve()
         return "%s ended with %d" % (front, code)
 
+    def after(self, was: str) -> str:
+        """The situation after a kill; a daemon that still starts may not have named its file."""
+        return NONE if was == LOADING and not self.farm.file.exists() else DEAD
+
     def resolve(self) -> None:
         """Ask the daemon what has become of it, where a moment has decided that."""
         for _ in turns(TASK, 0.05):
@@ -747,11 +751,11 @@ def kill(name: str):
         else:
             life.lossy.add(life.daemon)
         what = "after SIGKILL of the %s" % name
-        ended = ""
+        ended, was = "", life.situation
         if life.front:  # who keeps its output for it waits for it
             life.expect_nothing({life.find("guardian"), life.find("keeper")}, what)
             ended = ", " + life.finish_front(GRACE)
-        life.situation = DEAD
+        life.situation = life.after(was)
         life.expect_nothing(what=what)
         return str(pid) + ended
 
@@ -773,11 +777,11 @@ def kill_guardian_and_keeper(life: Life) -> str:
     life.counts["kills"] += 2
     life.lossy.add(life.daemon)
     life.checkpoints = []
-    ended = ""
+    ended, was = "", life.situation
     if life.front:
         life.front.codes |= {1} if life.front.out else {1, 3}
         ended = ", " + life.finish_front(GRACE)
-    life.situation = DEAD
+    life.situation = life.after(was)
     if hangs:
         code = life.do("stop")
         ended += ", stop exits %d" % code
