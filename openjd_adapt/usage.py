@@ -6,12 +6,11 @@ import contextlib
 import difflib
 import json
 import os
-import shlex
 import shutil
 import sys
 import textwrap
 
-from . import __version__
+from . import __version__, system
 from .commands import COMMANDS, load, versions
 from .daemon.frontend import answer
 from .data import INIT_DATA, RUN_DATA
@@ -21,7 +20,7 @@ from .system.interpreter import PACKAGE
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any, NoReturn
+    from typing import NoReturn
 
     from .app import App
 
@@ -103,7 +102,7 @@ _EXAMPLES = {
     "template": ["template > job.template.yaml"],
     "is-compatible": ["is-compatible --openjd-adaptor-cli-version {0} --integration-data-interface-version {1}"],
     "new": ["new my_render"],
-    "compat": ["compat", "compat -- python -c 'import openjd.adaptor_runtime'"],
+    "compat": ["compat", "compat -- python -c {code}"],
 }
 _EXAMPLES[""] = _EXAMPLES["session"]
 _EXAMPLES["daemon"] = _EXAMPLES["daemon run"]
@@ -161,39 +160,34 @@ def _example(app: App, program: str, name: str) -> list[str]:
     """Lines that can be pasted: for this adaptor by its schemas, or else for one that ``new`` writes."""
     title = "example:"
     begin: list[str] = []
-    data: list[Any] = ["0.1", "0.1"]
-    facts = {"init": "file://my_render/init_data.json", "run": """'{"frame": 1}'""", "tasks": "--each frame=1-3"}
+    init, run, tasks = "file://my_render/init_data.json", '{"frame": 1}', ["--each", "frame=1-3"]
+    own: list[object] = ["0.1", "0.1"]
     if app.has_adaptor:
-        schemas: dict[str, Any] = {}
+        init, run, tasks = "{}", "{}", ["--run-data", "{}"]
         with contextlib.suppress(Exception):  # help is shown of an adaptor that cannot be loaded, too
-            data = list(versions(app).values())
-            schemas = {kind: one.schema for kind, one in load(app)._schemas().items()}
-        init, run = (_sample(schemas.get(kind)) for kind in (INIT_DATA, RUN_DATA))
-        facts = {kind: shlex.quote(json.dumps(one)) for kind, one in (("init", init), ("run", run))}
-        axis = [key for key, value in run.items() if type(value) is int]
-        facts["tasks"] = "--run-data " + facts["run"]
-        if axis and len(run) == 1:
-            facts["tasks"] = "--each " + shlex.quote("%s=%d-%d" % (axis[0], run[axis[0]], run[axis[0]] + 2))
+            init, run, tasks = _samples(app)
+            own = list(versions(app).values()) if name == "is-compatible" else own
     elif not (name and name in COMMANDS and COMMANDS[name].operand):
         write = "%s new my_render" % program
         title, begin = ("example, after %s:" % write, []) if name else (title, ["    " + write])
         program += " --adaptor my_render"
-    facts["file"] = "--connection-file connection.json"
-    forms = _EXAMPLES.get(name, [name])
-    return [title, *begin, *("    %s %s" % (program, form.format(*data, **facts)) for form in forms)]
+    words = {"init": [init], "run": [run], "tasks": tasks, "code": ["import openjd.adaptor_runtime"]}
+    facts = {key: system.quoted(value) for key, value in words.items()}
+    forms = [
+        form.format(*own, file="--connection-file connection.json", **facts) for form in _EXAMPLES.get(name, [name])
+    ]
+    return [title, *begin, *("    %s %s" % (program, form) for form in forms)]
 
 
-def _sample(schema: Any) -> dict[str, Any]:
-    """Data as a schema asks for them, by its examples, defaults, choices and bounds."""
-    found: dict[str, Any] = {}
-    for key in schema.get("required", ()) if isinstance(schema, dict) else ():
-        facts = schema.get("properties", {}).get(key)
-        facts = facts if isinstance(facts, dict) else {}
-        several = [*facts.get("examples", ()), *facts.get("enum", ())]
-        one = [facts[name] for name in ("default", "const", "minimum") if name in facts]
-        kinds = {"integer": 1, "number": 1.0, "boolean": True, "array": [], "object": {}}
-        found[key] = [*several, *one, kinds.get(str(facts.get("type")), key)][0]
-    return found
+def _samples(app: App) -> tuple[str, str, list[str]]:
+    """Init data, run data, and what gives ``session`` its tasks, that fit the adaptor's schemas."""
+    from .authoring import template  # which a copy may be made without
+
+    documents = {kind: one.document for kind, one in load(app)._schemas().items()}
+    needed = [template.needed(documents.get(kind)) for kind in (INIT_DATA, RUN_DATA)]
+    init, run = (json.dumps({key: value.sample() for key, value in values.items()}) for values in needed)
+    axes = ["%s=%s" % (key, value.numbers()) for key, value in needed[1].items() if value.type == "INT"]
+    return init, run, ["--each", *axes] if len(axes) == len(needed[1]) == 1 else ["--run-data", run]
 
 
 def _program(app: App) -> str:
@@ -202,7 +196,7 @@ def _program(app: App) -> str:
     words = [_short(program), *what]
     if what and what[0] != "-m" and not what[0].endswith(".py") and os.access(what[0], os.X_OK):
         words = [_short(what[0]), *what[1:]]  # what pip has made of a console script
-    return " ".join(map(shlex.quote, words))
+    return system.quoted(words)
 
 
 def _short(path: str) -> str:

@@ -345,7 +345,7 @@ def examples(text, program):
     return [line[len("    %s " % program) :] for line in lines]
 
 
-@pytest.mark.parametrize("adaptor", ["probe.py", "checked.py", None])
+@pytest.mark.parametrize("adaptor", ["probe.py", "../../examples/mandelbrot/mandelbrot.py", None])
 @pytest.mark.once
 def test_help_of_every_command_tells_forms_defaults_and_exit_codes_and_its_examples_are_taken(capfd, adaptor):
     load_it = adaptor and (lambda: load_adaptor(str(ADAPTORS / adaptor)))
@@ -373,7 +373,10 @@ def test_help_of_every_command_tells_forms_defaults_and_exit_codes_and_its_examp
             program += " --adaptor my_render"
         for example in examples(text, program):
             words = shlex.split(example.partition(" > ")[0])
-            assert cli.read(App("it", None, [], has_adaptor=bool(adaptor)), words), example
+            _, options = cli.read(App("it", None, [], has_adaptor=bool(adaptor)), words)
+            for kind, validator in load_it()._schemas().items() if adaptor else ():
+                given = options.get("--%s-data" % kind[:-5])
+                assert not isinstance(given, str) or not validator.validate(json.loads(given))
         assert not command or any(line.startswith(name) for line in examples(text, program))
 
 

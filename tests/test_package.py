@@ -173,6 +173,7 @@ def test_only_these_modules_ask_for_what_may_be_left_out():
         ("cli", "Windows"),
         ("commands", "authoring/"),
         ("config", "schema/"),
+        ("usage", "authoring/"),
         ("daemon/frontend", "Linux"),
         ("daemon/frontend", "Windows"),
         ("system/__init__", "Linux"),

@@ -237,6 +237,14 @@ def _text(default: str, description: str) -> Facts:
 # What schemas say of a value
 
 
+def needed(document: Validator | None) -> dict[str, _Value]:
+    """The properties that data must have, by a schema, if there is one."""
+    if document is None:
+        return {}
+    found = _properties(document).items()
+    return {key: _Value(document, schemas, key) for key, (schemas, is_required) in found if is_required}
+
+
 def _properties(document: Validator) -> dict[str, tuple[list[Any], bool]]:
     """The properties of data: the schemas of each, and whether it is required. Of alternatives the first counts."""
     parts: dict[int, Facts] = {}
@@ -365,6 +373,17 @@ class _Value:
                 if isinstance(shown, str) and "\n" in shown:
                     self._refuse("it may be %r; no template can pass a line break" % shown)
         return found
+
+    def sample(self) -> Any:
+        """A value that fits: an example of the schemas, the default, a choice, or any; None if none is found."""
+        told = [value for part in self._document.applied(*self._schemas) for value in part.get("examples", ())]
+        told += [
+            *self._default,
+            *self._facts.get("enum", ()),
+            self._low,
+            *(self.range().values() if self.chunks else ()),
+        ]
+        return next((value for value in (*told, 1, self._where, True, [], {}) if self._fits(value)), None)
 
     def parameter(self) -> Facts:
         """The parameter of the job that has the value."""

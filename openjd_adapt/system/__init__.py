@@ -46,6 +46,7 @@ Processes:
     FORKS: whether guardian and keeper are forked.
     GROUP_OPTIONS, ASKABLE_OPTIONS: for ``subprocess.Popen``: a child for a Tree; a child that ``ask`` can ask.
     prepare_command: what to start for a command.
+    quoted: words as a line that a person pastes into the shell.
     start_time: when a process started, in the system's own unit; 0 if that cannot be told.
     lives: whether the process that started then has not ended.
     names_of: processes, in words.
@@ -102,7 +103,7 @@ else:
     _OF_PROCESSES = (
         "ASKABLE_OPTIONS CHILD_SIGNALS CONTROL_DESCRIPTOR FORKS GROUP_OPTIONS Ledger Tree Worker ask become_subreaper"
         " children descendants finish hand_over is_doomed kill kill_all kill_children kill_own_tree lives names_of"
-        " prepare_command send_signal set_title start_keeper start_time start_worker starter_of_keeper tree_of"
+        " prepare_command quoted send_signal set_title start_keeper start_time start_worker starter_of_keeper tree_of"
         " wait_unreaped wake worker_control worker_groups"
     )
 

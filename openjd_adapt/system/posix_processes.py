@@ -36,6 +36,12 @@ def prepare_command(command: list[str], environment: Mapping[str, str] | None) -
     return command
 
 
+def quoted(words: list[str]) -> str:
+    import shlex  # which loads re
+
+    return " ".join(map(shlex.quote, words))
+
+
 def become_subreaper(on: bool = True) -> bool:
     """Make orphaned descendants this process's children (Linux), or no more. False where it cannot have or see them."""
     try:

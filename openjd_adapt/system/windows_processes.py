@@ -66,6 +66,10 @@ def prepare_command(command: list[str], environment: Mapping[str, str] | None) -
     return prepared
 
 
+def quoted(words: list[str]) -> str:
+    return subprocess.list2cmdline(words)
+
+
 class Job:
     """A job object: all processes that are assigned to it, and all that they start."""
 
