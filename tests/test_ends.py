@@ -126,7 +126,6 @@ def test_a_daemon_without_a_task_for_its_idle_timeout_stops_and_its_file_tells_s
     assert farm.daemon("stop").code == 0 and list(farm.folder.glob("connection*")) == []
 
 
-@pytest.mark.long  # test_desk shows it without a process
 def test_a_daemon_whose_owner_ends_stops_and_its_file_tells_so(watchful):
     owner = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
     try:
@@ -142,7 +141,7 @@ def test_a_daemon_whose_owner_ends_stops_and_its_file_tells_so(watchful):
     assert "it was stopped, as its owner, process %d, is gone" % owner.pid in watchful.daemon("stop").err
 
 
-@pytest.mark.long  # as the last one
+@pytest.mark.long  # the one before shows it without a scheduler
 def test_kill_9_of_a_scheduler_that_names_itself_ends_its_daemon_and_the_application(watchful):
     module("openjd.sessions")
     farm = watchful
