@@ -132,7 +132,7 @@ def test_a_child_that_an_action_has_forked_sends_nothing_and_ends(client, way, c
         "from openjd_adapt.client import Action, Client, ClientInterface\n"
         "if %r == 'Client':\n"
         "    client = Client.__new__(Client)\n"
-        "    client._serves, client._send = False, lambda data: print('sent')\n"
+        "    client._asks_ahead, client._send = False, lambda data: print('sent')\n"
         "    client.perform({'action': 'render', 'args': {'way': %r}, 'call': 1}, {'render': fork})\n"
         "else:\n"
         "    client = ClientInterface('')\n"
