@@ -182,7 +182,7 @@ def _daemon_status(app: App, options: Options) -> int:
 def _session(app: App, options: Options) -> int:
     from .authoring import play
 
-    return play.rehearse(app.command(), app.folder, options, app.name)
+    return play.rehearse(app.command(), app.folder, options, app.name, _owner(options))
 
 
 def load(app: App) -> type[BaseAdaptor]:
@@ -313,7 +313,7 @@ COMMANDS = {
     "daemon stop": Command(_daemon_stop, "connection-file timeout"),
     "daemon cancel": Command(_daemon_cancel, "connection-file timeout"),
     "daemon status": Command(_daemon_status, "connection-file json"),
-    "session": Command(_session, _DATA + " run-data* each* chunk part continue keep-going json trace"),
+    "session": Command(_session, _DATA + " run-data* each* chunk part continue keep-going owner json trace"),
     "show-config": Command(_show_config, "config json"),
     "template": Command(_template, ""),
     "version-info": Command(_version_info, ""),

@@ -44,6 +44,7 @@ OPTIONS = {
     "daemon stop --timeout": "SECONDS  kill all that is left after this long (default: 60)",
     "daemon cancel --timeout": "SECONDS  kill the task after this long (default: 120)",
     "--owner": "PID  stop the daemon when this process has ended (default: what OPENJD_ADAPT_OWNER says)",
+    "session --owner": "PID  cancel the session when this process has ended (default: what OPENJD_ADAPT_OWNER says)",
     "--idle-timeout": "SECONDS  stop the daemon when it has had no task for this long (default: never)",
     "--each": "NAME=RANGE  one task for each number, as NAME in its run data; RANGE is such as 1-10:3; may be repeated",
     "--chunk": "NUMBER  each task gets so many numbers of the last --each, as a range such as 1-10 (default: one, as it"

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from openjd_adapt import AdaptError, InputError
+from openjd_adapt.authoring import play
 from openjd_adapt.authoring.play import Journal
 
 pytestmark = pytest.mark.once
@@ -72,13 +73,18 @@ def test_a_line_that_is_not_a_journals_is_told_with_its_place(folder, line):
         opened(folder, 2)
 
 
-def test_two_sessions_of_one_part_at_a_time_are_one_too_many(folder):
+def test_a_session_waits_for_one_that_is_at_its_part_and_not_for_ever(folder, monkeypatch):
     first = opened(folder)
-    with pytest.raises(InputError, match="part-1-of-3.jsonl: another session is at this part"):
+    monkeypatch.setattr(play, "PREDECESSOR_SECONDS", 0.05)
+    with pytest.raises(InputError, match="part-1-of-3.jsonl: another session is at this part$"):
         opened(folder)
     opened(folder, 2)
-    del first
-    opened(folder)
+    monkeypatch.setattr(play, "tell", lambda line: (told.append(line), first.__dict__.clear()))
+    told = []
+    opened(folder).add(1, 0, 1)
+    assert len(told) == 1 and told[0].endswith(
+        "part-1-of-3.jsonl: another session is at this part; waiting for its end"
+    )
 
 
 def test_data_which_may_be_secret_do_not_stand_in_it(folder):

@@ -9,6 +9,8 @@ import os
 import re
 import signal
 import struct
+import subprocess
+import sys
 import textwrap
 
 import pytest
@@ -479,6 +481,22 @@ def test_a_session_that_is_killed_leaves_no_daemon(farm):
     process.kill()
     farm.finish(process)
     farm.wait_until_nothing_is_left()
+
+
+@pytest.mark.posix_only
+def test_a_session_whose_owner_ends_is_canceled(played):
+    played.change("play.LOOK_SECONDS = 0.1")
+    owner = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
+    try:
+        process = played.popen("session", "--owner", str(owner.pid), "--run-data", '{"do": "sleep", "seconds": 300}')
+        read_until(process.stdout, "sleeping")
+    finally:
+        owner.kill()  # and nobody has reaped it when the session looks
+    done = played.finish(process)
+    owner.wait()
+    assert done.code == 4 and "stopped" in done.lines, done
+    done = played("session", "--owner", str(owner.pid))
+    assert (done.code, done.err) == (2, "ERROR: --owner: there is no process %d\n" % owner.pid)
 
 
 @pytest.mark.posix_only

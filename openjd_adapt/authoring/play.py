@@ -30,17 +30,28 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+#: How long a session waits for one that is at the same part, in seconds: a cluster starts a lost job again while the
+#: former attempt is still being canceled, which takes no longer where nobody says how long it may.
+PREDECESSOR_SECONDS = 240.0
+#: Seconds between two looks whether the session's owner lives.
+LOOK_SECONDS = 2.0
 _BAR_WIDTH = 30
 _LINE_WIDTH = 100
 _HIDDEN = "********"
 
 
-def rehearse(command: list[str], place: str | None, options: dict[str, Any], adaptor: str = "") -> int:
+def rehearse(
+    command: list[str],
+    place: str | None,
+    options: dict[str, Any],
+    adaptor: str = "",
+    owner: list[int] | None = None,
+) -> int:
     """``daemon start``, one ``daemon run`` for each task, ``daemon stop``: real commands in the folder ``place``.
 
     ``options`` are those of the command line, ``adaptor`` the name for a journal. Prints what the commands print and a
-    summary; returns the exit code of the first that failed, or ``CANCELED``. A signal cancels the running command,
-    after which the daemon is stopped.
+    summary; returns the exit code of the first that failed, or ``CANCELED``. A signal, or the end of ``owner``, a pid
+    with its start time, cancels the running command, after which the daemon is stopped.
     """
     run_data = [load("--run-data", value) for value in options.get("--run-data", ["{}"])]
     numbers, chunk = axes(options.get("--each", [])), _chunk(options)
@@ -62,7 +73,7 @@ def rehearse(command: list[str], place: str | None, options: dict[str, Any], ada
     own = share(tasks, part, parts)
     numbered = enumerate(islice(expand(run_data, numbers, chunk), own.start, own.stop), own.start + 1)
     todo = ((number, data) for number, data in numbered if number not in done)
-    show = _Show(2 if as_json else 1, tasks, place)
+    show = _Show(2 if as_json else 1, tasks, place, owner)
     code = _play(command, options, todo, journal, show)
     if not show.phases:
         tell("INFO: nothing to do: part %d of %d of %d tasks has none that is not done" % (part, parts, tasks))
@@ -161,7 +172,9 @@ class Journal:
     def _begin(self) -> None:
         try:
             if not system.lock(self._stream.fileno()):
-                raise InputError("--continue: %s: another session is at this part" % self._path)
+                tell("INFO: --continue: %s: another session is at this part; waiting for its end" % self._path)
+                if not system.wait_for_lock(self._stream.fileno(), PREDECESSOR_SECONDS):
+                    raise InputError("--continue: %s: another session is at this part" % self._path)
         except OSError:
             pass  # a file system without locks, as some clusters have
         self._stream.seek(0)
@@ -305,7 +318,7 @@ def _file(folder: str, option: str, data: dict[str, Any]) -> str:
 class _Show:
     """Runs the commands of a session and shows what they print: as it is, or on a terminal above a progress line."""
 
-    def __init__(self, descriptor: int, tasks: int, folder: str | None = None) -> None:
+    def __init__(self, descriptor: int, tasks: int, folder: str | None = None, owner: list[int] | None = None) -> None:
         self._out = StreamWriter(descriptor)
         #: Rung by a cancel: who waits for a reader then waits no longer than UNREAD_SECONDS.
         self._hurry = system.Bell()
@@ -325,6 +338,7 @@ class _Show:
         self._process: Popen[bytes] | None = None
         self._spared = False
         self._killed = False
+        self._owner = owner
         self.canceled = False
         signals = [*system.CANCEL_SIGNALS]
         if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as of nohup
@@ -383,7 +397,10 @@ class _Show:
     def _listen(self) -> None:
         """Cancel the running command for every signal, as a scheduler's NOTIFY_THEN_TERMINATE begins."""
         while True:
-            system.wait_for({self._wakeup.fileno(): system.READ}, None)
+            system.wait_for({self._wakeup.fileno(): system.READ}, LOOK_SECONDS if self._owner else None)
+            if self._owner and not system.lives(*self._owner):
+                self._owner = None
+                self._cancel()
             for number in self._wakeup.heard():
                 self._cancel(number)
 
