@@ -59,7 +59,7 @@ def read(app: App, arguments: list[str]) -> tuple[Command, Options]:
 
 def _leave(app: App, name: str, word: str) -> NoReturn:
     """What a person asks for, or has misspelled, behind ``name``."""
-    from . import usage  # 15 ms, with what makes help
+    from . import usage  # costs another start of an interpreter
 
     usage.leave(app, name, word)
 
