@@ -75,7 +75,7 @@ def record(folder, name, text):
 
 
 def test_a_version_is_the_modules_or_a_packages_around_it_or_the_distributions(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     for name, text in (
         ("versioned/__init__.py", "__version__ = '1.0'"),
         ("versioned/own.py", "__version__ = '2.0'\nclass A: pass"),
