@@ -184,6 +184,8 @@ class BaseAdaptor(ABC, Generic[Config]):
     #: Whether init data and run data get the defaults of their schemas, before these check them.
     apply_defaults = False
 
+    #: What stands in brackets behind the class that an author's is derived from.
+    _config_cls: object = None
     #: What ``--config`` names.
     _command_line_files: Sequence[str] = ()
 
@@ -302,7 +304,7 @@ class BaseAdaptor(ABC, Generic[Config]):
 
         if self._config_manager is None:
             self._config_manager = for_adaptor(
-                type(self).__name__, file_of(type(self)), self._config_opts, self._command_line_files
+                type(self).__name__, file_of(type(self)), self._config_opts, self._command_line_files, self._config_cls
             )
         return self._config_manager
 
@@ -310,7 +312,7 @@ class BaseAdaptor(ABC, Generic[Config]):
     def config(self) -> Config:
         """The adaptor's configuration, all layers applied; an :class:`AdaptorConfiguration` or what the options name.
 
-        To type checkers it is an ``Adaptor[MyConfiguration]``'s ``MyConfiguration``.
+        Of an ``Adaptor[MyConfiguration]`` it is a ``MyConfiguration``.
 
         Raises :class:`InputError` if a layer cannot be read.
         """

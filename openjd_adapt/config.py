@@ -204,14 +204,17 @@ def for_adaptor(
     module_file: str | None,
     options: AdaptorConfigurationOptions[Config],
     command_line_files: Sequence[str] = (),
+    own: object = None,
 ) -> ConfigurationManager[Config]:
     """The layers for the adaptor class ``name``, whose module was loaded from ``module_file``.
 
-    ``command_line_files`` are what ``--config`` names: the strongest layer.
+    ``command_line_files`` are what ``--config`` names: the strongest layer. ``own`` is the adaptor's class of
+    configuration where the options name none; what is no such class, as a type variable, counts as none.
     """
     folder = os.path.dirname(os.path.abspath(module_file)) if module_file else ""
     file_name = name + ".json"
-    config_cls: Any = options.config_cls or AdaptorConfiguration
+    is_one = isinstance(own, type) and issubclass(own, Configuration)
+    config_cls: Any = options.config_cls or (own if is_one else AdaptorConfiguration)
     named = os.environ.get(name.upper() + "_CONFIG_PATH")
     return ConfigurationManager(
         config_cls=config_cls,

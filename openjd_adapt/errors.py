@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 else:
 
     class Plain:
-        """In place of ``typing.Generic``, which costs a short command: ``Adaptor[MyConfiguration]`` is ``Adaptor``."""
+        """In place of ``typing.Generic``, which costs a short command: ``Adaptor[MyConfiguration]`` is a subclass."""
 
-        def __class_getitem__(cls, parameters):
-            return cls
+        def __class_getitem__(cls, parameter):
+            names = {"__module__": cls.__module__, "_config_cls": parameter}
+            return type(cls.__name__, (cls,), names) if parameter else cls
 
     globals().update(Generic=Plain, Config=None)  # where editors do not see them beside those above
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from typing import TypeVar
 
 import pytest
 
@@ -15,6 +16,7 @@ from openjd_adapt import (
     Adaptor,
     AdaptorConfiguration,
     AdaptorConfigurationOptions,
+    CommandAdaptor,
     InputError,
     RuntimeConfiguration,
     config,
@@ -176,6 +178,28 @@ def test_a_subclass_has_its_own_defaults_and_properties(layout):
     assert manager.build_config().threads == 4
     write(layout.files["system"], {"threads": 8})
     assert manager.build_config().threads == 8
+
+
+def test_an_adaptors_class_of_configuration_stands_in_brackets_unless_its_options_name_one(layout):
+    class Own(AdaptorConfiguration):
+        pass
+
+    class Studio(CommandAdaptor[TypeVar("Conf")]):
+        def get_managed_process(self, run_data):
+            pass
+
+    class Mine(Studio[Own]):
+        pass
+
+    options = AdaptorConfigurationOptions(AdaptorConfiguration)
+    for adaptor, kind in (
+        (Mine({}), Own),
+        (Mine({}, config_opts=AdaptorConfigurationOptions()), Own),
+        (Mine({}, config_opts=options), AdaptorConfiguration),
+        (Studio({}), AdaptorConfiguration),
+    ):
+        assert type(adaptor.config) is kind and type(adaptor.config_manager.get_default_config()) is kind
+    assert issubclass(Mine, Studio) and not Studio[Own].__abstractmethods__
 
 
 def test_another_file_may_take_the_place_of_the_adaptors_own(layout):
