@@ -470,3 +470,19 @@ def test_the_templates_of_all_published_schemas_pass_the_check():
     for path in paths:
         kind = RUN_DATA if "run_data" in path.name else INIT_DATA
         check(template.make("X", ["python"], ["/x"], {kind: Validator(json.loads(path.read_text()))}))
+
+
+@pytest.mark.parametrize(
+    "facts, sample",
+    [
+        ({"type": "integer", "minimum": 7.0, "examples": [3, 9]}, 9),
+        ({"type": "integer", "minimum": 7.0, "examples": 9}, 7),
+        ({"type": "object", "required": ["a"], "default": {"a": 1}}, {"a": 1}),
+        ({"oneOf": [{"const": "x"}, {"const": "y"}]}, "x"),
+        ({"type": "string", "format": "range"}, "1-30"),
+        ({"type": "boolean"}, True),
+    ],
+)
+def test_a_sample_of_a_property_fits_its_schema(facts, sample):
+    document = Validator({"properties": {"a": facts}, "required": ["a"]})
+    assert template.needed(document)["a"].sample() == sample

@@ -376,13 +376,10 @@ class _Value:
 
     def sample(self) -> Any:
         """A value that fits: an example of the schemas, the default, a choice, or any; None if none is found."""
-        told = [value for part in self._document.applied(*self._schemas) for value in part.get("examples", ())]
-        told += [
-            *self._default,
-            *self._facts.get("enum", ()),
-            self._low,
-            *(self.range().values() if self.chunks else ()),
-        ]
+        examples = [part.get("examples") for part in self._document.applied(*self._schemas)]
+        told = [value for each in examples if isinstance(each, list) for value in each]  # nothing checks annotations
+        told += [self._facts["default"]] if self.has_default else []
+        told += [*self._facts.get("enum", ()), self._low, *(self.range().values() if self.chunks else ())]
         return next((value for value in (*told, 1, self._where, True, [], {}) if self._fits(value)), None)
 
     def parameter(self) -> Facts:
