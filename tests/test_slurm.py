@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import ADAPTORS, HANG_SECONDS, ROOT, root_only, tool, wait_until
+from .conftest import ADAPTORS, HANG_SECONDS, NOT_ALLOWED, ROOT, root_only, tool, wait_until
 from .hurry import hurry
 
 pytestmark = [pytest.mark.posix_only, pytest.mark.once, pytest.mark.long, root_only, pytest.mark.timeout(300)]
@@ -77,6 +77,8 @@ class Slurm:
     def __init__(self, folder: Path) -> None:
         for name in ("slurmctld", "slurmd", "munged", "sbatch", "unshare"):
             tool(name)
+        if subprocess.call(["unshare", "-pf", "--mount-proc", "true"]) != 0:
+            pytest.skip(NOT_ALLOWED + " PID namespaces")
         self.folder = folder
         sockets = [socket.socket() for _ in range(4)]
         for each in sockets:
