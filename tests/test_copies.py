@@ -21,7 +21,7 @@ PARTS = ("authoring/", "testing.py", "compat/", "schema/", "Linux" if sys.platfo
 NEEDS = {
     "session": ["authoring/"],
     "template": ["authoring/"],
-    "new made": ["authoring/"],
+    "new made": ["authoring/", "schema/"],
     "compat": ["compat/"],
 }
 LACKS = "this copy of openjd_adapt has no %s, which %s needs"

@@ -11,10 +11,10 @@ import shutil
 import sys
 
 from .. import __version__
-from ..config import validator
 from ..daemon.frontend import answer
 from ..data import SCHEMA_FILES, full_path, read_text
 from ..errors import InputError
+from ..schema import Validator
 from ..system.interpreter import PACKAGE
 from . import template
 
@@ -80,12 +80,7 @@ def contents(folder: str, name: str, kind: str) -> dict[str, str]:
         needs = '"openjd_adapt~=%s"' % __version__ if _TOOLKIT == "openjd_adapt" else ""
         text = text.replace('"openjd_adapt"', needs)
         files[named(place)] = named(text, _TOOLKIT.rpartition(".")[2]) if place == "client.py" else named(text)
-    schemas = {
-        data: validator(os.path.join(_TEMPLATES, *path.split("/"))).document
-        for data, file in SCHEMA_FILES.items()
-        for path in KINDS[kind]
-        if path.endswith("schemas/" + file)
-    }
+    schemas = {data: Validator(json.loads(files["schemas/" + file])) for data, file in SCHEMA_FILES.items()}
     folders = [folder, *(place for place in template.import_folders([__name__]) if place != folder)]
     return {**files, "job.template.yaml": template.make(title, [sys.executable, "-m", name], folders, schemas)}
 
