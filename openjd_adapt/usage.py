@@ -82,8 +82,8 @@ HELP = {
 }
 _CODES = {"0": "done", "1": "failed", "2": "bad input, nothing was begun", "3": "no daemon to talk to", "4": "canceled"}
 #: The exit codes of each command, where they are not "012".
-_CODES_OF = {"": "01234", "run": "0124", "daemon start": "0124", "daemon stop": "0124", "session": "0124"}
-_CODES_OF.update(dict.fromkeys(("daemon", "daemon run", "daemon cancel", "daemon status"), "01234"))
+_CODES_OF = {"": "01234", "run": "0124", "daemon start": "0124", "daemon stop": "0124"}
+_CODES_OF.update(dict.fromkeys(("session", "daemon", "daemon run", "daemon cancel", "daemon status"), "01234"))
 _MEANINGS = {
     "is-compatible": {"0": "they do", "2": "they do not, or bad input"},
     "compat": {"0": "done, or that of COMMAND"},
@@ -128,7 +128,9 @@ def help_of(app: App, name: str) -> str:
     text = HELP.get(name) or (
         "run the adaptor %s" % app.name if app.has_adaptor else "run adaptors, and begin new ones"
     )
-    words = [program, name, "COMMAND" if inner else COMMANDS[name].operand, "[OPTION ...]"]
+    operand = "COMMAND" if inner else COMMANDS[name].operand
+    what = "" if app.has_adaptor or (operand and not inner) else "--adaptor WHAT" if name else "[--adaptor WHAT]"
+    words = [program, what, name, operand, "[OPTION ...]"]
     lines = ["usage: " + " ".join(filter(None, words)), ""]
     lines += textwrap.wrap(text[0].upper() + text[1:] + ".", _width())
     if inner:
@@ -232,6 +234,10 @@ def _no_command(app: App, group: str, word: str) -> InputError:
 
 def _no_option(name: str, word: str) -> InputError:
     """What is wrong with ``word``, which the command ``name`` does not take."""
+    if word.startswith("-"):
+        word = word.partition("=")[0]  # what follows may be secret
+    if word in COMMANDS[name].options:
+        return InputError("%s: %s takes no value (see %s --help)" % (name, word, name))
     hint = "; it stands before the command" if word == "--adaptor" else _near(word, COMMANDS[name].options)
     what = "option" if word.startswith("-") else "operand"
     return InputError("%s: there is no %s %s%s (see %s --help)" % (name, what, word, hint, name))
