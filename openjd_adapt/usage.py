@@ -80,7 +80,7 @@ HELP = {
     " overwritten",
     "compat": "print the folder of openjd-adaptor-runtime's import names; compat -- COMMAND ... runs a command with it",
 }
-_CODES = {"0": "done", "1": "failed", "2": "bad input, nothing was begun", "3": "no daemon to talk to", "4": "canceled"}
+_CODES = {"0": "done", "1": "failed", "2": "bad input: nothing was begun", "3": "no daemon to talk to", "4": "canceled"}
 #: The exit codes of each command, where they are not "012".
 _CODES_OF = {"": "01234", "run": "0124", "daemon start": "0124", "daemon stop": "0124"}
 _CODES_OF.update(dict.fromkeys(("session", "daemon", "daemon run", "daemon cancel", "daemon status"), "01234"))
