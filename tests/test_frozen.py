@@ -183,7 +183,7 @@ def test_a_programs_keeper_has_all_that_it_needs_late(frozen):
 
 #: Not of guardian and keeper: hmac proves a key where the kernel does not tell who is who, ntpath is for long paths,
 #: both as on Windows; socket is for a Python whose _socket cannot accept, and none is frozen.
-OTHERS = {"hmac", "ntpath", "socket"}
+OTHERS = {"hmac", "ntpath", "shlex", "socket"}
 
 
 def test_where_guardian_and_keeper_are_forks_all_that_they_import_later_is_imported_before(farm):
