@@ -89,6 +89,12 @@ _HOMES = {
 _MODULES = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 
+def _modules():
+    """Never called: what makes a program out of scripts looks for statements that import."""
+    from . import adaptor, application, application_adaptor, client, config, entry_point, errors  # noqa: F401, I001
+    from . import lifecycle, lines, output, paths, process, ranges, schema, server, watch  # noqa: F401
+
+
 def __getattr__(name):
     """Load a public name from its module (PEP 562)."""
     if name not in _MODULES:

@@ -265,6 +265,7 @@ def test_what_type_checkers_are_told_are_the_public_names_from_where_they_are_lo
     told.update((node.target.id, "application") for node in stub.body if isinstance(node, ast.AnnAssign))
     assert told.pop("__version__") and told == openjd_adapt._MODULES
     assert openjd_adapt.__all__ == sorted(told)
+    assert set(openjd_adapt._modules.__code__.co_names) == set(openjd_adapt._HOMES)
 
 
 def test_importing_the_package_imports_nothing_else_and_does_nothing():
