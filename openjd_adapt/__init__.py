@@ -68,6 +68,11 @@ __all__ = [
     "client_script",
 ]
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # for what makes a program of scripts, and looks for statements that import
+    from . import adaptor, application, application_adaptor, client, config, entry_point, errors  # noqa: F401, I001
+    from . import lifecycle, lines, output, paths, process, ranges, schema, server, watch  # noqa: F401
+
 _HOMES = {
     "adaptor": "Adaptor AdaptorConfigurationOptions BaseAdaptor CommandAdaptor ManagedProcess SemanticVersion",
     "application": "Application ApplicationError ApplicationExited client_script",
@@ -87,12 +92,6 @@ _HOMES = {
     "watch": "Done Fatal Ignore Progress Status Warn Watch",
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names.split()}
-
-
-def _modules():
-    """Never called: what makes a program out of scripts looks for statements that import."""
-    from . import adaptor, application, application_adaptor, client, config, entry_point, errors  # noqa: F401, I001
-    from . import lifecycle, lines, output, paths, process, ranges, schema, server, watch  # noqa: F401
 
 
 def __getattr__(name):
