@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.posix_only, pytest.mark.timeout(300)]
 
 NAME = "openjd_adapt-%s" % openjd_adapt.__version__
 #: The package is copied, vendored and looked at whole: it stays of a size at which that is possible.
-MOST_LINES = 15_420
+MOST_LINES = 15_425
 MOST_KILOBYTES = 639
 
 

@@ -107,7 +107,8 @@ def _play(
         for name, *others in (["--init-data"], ["--path-mapping-rules"], ["--run-data", *tasks_from]):
             show.sources[source(name, _place(folder, name))] = " and ".join(others or [name])
         init = [word for name in given for word in (name, _in_file(folder, name, options[name]))]
-        init += ["--owner", str(os.getpid())]  # the daemon ends with this process, whatever kills it
+        if system.start_time(os.getpid()):  # else, without /proc, nobody can tell whether it lives
+            init += ["--owner", str(os.getpid())]  # the daemon ends with this process, whatever kills it
         daemon = ["--connection-file", os.path.join(folder, "connection.json")]
         while task:
             begun = task
