@@ -641,17 +641,25 @@ def test_nobody_can_guess_a_private_folders_name(monkeypatch, tmp_path):
     assert min(map(len, names)) >= len(str(tmp_path)) + 30 and list(tmp_path.iterdir()) == []
 
 
-def test_a_socket_of_an_application_has_an_address_below_the_temporary_folder_of_macos(monkeypatch, tmp_path):
-    """Whose path is long, and where no socket can be reached by a long path."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    folder = connection_file.new_private_folder()
-    writer = bind(os.path.join(folder, "application-%s.json" % os.urandom(4).hex()), folder)
-    writer.publish("Probe")
-    Life.dies(SimpleNamespace(writer=writer, _open=True))
-    below = os.path.relpath(json.loads(Path(writer.path).read_text())["socket"], str(tmp_path))
-    temporary = "/var/folders/zz/zyxvpxvq6csfxvn_n0000000000000/T"
-    assert len(os.path.join(temporary, below)) <= posix._SUN_PATH_BYTES
-    shutil.rmtree(folder)
+@pytest.mark.parametrize("length", [49, 50, 200])
+def test_an_applications_address_fits_below_a_long_temporary_folder(tmp_path, monkeypatch, length):
+    """As macOS's is, with 49 bytes; from there on a link makes it short, which goes with the folder."""
+    temporary = Path(tempfile.mkdtemp(prefix="x" * (length - len("/tmp/") - 8), dir="/tmp"))
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    try:
+        folder = connection_file.new_private_folder()
+        assert len(str(temporary)) == length and os.path.dirname(folder) == str(temporary)
+        writer = bind(os.path.join(folder, "application-%s.json" % os.urandom(4).hex()), folder)
+        writer.publish("Probe")
+        address = json.loads(Path(writer.path).read_text())["socket"]
+        assert address.startswith(folder) == (length == 49)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(address)
+        Life.dies(SimpleNamespace(writer=writer, _open=True))
+        connection_file.remove_private_folder(folder)
+        assert list(temporary.iterdir()) == [] and not os.path.lexists(os.path.dirname(address))
+    finally:
+        shutil.rmtree(str(temporary))
 
 
 @pytest.mark.parametrize("moment", ["holds its lock", "has removed it"])

@@ -21,8 +21,8 @@ pytestmark = [pytest.mark.posix_only, pytest.mark.timeout(300)]
 
 NAME = "openjd_adapt-%s" % openjd_adapt.__version__
 #: The package is copied, vendored and looked at whole: it stays of a size at which that is possible.
-MOST_LINES = 15_425
-MOST_KILOBYTES = 639
+MOST_LINES = 15_450
+MOST_KILOBYTES = 640
 
 
 def python(*arguments, folder):

@@ -39,7 +39,8 @@ Files:
     wait_for_lock: wait until nobody else holds the lock of an open file, and hold it; False after ``timeout``.
 Connections:
     KEYED: whether a peer must prove that it knows the connection file's key, as the system does not tell who it is.
-    Endpoint: where a daemon listens; ``text`` is what stands in a connection file of ``folder``.
+    Endpoint: where a daemon listens; ``text`` is what stands in a connection file of ``folder``, ``address`` is for
+        clients that are not this package's.
     accept: the next connection.
     peer_is_me: whether the other end of a connection runs as this process's user, as far as the system tells.
 Processes:

@@ -172,11 +172,18 @@ def remove_private_folder(path: str, prefixes: tuple[str, ...]) -> None:
             for name in os.listdir(folder):
                 if name.startswith(prefixes):
                     os.unlink(name, dir_fd=folder)
+            if os.path.islink(_short_way(path)):
+                os.unlink(_short_way(path))
             os.rmdir(path)
     except OSError:
         return
     finally:
         os.close(folder)
+
+
+def _short_way(folder: str) -> str:
+    """Where a link leads to a private folder whose own path is too long for the addresses of sockets."""
+    return os.path.join("/tmp", os.path.basename(folder))
 
 
 def create_private(path: str, more: int = 0) -> int:
@@ -333,6 +340,13 @@ class Endpoint:
         self.text = text
         self.path = os.path.join(folder, text)
 
+    @property
+    def address(self) -> str:
+        """The absolute path, by a link where it is too long for clients that know no other way."""
+        folder, name = os.path.split(self.path)
+        fits = len(os.fsencode(self.path)) <= _SUN_PATH_BYTES or not os.path.islink(_short_way(folder))
+        return self.path if fits else os.path.join(_short_way(folder), name)
+
     @staticmethod
     def listen(draft: str, private_folder: str) -> tuple[Endpoint, _socket.socket]:
         """Bind beside the file ``draft``, so that a container that shares the folder can connect; else in a folder."""
@@ -354,6 +368,11 @@ class Endpoint:
                 _at_short_path(path, listener.bind)
             if sys.platform != "linux":
                 os.lchmod(path, 0o600)  # nobody connects before it listens
+            if os.path.dirname(path) == private_folder and len(os.fsencode(path)) > _SUN_PATH_BYTES:
+                try:
+                    os.symlink(private_folder, _short_way(private_folder))
+                except OSError:
+                    pass  # it is there, or this host has no such folder
         except BaseException:
             listener.close()
             raise

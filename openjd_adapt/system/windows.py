@@ -326,7 +326,7 @@ class Endpoint:
 
     def __init__(self, text: str, folder: str) -> None:
         """``text`` is ``127.0.0.1:port``. Raises :class:`ValueError`."""
-        self.text = self.path = text
+        self.text = self.path = self.address = text
         host, _, port = text.rpartition(":")
         if host != _HOST:
             raise ValueError("%s is not an address of this host" % text)

@@ -83,7 +83,7 @@ class ConnectionFileWriter:
             "danger": self.danger,
             "folder": self.values["private_folder"],
             "address": self.endpoint.text,
-            "socket": self.endpoint.path,  # what tests of published adaptors ask for
+            "socket": self.endpoint.address,  # for clients in other languages, and tests of published adaptors
             "key": (self.key or b"").hex(),
         }
         try:
