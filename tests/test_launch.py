@@ -196,6 +196,27 @@ def test_a_private_folders_name_stands_in_no_command_line(started):
     assert len(command_lines) == 3 and not any(b"openjd_adapt-" in line for line in command_lines)
 
 
+DIES_BEFORE_IT_IS_ASKED = """
+import os, time
+if sys.argv[-1] == "_worker":
+    print("no such library")
+    sys.stdout.flush()
+    os._exit(3)
+from openjd_adapt.daemon import frontend
+ask = frontend.DaemonClient.ask
+frontend.DaemonClient.ask = lambda *words, **named: time.sleep(0.5) or ask(*words, **named)
+"""
+
+
+@pytest.mark.posix_only
+@pytest.mark.parametrize("words", [["run"], ["daemon", "start"]])
+def test_an_adaptor_that_is_gone_before_its_command_asks_for_the_start_is_told(script, words):
+    farm = script(DIES_BEFORE_IT_IS_ASKED)
+    done = farm.daemon(words[1]) if words[1:] else farm(*words)
+    gone = "openjd_fail: the adaptor is gone: the adaptor's process exited with code 3"
+    assert done.code == 1 and done.lines == ["no such library", gone], done
+
+
 @pytest.mark.posix_only
 @pytest.mark.parametrize("rounds", [1, pytest.param(10, marks=pytest.mark.long)])
 @pytest.mark.parametrize("whom", ["guardian of probe", "keeper of probe"])

@@ -139,6 +139,7 @@ class Keeper:
         data = self._spec.pop("data")  # as it has come, and not needed here any more
         self._control.send_frames(encode({"init": self._spec, "groups": groups is not None}, data, launch_spec.LIMIT))
         self._listener.add(self._starter)
+        self._delivery.attach(self._starter)  # which is waited for, as the worker may be dead before it asks
         self._starter.send({"ready": self._spec["listen_at"], "contained": groups is None})
         if self._writer:
             self._watch_paths(self._writer)
