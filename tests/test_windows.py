@@ -168,7 +168,8 @@ def test_an_applications_functions_are_called_and_it_is_closed(farm):
 @pytest.mark.parametrize("words", [["run"], ["daemon", "start"]])
 def test_a_keeper_that_cannot_begin_tells_the_farm_why(farm, words):
     place = farm.folder / "copy" / "openjd_adapt"
-    shutil.copytree(str(ROOT / "openjd_adapt"), str(place), ignore=shutil.ignore_patterns("__pycache__"))
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(str(ROOT / "openjd_adapt"), str(place), ignore=ignore, copy_function=shutil.copyfile)  # as Wine can
     with (place / "daemon" / "keeper.py").open("a") as stream:  # the command imports it, too
         stream.write("import sys\nif sys.argv[-1] == '_keeper':\n    import no_such_module\n")
     farm.env["PYTHONPATH"] = str(place.parent)
