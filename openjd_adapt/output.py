@@ -312,7 +312,8 @@ class ProgressThrottle:
 
     def _report_late(self, seconds: float) -> None:
         time.sleep(seconds)
-        self.flush()
+        if self.waiting:  # else the process may be ending, and its streams be taken apart
+            self.flush()
 
     def flush(self) -> None:
         """Report what waits; afterwards no other thread is about to."""

@@ -358,8 +358,8 @@ def test_thousands_of_calls_in_a_row_cost_no_memory_threads_or_descriptors(open_
     assert task(open_daemon, {"times": 200}).code == 0
     before = facts()
     assert task(open_daemon, {"times": calls}).code == 0
-    for (resident, *rest), (later, *later_rest) in zip(before, facts()):
-        assert later - resident < max(256, calls // 10) and later_rest == rest
+    for (resident, *rest), (later, *later_rest) in zip(before, facts()):  # a thread of the start may just have ended
+        assert later - resident < max(256, calls // 10) and all(now <= then for now, then in zip(later_rest, rest))
 
 
 # Other clients

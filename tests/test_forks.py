@@ -22,7 +22,7 @@ def fork(way):
         print("the child has left with", os.waitpid(pid, 0)[1] >> 8)
         return
     print("in the child")
-    if way == "exec": os.execvp("no-such-renderer", ["x"])
+    if way == "exec": os.execv("/no-such-renderer", ["x"])
     if way == "raise": raise ValueError("in the child" + chr(10) + "openjd_fail: x")
     if way.startswith("exit"): sys.exit(eval(way[4:]))
 
