@@ -105,6 +105,7 @@ def app(request, current):
     app.wait_until_connected(HANG_SECONDS)
     yield app
     current.end()
+    app.close(HANG_SECONDS)  # a display that is killed leaves its lock
     app.end()
 
 
