@@ -11,7 +11,7 @@ TYPE_CHECKING = bool()  # noqa: UP018
 if TYPE_CHECKING:
     from typing import Any, Callable, Generic as Generic, NoReturn
 
-    from typing_extensions import TypeVar  # which type checkers bring along
+    from typing_extensions import TypeVar  # never run: type checkers bring it along
 
     from .config import Configuration
 

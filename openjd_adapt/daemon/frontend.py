@@ -583,19 +583,18 @@ def cancel(path: str, timeout: float | None) -> int:
     return answer("INFO: %s\n" % text)
 
 
-_TOLD = (("status", ", %s"), ("waiting_for", ", waiting for %s"))
+_TOLD = (("progress", ", %g %%"), ("status", ", %s"), ("waiting_for", ", waiting for %s"))
 
 
 def status(path: str, as_json: bool) -> int:
     """Print what the daemon behind ``path`` is doing; the facts come from ``Keeper._answer``."""
     facts = _ask_briefly(path, {"do": "status"})["status"]
-    tasks = "%d task%s" % (facts["tasks"], "s" * (facts["tasks"] != 1))
-    text = "{state}: {adaptor}, {0}, up {uptime_seconds:.0f} s, pid {pid}".format(tasks, **facts)
+    text = "{state}: {adaptor}, {tasks} task{0}, up {uptime_seconds:.0f} s, pid {pid}"
+    text = text.format("s" * (facts["tasks"] != 1), **facts)
     task, application = facts.get("task"), facts.get("application")
     if task:
         text += "\n{kind} for {seconds:.0f} s".format(**task)
-        text += "".join(", %g %%" % task[name] for name in ["progress"] if task.get(name) is not None)
-        text += "".join(form % task[name] for name, form in _TOLD if task.get(name))
+        text += "".join(form % task[name] for name, form in _TOLD if task.get(name) not in (None, ""))
     if application:
         text += "\napplication {name} (pid {pid}): {state}".format(**application)
     return answer((plain_json.dumps(facts) if as_json else text) + "\n")
